@@ -1,0 +1,1 @@
+"""What the stages and the tools share, in wings that follow the data."""

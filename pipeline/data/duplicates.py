@@ -1,0 +1,66 @@
+"""Find near-duplicate pictures by their perceptual hashes, without comparing every two."""
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+
+import numpy as np
+import pandas as pd
+
+BITS = 64
+CANDIDATES = 1 << 20  # pairs compared at a time: bounds the memory when many hashes are alike
+
+
+def nearest_within(
+    hashes: np.ndarray, others: np.ndarray, distance: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest of `others` for each hash that has one within `distance` differing bits.
+
+    `hashes` is (N,) and `others` (M,) uint64. Returns two (N,) int64 arrays: the position in
+    `others` (the first of equally near ones) and the differing bits; -1 in both where none is
+    near enough. Exact for 0 <= distance <= 62.
+
+    Pigeonhole: cut 64 bits into distance + 2 bands. At most `distance` of them hold a differing
+    bit, so that two near hashes agree in two bands or more. For every two bands, only pictures
+    that agree in both are compared. Equal hashes are searched once.
+    """
+    assert 0 <= distance <= BITS - 2
+    codes, distinct = pd.factorize(hashes)
+    other_codes, distinct_others = pd.factorize(others)
+    _, first = np.unique(other_codes, return_index=True)  # codes are 0, 1, ... as they appear
+    far = BITS + 1
+    best = np.full(len(distinct), far * len(distinct_others), dtype=np.int64)
+    for bits in _joint_bands(distance + 2):
+        for rows, columns in _equal_pairs(distinct & bits, distinct_others & bits):
+            differing = np.bitwise_count(distinct[rows] ^ distinct_others[columns])
+            # One number orders by distance, then by position.
+            rank = differing.astype(np.int64) * len(distinct_others) + columns
+            np.minimum.at(best, rows, rank)
+    if not len(distinct_others):
+        return np.full(len(hashes), -1), np.full(len(hashes), -1)
+    differing, columns = np.divmod(best, len(distinct_others))
+    near = differing <= distance
+    positions = np.where(near, first[np.where(near, columns, 0)], -1)
+    return positions[codes], np.where(near, differing, -1)[codes]
+
+
+def _joint_bands(bands: int) -> Iterator[np.uint64]:
+    """For every two of the bands, a number whose one bits are the bits of both."""
+    edges = np.linspace(0, BITS, bands + 1).astype(int)
+    masks = [(1 << int(end)) - (1 << int(start)) for start, end in pairwise(edges)]
+    for one, other in combinations(masks, 2):
+        yield np.uint64(one | other)
+
+
+def _equal_pairs(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All (i, j) with left[i] == right[j], as pairs of index arrays of about CANDIDATES each."""
+    order = np.argsort(right, kind="stable")
+    ordered = right[order]
+    start = np.searchsorted(ordered, left, side="left")
+    counts = np.searchsorted(ordered, left, side="right") - start
+    totals = np.cumsum(counts)
+    cuts = np.searchsorted(totals, np.arange(CANDIDATES, counts.sum(), CANDIDATES))
+    for block in np.split(np.arange(len(left)), cuts):
+        number = counts[block]
+        rows = np.repeat(block, number)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
+        yield rows, order[np.repeat(start[block], number) + within]

@@ -1,0 +1,1 @@
+"""The deployed model: one file, photograph in and mask out."""

@@ -1,0 +1,47 @@
+"""The segmenter as one self-contained ONNX file: photograph in, mask out."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch.export import Dim
+
+from pipeline.files import atomic_file
+from pipeline.model.segmenter import Segmenter
+
+INPUT = "photograph"  # (height, width, 3) uint8 RGB
+OUTPUT = "mask"  # (height, width) uint8 class ids
+OPSET = 18  # the first in which Resize can be antialiased
+
+
+def export_onnx(file: Path, segmenter: Segmenter, metadata: dict[str, str]) -> None:
+    """Write the segmenter, weights and metadata included, for photographs of any size.
+
+    The file passes the ONNX checker; equal weights give equal bytes.
+    """
+    example = torch.zeros(segmenter.size * 3 // 2, segmenter.size * 2, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's talk about its own insides
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            segmenter.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: Dim("height", min=2), 1: Dim("width", min=2)},),
+            verbose=False,
+        )
+    assert program is not None, "the dynamo exporter returns its program"
+    model = program.model_proto
+    onnx.helper.set_model_props(model, metadata)
+    for node in model.graph.node:
+        # The exporter notes where in which source file a node came from: paths of this machine.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_file(file) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))

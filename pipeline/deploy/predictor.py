@@ -1,0 +1,32 @@
+"""The deployed model applied: an ONNX file and ONNX Runtime, nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pipeline.terminal import UserError
+
+
+class Predictor:
+    """A model.onnx, ready to label photographs."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        """Load the file. Raises UserError if it is missing or is not a model."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        if not file.exists():
+            raise UserError(f"{file} is missing: export first (dvc repro export)")
+        try:
+            self.session = onnxruntime.InferenceSession(
+                file, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's own classes have no common base but this
+            raise UserError(f"{file} is not a model that ONNX Runtime can load: {error}") from error
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
+        (mask,) = self.session.run(None, {self.input: photograph})
+        return mask

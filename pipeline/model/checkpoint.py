@@ -1,0 +1,74 @@
+"""A trained model on disk: checkpoint.pth, tensors alone, and config.json, which describes them."""
+
+import io
+import json
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from pipeline.data.transforms import Normalisation
+from pipeline.files import atomic_file, file_digest, write_json
+from pipeline.model.unet import ModelParams, UNet
+from pipeline.params import STRICT
+from pipeline.terminal import UserError
+
+CHECKPOINT = "checkpoint.pth"
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """What evaluate, export and users need to know to apply the tensors."""
+
+    model: ModelParams
+    classes: tuple[str, ...]
+    image_size: int  # side in pixels of the square that the network was trained on
+    normalisation: Normalisation
+
+
+def save_checkpoint(folder: Path, model: UNet, config: ModelConfig) -> None:
+    """Write both files; equal tensors and config give equal bytes."""
+    buffer = io.BytesIO()
+    # In the default layout: the memory format of training is no part of the model.
+    tensors = {
+        name: value.cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+    torch.save(tensors, buffer)
+    with atomic_file(folder / CHECKPOINT) as temporary:
+        # By way of memory: torch.save to a path writes the temporary name into the file.
+        temporary.write_bytes(buffer.getvalue())
+    write_json(folder / CONFIG, TypeAdapter(ModelConfig).dump_python(config))
+
+
+def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
+    """Return the model in evaluation mode, on the CPU, and its config.
+
+    Raises UserError if a file is missing, is not what it should be, or the two do not fit.
+    """
+    config = _load_config(folder / CONFIG)
+    model = UNet(config.model, len(config.classes))
+    file = folder / CHECKPOINT
+    try:
+        model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
+    except FileNotFoundError:
+        raise UserError(f"{file} is missing: train first (dvc repro train)") from None
+    except Exception as error:
+        raise UserError(f"{file} does not fit {CONFIG} beside it: {error}") from error
+    return model.eval(), config
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """The sha256 by which runs and versions know this model."""
+    return file_digest(folder / CHECKPOINT)
+
+
+def _load_config(file: Path) -> ModelConfig:
+    try:
+        return TypeAdapter(ModelConfig).validate_json(file.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{file} is missing: train first (dvc repro train)") from None
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise UserError(f"{file} is not a model configuration: {error}") from None

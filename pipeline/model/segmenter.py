@@ -1,0 +1,56 @@
+"""What ships: photograph in, class mask out, with the resizing and normalising inside."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from torch import Tensor, nn
+
+from pipeline.data.transforms import Normalise
+from pipeline.model.checkpoint import ModelConfig
+
+
+class Segmenter(nn.Module):
+    """The network between a photograph of any size and a mask of that size.
+
+    What is scored, drawn and exported is this module, so that a score speaks of what users get.
+    """
+
+    def __init__(self, network: nn.Module, config: ModelConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.size = config.image_size
+        self.normalise = Normalise(config.normalisation)
+
+    def forward(self, photograph: Tensor) -> Tensor:
+        """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
+        logits = self.network(self.prepare(photograph))
+        return self.restore(logits, photograph.shape[0], photograph.shape[1])
+
+    @torch.inference_mode()
+    def segment(self, photographs: Sequence[Tensor]) -> list[Tensor]:
+        """As `forward` for several photographs, of any sizes, in one batch of the network.
+
+        Takes and gives tensors on the CPU, wherever the network is.
+        """
+        device = self.normalise.mean.device
+        images = torch.cat([self.prepare(photograph.to(device)) for photograph in photographs])
+        logits = self.network(images.to(memory_format=torch.channels_last))  # (N, C, S, S)
+        sizes = [photograph.shape[:2] for photograph in photographs]
+        return [
+            self.restore(one[None], height, width).cpu()
+            for one, (height, width) in zip(logits, sizes, strict=True)
+        ]
+
+    def prepare(self, photograph: Tensor) -> Tensor:
+        """(H, W, 3) uint8 to (1, 3, S, S) float32: stretched to the square, normalised."""
+        image = photograph.permute(2, 0, 1)[None].float()
+        square = F.interpolate(
+            image, size=(self.size, self.size), mode="bilinear", align_corners=False, antialias=True
+        )
+        return self.normalise(square)
+
+    def restore(self, logits: Tensor, height: int, width: int) -> Tensor:
+        """(1, C, S, S) logits to the (height, width) uint8 mask of the likeliest classes."""
+        full = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+        return full.argmax(dim=1)[0].to(torch.uint8)

@@ -1,0 +1,96 @@
+"""Read one section of params.yaml into a checked, frozen class."""
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.terminal import UserError
+
+PARAMS_FILE = Path("params.yaml")
+
+# For every params class: a string is not a number, and a key nobody reads is a typing error.
+STRICT = ConfigDict(strict=True, extra="forbid")
+
+MISSING = ("missing", "missing_argument")  # pydantic's error types
+
+Section = TypeVar("Section")
+
+
+class ParamsError(UserError):
+    """params.yaml holds something that the program does not accept."""
+
+
+def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) -> Section:
+    """Return the section of the file as a checked `kind`, a pydantic dataclass or a plain type.
+
+    Raises ParamsError, naming file, key and what is accepted, for a missing file or section,
+    an unknown or missing key, a wrong type (numbers in quotes included) or a value out of range.
+    """
+    values = _read(file)
+    if section not in values:
+        raise ParamsError(
+            f"{file}: section '{section}' is missing; it has {', '.join(sorted(map(str, values)))}"
+        )
+    # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats.
+    text = json.dumps(values[section], default=str)
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        problems = [
+            _explain(section, kind, json.loads(text), problem) for problem in error.errors()
+        ]
+        raise ParamsError("\n".join(f"{file}: {problem}" for problem in problems)) from None
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        values = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{file} is missing: run from the root of the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{file} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{file}: expected sections such as 'train:', found {values!r}")
+    return values
+
+
+def _explain(section: str, kind: type, values: object, problem: ErrorDetails) -> str:
+    """One line about one pydantic error: which key, what is wrong, what was found."""
+    key = ".".join([section, *_keys(values, problem)])
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+        inner = len(problem["loc"]) > 1 or not known
+        return f"{key} is not a known key" + ("" if inner else f"; known: {', '.join(known)}")
+    if problem["type"] in MISSING:
+        return f"{key} is missing"
+    if problem["type"] == "value_error":  # raised by a params class about its own fields
+        return f"{key}: {problem['ctx']['error']}"
+    hint = _number_hint(problem)
+    return f"{key}: {problem['msg']}, found {problem['input']!r}{hint}"
+
+
+def _keys(values: object, problem: ErrorDetails) -> list[str]:
+    """The keys that lead to the problem; the names pydantic gives a union's members are no keys."""
+    keys = []
+    for part in problem["loc"]:
+        try:
+            values = values[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            continue
+        keys.append(str(part))
+    return [*keys, str(problem["loc"][-1])] if problem["type"] in MISSING else keys
+
+
+def _number_hint(problem: ErrorDetails) -> str:
+    if problem["type"] not in ("int_type", "float_type") or not isinstance(problem["input"], str):
+        return ""
+    try:
+        float(problem["input"])
+    except ValueError:
+        return ""
+    return " (text, not a number: leave out the quotes, and write 1e-3 as 0.001)"

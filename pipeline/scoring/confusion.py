@@ -1,0 +1,62 @@
+"""The numbers: confusion matrices of pixels, and the scores that follow from them.
+
+A matrix counts pixels: row = true class, column = predicted. IoU = TP / (TP + FP + FN) is that
+of the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Counts = NDArray[np.int64]  # (..., C, C)
+Scores = NDArray[np.float64]  # (..., C)
+
+
+def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
+    """Count the pixels of each (true, predicted) pair: (C, C) int64.
+
+    Both arguments are integer class ids of one shape, any.
+    """
+    assert truth.shape == prediction.shape, f"{truth.shape} against {prediction.shape}"
+    pairs = truth.flatten().long() * classes + prediction.flatten().long()
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
+
+def iou(counts: Counts) -> Scores:
+    """IoU per class in [0, 1]; NaN for a class that is neither there nor predicted."""
+    hits, truth, predicted = _margins(counts)
+    return _divide(hits, truth + predicted - hits)
+
+
+def dice(counts: Counts) -> Scores:
+    """Dice coefficient per class in [0, 1]; NaN as for `iou`."""
+    hits, truth, predicted = _margins(counts)
+    return _divide(2 * hits, truth + predicted)
+
+
+def mean_iou(counts: Counts) -> Scores:
+    """The mean over those classes that are there or predicted."""
+    return np.nanmean(iou(counts), axis=-1)
+
+
+def pixel_accuracy(counts: Counts) -> Scores:
+    """The share of pixels whose class is right."""
+    return _divide(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+
+
+def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
+    """The (..., G, G) matrix after the classes of each group became one."""
+    rows = np.stack([counts[..., list(group), :].sum(axis=-2) for group in groups], axis=-2)
+    return np.stack([rows[..., list(group)].sum(axis=-1) for group in groups], axis=-1)
+
+
+def _margins(counts: Counts) -> tuple[Counts, Counts, Counts]:
+    return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
+
+
+def _divide(part: NDArray, whole: NDArray) -> Scores:
+    """0 / 0 is NaN: there was nothing to score."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

@@ -1,0 +1,92 @@
+"""Pictures of masks: overlays, error maps, and captioned grids of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.data.pets import PALETTE
+
+Photograph = NDArray[np.uint8]  # (H, W, 3) RGB
+Mask = NDArray[np.uint8]  # (H, W) class ids
+
+PET, BACKGROUND, BORDER = range(3)
+
+# Okabe and Ito's colours, which colour-blind people tell apart; named in the picture's heading.
+MISSED = (213, 94, 0)  # vermilion: pet called background
+INVENTED = (86, 180, 233)  # sky blue: background called pet
+BLURRED = (240, 228, 66)  # yellow: border taken for a neighbour, or a neighbour for border
+ERROR_LEGEND = "error: missed pet (red), invented pet (blue), border (yellow)"
+
+MARGIN = 6
+TEXT = 15  # height of a caption in pixels
+
+
+def colour(mask: Mask) -> Image.Image:
+    """The mask in the colours of the PALETTE."""
+    return Image.fromarray(np.array(PALETTE, dtype=np.uint8)[mask])
+
+
+def overlay(photograph: Photograph, mask: Mask, opacity: float = 0.45) -> Image.Image:
+    """The photograph with pet and border tinted; the background is left as it is."""
+    tinted = Image.blend(Image.fromarray(photograph), colour(mask), opacity)
+    animal = Image.fromarray((mask != BACKGROUND).astype(np.uint8) * 255)
+    return Image.composite(tinted, Image.fromarray(photograph), animal)
+
+
+def error_map(photograph: Photograph, truth: Mask, prediction: Mask) -> Image.Image:
+    """The photograph in pale grey, wrong pixels coloured by the kind of error."""
+    grey = np.asarray(Image.fromarray(photograph).convert("L"))
+    picture = np.repeat((grey // 2 + 110)[..., None].astype(np.uint8), 3, axis=2)
+    picture[truth != prediction] = BLURRED
+    picture[(truth == PET) & (prediction == BACKGROUND)] = MISSED
+    picture[(truth == BACKGROUND) & (prediction == PET)] = INVENTED
+    return Image.fromarray(picture)
+
+
+def comparison(photograph: Photograph, truth: Mask, prediction: Mask) -> list[Image.Image]:
+    """The four tiles of one image: photograph, truth, prediction, error."""
+    return [
+        Image.fromarray(photograph),
+        overlay(photograph, truth),
+        overlay(photograph, prediction),
+        error_map(photograph, truth, prediction),
+    ]
+
+
+def grid(
+    tiles: Sequence[Image.Image],
+    captions: Sequence[str],
+    columns: int,
+    headings: Sequence[str] = (),
+    *,
+    width: int = 240,
+    height: int = 180,
+) -> Image.Image:
+    """Lay out tiles row by row, each fitted into width x height pixels above its caption.
+
+    The headings stand above the columns; a tile without a caption has the empty one.
+    """
+    font = ImageFont.load_default(size=TEXT - 3)
+    rows = -(-len(tiles) // columns)
+    step_x, step_y = width + MARGIN, height + TEXT + MARGIN
+    top = TEXT + MARGIN if headings else 0
+    sheet = Image.new("RGB", (columns * step_x + MARGIN, top + rows * step_y + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, heading in enumerate(headings):
+        draw.text((MARGIN + column * step_x, MARGIN // 2), heading, "black", font)
+    for position, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        row, column = divmod(position, columns)
+        x, y = MARGIN + column * step_x, top + MARGIN + row * step_y
+        fitted = _fit(tile, width, height)
+        sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
+        draw.text((x, y + height), caption, "black", font)
+    return sheet
+
+
+def _fit(tile: Image.Image, width: int, height: int) -> Image.Image:
+    """As large as fits, its aspect kept."""
+    scale = min(width / tile.width, height / tile.height)
+    size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
+    return tile.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)

@@ -1,0 +1,48 @@
+"""What a person sees while a command runs: progress, and errors written for them."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console()
+
+Item = TypeVar("Item")
+
+
+class UserError(Exception):
+    """Something the user can mend; the message says what, where and how."""
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's main and leave with its exit status.
+
+    A UserError is printed without a traceback (status 1): it is a message, not a crash.
+    """
+    try:
+        sys.exit(main())
+    except UserError as error:
+        # To standard error, as plain text: a path in brackets is not markup, and is not wrapped.
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def progress() -> Progress:
+    """A progress display for counted work (bars come with `add_task`)."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+    )
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterable[Item]:
+    """Yield the items while a progress bar counts them."""
+    with progress() as bars:
+        yield from bars.track(items, total=total, description=description)

@@ -1,0 +1,1 @@
+"""The stages of the DVC pipeline: one standalone module each."""

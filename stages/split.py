@@ -1,0 +1,165 @@
+"""Split the pictures: the official test list as it is, the rest by breed into train and val."""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline.data.duplicates import nearest_within
+from pipeline.files import atomic_folder, write_csv, write_json
+from pipeline.params import STRICT, read_section
+from pipeline.terminal import UserError, console, run_command
+
+COLUMNS = ["name", "breed", "species"]  # of train.csv, val.csv and test.csv
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, config=STRICT)
+class SplitParams:
+    """The params.yaml section `split`."""
+
+    val_fraction: Annotated[float, Field(gt=0, lt=1)]  # of trainval
+    duplicate_distance: Annotated[int, Field(ge=0, le=16)]  # differing bits of 64
+
+
+def main() -> None:
+    """Read the index, take out what resembles a test picture, divide the rest, write the lists."""
+    arguments = parse_arguments()
+    params = read_section("split", SplitParams)
+    seed: int = read_section("seed", int)
+    index = read_index(arguments.index)
+    test, trainval = (index[index["split"] == name] for name in ("test", "trainval"))
+    duplicates = find_duplicates(trainval, test, params.duplicate_distance)
+    kept = trainval[~trainval["name"].isin(duplicates["name"])]
+    train, val = divide(kept, params.val_fraction, seed)
+    splits = dict(zip(SPLITS, (train, val, test), strict=True))
+    check_splits(splits, arguments.index)
+    write_splits(arguments.splits, splits, duplicates)
+    write_json(arguments.metrics, summary(splits, duplicates))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("index", type=Path, help="index.csv of the pictures, from extract")
+    parser.add_argument("splits", type=Path, help="folder to write: train, val and test.csv")
+    parser.add_argument("metrics", type=Path, help="JSON file to write: counts")
+    return parser.parse_args()
+
+
+def read_index(path: Path) -> pd.DataFrame:
+    """The index, sorted by name, all columns text; raises UserError if it cannot be the index."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing: run the stage extract first")
+    index = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = {*COLUMNS, "split", "phash"} - set(index.columns)
+    if missing:
+        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; run extract again")
+    if index["name"].duplicated().any():
+        twice = index["name"][index["name"].duplicated()].iloc[0]
+        raise UserError(f"{path}: {twice} stands there twice; run extract again")
+    if not index["phash"].str.fullmatch("[0-9a-f]{16}").all():
+        raise UserError(f"{path}: column phash must hold 16 hex digits; run extract again")
+    if not index["split"].isin(["trainval", "test"]).all():
+        raise UserError(f"{path}: column split must be trainval or test; run extract again")
+    return index.sort_values("name", ignore_index=True)
+
+
+def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -> pd.DataFrame:
+    """The trainval pictures whose hash is within `distance` bits of a test picture's.
+
+    A row each: name, test_name (the nearest; of equally near ones the first), distance.
+    """
+    nearest, bits = nearest_within(_hashes(trainval), _hashes(test), distance)
+    near = nearest >= 0
+    return pd.DataFrame(
+        {
+            "name": trainval["name"].to_numpy()[near],
+            "test_name": test["name"].to_numpy()[nearest[near]],
+            "distance": bits[near],
+        }
+    )
+
+
+def _hashes(pictures: pd.DataFrame) -> np.ndarray:
+    return np.array([int(digits, 16) for digits in pictures["phash"]], dtype=np.uint64)
+
+
+def divide(
+    pictures: pd.DataFrame, val_fraction: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Divide into (train, val), each breed in proportion.
+
+    Within a breed, val takes the first names by sha256 of "SEED:NAME": the order is the same on
+    every machine, and an added picture moves few of the others.
+    """
+    quotas = val_quotas(pictures["breed"].value_counts().sort_index(), val_fraction)
+    val: list[str] = []
+    for breed, names in pictures.groupby("breed")["name"]:
+        val += sorted(names, key=lambda name: _digest(f"{seed}:{name}"))[: quotas[breed]]
+    in_val = pictures["name"].isin(val)
+    return pictures[~in_val], pictures[in_val]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def val_quotas(counts: pd.Series, val_fraction: float) -> pd.Series:
+    """How many pictures of each breed go to val, given how many there are, by largest remainder.
+
+    Each breed gets its exact share rounded down; what is missing to the rounded share of the whole
+    goes, one each, to the breeds that lost most by that (equal ones: in the order given). The last
+    picture of a breed stays in train, so that breeds of one or two can leave val smaller.
+    """
+    shares = (counts * val_fraction).round(9)  # 100 * 0.29 is 28.999999999999996
+    quotas = np.floor(shares).astype(int)
+    remainders = (shares - quotas)[quotas + 1 < counts].sort_values(ascending=False, kind="stable")
+    extra = round(counts.sum() * val_fraction) - quotas.sum()
+    quotas[remainders.index[:extra]] += 1
+    return quotas
+
+
+def check_splits(splits: dict[str, pd.DataFrame], index: Path) -> None:
+    """Raise UserError for a split without pictures, naming the remedy."""
+    remedies = {
+        "train": "the trainval list needs pictures that resemble no test picture;"
+        " lower split.duplicate_distance or split.val_fraction",
+        "val": "raise split.val_fraction, or give the breeds more pictures",
+        "test": "the test list needs usable pictures: see quarantine.csv",
+    }
+    for split, pictures in splits.items():
+        if pictures.empty:
+            raise UserError(f"{index} leaves no pictures for {split}: {remedies[split]}")
+    names = pd.concat(splits.values())["name"]
+    assert names.is_unique, "a picture is in two splits"
+
+
+def write_splits(folder: Path, splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> None:
+    """Write the lists, sorted by name, duplicates.csv and by_breed.csv into the folder."""
+    with atomic_folder(folder) as target:
+        for split, pictures in splits.items():
+            write_csv(target / f"{split}.csv", pictures[COLUMNS])
+        write_csv(target / "duplicates.csv", duplicates)
+        counts = {split: part.groupby(COLUMNS[1:]).size() for split, part in splits.items()}
+        write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
+
+
+def summary(splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> dict[str, object]:
+    """The counts of metrics/split.json; they are printed too."""
+    counts = {
+        split: {"total": len(part), **part["species"].value_counts().to_dict()}
+        for split, part in splits.items()
+    }
+    console.print(", ".join(f"{split} {count['total']}" for split, count in counts.items()))
+    console.print(f"left out, too near to a test picture: {len(duplicates)}")
+    return {**counts, "duplicates_left_out": len(duplicates)}
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+from file_server import FileServer, serving
+
+pytest_plugins = ["tiny_pets"]
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    """A web server on this machine; see file_server.py for what it can be told to do."""
+    with serving() as running:
+        yield running

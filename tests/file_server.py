@@ -1,0 +1,90 @@
+"""A web server on this machine that serves files well, or badly in the ways it is told."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Reply:
+    """What one reply does differently; the default is to serve the file as it should be."""
+
+    status: int | None = None  # in place of 200, 206 or 404
+    headers: dict[str, str | None] = field(default_factory=dict)  # None leaves one out
+    send: int | None = None  # bytes of the body after which the connection is closed
+    ranges: bool = True
+    before: Callable[[], object] = lambda: None  # called before the reply begins
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves `files` by path, with ETag and ranges; `replies` are used up one per request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.etag: str | None = '"one"'
+        self.replies: list[Reply] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: clients that hang up are part of the tests."""
+
+    def ranges_asked(self) -> list[str | None]:
+        return [headers.get("Range") for _, headers in self.requests]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FileServer
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, dict(self.headers)))
+        reply = self.server.replies.pop(0) if self.server.replies else Reply()
+        reply.before()
+        status, headers, body = self.answer(reply)
+        self.send_response(reply.status or status)
+        headers |= reply.headers
+        for name, value in headers.items():
+            if value is not None:
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body[: reply.send])
+        self.close_connection = True
+
+    def answer(self, reply: Reply) -> tuple[int, dict[str, str | None], bytes]:
+        body = self.server.files.get(self.path.partition("?")[0])
+        if body is None:
+            return 404, {"Content-Length": "0"}, b""
+        headers: dict[str, str | None] = {"ETag": self.server.etag}
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        same = self.headers.get("If-Range") in (None, self.server.etag)
+        if not (asked and same and reply.ranges):
+            return 200, headers | {"Content-Length": str(len(body))}, body
+        first, size = int(asked[1]), len(body)
+        if first >= size:
+            return 416, {"Content-Range": f"bytes */{size}", "Content-Length": "0"}, b""
+        headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
+        return 206, headers | {"Content-Length": str(size - first)}, body[first:]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving() -> Iterator[FileServer]:
+    with FileServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,57 @@
+"""The loss against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from pipeline.model.losses import dice_loss, segmentation_loss
+
+SURE = 100.0  # a logit difference after which softmax is one in float32
+
+
+def logits_for(masks, classes=3):
+    """Logits that are sure of the given class ids (N, H, W)."""
+    return SURE * torch.nn.functional.one_hot(masks, classes).permute(0, 3, 1, 2).float()
+
+
+def test_a_perfect_prediction_costs_nothing():
+    masks = torch.tensor([[[0, 1], [2, 1]]])
+    assert dice_loss(logits_for(masks), masks).item() == pytest.approx(0)
+    assert segmentation_loss(logits_for(masks), masks).item() == pytest.approx(0)
+
+
+def test_dice_of_a_sure_prediction_by_hand():
+    truth = torch.tensor([[[0, 0], [1, 1]]])
+    prediction = torch.tensor([[[0, 1], [1, 1]]])
+    # Smoothing 1: class 0 overlaps in 1 of 2 + 1 pixels, class 1 in 2 of 2 + 3, class 2 in none.
+    expected = 1 - (3 / 4 + 5 / 6 + 1 / 1) / 3
+    assert dice_loss(logits_for(prediction), truth).item() == pytest.approx(expected)
+
+
+def test_uniform_logits_by_hand():
+    masks = torch.tensor([[[0, 1, 2]]])
+    # Each class: overlap 1/3, predicted mass 1, true mass 1.
+    dice = 1 - (2 / 3 + 1) / (2 + 1)
+    assert dice_loss(torch.zeros(1, 3, 1, 3), masks).item() == pytest.approx(dice)
+    assert segmentation_loss(torch.zeros(1, 3, 1, 3), masks).item() == pytest.approx(
+        dice + math.log(3)
+    )
+
+
+def test_dice_pools_the_pixels_of_the_batch():
+    torch.manual_seed(0)
+    logits, masks = torch.randn(4, 3, 5, 6), torch.randint(0, 3, (4, 5, 6))
+    wide = logits.permute(1, 0, 2, 3).reshape(1, 3, 20, 6)
+    assert dice_loss(logits, masks).item() == pytest.approx(
+        dice_loss(wide, masks.reshape(1, 20, 6)).item()
+    )
+
+
+def test_a_gradient_step_lowers_the_loss():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
+    masks = torch.randint(0, 3, (2, 8, 8))
+    before = segmentation_loss(logits, masks)
+    before.backward()
+    assert segmentation_loss(logits - logits.grad, masks) < before

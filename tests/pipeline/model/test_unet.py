@@ -1,0 +1,53 @@
+"""The U-Net: its shapes, its size, and that everything in it learns."""
+
+import pytest
+import torch
+
+from pipeline.model.unet import ModelParams, UNet
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 97), (17, 40), (1, 1)])
+def test_logits_have_the_size_of_the_image(size):
+    network = UNet(ModelParams(features=(4, 8, 8))).eval()
+    assert network(torch.randn(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_reference_configuration_has_the_known_number_of_parameters():
+    # Counted by hand: 9 in out weights a 3x3 convolution, 2 a batch norm channel, 4 in out + out
+    # for each up-convolution, 64 * 3 + 3 for the head.
+    def double(inputs, outputs):
+        return 9 * inputs * outputs + 9 * outputs**2 + 4 * outputs
+
+    widths = [64, 128, 256, 512, 1024]
+    down = double(3, 64) + sum(double(a, 2 * a) for a in widths[:-1])
+    up = sum(4 * 2 * a * a + a + double(2 * a, a) for a in widths[:-1])
+    network = UNet(ModelParams(features=(64, 128, 256, 512)))
+    assert sum(p.numel() for p in network.parameters()) == down + up + 64 * 3 + 3 == 31_037_763
+
+
+def test_every_parameter_receives_a_gradient():
+    network = UNet(ModelParams(features=(4, 8)))
+    network(torch.randn(2, 3, 16, 16)).square().sum().backward()
+    silent = [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
+    assert silent == []
+
+
+def test_output_depends_on_pixels_within_the_receptive_field_only():
+    # Six 3x3 convolutions, two of them at half resolution, see far less than 200 pixels.
+    network = UNet(ModelParams(features=(4,))).eval()
+    image = torch.randn(1, 3, 32, 256)
+    changed = image.clone()
+    changed[..., 0] += 10
+    with torch.no_grad():
+        difference = (network(image) - network(changed)).abs().amax(dim=(0, 1, 2))
+    assert difference[0] > 0
+    assert (difference[200:] == 0).all()
+
+
+def test_an_image_that_needs_no_padding_is_not_changed_by_the_batch_it_is_in():
+    torch.manual_seed(0)
+    network = UNet(ModelParams(features=(4, 8))).eval()
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        together, alone = network(images), torch.cat([network(one[None]) for one in images])
+    torch.testing.assert_close(together, alone)

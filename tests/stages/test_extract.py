@@ -1,0 +1,201 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.data.findings import Note, Reason
+from pipeline.data.pets import load_image, load_mask
+from pipeline.files import file_digest
+from pipeline.terminal import UserError
+from stages.extract import ROWS, extract
+
+
+def photograph(seed: int, kind: str = "JPEG") -> bytes:
+    """A blocky picture of 30 x 20 pixels, another for each seed."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    return encode(blocks.repeat(5, axis=0).repeat(5, axis=1), kind)
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format=kind)
+    return stream.getvalue()
+
+
+def trimap(height: int = 20) -> bytes:
+    values = np.full((height, 30), 2, dtype=np.uint8)
+    values[5:10] = 3
+    values[10:15] = 1
+    return encode(values, "PNG")
+
+
+def pack(archive: Path, files: dict[str, bytes]) -> None:
+    archive.parent.mkdir(exist_ok=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def write_raw(raw: Path, images: dict[str, bytes], trimaps: dict[str, bytes], test: list[str]):
+    """The two archives; what is not in the test list is in trainval."""
+    pack(raw / "images.tar.gz", {f"images/{name}.jpg": data for name, data in images.items()})
+    trainval = [name for name in trimaps if name not in test]
+    lists = {"test": test, "trainval": trainval}
+    files = {f"annotations/{name}.txt": "\n".join(lists[name]).encode() for name in lists}
+    files |= {f"annotations/trimaps/{name}.png": data for name, data in trimaps.items()}
+    pack(raw / "annotations.tar.gz", files)
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory) -> tuple[Path, dict]:
+    """The folder and the counts of eight listed pairs, two of them bad, and an unlisted image."""
+    root = tmp_path_factory.mktemp("extract")
+    names = [
+        "beagle_1",
+        "beagle_2",
+        "pug_3",
+        "pug_4",
+        "Bengal_5",
+        "Bengal_6",
+        "Birman_7",
+        "Birman_8",
+    ]
+    images = {name: photograph(seed) for seed, name in enumerate(names)}
+    images |= {"pug_3": photograph(2, "PNG"), "pug_4": b"not a picture", "stray_9": photograph(9)}
+    trimaps = {name: trimap() for name in names} | {"Birman_8": trimap(height=21)}
+    write_raw(root / "raw", images, trimaps, ["beagle_2", "Bengal_6", "Birman_8"])
+    return root / "data" / "pets", extract(root / "raw", root / "data" / "pets", 0.25)
+
+
+def index_of(pets: Path) -> pd.DataFrame:
+    return pd.read_csv(pets / "index.csv", keep_default_na=False).set_index("name", drop=False)
+
+
+def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
+    index = index_of(extracted[0])
+    assert list(index.columns) == ROWS
+    assert list(index["name"]) == [
+        "Bengal_5",
+        "Bengal_6",
+        "Birman_7",
+        "beagle_1",
+        "beagle_2",
+        "pug_3",
+    ]
+    assert list(index["split"]) == ["trainval", "test", "trainval", "trainval", "test", "trainval"]
+    assert set(zip(index["breed"], index["species"], strict=True)) == {
+        ("Bengal", "cat"),
+        ("Birman", "cat"),
+        ("beagle", "dog"),
+        ("pug", "dog"),
+    }
+    assert (index["width"] == 30).all()
+    assert (index["height"] == 20).all()
+
+
+def test_the_index_describes_the_files_written(extracted):
+    pets, _ = extracted
+    for row in index_of(pets).itertuples():
+        image, mask = pets / "images" / f"{row.name}.jpg", pets / "masks" / f"{row.name}.png"
+        assert file_digest(image) == row.image_sha256
+        assert file_digest(mask) == row.mask_sha256
+        assert str(imagehash.phash(Image.fromarray(load_image(image)))) == row.phash
+        assert load_image(image).shape[:2] == load_mask(mask).shape
+
+
+def test_a_usable_photograph_keeps_its_bytes_and_an_odd_one_is_converted_and_noted(extracted):
+    pets, _ = extracted
+    assert (pets / "images" / "beagle_1.jpg").read_bytes() == photograph(0)
+    assert Image.open(pets / "images" / "pug_3.jpg").format == "JPEG"
+    notes = index_of(pets)["note"]
+    assert notes["pug_3"] == Note.PNG
+    assert (notes.drop("pug_3") == "").all()
+
+
+def test_a_mask_holds_class_ids(extracted):
+    mask = load_mask(extracted[0] / "masks" / "beagle_1.png")
+    expected = np.ones((20, 30))
+    expected[5:10] = 2
+    expected[10:15] = 0
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_what_is_not_used_is_quarantined_with_its_reason_and_not_written(extracted):
+    pets, _ = extracted
+    assert pd.read_csv(pets / "quarantine.csv").to_numpy().tolist() == [
+        ["Birman_8", "images/Birman_8.jpg", Reason.SIZES],
+        ["pug_4", "images/pug_4.jpg", Reason.NOT_A_PICTURE],
+        ["stray_9", "images/stray_9.jpg", Reason.NO_MASK],
+    ]
+    for folder in ("images", "masks"):
+        assert {file.stem for file in (pets / folder).iterdir()} == set(index_of(pets)["name"])
+
+
+def test_the_counts_agree_with_the_tables(extracted):
+    _, counts = extracted
+    assert json.loads(json.dumps(counts)) == {
+        "pairs": {
+            "trainval": {"total": 4, "cat": 2, "dog": 2},
+            "test": {"total": 2, "cat": 1, "dog": 1},
+        },
+        "notes": {"PNG": 1},
+        "quarantined": {
+            "image and mask differ in size": 1,
+            "not a picture": 1,
+            "image without a mask": 1,
+        },
+        "quarantined_fraction": 0.25,  # of the eight listed names
+    }
+
+
+def test_nothing_but_the_output_is_left(extracted):
+    pets, _ = extracted
+    assert list(pets.parent.iterdir()) == [pets]
+    assert {entry.name for entry in pets.iterdir()} == {
+        "images",
+        "masks",
+        "index.csv",
+        "quarantine.csv",
+    }
+
+
+def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
+    pets, counts = extracted
+    again = tmp_path / "pets"
+    assert extract(pets.parents[1] / "raw", again, 0.25) == counts
+    files = sorted(file.relative_to(pets) for file in pets.rglob("*") if file.is_file())
+    assert files == sorted(file.relative_to(again) for file in again.rglob("*") if file.is_file())
+    assert all((pets / file).read_bytes() == (again / file).read_bytes() for file in files)
+
+
+def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):
+    images = {f"pug_{number:02}": b"broken" for number in range(30)}
+    write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_00"])
+    pets = tmp_path / "pets"
+    pets.mkdir()
+    (pets / "index.csv").write_text("earlier")
+    with pytest.raises(UserError, match=r"100\.0% .* extract\.max_quarantined_fraction") as caught:
+        extract(tmp_path / "raw", pets, 0.99)
+    message = str(caught.value)
+    assert "images/pug_19.jpg: not a picture" in message
+    assert "pug_20" not in message
+    assert str(tmp_path / "pets-quarantine.csv") in message
+    assert len(pd.read_csv(tmp_path / "pets-quarantine.csv")) == 30
+    assert (pets / "index.csv").read_text() == "earlier"
+
+
+def test_a_fraction_at_the_limit_passes_and_clears_an_earlier_list(tmp_path):
+    images = {"pug_1": photograph(1), "pug_2": b"broken"}
+    write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_1"])
+    earlier = tmp_path / "pets-quarantine.csv"
+    earlier.touch()
+    assert extract(tmp_path / "raw", tmp_path / "pets", 0.5)["quarantined_fraction"] == 0.5
+    assert not earlier.exists()

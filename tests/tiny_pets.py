@@ -1,0 +1,85 @@
+"""A handmade data set in the form that extract and split write: bright ellipses on dark noise."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow_workspace import make_workspace
+from PIL import Image
+
+from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
+LISTS = {
+    "train": [
+        "Bengal_1",
+        "Bengal_2",
+        "Bengal_3",
+        "pug_1",
+        "pug_2",
+        "pug_3",
+        "Sphynx_1",
+        "Sphynx_2",
+    ],
+    "val": ["Bengal_4", "pug_4"],
+    "test": ["Bengal_5", "Sphynx_3", "pug_5"],
+}
+
+
+def write_tiny_pets(root: Path) -> None:
+    """Write data/pets and data/splits below the root."""
+    for split, names in LISTS.items():
+        for position, name in enumerate(names):
+            write_pair(root / "data/pets", name, *SIZES[position % len(SIZES)])
+        write_split(root / "data/splits" / f"{split}.csv", names)
+    names = sorted(name for names in LISTS.values() for name in names)
+    pd.DataFrame({"name": names}).to_csv(root / "data/pets/index.csv", index=False)
+
+
+def write_pair(pets: Path, name: str, height: int, width: int) -> None:
+    """One photograph and its mask: the ellipse is pet, its rim border."""
+    random = np.random.default_rng(sum(name.encode()))
+    y, x = np.mgrid[:height, :width]
+    center_y, center_x = height * random.uniform(0.4, 0.6), width * random.uniform(0.4, 0.6)
+    radius = np.hypot((y - center_y) / (height * 0.3), (x - center_x) / (width * 0.3))
+    mask = np.select([radius < 0.9, radius < 1.1], [0, 2], default=1).astype(np.uint8)
+    brightness = np.where(radius < 1, 170, 60)[..., None] + random.integers(
+        0, 60, (height, width, 3)
+    )
+    for path in (image_path(pets, name), mask_path(pets, name)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(brightness.astype(np.uint8)).save(image_path(pets, name), quality=90)
+    save_mask(mask_path(pets, name), mask)
+
+
+def write_split(file: Path, names: list[str]) -> None:
+    """A list as the split stage writes it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = {
+        "name": names,
+        "breed": [breed_of(name) for name in names],
+        "species": [species_of(name) for name in names],
+    }
+    pd.DataFrame(rows).to_csv(file, index=False)
+
+
+@pytest.fixture
+def tiny_pets(tmp_path, monkeypatch) -> Path:
+    """A workspace with the tiny data set; the current folder, with a store of its own."""
+    make_workspace(tmp_path, monkeypatch)
+    write_tiny_pets(tmp_path)
+    write_params(tmp_path)
+    return tmp_path
+
+
+def write_params(root: Path, **changes: dict) -> None:
+    """The repository's params.yaml with a training of seconds; `changes` by section."""
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    params["model"] = {"features": [4, 8]}
+    params["train"] |= {"epochs": 2, "batch_size": 4, "image_size": 32, "threads": 1}
+    for section, values in changes.items():
+        params[section] |= values
+    (root / "params.yaml").write_text(yaml.safe_dump(params))

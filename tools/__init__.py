@@ -1,0 +1,1 @@
+"""Commands for people: one standalone module each."""
