@@ -1,0 +1,48 @@
+"""The exported model as the folder that MLflow serves."""
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow.onnx
+import numpy as np
+from mlflow.entities import LoggedModel
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+# Shown with the model and sent by `mlflow models serve` to try it: a small grey picture.
+EXAMPLE = np.full((24, 32, 3), 128, np.uint8)
+
+
+def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
+    """Write the file itself, byte for byte, with signature, example and requirements."""
+    import onnx  # noqa: PLC0415 - only who registers needs it, and not who looks at runs
+
+    proto = onnx.load(onnx_file)
+    mlflow.onnx.save_model(
+        proto,
+        folder,
+        mlflow_model=Model(model.artifact_location, model.source_run_id, model_id=model.model_id),
+        signature=ModelSignature(
+            Schema([_tensor_spec(value) for value in proto.graph.input]),
+            Schema([_tensor_spec(value) for value in proto.graph.output]),
+        ),
+        input_example=EXAMPLE,
+        # Named here, since mlflow needs 8 seconds to guess them.
+        pip_requirements=[
+            f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")
+        ],
+        onnx_execution_providers=["CPUExecutionProvider"],  # what the scores were measured with
+        save_as_external_data=False,
+    )
+    shutil.copyfile(onnx_file, folder / "model.onnx")  # these bytes, and not equivalent ones
+
+
+def _tensor_spec(value: Any) -> TensorSpec:
+    """Type and shape of an ONNX graph's input or output; -1 where it takes any size."""
+    import onnx  # noqa: PLC0415
+
+    tensor = value.type.tensor_type
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
+    return TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)

@@ -1,0 +1,72 @@
+"""A new run, with everything that is known at its start."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from pipeline.records.lineage import UNKNOWN, lineage_tags, source_patch
+from pipeline.records.store import Store
+
+PARAMS_A_REQUEST = 100
+DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
+
+
+def create_run(
+    store: Store,
+    data: Path,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    counts: Mapping[str, int],
+) -> str:
+    """Create a run with lineage, params, tags and the data set as its input; return its id.
+
+    `counts`: pairs by list, shown with the data set.
+    """
+    origin = lineage_tags(data, Path())
+    run_id = store.client.create_run(
+        store.experiment_id, tags=resolve_tags({**origin, **tags}), run_name=_name(origin)
+    ).info.run_id
+    values = [Param(key, str(value)) for key, value in params.items()]
+    for start in range(0, len(values), PARAMS_A_REQUEST):
+        store.client.log_batch(run_id, params=values[start : start + PARAMS_A_REQUEST])
+    store.client.log_inputs(run_id, [_data_input(data, origin, counts)])
+    _log_origin(store, run_id)
+    return run_id
+
+
+def _name(origin: Mapping[str, str]) -> str:
+    """The DVC experiment, else data set and commit: "sample-1a2b3c4", with "+" when dirty."""
+    dirty = "+" if origin["git.dirty"] == "true" else ""
+    parts = (origin["data.name"], f"{origin['git.commit'][:7]}{dirty}")
+    by_commit = "-".join(part for part in parts if part != UNKNOWN)
+    return origin.get("dvc.exp_name", by_commit or "train")
+
+
+def _data_input(data: Path, origin: Mapping[str, str], counts: Mapping[str, int]) -> DatasetInput:
+    known = [origin[key] for key in ("data.digest", "data.index_md5") if origin[key] != UNKNOWN]
+    dataset = Dataset(
+        name=origin["data.name"],
+        digest=[*known, UNKNOWN][0][:DIGEST_LENGTH],
+        source_type="local",
+        source=json.dumps({"uri": data.as_posix()}),
+        profile=json.dumps(dict(counts)),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+
+
+def _log_origin(store: Store, run_id: str) -> None:
+    """What it takes to go back: params, lock, requirements, and the patch of a dirty run."""
+    for name in ("params.yaml", "dvc.lock", "requirements.lock"):
+        if Path(name).is_file():
+            store.client.log_artifact(run_id, name, "lineage")
+    if patch := source_patch(Path()):
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "dirty.patch"
+            file.write_bytes(patch)
+            store.client.log_artifact(run_id, str(file), "lineage")

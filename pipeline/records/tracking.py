@@ -1,0 +1,101 @@
+"""Runs: one for each training, found again by the checkpoint that came out of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run as StoredRun
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+from pipeline.records import lineage
+from pipeline.records.leftovers import send_leftovers
+from pipeline.records.new_run import create_run
+from pipeline.records.run import CHECKPOINT_TAG, Run
+from pipeline.records.store import SQLITE, Store, default_uri, open_store, store_errors, store_lock
+from pipeline.terminal import console
+
+RESTORED_TAG = "restored"
+SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
+
+
+@contextmanager
+def training_run(data: Path, params: Mapping[str, Any], counts: Mapping[str, int]) -> Iterator[Run]:
+    """Open a run for a training on the extracted data set `data`; end it with the block.
+
+    `params` are the sections used, by name, as mappings or dataclasses: {"train": ...} is logged
+    as train.lr and so on, beside the locked params of the stages that made the data. `counts`
+    says how many pairs each list has. The run ends as FINISHED, after an error as FAILED, after
+    Ctrl-C as KILLED. Raises UserError for a store that does not answer before the first step;
+    one that dies later does not stop the training.
+    """
+    store = open_store()
+    send_leftovers(store)
+    locked = lineage.locked_params(lineage.read_lock(Path()))
+    with store_errors(store.uri):
+        run_id = create_run(store, data, {**locked, **lineage.flatten(params)}, {}, counts)
+    monitor = SystemMetricsMonitor(run_id, SYSTEM_METRICS_INTERVAL, tracking_uri=store.uri)
+    monitor.start()
+    with _closing(Run(store, run_id), before=monitor.finish) as run:
+        yield run
+
+
+@contextmanager
+def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
+    """Reopen the run that trained this checkpoint, to add to it; the newest if several did.
+
+    Where none is known, because the checkpoint came out of a cache, one is opened and tagged
+    "restored", with the params that dvc.lock knows. Ends and raises as `training_run` does.
+    """
+    store = open_store()
+    send_leftovers(store)
+    # Under a lock: experiments that share a checkpoint shall share its run.
+    with store_errors(store.uri), store_lock():
+        stored = find_run(store, checkpoint_sha256)
+        run_id = stored.info.run_id if stored else _restore(store, checkpoint_sha256, data)
+        store.client.update_run(run_id, status="RUNNING")
+    with _closing(Run(store, run_id, ended=stored.info.end_time if stored else None)) as run:
+        yield run
+
+
+def find_run(store: Store, checkpoint_sha256: str) -> StoredRun | None:
+    """The newest run that this checkpoint came out of."""
+    runs = store.client.search_runs(
+        [store.experiment_id],
+        filter_string=f"tags.`{CHECKPOINT_TAG}` = '{checkpoint_sha256}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0] if runs else None
+
+
+def _restore(store: Store, checkpoint_sha256: str, data: Path) -> str:
+    stages = (*lineage.DATA_STAGES, "train")
+    params = lineage.locked_params(lineage.read_lock(Path()), stages)
+    tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
+    return create_run(store, data, params, tags, counts={})
+
+
+@contextmanager
+def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Run]:
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        before()
+        run.close(status)
+        console.print(_where(run), markup=False, highlight=False, soft_wrap=True)
+
+
+def _where(run: Run) -> str:
+    """How to look at the run."""
+    store = run.store
+    if store.uri == default_uri():
+        return f"MLflow run {run.run_id}: see it with `make ui`"
+    if store.uri.startswith(SQLITE):
+        return f"MLflow run {run.run_id}: see it with `mlflow ui --backend-store-uri {store.uri}`"
+    return f"MLflow run: {store.uri}/#/experiments/{store.experiment_id}/runs/{run.run_id}"

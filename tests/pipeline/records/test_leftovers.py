@@ -1,0 +1,135 @@
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.records.leftovers import send_leftovers, stores_with_leftovers
+from pipeline.records.outbox import Outbox, deliver
+from pipeline.records.store import Store, open_store
+
+
+@pytest.fixture
+def store(workspace: Path) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def run_id(store: Store) -> str:
+    return store.client.create_run(store.experiment_id).info.run_id
+
+
+def leave(workspace: Path, uri: str, run_id: str, *entries: dict, end: str = "\n") -> Path:
+    """Write the file that a command leaves whose server died."""
+    file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(line) for line in ({"store": uri, "run": run_id}, *entries)]
+    file.write_text("\n".join(lines) + end)
+    return file
+
+
+def loss(step: int) -> dict:
+    return {"time": 1000 + step, "metric": "loss", "value": 1 / (step + 1), "step": step}
+
+
+def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    outbox = Outbox(store, run_id)
+    for step in range(250):
+        outbox.put(metric="loss", value=float(step), step=step)
+    outbox.put(tag="color", value="green")
+    outbox.put(tag="color", value="blue")
+    outbox.put(status="FINISHED")
+    assert outbox.close()
+    run = store.client.get_run(run_id)
+    history = store.client.get_metric_history(run_id, "loss")
+    assert [(each.step, each.value) for each in history] == [(n, float(n)) for n in range(250)]
+    assert (run.data.tags["color"], run.info.status) == ("blue", "FINISHED")
+    assert not list((workspace / "mlartifacts/unsent").iterdir())
+
+
+def test_nobody_waits_for_a_store_that_hangs(
+    store: Store, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    log_batch = store.client.log_batch
+
+    def hang(*arguments: Any, **options: Any) -> None:
+        assert answers.wait(timeout=60)
+        log_batch(*arguments, **options)
+
+    monkeypatch.setattr(store.client, "log_batch", hang)
+    outbox = Outbox(store, run_id)
+    for step in range(1000):
+        outbox.put(metric="loss", value=float(step), step=step)
+    assert not store.client.get_run(run_id).data.metrics
+    answers.set()
+    assert outbox.close()
+    assert len(store.client.get_metric_history(run_id, "loss")) == 1000
+
+
+def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    end = {"time": 5000, "status": "FINISHED"}
+    tag = {"time": 4000, "tag": "checkpoint.sha256", "value": "abc"}
+    file = leave(workspace, store.uri, run_id, *[loss(step) for step in range(150)], tag, end)
+    assert stores_with_leftovers() == [store.uri]
+    assert send_leftovers(store) == 1
+    run = store.client.get_run(run_id)
+    history = store.client.get_metric_history(run_id, "loss")
+    assert [(each.step, each.timestamp) for each in history] == [(n, 1000 + n) for n in range(150)]
+    assert run.data.tags["checkpoint.sha256"] == "abc"
+    assert (run.info.status, run.info.end_time) == ("FINISHED", 5000)
+    assert not file.exists()
+    assert stores_with_leftovers() == []
+
+
+def test_what_had_arrived_already_is_not_doubled(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    deliver(store.client, run_id, [loss(0), loss(1)])
+    leave(workspace, store.uri, run_id, loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
+    send_leftovers(store)
+    history = store.client.get_metric_history(run_id, "loss")
+    assert [each.step for each in history] == [0, 1, 2]
+
+
+def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    leave(workspace, store.uri, run_id, loss(0), loss(1), end="")
+    assert send_leftovers(store) == 1
+    assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0]
+    assert store.client.get_run(run_id).info.status == "FAILED"
+
+
+def test_the_leftovers_for_another_store_stay_where_they_are(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    file = leave(workspace, "http://127.0.0.1:9", run_id, loss(0))
+    assert send_leftovers(store) == 0
+    assert file.exists()
+
+
+def test_the_file_of_a_command_that_still_runs_is_left_to_it(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    outbox = Outbox(store, run_id)
+    assert send_leftovers(store) == 0
+    assert len(list((workspace / "mlartifacts/unsent").glob("*.jsonl"))) == 1
+    assert outbox.close()
+    assert store.client.get_run(run_id).info.status == "RUNNING"
+
+
+def test_what_a_deleted_run_left_is_set_aside_and_not_tried_again(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    store.client.delete_run(run_id)
+    file = leave(workspace, store.uri, run_id, loss(0))
+    assert send_leftovers(store) == 0
+    assert not file.exists()
+    assert file.with_suffix(".refused").exists()
+    assert stores_with_leftovers() == []

@@ -1,0 +1,205 @@
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.records.lineage import (
+    UNKNOWN,
+    code_digest,
+    flatten,
+    lineage_tags,
+    locked_params,
+    source_patch,
+)
+
+INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
+
+LOCK = """
+schema: '2.0'
+stages:
+  download:
+    cmd: python -m stages.download
+    params:
+      params.yaml:
+        seed: 0
+        download.dataset: oxford
+        download.datasets.oxford: {images: {md5: 5c4f}}
+        download.datasets.sample: {width: 256}
+  extract:
+    cmd: python -m stages.extract
+    outs:
+    - path: data/pets
+      md5: 0123456789abcdef0123456789abcdef.dir
+  split:
+    cmd: python -m stages.split
+    deps:
+    - path: data/pets/index.csv
+      md5: 5d41402abc4b2a76b9719d911017c592
+    params:
+      params.yaml:
+        split: {val_fraction: 0.15}
+  train:
+    cmd: python -m stages.train
+    params:
+      params.yaml:
+        train: {lr: 1e-05}
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small project, committed: source, params, lock, metrics, and an ignored folder."""
+    folder = tmp_path / "project"
+    for name, text in {
+        "stages/train.py": "lr = 1\n",
+        "pipeline/loss.py": "loss = 2\n",
+        "params.yaml": "seed: 0\n",
+        "dvc.lock": "stages: {}\n",
+        "metrics/train.json": "{}\n",
+        ".gitignore": "/data/\n",
+    }.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "start")
+    return folder
+
+
+def test_a_clean_workspace_has_an_empty_patch_and_names_its_commit(repository: Path) -> None:
+    tags = lineage_tags(repository / "data/pets", repository)
+    assert source_patch(repository) == b""
+    assert tags["git.dirty"] == "false"
+    assert tags["git.commit"] == git(repository, "rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "metrics/train.json", "notes.txt"])
+def test_what_is_recorded_anyway_or_is_no_source_does_not_make_it_dirty(
+    repository: Path, name: str
+) -> None:
+    (repository / name).write_text("changed: 1\n")
+    assert lineage_tags(repository / "data/pets", repository)["git.dirty"] == "false"
+
+
+@pytest.mark.parametrize("name", ["stages/train.py", "pipeline/new.py", "dvc.yaml"])
+def test_changed_and_new_source_makes_it_dirty(repository: Path, name: str) -> None:
+    (repository / name).write_text("changed = 1\n")
+    assert lineage_tags(repository / "data/pets", repository)["git.dirty"] == "true"
+
+
+def test_ignored_source_does_not_make_it_dirty(repository: Path) -> None:
+    (repository / "data").mkdir()
+    (repository / "data/script.py").write_text("x = 1\n")
+    assert source_patch(repository) == b""
+
+
+def test_commit_and_patch_give_the_dirty_source_back(repository: Path, tmp_path: Path) -> None:
+    (repository / "stages/train.py").write_text("lr = 3\n")
+    (repository / "pipeline/loss.py").unlink()
+    (repository / "pipeline/a folder").mkdir()
+    (repository / "pipeline/a folder/ümlaut.py").write_text("new = True\n")
+    (repository / "pipeline/weights.bin").write_bytes(bytes(range(256)))
+    (repository / "stages/staged.py").write_text("staged = True\n")
+    git(repository, "add", "stages/staged.py")
+    before = git(repository, "status", "--porcelain")
+    patch = source_patch(repository)
+    assert git(repository, "status", "--porcelain") == before, "the user's index is left alone"
+
+    again = tmp_path / "again"
+    git(tmp_path, "clone", "--quiet", str(repository), str(again))
+    (tmp_path / "dirty.patch").write_bytes(patch)
+    git(again, "apply", str(tmp_path / "dirty.patch"))
+    assert read_tree(again) == read_tree(repository)
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_without_a_repository_or_a_commit_the_tags_say_unknown(tmp_path: Path) -> None:
+    tags = lineage_tags(tmp_path / "data/pets", tmp_path)
+    assert {tags["git.commit"], tags["git.dirty"], tags["data.index_md5"]} == {UNKNOWN}
+    git(tmp_path, "init", "--quiet")
+    assert lineage_tags(tmp_path / "data/pets", tmp_path)["git.commit"] == UNKNOWN
+
+
+def test_without_git_the_tags_say_unknown(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert lineage_tags(repository / "data/pets", repository)["git.commit"] == UNKNOWN
+
+
+def test_the_dvc_experiment_is_named_when_there_is_one(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    assert "dvc.exp_name" not in lineage_tags(repository / "data/pets", repository)
+    monkeypatch.setenv("DVC_EXP_NAME", "dusky-olio")
+    assert lineage_tags(repository / "data/pets", repository)["dvc.exp_name"] == "dusky-olio"
+
+
+def test_the_code_digest_follows_names_and_contents_of_the_source(repository: Path) -> None:
+    digests = [code_digest(repository)]
+    (repository / "params.yaml").write_text("seed: 1\n")
+    assert code_digest(repository) == digests[0]
+    (repository / "stages/train.py").write_text("lr = 2\n")
+    digests.append(code_digest(repository))
+    (repository / "stages/train.py").rename(repository / "stages/fit.py")
+    digests.append(code_digest(repository))
+    assert len(set(digests)) == 3
+    copy = repository.with_name("copy")
+    shutil.copytree(repository, copy)
+    assert code_digest(copy) == digests[-1]
+
+
+@pytest.mark.parametrize(
+    ("index", "digest"),
+    [("hello", "0123456789abcdef0123456789abcdef.dir"), ("another data set", UNKNOWN)],
+)
+def test_dvcs_digest_of_the_data_counts_only_for_the_data_it_was_taken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: str, digest: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = Path("data/pets")
+    data.mkdir(parents=True)
+    (data / "index.csv").write_text(index)
+    Path("dvc.lock").write_text(LOCK)
+    tags = lineage_tags(data, Path())
+    assert tags["data.digest"] == digest
+    assert tags["data.name"] == "oxford"
+    assert (tags["data.index_md5"] == INDEX_MD5) == (index == "hello")
+
+
+def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen() -> None:
+    import yaml
+
+    lock = yaml.safe_load(LOCK)["stages"]
+    made_from = {
+        "seed": "0",
+        "download.dataset": "oxford",
+        "download.datasets.oxford.images.md5": "5c4f",
+        "split.val_fraction": "0.15",
+    }
+    assert locked_params(lock) == made_from
+    assert locked_params(lock, ("train",)) == {"train.lr": "1e-05"}
+
+
+def test_flatten_joins_names_and_takes_dataclasses_for_mappings() -> None:
+    @dataclass
+    class Model:
+        features: list[int]
+
+    values = {"seed": 0, "model": Model([1, 2]), "train": {"optimizer": {"lr": 0.1}}}
+    assert flatten(values) == {"seed": 0, "model.features": [1, 2], "train.optimizer.lr": 0.1}

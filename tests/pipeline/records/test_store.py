@@ -1,0 +1,77 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.records.store import EXPERIMENT, open_store
+from pipeline.terminal import UserError
+
+LOG_ONE_RUN = """
+from pipeline.records.store import open_store
+store = open_store()
+run = store.client.create_run(store.experiment_id)
+store.client.log_metric(run.info.run_id, "steps", 1)
+"""
+
+
+def test_the_default_store_lies_in_the_root_wherever_the_command_runs(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = workspace / "copy"
+    copy.mkdir()
+    monkeypatch.chdir(copy)
+    store = open_store()
+    experiment = store.client.get_experiment(store.experiment_id)
+    assert store.uri == f"sqlite:///{workspace}/mlflow.db"
+    assert (experiment.name, experiment.artifact_location) == (
+        EXPERIMENT,
+        (workspace / "mlartifacts").as_uri(),
+    )
+
+
+def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace: Path) -> None:
+    first = open_store()
+    first.client.delete_experiment(first.experiment_id)
+    second = open_store()
+    assert second.experiment_id == first.experiment_id
+    assert second.client.get_experiment(second.experiment_id).lifecycle_stage == "active"
+
+
+def test_the_environment_names_another_store_and_experiment(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/elsewhere/runs.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trial")
+    store = open_store()
+    experiment = store.client.get_experiment(store.experiment_id)
+    assert (workspace / "elsewhere/runs.db").is_file()
+    assert experiment.name == "trial"
+    assert experiment.artifact_location == (workspace / "elsewhere/mlartifacts").as_uri()
+
+
+def test_a_server_that_is_down_is_an_error_that_names_it(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 does not answer.*start it"):
+        open_store()
+
+
+def test_a_broken_database_is_an_error_that_names_it(workspace: Path) -> None:
+    (workspace / "mlflow.db").write_text("not a database, " * 100)
+    with pytest.raises(UserError, match=r"mlflow\.db"):
+        open_store()
+
+
+def test_processes_that_start_at_once_on_no_store_lose_no_run(workspace: Path) -> None:
+    (workspace / "mlflow.db").unlink()
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}){LOG_ONE_RUN}"]
+    started = [subprocess.Popen(command, cwd=workspace) for _ in range(4)]
+    assert [process.wait(timeout=120) for process in started] == [0, 0, 0, 0]
+    client = open_store().client
+    by_name = {each.name: each.experiment_id for each in client.search_experiments()}
+    assert by_name.keys() == {EXPERIMENT, "Default"}
+    assert len(client.search_runs([by_name[EXPERIMENT]])) == 4
+    assert not client.search_runs([by_name["Default"]])

@@ -1,0 +1,242 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from mlflow.entities import Run as StoredRun
+from mlflow_workspace import write_onnx
+
+from pipeline.records import tracking
+from pipeline.records.leftovers import send_leftovers
+from pipeline.records.registry import list_versions, register_model
+from pipeline.records.store import open_store
+from pipeline.records.tracking import checkpoint_run, training_run
+from pipeline.terminal import UserError
+
+DATA = Path("data/pets")
+PARAMS = {"seed": 0, "train": {"lr": 0.001, "epochs": 2}, "model": {"features": [8, 16]}}
+COUNTS = {"train": 3, "val": 1}
+
+LOCK = """
+stages:
+  download: {params: {params.yaml: {download.dataset: sample}}}
+  extract: {outs: [{path: data/pets, md5: 0123456789abcdef0123456789abcdef.dir}]}
+  train: {params: {params.yaml: {train: {lr: 0.5}}}}
+"""
+
+
+def stored(run_id: str) -> StoredRun:
+    return open_store().client.get_run(run_id)
+
+
+def train(checkpoint: str) -> str:
+    with training_run(DATA, PARAMS, COUNTS) as run:
+        run.log_metrics({"train": {"loss": 0.5}}, step=1)
+        run.finish(checkpoint)
+    return run.run_id
+
+
+def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace: Path) -> None:
+    Path("dvc.lock").write_text(LOCK)
+    Path("params.yaml").write_text("seed: 0\n")
+    plots = workspace / "plots"
+    plots.mkdir()
+    (plots / "curves.csv").write_text("epoch\n")
+    with training_run(DATA, PARAMS, COUNTS) as run:
+        for epoch in (1, 2):
+            measured = {"loss": np.float32(1 / epoch), "best": True, "classes": ["pet"]}
+            run.log_metrics({"train": measured, "val": {"iou": {"pet": 0.25}}}, step=epoch)
+        run.log_artifacts(plots, "plots/train")
+        run.finish("abc")
+    kept = stored(run.run_id)
+    assert kept.info.status == "FINISHED"
+    assert kept.data.params == {
+        "download.dataset": "sample",
+        "seed": "0",
+        "train.lr": "0.001",
+        "train.epochs": "2",
+        "model.features": "[8, 16]",
+    }
+    assert kept.data.metrics["train.loss"] == 0.5
+    assert kept.data.metrics["val.iou.pet"] == 0.25
+    assert not {"train.best", "train.classes"} & kept.data.metrics.keys()
+    assert kept.data.tags["checkpoint.sha256"] == "abc"
+    assert kept.data.tags["data.name"] == "sample"
+    [data] = kept.inputs.dataset_inputs
+    digest = "0123456789abcdef0123456789abcdef.dir"
+    assert (data.dataset.name, data.dataset.digest) == ("sample", digest)
+    artifacts = workspace / "mlartifacts" / run.run_id / "artifacts"
+    assert sorted(str(path.relative_to(artifacts)) for path in artifacts.rglob("*.*")) == [
+        "lineage/dvc.lock",
+        "lineage/params.yaml",
+        "plots/train/curves.csv",
+    ]
+
+
+def test_system_metrics_are_in_the_run_of_the_training(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "SYSTEM_METRICS_INTERVAL", 0.05)
+    with training_run(DATA, PARAMS, COUNTS) as run:
+        time.sleep(0.3)
+    assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")],
+)
+def test_a_run_says_how_its_training_ended(
+    workspace: Path, failure: type[BaseException], status: str
+) -> None:
+    seen = []
+
+    def fail() -> None:
+        with training_run(DATA, PARAMS, COUNTS) as run:
+            seen.append(run.run_id)
+            run.log_metrics({"train": {"loss": 0.5}}, step=1)
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
+    kept = stored(seen[0])
+    assert (kept.info.status, kept.data.metrics["train.loss"]) == (status, 0.5)
+
+
+def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
+    for command in (
+        ["git", "init", "--quiet"],
+        ["git", "add", "data"],
+        ["git", "-c", "user.name=T", "-c", "user.email=t@t.org", "commit", "-qm", "start"],
+    ):
+        subprocess.run(command, check=True)
+    Path("stages").mkdir()
+    Path("stages/train.py").write_text("lr = 1\n")
+    run_id = train("abc")
+    patch = workspace / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch"
+    assert stored(run_id).data.tags["git.dirty"] == "true"
+    assert stored(run_id).info.run_name.endswith("+")
+    assert "+lr = 1" in patch.read_text()
+
+
+def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace: Path) -> None:
+    train("abc")
+    newest = train("abc")
+    train("def")
+    ended = stored(newest).info.end_time
+    for miou in (0.25, 0.75):
+        with checkpoint_run("abc", DATA) as run:
+            assert stored(run.run_id).info.status == "RUNNING"
+            run.set_tags({"evaluate": {"batch_size": 8}})
+            run.log_metrics({"test": {"miou": miou}})
+    kept = stored(newest)
+    assert run.run_id == newest
+    assert kept.data.metrics["test.miou"] == 0.75, "the newest wins"
+    assert kept.data.metrics["train.loss"] == 0.5
+    assert kept.data.tags["evaluate.batch_size"] == "8"
+    assert (kept.info.status, kept.info.end_time) == ("FINISHED", ended)
+    assert "restored" not in kept.data.tags
+
+
+def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace: Path) -> None:
+    Path("dvc.lock").write_text(LOCK)
+    runs = set()
+    for _ in range(2):
+        with checkpoint_run("abc", DATA) as run:
+            runs.add(run.run_id)
+    assert len(runs) == 1
+    kept = stored(run.run_id)
+    assert kept.data.tags["restored"] == "true"
+    assert kept.data.params == {"download.dataset": "sample", "train.lr": "0.5"}
+    assert kept.info.status == "FINISHED"
+
+
+def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_later(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")  # seconds; 10 by default
+    plots = workspace / "plots"
+    plots.mkdir()
+    (plots / "curves.csv").write_text("epoch\n")
+
+    with mlflow_server(workspace) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        with training_run(DATA, PARAMS, COUNTS) as run:
+            run.log_metrics({"train": {"loss": 1}}, step=0)
+            server.signal(signal.SIGSTOP)
+            for step in range(1, 1000):
+                run.log_metrics({"train": {"loss": 1 / step}}, step=step)
+            run.log_artifacts(plots, "plots")
+            run.finish("abc")
+        output = capsys.readouterr().out
+        assert "was not copied" in output
+        assert "make sync" in output
+
+        server.signal(signal.SIGCONT)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        store = open_store()
+        assert send_leftovers(store) == 1
+        history = store.client.get_metric_history(run.run_id, "train.loss")
+        assert [each.step for each in history] == list(range(1000))
+        kept = store.client.get_run(run.run_id)
+        assert kept.data.tags["checkpoint.sha256"] == "abc"
+        assert kept.info.status == "FINISHED"
+
+        with checkpoint_run("abc", DATA) as again:
+            number = register_model(again, write_onnx(workspace / "model.onnx"), {})
+        assert again.run_id == run.run_id
+        assert [each.number for each in list_versions(store)] == [number]
+
+
+@dataclass
+class Server:
+    uri: str
+    process: subprocess.Popen
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the server and the workers it started."""
+        os.killpg(self.process.pid, number)
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # eight processes less
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server = Server(f"http://127.0.0.1:{port}", process)
+    try:
+        wait_for(f"{server.uri}/health")
+        yield server
+    finally:
+        server.signal(signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=1).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+    pytest.fail(f"{url} does not answer")

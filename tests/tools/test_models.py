@@ -1,0 +1,93 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow_workspace import make_workspace, write_onnx
+from rich.console import Console
+
+from pipeline.files import file_digest
+from pipeline.records.registry import list_versions
+from pipeline.records.store import open_store
+from pipeline.records.tracking import find_run, training_run
+from tools.models import main
+
+LOCK = "stages: {evaluate: {params: {params.yaml: {evaluate: {batch_size: 8}}}}}\n"
+
+
+@pytest.fixture
+def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace as `dvc repro` restores it from a cache: outputs, and no trace in MLflow."""
+    make_workspace(tmp_path, monkeypatch)
+    for folder in ("models", "metrics"):
+        Path(folder).mkdir()
+    write_onnx(Path("models/model.onnx"))
+    Path("models/checkpoint.pth").write_bytes(b"weights")
+    for name, values in {"train": {"val_miou": 0.5}, "evaluate": {"miou": 0.75}}.items():
+        Path(f"metrics/{name}.json").write_text(json.dumps(values))
+    Path("dvc.lock").write_text(LOCK)
+    return tmp_path
+
+
+def models(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("tools.models.console", Console(width=80))
+    monkeypatch.setattr(sys, "argv", ["models", *arguments])
+    main()
+
+
+def test_the_gate_registers_what_a_cache_restored(
+    restored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models(monkeypatch, "gate")
+    assert "Version 1 is @champion: there was no champion." in capsys.readouterr().out
+    store = open_store()
+    run = find_run(store, file_digest(Path("models/checkpoint.pth")))
+    assert run.data.tags["restored"] == "true"
+    assert run.data.tags["evaluate.batch_size"] == "8"
+    assert run.data.metrics == {"train.val_miou": 0.5, "test.miou": 0.75}
+    [version] = list_versions(store)
+    assert version.aliases == ("challenger", "champion")
+    assert (version.run_id, version.tags["test.miou"]) == (run.info.run_id, "0.75")
+
+
+def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models(monkeypatch, "gate")
+    models(monkeypatch, "gate")
+    store = open_store()
+    assert len(list_versions(store)) == 1
+    assert len(store.client.search_runs([store.experiment_id])) == 1
+
+
+def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
+    restored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with training_run(Path("data/pets"), {"train": {"lr": 0.1}}, {}) as run:
+        run.finish(file_digest(Path("models/checkpoint.pth")))
+    models(monkeypatch, "gate")
+    [version] = list_versions(open_store())
+    assert version.run_id == run.run_id
+    assert "restored" not in version.tags
+
+
+def test_the_list_shows_versions_with_aliases_data_set_and_score(
+    restored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models(monkeypatch)
+    assert "No version is registered yet" in capsys.readouterr().out
+    models(monkeypatch, "gate")
+    models(monkeypatch, "list")
+    output = capsys.readouterr().out
+    for shown in ("@challenger", "@champion", "0.7500", list_versions(open_store())[0].run_id[:8]):
+        assert shown in output
+
+
+def test_promote_makes_an_older_version_the_champion_again(
+    restored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models(monkeypatch, "gate")
+    write_onnx(Path("models/model.onnx"), weight=1)
+    Path("metrics/evaluate.json").write_text('{"miou": 0.875}')
+    models(monkeypatch, "gate")
+    models(monkeypatch, "promote", "1")
+    aliases = {each.number: each.aliases for each in list_versions(open_store())}
+    assert aliases == {1: ("champion",), 2: ("challenger",)}

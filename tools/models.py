@@ -1,0 +1,108 @@
+"""The registered versions of the model: list them, let the gate decide, promote one by hand."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from pipeline.files import file_digest
+from pipeline.records.gate import CHAMPION, SCORE, promote, run_gate
+from pipeline.records.lineage import locked_params, read_lock
+from pipeline.records.registry import Version, find_version, list_versions, register_model
+from pipeline.records.store import Store, open_store
+from pipeline.records.tracking import checkpoint_run
+from pipeline.terminal import console, run_command
+
+# Which of the pipeline's metrics files holds the numbers that a run shows under this name.
+METRICS = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
+VERSION_SCORES = ("test", "export")
+
+
+def main() -> None:
+    """List by default."""
+    arguments = _parser().parse_args()
+    store = open_store()
+    if arguments.command == "gate":
+        _gate(store, arguments)
+    elif arguments.command == "promote":
+        decision = promote(store, arguments.version)
+        console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
+    else:
+        _print_versions(list_versions(store))
+
+
+def register_restored(
+    store: Store, onnx_file: Path, checkpoint: Path, data: Path, metrics: Path
+) -> int | None:
+    """Register what `dvc repro` took from a cache, so that no stage ran to register it.
+
+    Returns the version of the file, new or not; None if there is no such file.
+    """
+    if not onnx_file.is_file():
+        return None
+    if known := find_version(store, file_digest(onnx_file)):
+        return known.number
+    measured = {name: _read_json(metrics / file) for name, file in METRICS.items()}
+    with checkpoint_run(file_digest(checkpoint), data) as run:
+        run.log_metrics(measured)
+        run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
+        return register_model(run, onnx_file, {name: measured[name] for name in VERSION_SCORES})
+
+
+def _gate(store: Store, arguments: argparse.Namespace) -> None:
+    register_restored(
+        store, arguments.model, arguments.checkpoint, arguments.data, arguments.metrics
+    )
+    decision = run_gate(store)
+    outcome = f"is @{CHAMPION}" if decision.champion else f"does not become @{CHAMPION}"
+    console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
+
+
+def _read_json(file: Path) -> Mapping[str, Any]:
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _print_versions(versions: list[Version]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in ("version", "aliases", "data set", SCORE, "commit", "run", "registered"):
+        table.add_column(column, no_wrap=True)
+    for version in versions:
+        tags = version.tags
+        dirty = "+" if tags.get("git.dirty") == "true" else ""
+        table.add_row(
+            str(version.number),
+            "\n".join(f"@{alias}" for alias in version.aliases),
+            f"{tags.get('data.name', '')} {tags.get('data.index_md5', '')[:7]}",
+            f"{float(tags[SCORE]):.4f}" if SCORE in tags else "",
+            f"{tags.get('git.commit', '')[:7]}{dirty}",
+            version.run_id[:8],
+            f"{version.created:%Y-%m-%d}",
+        )
+    console.print(table if versions else "No version is registered yet: run `dvc repro`.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("list", help="show versions, aliases, data sets and scores (the default)")
+    gate = commands.add_parser(
+        "gate", help="make the newest version @challenger, and @champion if it is better"
+    )
+    paths = {
+        "--model": ("models/model.onnx", "exported model, registered first if it is not yet"),
+        "--checkpoint": ("models/checkpoint.pth", "checkpoint that it was exported from"),
+        "--data": ("data/pets", "data set that the checkpoint was trained on"),
+        "--metrics": ("metrics", "folder of train.json, evaluate.json and export.json"),
+    }
+    for name, (default, text) in paths.items():
+        gate.add_argument(name, type=Path, default=Path(default), help=f"{text} ({default})")
+    by_hand = commands.add_parser("promote", help="make a version @champion by hand")
+    by_hand.add_argument("version", type=int, help="number of the version")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
