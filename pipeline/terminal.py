@@ -1,7 +1,8 @@
 """What a person sees while a command runs: progress, and errors written for them."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -42,7 +43,20 @@ def progress() -> Progress:
     )
 
 
-def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterable[Item]:
-    """Yield the items while a progress bar counts them."""
+@contextmanager
+def track(
+    items: Iterable[Item], description: str, total: int | None = None
+) -> Iterator[Iterator[Item]]:
+    """Give the items to go through in the block, counted by a progress bar.
+
+    A block, and not just an iterator, so that the display ends with it after an error too.
+    """
     with progress() as bars:
-        yield from bars.track(items, total=total, description=description)
+        task = bars.add_task(description, total=total)
+
+        def counted() -> Iterator[Item]:
+            for item in items:
+                yield item
+                bars.advance(task)
+
+        yield counted()

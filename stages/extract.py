@@ -89,11 +89,12 @@ def store_pairs(
     faults: list[Fault] = []
     results = map_processes(partial(store_pair, source=source, target=target), listed)
     try:
-        for pair, result in track(results, "checking pictures", total=len(listed)):
-            if isinstance(result, dict):
-                rows.append(result)
-            else:
-                faults.append(result or Fault(pair.name, pair.image, Reason.CRASHED))
+        with track(results, "checking pictures", len(listed)) as checked:
+            for pair, result in checked:
+                if isinstance(result, dict):
+                    rows.append(result)
+                else:
+                    faults.append(result or Fault(pair.name, pair.image, Reason.CRASHED))
     except OSError as error:  # the pictures were just extracted here: it is the disk
         raise UserError(
             f"{target.parent}: pictures cannot be written: {error.strerror}."

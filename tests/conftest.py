@@ -1,7 +1,11 @@
+"""Fixtures that all tests share."""
+
 from collections.abc import Iterator
 
 import pytest
 from file_server import FileServer, serving
+
+import stages  # noqa: F401 - before torch: it says how threads wait
 
 pytest_plugins = ["tiny_pets"]
 

@@ -1,5 +1,6 @@
 """An empty folder that the records take for the repository, for tests that log and register."""
 
+import atexit
 import functools
 import os
 import shutil
@@ -49,6 +50,8 @@ def write_onnx(file: Path, weight: int = 0) -> Path:
 @functools.cache
 def _empty_database() -> Path:
     """Made once for each test process: it takes seconds."""
-    file = Path(tempfile.mkdtemp(prefix="petseg-test-")) / "mlflow.db"
+    folder = tempfile.TemporaryDirectory(prefix="petseg-test-")
+    atexit.register(folder.cleanup)
+    file = Path(folder.name) / "mlflow.db"
     MlflowClient(f"sqlite:///{file}")
     return file

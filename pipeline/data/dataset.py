@@ -54,8 +54,11 @@ class PetDataset(Dataset[tuple[Tensor, Tensor]]):
             self.images[position] = resize_image(image.permute(2, 0, 1), size)
             self.masks[position] = resize_mask(mask, size)
 
-        with ThreadPoolExecutor() as pool:  # decoding leaves the interpreter lock
-            for _ in track(pool.map(load, range(len(names))), "decode", len(names)):
+        with (
+            ThreadPoolExecutor() as pool,  # decoding leaves the interpreter lock
+            track(pool.map(load, range(len(names))), "decoding", len(names)) as loaded,
+        ):
+            for _ in loaded:
                 pass
 
     def __len__(self) -> int:

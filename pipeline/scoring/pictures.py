@@ -17,7 +17,7 @@ PET, BACKGROUND, BORDER = range(3)
 MISSED = (213, 94, 0)  # vermilion: pet called background
 INVENTED = (86, 180, 233)  # sky blue: background called pet
 BLURRED = (240, 228, 66)  # yellow: border taken for a neighbour, or a neighbour for border
-ERROR_LEGEND = "error: missed pet (red), invented pet (blue), border (yellow)"
+ERROR_LEGEND = "red missed, blue invented, yellow border"
 
 MARGIN = 6
 TEXT = 15  # height of a caption in pixels

@@ -115,12 +115,13 @@ def test_what_macos_adds_is_left_out(tmp_path, folder):
     assert set(files_in(folder)) == {"images/a.jpg"}
 
 
-def test_permissions_of_the_archive_do_not_matter(tmp_path, folder):
+def test_permissions_and_times_of_the_archive_do_not_matter(tmp_path, folder):
     closed, shut = a_file("images/a.jpg"), a_special("images", tarfile.DIRTYPE)
     closed[0].mode = shut[0].mode = 0
     extract_archive(pack(tmp_path / "a.tar", shut, closed), folder)
     assert (folder / "images").stat().st_mode & 0o700 == 0o700
     assert (folder / "images" / "a.jpg").stat().st_mode & 0o600 == 0o600
+    assert (folder / "images" / "a.jpg").stat().st_mtime > closed[0].mtime == 0
 
 
 def test_a_hard_link_becomes_the_file_it_names(tmp_path, folder):

@@ -60,6 +60,13 @@ def test_many_cuts_are_survived_as_long_as_bytes_arrive(server, url, partial):
     assert len(server.requests) == 9
 
 
+def test_a_file_that_is_whole_already_is_not_sent_again(server, url, partial):
+    for _ in range(2):
+        transfer(url, partial, verified=False)
+    assert partial.file.read_bytes() == BYTES
+    assert server.ranges_asked() == [None, "bytes=300000-"]
+
+
 def test_a_server_without_ranges_starts_over(server, url, partial):
     server.replies = [Reply(send=200_000), Reply(ranges=False)]
     transfer(url, partial, verified=True)

@@ -1,0 +1,75 @@
+# petseg: photographs of pets to a registered segmentation model.  `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/installed
+# DVC starts the stages with the python it finds first.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: all help test evaluate ui visualize models promote oxford sync lint format lock clean
+
+all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
+	dvc repro
+	python -m tools.models gate
+	python -m tools.scores --next
+
+test: $(INSTALLED) ## Set up and run the tests
+	python -m pytest
+
+evaluate: $(INSTALLED) ## Bring the evaluation up to date and print the scores
+	dvc repro evaluate
+	python -m tools.scores
+
+ui: $(INSTALLED) ## Compare runs in the browser: MLflow on http://127.0.0.1:5000
+	mlflow ui --host 127.0.0.1 --port 5000
+
+visualize: $(INSTALLED) ## Draw a grid of photographs and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
+	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed $(BREED)) \
+	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+models: $(INSTALLED) ## List the registered versions
+	python -m tools.models list
+
+promote: $(INSTALLED) ## Make a version the champion by hand (VERSION=n)
+	python -m tools.models promote $(VERSION)
+
+oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SET="train.epochs=5 ...")
+	python -m tools.oxford $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")
+	python -m tools.models gate
+	python -m tools.scores
+
+sync: $(INSTALLED) ## Send metrics that a tracking server missed
+	python -m tools.sync
+
+lint: $(INSTALLED) ## Check style, types and the doors between the packages
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: $(INSTALLED) ## Format the code and mend what can be mended
+	ruff check --fix .
+	ruff format .
+
+lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock
+	pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	  --output-file requirements.lock pyproject.toml
+	sed -i.bak 's/+cpu$$//' requirements.lock && rm requirements.lock.bak
+
+clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifacts, results
+	rm -rf data models metrics/plots metrics/tables .cache
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
+	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
+	  { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	@touch $@

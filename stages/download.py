@@ -1,0 +1,129 @@
+"""Put the data set's two archives into a folder: from a url, from a path, or drawn here."""
+
+import argparse
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.dataclasses import dataclass
+
+from pipeline.data.archives import archive_name, check_archive
+from pipeline.data.fetch import fetch
+from pipeline.data.sample import SampleParams, draw_sample
+from pipeline.files import file_digest, workspace_root, write_json
+from pipeline.params import STRICT, read_section
+from pipeline.terminal import console, run_command
+
+
+@dataclass(frozen=True, config=STRICT)
+class ArchiveParams:
+    """Where one archive comes from."""
+
+    url: Annotated[str, Field(min_length=1)]  # http(s), file: or a path
+    md5: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")] | None = None  # verified if given
+    mirrors: tuple[Annotated[str, Field(min_length=1)], ...] = ()  # tried in order after the url
+
+
+@dataclass(frozen=True, config=STRICT)
+class FetchedParams:
+    """A data set in the official layout that exists somewhere."""
+
+    images: ArchiveParams
+    annotations: ArchiveParams
+
+
+def _kind(values: object) -> str | None:
+    if not isinstance(values, dict):
+        return None
+    return "drawn" if "builtin" in values else "fetched"
+
+
+# One entry of `datasets`: drawn if it has the key `builtin`, else fetched.
+DatasetParams = Annotated[
+    Annotated[SampleParams, Tag("drawn")] | Annotated[FetchedParams, Tag("fetched")],
+    Discriminator(
+        _kind,
+        custom_error_type="dataset",
+        custom_error_message="expected 'builtin: sample', or 'images' and 'annotations'",
+    ),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DownloadParams:
+    """The params.yaml section `download`."""
+
+    dataset: str  # one of the names in `datasets`
+    datasets: dict[str, DatasetParams]
+
+    def __post_init__(self) -> None:
+        if self.dataset not in self.datasets:
+            known = ", ".join(self.datasets) or "none"
+            raise ValueError(f"dataset '{self.dataset}' is not in datasets; known: {known}")
+
+
+def main() -> None:
+    """Read the params, bring the archives, and write what they are."""
+    arguments = parse_arguments()
+    params = read_section("download", DownloadParams)
+    seed = read_section("seed", int)
+    cache = workspace_root() / ".cache" / "downloads"
+    archives = download(params.datasets[params.dataset], seed, arguments.raw, cache)
+    metrics = {stem: describe(archives[stem]) for stem in ("images", "annotations")}
+    write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raw", type=Path, help="folder to fill: images.tar*, annotations.tar*")
+    parser.add_argument("metrics", type=Path, help="JSON file to write: names, sizes, md5")
+    return parser.parse_args()
+
+
+def download(
+    dataset: SampleParams | FetchedParams, seed: int, raw: Path, cache: Path
+) -> dict[str, Path]:
+    """Leave one `images.tar*` and one `annotations.tar*` in `raw`; return them by stem.
+
+    Partial downloads are kept in the folder `cache`. The seed is that of the drawn sample.
+    Raises UserError for what cannot be fetched or is no tar archive.
+    """
+    if isinstance(dataset, SampleParams):
+        draw_sample(raw, dataset, seed)
+        archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
+    else:
+        # The small one first: what is in `raw` is lost to DVC when the stage fails.
+        archives = {
+            "annotations": bring("annotations", dataset.annotations, raw, cache),
+            "images": bring("images", dataset.images, raw, cache),
+        }
+    _remove_others(raw, archives)
+    return archives
+
+
+def bring(stem: str, source: ArchiveParams, raw: Path, cache: Path) -> Path:
+    """Fetch one archive as `raw/stem.tar*`, and see that it is one."""
+    archive = raw / archive_name(stem, source.url)
+    fetch((source.url, *source.mirrors), archive, source.md5, cache)
+    check_archive(archive)
+    return archive
+
+
+def _remove_others(raw: Path, archives: dict[str, Path]) -> None:
+    """Remove the archives of an earlier data set, and what a killed run left of one."""
+    for stem, archive in archives.items():
+        for path in (*raw.glob(f"{stem}.tar*"), *raw.glob(f".{stem}.tar*.tmp")):
+            if path != archive:
+                path.unlink()
+
+
+def describe(archive: Path) -> dict[str, str | int]:
+    """Name, bytes and md5 of an archive, printed as well."""
+    size, md5 = archive.stat().st_size, file_digest(archive, "md5")
+    console.print(f"{archive.name}: {size:,} bytes, md5 {md5}", soft_wrap=True)
+    return {"file": archive.name, "bytes": size, "md5": md5}
+
+
+if __name__ == "__main__":
+    run_command(main)

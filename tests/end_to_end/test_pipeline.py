@@ -1,0 +1,86 @@
+"""The pipeline as a whole: from nothing to a champion, again to the same bytes, and no more work
+than a change asks for. The tests run in this order, in one clone.
+"""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+ALL = ["download", "extract", "split", "train", "evaluate", "export"]
+
+
+@pytest.fixture(scope="module")
+def first(clone):
+    """What `make` printed in a fresh clone."""
+    return clone.run("make")
+
+
+def test_make_runs_every_stage_and_prints_the_scores(clone, first):
+    assert clone.stages_run(first) == ALL
+    miou = json.loads((clone.root / "metrics/evaluate.json").read_text())["miou"]
+    assert f"{miou:.4f}" in first
+    assert "What next" in first
+
+
+def test_one_finished_run_holds_training_and_test_scores(clone, first):
+    (run,) = clone.runs()
+    assert run.info.status == "FINISHED"
+    assert clone.experiment_of(run) == "petseg"
+    scores = json.loads((clone.root / "metrics/evaluate.json").read_text())
+    assert run.data.metrics["test.miou"] == pytest.approx(scores["miou"])
+    assert run.data.metrics["test.iou.pet"] == pytest.approx(scores["iou"]["pet"])
+    assert {"train.loss", "val.miou", "export.disagreement"} <= run.data.metrics.keys()
+    assert run.data.params["train.epochs"] == "1"
+    assert run.data.params["split.val_fraction"] == "0.15"
+    assert run.data.tags["git.dirty"] == "false"
+    (data,) = run.inputs.dataset_inputs
+    lock = (clone.root / "dvc.lock").read_text()
+    assert data.dataset.digest in lock
+    names = {artifact.path for artifact in clone.client.list_artifacts(run.info.run_id, "plots")}
+    assert {"plots/train", "plots/evaluate"} <= names
+
+
+def test_the_version_is_champion_and_holds_the_exported_bytes(clone, first):
+    champion = clone.client.get_model_version_by_alias("pet-segmentation", "champion")
+    file = clone.root / "models/model.onnx"
+    assert champion.tags["onnx.sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_an_unchanged_workspace_is_left_alone(clone, first):
+    output = clone.run("dvc repro")
+    assert clone.stages_run(output) == []
+    assert "up to date" in output
+    assert len(clone.runs()) == 1
+
+
+def test_a_change_of_the_learning_rate_reruns_training_and_what_follows(clone, first):
+    output = clone.run("dvc exp run --dry --set-param train.lr=0.0011; git checkout params.yaml")
+    assert clone.stages_run(output) == ["train", "evaluate", "export"]
+
+
+def test_a_change_of_the_pictures_reruns_nothing_before_evaluation(clone, first):
+    file = clone.root / "pipeline/scoring/pictures.py"
+    source = file.read_text()
+    try:
+        file.write_text(f"{source}\n# changed\n")
+        output = clone.run("dvc repro --dry")
+    finally:
+        file.write_text(source)
+    assert clone.stages_run(output)[:1] == ["evaluate"]
+
+
+def test_without_outputs_and_cache_the_same_bytes_are_made_again(clone, first):
+    before = (clone.root / "dvc.lock").read_bytes()
+    clone.run("make clean")
+    shutil.rmtree(clone.root / ".dvc/cache")
+    output = clone.run("dvc repro")
+    assert clone.stages_run(output) == ALL
+    assert (clone.root / "dvc.lock").read_bytes() == before
+    assert len({run.data.tags["checkpoint.sha256"] for run in clone.runs()}) == 1
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_every_stage_explains_itself(clone, stage):
+    assert "usage: python -m stages." in clone.run(f"python -m stages.{stage} --help")

@@ -1,0 +1,218 @@
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from file_server import FileServer, Reply
+
+from pipeline.params import ParamsError, read_section
+from stages.download import ArchiveParams, DownloadParams, FetchedParams, download
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Entry = dict[str, object]
+
+
+def a_tar(content: bytes, compression: str = "gz") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=f"w:{compression}") as tar:
+        member = tarfile.TarInfo("file")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+IMAGES, ANNOTATIONS = a_tar(b"images"), a_tar(b"annotations", "xz")
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+@pytest.fixture
+def entry(server: FileServer) -> dict[str, Entry]:
+    """A data set on a server, with checksums."""
+    server.files = {"/images.tgz": IMAGES, "/marks.tar.xz": ANNOTATIONS}
+    return {
+        "images": {"url": f"{server.url}/images.tgz", "md5": md5(IMAGES)},
+        "annotations": {"url": f"{server.url}/marks.tar.xz", "md5": md5(ANNOTATIONS)},
+    }
+
+
+def run(folder: Path, entry: object) -> subprocess.CompletedProcess[str]:
+    """Run the stage as DVC does, in a folder with a params.yaml of its own."""
+    params = {"seed": 0, "download": {"dataset": "mine", "datasets": {"mine": entry}}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    return subprocess.run(
+        [sys.executable, "-m", "stages.download", "data/raw", "metrics/download.json"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def bring(entry: dict[str, Entry], folder: Path) -> Path:
+    """Run the stage's own function in this process."""
+    archives = {stem: ArchiveParams(**values) for stem, values in entry.items()}  # type: ignore[arg-type]
+    download(FetchedParams(**archives), 0, folder / "raw", folder / "cache")
+    return folder / "raw"
+
+
+# --- the stage as a command -----------------------------------------------------------------
+
+
+def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_path, entry):
+    done = run(tmp_path, entry)
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path / "data" / "raw") == {"images.tar.gz", "annotations.tar.xz"}
+    assert (tmp_path / "data" / "raw" / "images.tar.gz").read_bytes() == IMAGES
+    assert (tmp_path / "data" / "raw" / "annotations.tar.xz").read_bytes() == ANNOTATIONS
+    assert json.loads((tmp_path / "metrics" / "download.json").read_text()) == {
+        "dataset": "mine",
+        "images": {"file": "images.tar.gz", "bytes": len(IMAGES), "md5": md5(IMAGES)},
+        "annotations": {
+            "file": "annotations.tar.xz",
+            "bytes": len(ANNOTATIONS),
+            "md5": md5(ANNOTATIONS),
+        },
+    }
+
+
+def test_without_a_checksum_the_one_found_is_printed_and_recorded(tmp_path, entry):
+    for archive in entry.values():
+        archive["md5"] = None
+    done = run(tmp_path, entry)
+    assert done.returncode == 0, done.stderr
+    assert f"images.tar.gz: {len(IMAGES)} bytes, md5 {md5(IMAGES)}" in done.stdout
+    recorded = json.loads((tmp_path / "metrics" / "download.json").read_text())
+    assert recorded["annotations"]["md5"] == md5(ANNOTATIONS)
+
+
+def test_a_download_survives_a_server_that_breaks_off_and_stumbles(tmp_path, entry, server):
+    server.replies = [Reply(send=50), Reply(503, send=0)]
+    done = run(tmp_path, entry)
+    assert done.returncode == 0, done.stderr
+    assert "the server says 503" in done.stdout
+    assert (tmp_path / "data" / "raw" / "annotations.tar.xz").read_bytes() == ANNOTATIONS
+
+
+def test_a_failure_is_a_message_and_leaves_no_archive_and_no_metrics(tmp_path, entry):
+    entry["annotations"]["url"] = "missing/annotations.tar"
+    done = run(tmp_path, entry)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: missing/annotations.tar: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "metrics").exists()
+    assert not list((tmp_path / "data").glob("raw/*"))
+
+
+def test_the_sample_is_drawn_without_a_server(tmp_path):
+    done = run(tmp_path, {"builtin": "sample", "images_per_breed": 2, "width": 64, "height": 64})
+    assert done.returncode == 0, done.stderr
+    raw = tmp_path / "data" / "raw"
+    assert names(raw) == {"images.tar", "annotations.tar"}
+    with tarfile.open(raw / "images.tar") as tar:
+        assert sum(member.isfile() for member in tar) == 2 * 37
+    recorded = json.loads((tmp_path / "metrics" / "download.json").read_text())
+    assert recorded["images"]["md5"] == md5((raw / "images.tar").read_bytes())
+
+
+# --- what the folder holds ------------------------------------------------------------------
+
+
+def test_archives_of_an_earlier_data_set_go_and_other_files_stay(tmp_path, entry):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("images.tar", "annotations.tar.bz2", ".images.tar.gz.42.tmp", "notes.txt"):
+        (raw / name).write_text("old")
+    bring(entry, tmp_path)
+    assert names(raw) == {"images.tar.gz", "annotations.tar.xz", "notes.txt"}
+
+
+def test_a_second_run_fetches_nothing(tmp_path, entry, server):
+    bring(entry, tmp_path)
+    before = len(server.requests)
+    bring(entry, tmp_path)
+    assert len(server.requests) == before == 2
+
+
+def test_the_large_archive_comes_last_since_a_failure_loses_what_came_before(
+    tmp_path, entry, server
+):
+    bring(entry, tmp_path)
+    assert [path for path, _ in server.requests] == ["/marks.tar.xz", "/images.tgz"]
+
+
+def test_mirrors_stand_in_for_the_url(tmp_path, entry, server):
+    (tmp_path / "mirror.tar.gz").write_bytes(IMAGES)
+    del server.files["/images.tgz"]
+    entry["images"]["mirrors"] = (str(tmp_path / "mirror.tar.gz"),)
+    assert (bring(entry, tmp_path) / "images.tar.gz").read_bytes() == IMAGES
+
+
+def test_a_page_in_the_place_of_an_archive_is_noticed(tmp_path, entry, server):
+    server.files["/images.tgz"] = b"<html>please log in</html>"
+    entry["images"]["md5"] = None
+    with pytest.raises(Exception, match=r"images\.tar\.gz is not a whole tar archive"):
+        bring(entry, tmp_path)
+
+
+# --- the params -----------------------------------------------------------------------------
+
+
+def problem(tmp_path: Path, **section: object) -> str:
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump({"download": section}))
+    with pytest.raises(ParamsError) as error:
+        read_section("download", DownloadParams, file)
+    return str(error.value).replace(f"{file}: ", "")
+
+
+def test_the_params_of_the_repository_are_accepted():
+    params = read_section("download", DownloadParams, REPOSITORY / "params.yaml")
+    assert set(params.datasets) == {"sample", "oxford"}
+
+
+def test_an_unknown_data_set_is_named_beside_the_known_ones(tmp_path):
+    archive = {"url": "a.tar"}
+    entry = {"images": archive, "annotations": archive}
+    found = problem(tmp_path, dataset="c", datasets={"a": entry, "b": entry})
+    assert found == "download: dataset 'c' is not in datasets; known: a, b"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"builtin": "sampel"}, "builtin: Input should be 'sample', found 'sampel'"),
+        ({"builtin": "sample", "colour": 1}, "colour is not a known key"),
+        ({"images": {"url": "a.tar"}}, "annotations is missing"),
+        ({"image": {"url": "a.tar"}}, "image is not a known key"),
+        ({"images": {}}, "images.url is missing"),
+        ({"images": {"url": ""}}, "images.url: String should have at least 1 character"),
+        ({"images": {"url": 3}}, "images.url: Input should be a valid string, found 3"),
+        ({"images": {"url": "a", "md5": "abc"}}, "images.md5: String should match pattern"),
+        ({"images": {"url": "a", "mirrors": "b"}}, "images.mirrors: Input should be a valid"),
+        ({"images": {"url": "a", "mirror": ["b"]}}, "images.mirror is not a known key"),
+    ],
+)
+def test_a_wrong_entry_is_named_by_its_key(tmp_path, entry, message):
+    found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
+    assert f"download.datasets.mine.{message}" in found
+
+
+@pytest.mark.parametrize("entry", ["a.tar", None, ["a.tar"]])
+def test_an_entry_that_has_no_keys_is_told_which_ones_to_have(tmp_path, entry):
+    found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
+    expected = "download.datasets.mine: expected 'builtin: sample', or 'images' and 'annotations'"
+    assert found.startswith(expected)

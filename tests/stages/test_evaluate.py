@@ -1,0 +1,103 @@
+"""Evaluation against an independent count of the same pixels."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn import metrics
+from tiny_pets import LISTS, write_params
+
+from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
+from pipeline.data.transforms import Normalisation
+from pipeline.model.checkpoint import ModelConfig, save_checkpoint
+from pipeline.model.segmenter import Segmenter
+from pipeline.model.unet import ModelParams, UNet
+from pipeline.terminal import UserError
+from stages import evaluate as stage
+
+
+@pytest.fixture
+def segmenter(tiny_pets):
+    """An untrained model, saved as train saves one."""
+    torch.manual_seed(0)
+    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
+    network = UNet(config.model).eval()
+    segmenter = Segmenter(network, config)
+    photograph = load_image(image_path(tiny_pets / "data/pets", LISTS["test"][0]))
+    with torch.no_grad():  # no class is favoured, so that masks vary
+        network.head.bias -= network(segmenter.prepare(torch.from_numpy(photograph))).mean(
+            (0, 2, 3)
+        )
+    save_checkpoint(tiny_pets / "models", network, config)
+    return segmenter
+
+
+def evaluate(monkeypatch):
+    command = "evaluate data/pets data/splits models metrics/evaluate.json tables plots"
+    monkeypatch.setattr(sys, "argv", command.split())
+    stage.main()
+    return json.loads(Path("metrics/evaluate.json").read_text())
+
+
+def test_scores_agree_with_scikit_learn_over_all_pixels(tiny_pets, segmenter, monkeypatch):
+    scores = evaluate(monkeypatch)
+    truth, prediction = [], []
+    for name in LISTS["test"]:
+        truth.append(load_mask(mask_path(tiny_pets / "data/pets", name)).ravel())
+        photograph = load_image(image_path(tiny_pets / "data/pets", name))
+        prediction.append(segmenter(torch.from_numpy(photograph)).numpy().ravel())
+    flat = np.concatenate(truth), np.concatenate(prediction)
+    assert len(np.unique(flat[1])) == len(CLASSES), "a model of one answer would test little"
+    expected = metrics.jaccard_score(*flat, average=None)
+    assert list(scores["iou"].values()) == pytest.approx(expected, abs=1e-3)
+    assert scores["miou"] == pytest.approx(expected.mean(), abs=1e-3)
+    assert scores["pixel_accuracy"] == pytest.approx(metrics.accuracy_score(*flat), abs=1e-3)
+    animal = [(ids != 1).astype(int) for ids in flat]
+    assert scores["pet_with_border_iou"] == pytest.approx(metrics.jaccard_score(*animal), abs=1e-3)
+    assert scores["images"] == len(LISTS["test"])
+
+
+def test_the_batch_size_changes_no_score(segmenter, monkeypatch, tiny_pets):
+    scores = []
+    for batch_size in (1, 3):
+        write_params(tiny_pets, evaluate={"batch_size": batch_size})
+        scores.append(evaluate(monkeypatch)["miou"])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_the_per_image_table_accounts_for_every_pixel(tiny_pets, segmenter, monkeypatch):
+    evaluate(monkeypatch)
+    table = pd.read_csv("tables/per_image.csv")
+    assert table["name"].tolist() == LISTS["test"]
+    for row in table.to_dict("records"):
+        mask = load_mask(mask_path(tiny_pets / "data/pets", row["name"]))
+        for index, truth in enumerate(CLASSES):
+            counted = sum(row[f"{truth}_as_{prediction}"] for prediction in CLASSES)
+            assert counted == (mask == index).sum()
+
+
+def test_the_pictures_open_and_show_every_example(segmenter, monkeypatch):
+    evaluate(monkeypatch)
+    examples = Image.open("plots/examples.png")
+    assert examples.width > 4 * 200
+    assert examples.height > len(LISTS["test"]) * 150
+    assert Image.open("plots/confusion.png").size > (300, 300)
+
+
+def test_evaluating_again_gives_the_same_bytes(segmenter, monkeypatch):
+    folders = [Path("metrics"), Path("tables"), Path("plots")]
+    evaluate(monkeypatch)
+    first = {file: file.read_bytes() for folder in folders for file in folder.iterdir()}
+    evaluate(monkeypatch)
+    assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
+    assert len(first) == 5
+
+
+def test_without_a_model_the_error_says_how_to_get_one(tiny_pets, monkeypatch):
+    with pytest.raises(UserError, match="train first"):
+        evaluate(monkeypatch)

@@ -1,0 +1,117 @@
+"""Training on a handful of handmade pictures: what it writes, and that it can be repeated."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+from tiny_pets import LISTS, write_params
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pipeline.data.dataset import PetDataset
+from pipeline.data.transforms import Normalise
+from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
+from pipeline.model.loop import validate
+from pipeline.model.losses import segmentation_loss
+from pipeline.params import ParamsError
+from pipeline.scoring.confusion import confusion_matrix, iou, mean_iou
+from pipeline.terminal import UserError
+from stages import train as stage
+
+OUTPUTS = ["models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv"]
+
+
+def train(monkeypatch):
+    command = "train data/pets data/splits models metrics/train.json plots"
+    monkeypatch.setattr(sys, "argv", command.split())
+    stage.main()
+    return {name: Path(name).read_bytes() for name in OUTPUTS}
+
+
+def runs(workspace):
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    return client.search_runs([e.experiment_id for e in client.search_experiments()])
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tiny_pets, monkeypatch):
+    first = train(monkeypatch)
+    assert train(monkeypatch) == first
+    write_params(tiny_pets, train={"lr": 0.0019})
+    assert train(monkeypatch)["models/checkpoint.pth"] != first["models/checkpoint.pth"]
+
+
+def test_the_best_epoch_on_the_validation_list_is_kept(tiny_pets, monkeypatch):
+    write_params(tiny_pets, train={"epochs": 12, "lr": 0.02})
+    train(monkeypatch)
+    curves = pd.read_csv("plots/curves.csv")
+    summary = json.loads(Path("metrics/train.json").read_text())
+    assert curves["epoch"].tolist() == list(range(1, 13))
+    assert summary["val"]["miou"] == curves["val_miou"].max()
+    assert summary["best_epoch"] == curves["epoch"][curves["val_miou"].idxmax()]
+    assert curves["train_loss"].iloc[-1] < 0.6 * curves["train_loss"].iloc[0]
+
+    # The files on disk are that epoch: scored again, they give its numbers.
+    network, config = load_checkpoint(Path("models"))
+    batches = DataLoader(PetDataset(Path("data/pets"), LISTS["val"], config.image_size), 4)
+    model = nn.Sequential(Normalise(config.normalisation), network)
+    loss, counts = validate(model, batches, segmentation_loss, partial(confusion_matrix, classes=3))
+    assert mean_iou(counts.numpy()) == pytest.approx(summary["val"]["miou"], abs=1e-3)
+    assert iou(counts.numpy())[0] == pytest.approx(summary["val"]["iou"]["pet"], abs=1e-3)
+    assert loss == pytest.approx(summary["val"]["loss"], rel=1e-3)
+
+
+def test_a_training_is_one_finished_run_that_knows_its_checkpoint(tiny_pets, monkeypatch):
+    train(monkeypatch)
+    (run,) = runs(tiny_pets)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
+    assert run.data.params["train.epochs"] == "2"
+    assert run.data.params["model.features"] == "(4, 8)"
+    curves = pd.read_csv("plots/curves.csv")
+    assert run.data.metrics["val.miou"] == pytest.approx(curves["val_miou"].iloc[-1])
+    history = MlflowClient(f"sqlite:///{tiny_pets}/mlflow.db").get_metric_history(
+        run.info.run_id, "train.loss"
+    )
+    assert [(point.step, point.value) for point in history] == [
+        (row.epoch, pytest.approx(row.train_loss)) for row in curves.itertuples()
+    ]
+
+
+def test_every_picture_is_seen_once_an_epoch_in_another_order_each_time(tiny_pets):
+    names = LISTS["train"]
+    dataset = PetDataset(tiny_pets / "data/pets", names, 32)
+    dataset.masks[:] = torch.arange(len(names), dtype=torch.uint8)[:, None, None]  # numbered
+    generator = torch.Generator().manual_seed(0)
+    batches = DataLoader(dataset, 4, shuffle=True, generator=generator)
+    orders = [[int(mask[0, 0]) for _, masks in batches for mask in masks] for _ in range(2)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(len(names)))
+    assert orders[0] != orders[1]
+
+
+def test_a_loss_that_explodes_names_the_learning_rate_and_fails_the_run(tiny_pets, monkeypatch):
+    write_params(tiny_pets, train={"lr": 1e30, "warmup_fraction": 0.0})
+    with pytest.raises(UserError, match=r"lower train\.lr"):
+        train(monkeypatch)
+    assert [run.info.status for run in runs(tiny_pets)] == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("epochs", 0), ("lr", "1e-3"), ("image_size", 8), ("batch_size", 2.5), ("colour", 1)],
+)
+def test_a_bad_param_is_named_before_any_work(tiny_pets, monkeypatch, key, value):
+    write_params(tiny_pets, train={key: value})
+    with pytest.raises(ParamsError, match=rf"params\.yaml: train\.{key}"):
+        train(monkeypatch)
+    assert runs(tiny_pets) == []
+
+
+def test_a_missing_split_is_named(tiny_pets, monkeypatch):
+    (tiny_pets / "data/splits/val.csv").unlink()
+    with pytest.raises(UserError, match=r"val\.csv is missing"):
+        train(monkeypatch)

@@ -1,0 +1,78 @@
+"""dvc.yaml says of each stage what its code says: the files it imports, the sections it reads."""
+
+import ast
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PIPELINE = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
+STAGES = PIPELINE["stages"]
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """Who imports whom, without records: logging cannot change an output's bytes."""
+    graph = grimp.build_graph("pipeline", "stages", cache_dir=None)
+    for module in [name for name in graph.modules if name.startswith("pipeline.records")]:
+        graph.remove_module(module)
+    return graph
+
+
+def source_file(module):
+    """The module's path in the repository; None for a package with nothing but a docstring."""
+    path = Path(*module.split("."))
+    if not (REPOSITORY / path).is_dir():
+        return f"{path}.py"
+    package = path / "__init__.py"
+    code = ast.parse((REPOSITORY / package).read_text()).body[1:]
+    return str(package) if code else None
+
+
+def names(entries):
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def source_deps(stage):
+    return sorted(dep for dep in names(STAGES[stage]["deps"]) if dep.endswith(".py"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_exactly_the_files_that_the_stage_imports(imports, stage):
+    modules = imports.find_upstream_modules(f"stages.{stage}") | {f"stages.{stage}"}
+    files = {source_file(module) for module in modules} - {None}
+    assert source_deps(stage) == sorted(files)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_exactly_the_sections_that_the_stage_reads(stage):
+    source = (REPOSITORY / "stages" / f"{stage}.py").read_text()
+    sections = set(re.findall(r'read_section\(\s*"(\w+)"', source))
+    assert {key.split(".")[0] for key in STAGES[stage]["params"]} == sections
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_given_every_path_that_it_depends_on_or_writes(stage):
+    """The command names each path, or the folder that it is in."""
+    entry = STAGES[stage]
+    arguments = [Path(word) for word in entry["cmd"].split()[3:]]
+    paths = [dep for dep in names(entry["deps"]) if not dep.endswith(".py")]
+    paths += names(entry["outs"]) + names(entry["metrics"])
+    for path in map(Path, paths):
+        assert any(path == argument or argument in path.parents for argument in arguments), path
+    for argument in arguments:
+        assert any(argument == Path(p) or argument in Path(p).parents for p in paths), argument
+
+
+def test_the_stages_are_the_modules_in_stages_in_the_order_of_the_data():
+    assert list(STAGES) == ["download", "extract", "split", "train", "evaluate", "export"]
+    assert {file.stem for file in (REPOSITORY / "stages").glob("[a-z]*.py")} == set(STAGES)
+
+
+def test_metrics_are_committed_not_cached():
+    for stage in STAGES.values():
+        for metric in stage["metrics"]:
+            assert list(metric.values()) == [{"cache": False}]

@@ -1,0 +1,67 @@
+"""Draw a random grid of photographs and their masks."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from pipeline.data.dataset import read_split
+from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.files import atomic_file
+from pipeline.scoring.pictures import grid, overlay
+from pipeline.terminal import UserError, console, run_command
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    table = choose(
+        read_split(arguments.splits / f"{arguments.split}.csv"),
+        arguments.breed,
+        arguments.count,
+        arguments.seed,
+    )
+    sheet = draw(arguments.pets, table)
+    with atomic_file(arguments.out) as temporary:
+        sheet.save(temporary, format="PNG")
+    console.print(f"{len(table)} of {arguments.split}: {arguments.out}")
+
+
+def choose(table: pd.DataFrame, breed: str | None, count: int, seed: int) -> pd.DataFrame:
+    """At most `count` random rows, of one breed if given. Raises UserError for an unknown breed."""
+    if breed is not None:
+        known = sorted(table["breed"].unique())
+        if breed not in known:
+            raise UserError(f"--breed {breed}: not in this list; known: {', '.join(known)}")
+        table = table[table["breed"] == breed]
+    return table.sample(min(count, len(table)), random_state=seed)
+
+
+def draw(pets: Path, table: pd.DataFrame) -> Image.Image:
+    """Photograph and overlay side by side, two pictures a row."""
+    tiles, captions = [], []
+    for name in table["name"]:
+        photograph = load_image(image_path(pets, name))
+        mask = load_mask(mask_path(pets, name))
+        tiles += [Image.fromarray(photograph), overlay(photograph, mask)]
+        captions += [
+            f"{name}, {photograph.shape[1]}x{photograph.shape[0]}",
+            "pet orange, border white",
+        ]
+    return grid(tiles, captions, columns=4)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
+    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--breed", help="one breed only, e.g. Bengal or beagle")
+    parser.add_argument("--count", type=int, default=12, help="pictures (12)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
+    parser.add_argument("--pets", type=Path, default=Path("data/pets"))
+    parser.add_argument("--splits", type=Path, default=Path("data/splits"))
+    parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)
