@@ -66,9 +66,8 @@ def main() -> None:
     """Read the params, bring the archives, and write what they are."""
     arguments = parse_arguments()
     params = read_section("download", DownloadParams)
-    seed = read_section("seed", int)
     cache = workspace_root() / ".cache" / "downloads"
-    archives = download(params.datasets[params.dataset], seed, arguments.raw, cache)
+    archives = download(params.datasets[params.dataset], arguments.raw, cache)
     metrics = {stem: describe(archives[stem]) for stem in ("images", "annotations")}
     write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
 
@@ -81,16 +80,14 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def download(
-    dataset: SampleParams | FetchedParams, seed: int, raw: Path, cache: Path
-) -> dict[str, Path]:
+def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> dict[str, Path]:
     """Leave one `images.tar*` and one `annotations.tar*` in `raw`; return them by stem.
 
-    Partial downloads are kept in the folder `cache`. The seed is that of the drawn sample.
+    Partial downloads are kept in the folder `cache`.
     Raises UserError for what cannot be fetched or is no tar archive.
     """
     if isinstance(dataset, SampleParams):
-        draw_sample(raw, dataset, seed)
+        draw_sample(raw, dataset)
         archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
     else:
         # The small one first: what is in `raw` is lost to DVC when the stage fails.

@@ -1,7 +1,10 @@
 """What the end-to-end tests do in a clone: run commands as a user would, and look at the store."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -37,6 +40,18 @@ class Clone:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}"
         return done.stdout
+
+    @contextmanager
+    def running(self, command: str) -> Iterator[None]:
+        """Keep a command running during the block, then end it and what it started."""
+        process = subprocess.Popen(
+            ["bash", "-c", command], cwd=self.root, env=self.environment, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=30)
 
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""

@@ -1,0 +1,83 @@
+"""Every command in the README runs, in its order, in a clone with tiny params.
+
+A few are replaced by what can be run anywhere: the official archives come from a server on this
+machine, and the browser's page is fetched, not looked at.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from tiny_pets import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.strip().splitlines()
+]
+TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
+
+
+def test_the_readme_begins_with_the_two_commands():
+    assert COMMANDS[:2] == ["make", "make test"]
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(clone, server, tmp_path):
+    """In one test, since they build on one another as the README tells them."""
+    archives = official_archives(clone, server, tmp_path)
+    for command in COMMANDS:
+        if command == "make test":
+            continue  # this is it
+        if command == "make ui":
+            look_at_the_page(clone)
+        elif command == "make oxford":
+            clone.run(f"{command} {archives.from_server} SET='{TINY}'")
+        elif command.startswith("make oxford"):
+            clone.run(f"make oxford {archives.from_disk} SET='{TINY}'")
+        elif "train.epochs=200" in command:
+            shrunk = command.replace("=200", "=1").replace("64, 128, 256, 512", "4, 8, 8, 16")
+            clone.run(shrunk)
+        elif command == "dvc queue start --jobs 2":
+            clone.run(
+                f"{command}; while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done"
+            )
+            assert "Failed" not in clone.run("dvc queue status")
+        else:
+            clone.run(command)
+
+
+class Archives:
+    """Two archives in the official layout, as arguments of `make oxford`."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.from_disk = f"IMAGES={folder}/images.tar ANNOTATIONS={folder}/annotations.tar"
+        self.from_server = f"IMAGES={url}/images.tar ANNOTATIONS={url}/annotations.tar"
+
+
+def official_archives(clone, server, tmp_path):
+    """The clone's sample, served as the official archives are."""
+    clone.run("dvc repro download")
+    for name in ("images.tar", "annotations.tar"):
+        content = (clone.root / "data/raw" / name).read_bytes()
+        server.files[f"/{name}"] = content
+        (tmp_path / name).write_bytes(content)
+    return Archives(tmp_path, server.url)
+
+
+def look_at_the_page(clone):
+    """Fetch the page that the command serves, as soon as it is up."""
+    with clone.running("make ui"):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                page = requests.get("http://127.0.0.1:5000", timeout=5)
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline, "the page did not come up"
+                time.sleep(0.5)
+            else:
+                break
+        assert "MLflow" in page.text
