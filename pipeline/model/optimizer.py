@@ -26,7 +26,7 @@ def build_optimizer(
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lr)
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     warmup = min(max(1, round(warmup_fraction * steps)), max(1, steps - 1))
     schedule = SequentialLR(
         optimizer,

@@ -29,7 +29,12 @@ def ball(paint: ImageDraw.ImageDraw, rng: Random, foot: Disc, colour: Colour) ->
         spot = Disc(foot.x - r * 0.3 * step / 9, foot.y - r - r * 0.35 * step / 9, size)
         paint.ellipse(box(spot), scaled(colour, 0.6 + 0.08 * step))
     if rng.random() < 0.5:
-        paint.arc(box(Disc(foot.x + r * 0.9, foot.y - r, r)), 110, 250, scaled(colour, 1.5), 3)
+        # A parabola from rim to rim.
+        seam = [
+            (int(foot.x + r * (t * t - 13) / 110), int(foot.y - r - r * t / 9))
+            for t in range(-8, 9)
+        ]
+        paint.line(seam, scaled(colour, 1.5), 3)
 
 
 def crate(paint: ImageDraw.ImageDraw, rng: Random, foot: Disc, colour: Colour) -> None:

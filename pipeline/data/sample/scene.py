@@ -60,7 +60,7 @@ def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> Scene:
     # As in a portrait taken with a wide aperture: soft, and paler than what is in focus.
     haze = Image.new("RGB", size, jittered(rng, (150, 146, 140), 40))
     picture = Image.blend(picture, haze, 0.25)  # a quarter is exact in binary
-    return Scene(blurred(picture, rng.choice((3, 4, 5, 6))), kind == "garden")
+    return Scene(blurred(picture, rng.choice((5, 6, 8, 10))), kind == "garden")
 
 
 def _furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoors: bool) -> None:
