@@ -14,7 +14,7 @@ all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the sc
 	python -m tools.scores --next
 
 test: $(INSTALLED) ## Set up and run the tests
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 evaluate: $(INSTALLED) ## Bring the evaluation up to date and print the scores
 	dvc repro evaluate

@@ -74,7 +74,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
     parser.add_argument("raw", type=Path, help="folder to fill: images.tar*, annotations.tar*")
     parser.add_argument("metrics", type=Path, help="JSON file to write: names, sizes, md5")
     return parser.parse_args()

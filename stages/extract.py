@@ -47,7 +47,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.extract", description=__doc__)
     parser.add_argument("raw", type=Path, help="folder with images.tar* and annotations.tar*")
     parser.add_argument("pets", type=Path, help="folder to write: images/, masks/, index.csv")
     parser.add_argument("metrics", type=Path, help="JSON file to write: counts")

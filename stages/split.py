@@ -45,7 +45,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.split", description=__doc__)
     parser.add_argument("index", type=Path, help="index.csv of the pictures, from extract")
     parser.add_argument("splits", type=Path, help="folder to write: train, val and test.csv")
     parser.add_argument("metrics", type=Path, help="JSON file to write: counts")

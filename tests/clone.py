@@ -25,7 +25,7 @@ class Clone:
             for what, value in (("NAME", "Tester"), ("EMAIL", "tester@localhost"))
         }
         path = f"{root}/.venv/bin:{os.environ['PATH']}"
-        self.environment = kept | identity | {"PATH": path, "MAKEFLAGS": "-o .venv/installed"}
+        self.environment = kept | identity | {"PATH": path}
 
     def run(self, command: str, **environment: str) -> str:
         """Run a shell command in the clone; return what it printed. It must succeed."""

@@ -85,7 +85,7 @@ def _print_versions(versions: list[Version]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.models", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("list", help="show versions, aliases, data sets and scores (the default)")
     gate = commands.add_parser(

@@ -9,7 +9,7 @@ from pipeline.terminal import UserError, console, run_command
 
 def main() -> int:
     """Try every store that something waits for; the status is 1 if one of them still fails."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="python -m tools.sync", description=__doc__).parse_args()
     uris = stores_with_leftovers()
     failed = [uri for uri in uris if not _send(uri)]
     if not uris:

@@ -132,10 +132,13 @@ def _git(workspace: Path, *arguments: str, **environment: str) -> bytes | None:
 
 
 def _locked_digest(lock: Mapping[str, Any], data: Path, index_md5: str) -> str:
-    """DVC's digest of the folder, "<md5>.dir", unless index.csv is not the one DVC knew."""
+    """DVC's digest of the folder, "<md5>.dir", unless index.csv is not the one DVC knew.
+
+    Of the data stages alone: what later ones say of their deps is of their last run.
+    """
     digests = {
         entry["path"]: entry.get("md5", UNKNOWN)
-        for stage in lock.values()
+        for stage in (lock.get(name, {}) for name in DATA_STAGES)
         for kind in ("deps", "outs")
         for entry in stage.get(kind, [])
     }

@@ -21,7 +21,7 @@ def clone(tmp_path_factory) -> Clone:
         if (REPOSITORY / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
-    (root / ".venv").symlink_to(environment())
+    borrow(environment(), root / ".venv")
     shrink(root / "params.yaml")
     made = Clone(root)
     made.run("git init --quiet && git add --all && git commit --quiet --message clone")
@@ -31,6 +31,15 @@ def clone(tmp_path_factory) -> Clone:
 def environment() -> Path:
     """The virtual environment that the tests run in."""
     return Path(os.environ.get("VIRTUAL_ENV") or Path(shutil.which("dvc")).parents[1])
+
+
+def borrow(source: Path, target: Path) -> None:
+    """Make `target` the same virtual environment, for `make` an installed one."""
+    target.mkdir()
+    for entry in source.iterdir():
+        if entry.name != "installed":
+            (target / entry.name).symlink_to(entry)
+    (target / "installed").touch()
 
 
 def shrink(params: Path) -> None:

@@ -65,7 +65,7 @@ def names(folder: Path) -> set[str]:
 def bring(entry: dict[str, Entry], folder: Path) -> Path:
     """Run the stage's own function in this process."""
     archives = {stem: ArchiveParams(**values) for stem, values in entry.items()}  # type: ignore[arg-type]
-    download(FetchedParams(**archives), 0, folder / "raw", folder / "cache")
+    download(FetchedParams(**archives), folder / "raw", folder / "cache")
     return folder / "raw"
 
 

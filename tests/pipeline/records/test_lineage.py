@@ -42,6 +42,9 @@ stages:
         split: {val_fraction: 0.15}
   train:
     cmd: python -m stages.train
+    deps:
+    - path: data/pets
+      md5: of its last training, before the data changed
     params:
       params.yaml:
         train: {lr: 1e-05}
