@@ -1,6 +1,7 @@
 """dvc.yaml says of each stage what its code says: the files it imports, the sections it reads."""
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 PIPELINE = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
+LOCK = yaml.safe_load((REPOSITORY / "dvc.lock").read_text())["stages"]
+PARAMS = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,21 @@ def test_a_stage_is_given_every_path_that_it_depends_on_or_writes(stage):
 def test_the_stages_are_the_modules_in_stages_in_the_order_of_the_data():
     assert list(STAGES) == ["download", "extract", "split", "train", "evaluate", "export"]
     assert {file.stem for file in (REPOSITORY / "stages").glob("[a-z]*.py")} == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_lock_is_of_this_source_and_these_params(stage):
+    """As `dvc repro --dry --allow-missing` would find in a fresh clone."""
+    locked = LOCK[stage]
+    for dep in locked["deps"]:
+        if dep["path"].endswith(".py"):
+            content = (REPOSITORY / dep["path"]).read_bytes()
+            assert dep["md5"] == hashlib.md5(content).hexdigest(), f"run dvc repro: {dep['path']}"
+    for key, value in locked.get("params", {}).get("params.yaml", {}).items():
+        current = PARAMS
+        for part in key.split("."):
+            current = current[part]
+        assert current == value, f"run dvc repro: {key}"
 
 
 def test_metrics_are_committed_not_cached():
