@@ -72,4 +72,4 @@ def test_the_experiments_can_be_compared(clone, experiments):
     table = clone.run("dvc exp show --csv --only-changed")
     assert "in-copy" in table
     assert "train.lr" in table
-    assert "miou" in clone.run("dvc metrics diff")
+    assert "train_loss" in clone.run("dvc metrics diff in-copy in-workspace")

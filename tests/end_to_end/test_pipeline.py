@@ -91,7 +91,6 @@ def test_without_outputs_and_cache_the_same_bytes_are_made_again(clone, first):
     output = clone.run("dvc repro")
     assert clone.stages_run(output) == ALL
     assert (clone.root / "dvc.lock").read_bytes() == before
-    assert len({run.data.tags["checkpoint.sha256"] for run in clone.runs()}) == 1
 
 
 @pytest.mark.parametrize("stage", ALL)
