@@ -12,7 +12,7 @@ from pipeline.files import file_digest
 from pipeline.terminal import UserError, console, run_command
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
-To go back to the committed one:  git restore params.yaml dvc.lock metrics && dvc checkout"""
+To go back to the committed params:  git restore params.yaml && dvc repro"""
 
 
 def main() -> int:

@@ -1,0 +1,81 @@
+"""Files and folders appear whole or not at all."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.files import (
+    atomic_file,
+    atomic_folder,
+    file_digest,
+    workspace_root,
+    write_csv,
+    write_json,
+)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half_and_fail(file):
+    file.write_text("half")
+    file.touch(exist_ok=False)
+
+
+def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path):
+    with atomic_file(tmp_path / "new" / "file.txt") as temporary:
+        temporary.write_text("whole")
+        assert not (tmp_path / "new/file.txt").exists()
+    assert (tmp_path / "new/file.txt").read_text() == "whole"
+    assert names(tmp_path / "new") == ["file.txt"]
+
+
+def test_an_error_leaves_the_earlier_file_and_nothing_else(tmp_path):
+    (tmp_path / "file.txt").write_text("earlier")
+    with pytest.raises(FileExistsError), atomic_file(tmp_path / "file.txt") as temporary:
+        write_half_and_fail(temporary)
+    assert (tmp_path / "file.txt").read_text() == "earlier"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/old").touch()
+    with atomic_folder(tmp_path / "folder") as temporary:
+        (temporary / "new").touch()
+        assert names(tmp_path / "folder") == ["old"]
+    assert names(tmp_path / "folder") == ["new"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_an_error_leaves_the_earlier_folder_and_nothing_else(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/old").touch()
+    with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder") as temporary:
+        write_half_and_fail(temporary / "new")
+    assert names(tmp_path / "folder") == ["old"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_what_is_written_reads_back(tmp_path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": [None, 0.5]})
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1, 2]}, index=[7, 8]))
+    assert json.loads((tmp_path / "a.json").read_text()) == {"b": 1, "a": [None, 0.5]}
+    assert (tmp_path / "a.csv").read_bytes() == b"x\n1\n2\n"
+
+
+def test_the_digest_is_that_of_the_bytes(tmp_path):
+    (tmp_path / "file").write_bytes(b"pets")
+    assert file_digest(tmp_path / "file") == hashlib.sha256(b"pets").hexdigest()
+    assert file_digest(tmp_path / "file", "md5") == hashlib.md5(b"pets").hexdigest()
+
+
+def test_the_root_is_dvcs_where_dvc_says_it_else_the_repository(monkeypatch, tmp_path):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert workspace_root() == Path(__file__).resolve().parents[2]
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert workspace_root() == tmp_path
