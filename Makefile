@@ -69,7 +69,7 @@ help: ## Show this list
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
-	  { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	  { echo "error: $(PYTHON) is too old: Python 3.11.4 or newer is needed. Name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
