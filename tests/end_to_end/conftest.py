@@ -1,8 +1,8 @@
 """A copy of the repository as a user has it after `git clone`, with a pipeline of a minute."""
 
-import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,20 +21,15 @@ def clone(tmp_path_factory) -> Clone:
         if (REPOSITORY / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
-    borrow(environment(), root / ".venv")
+    borrow(Path(sys.prefix), root / ".venv")
     shrink(root / "params.yaml")
     made = Clone(root)
     made.run("git init --quiet && git add --all && git commit --quiet --message clone")
     return made
 
 
-def environment() -> Path:
-    """The virtual environment that the tests run in."""
-    return Path(os.environ.get("VIRTUAL_ENV") or Path(shutil.which("dvc")).parents[1])
-
-
 def borrow(source: Path, target: Path) -> None:
-    """Make `target` the same virtual environment, for `make` an installed one."""
+    """Make `target` the virtual environment that the tests run in, for `make` an installed one."""
     target.mkdir()
     for entry in source.iterdir():
         if entry.name != "installed":
