@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all help test evaluate ui visualize models promote oxford sync lint format lock clean
+.PHONY: all help test evaluate ui visualize models promote oxford sync bench lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -41,6 +41,9 @@ oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: 
 
 sync: $(INSTALLED) ## Send metrics that a tracking server missed
 	python -m tools.sync
+
+bench: $(INSTALLED) ## Measure training beside the plain way; prints ratios
+	python -m benchmarks.training
 
 lint: $(INSTALLED) ## Check style, types and the doors between the packages
 	ruff check .

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.dataset import read_split
 from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
+from pipeline.data.splits import read_split
 from pipeline.files import atomic_file, write_csv, write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch

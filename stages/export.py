@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.dataset import read_split
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.splits import read_split
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.predictor import Predictor
 from pipeline.files import write_json

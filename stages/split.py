@@ -24,6 +24,7 @@ class SplitParams:
     """The params.yaml section `split`."""
 
     val_fraction: Annotated[float, Field(gt=0, lt=1)]  # of trainval
+    train_fraction: Annotated[float, Field(gt=0, le=1)]  # of what val leaves
     duplicate_distance: Annotated[int, Field(ge=0, le=16)]  # differing bits of 64
 
 
@@ -37,6 +38,8 @@ def main() -> None:
     duplicates = find_duplicates(trainval, test, params.duplicate_distance)
     kept = trainval[~trainval["name"].isin(duplicates["name"])]
     train, val = divide(kept, params.val_fraction, seed)
+    if params.train_fraction < 1:
+        _, train = divide(train, params.train_fraction, seed)
     splits = dict(zip(SPLITS, (train, val, test), strict=True))
     check_splits(splits, arguments.index)
     write_splits(arguments.splits, splits, duplicates)
@@ -95,8 +98,8 @@ def divide(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Divide into (train, val), each breed in proportion.
 
-    Within a breed, val takes the first names by sha256 of "SEED:NAME": the order is the same on
-    every machine, and an added picture moves few of the others.
+    Within a breed, val (the second) takes the first names by sha256 of "SEED:NAME": the order is
+    the same on every machine, and an added picture moves few of the others.
     """
     quotas = val_quotas(pictures["breed"].value_counts().sort_index(), val_fraction)
     val: list[str] = []
@@ -129,7 +132,7 @@ def check_splits(splits: dict[str, pd.DataFrame], index: Path) -> None:
     """Raise UserError for a split without pictures, naming the remedy."""
     remedies = {
         "train": "the trainval list needs pictures that resemble no test picture;"
-        " lower split.duplicate_distance or split.val_fraction",
+        " lower split.duplicate_distance or split.val_fraction, or raise split.train_fraction",
         "val": "raise split.val_fraction, or give the breeds more pictures",
         "test": "the test list needs usable pictures: see quarantine.csv",
     }

@@ -1,34 +1,46 @@
 """Train the U-Net on the train list and keep the epoch that scores best on the validation list."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import nn
-from torch.utils.data import DataLoader
 
-from pipeline.data.dataset import PetDataset, read_split
+from pipeline.data.cache import Pictures, open_pictures
+from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Augmentation, AugmentationParams, Normalisation, Normalise
-from pipeline.files import write_csv, write_json
-from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, save_checkpoint
-from pipeline.model.device import prepare_torch
-from pipeline.model.loop import train_one_epoch, validate
+from pipeline.data.splits import read_split
+from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.files import file_digest, write_csv, write_json
+from pipeline.model.checkpoint import (
+    ModelConfig,
+    checkpoint_digest,
+    copy_weights,
+    save_checkpoint,
+)
+from pipeline.model.encoders import normalisation_of
+from pipeline.model.engine import Precision, device_name, launch, resolve_precision
+from pipeline.model.fit import Epoch, fit
+from pipeline.model.learner import Learner, build_learner, go_on
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.optimizer import build_optimizer
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.resume import TrainingState, training_key, training_state
+from pipeline.model.unet import ModelParams
 from pipeline.params import STRICT, read_section
+from pipeline.records.lineage import code_digest
+from pipeline.records.run import Run
 from pipeline.records.tracking import training_run
-from pipeline.scoring.confusion import Counts, confusion_matrix, iou, mean_iou
-from pipeline.terminal import UserError, console, run_command, track
+from pipeline.scoring.confusion import confusion_matrix
+from pipeline.scoring.curves import Row, best_row, curve_row, curve_table, summary
+from pipeline.terminal import console, run_command
 
-Row = dict[str, Any]  # one epoch of the curves, as `score_epoch` gives it
+SPLITS = ("train", "val")
+Epochs = Callable[..., Iterator[Epoch]]  # `fit` from the epoch `first` on
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,126 +48,142 @@ class TrainParams:
     """How to train."""
 
     epochs: Annotated[int, Field(gt=0)]
-    batch_size: Annotated[int, Field(gt=0)]
+    batch_size: Annotated[int, Field(gt=0)]  # of all processes together
     image_size: Annotated[int, Field(ge=32)]  # side of the square that pictures are stretched to
     lr: Annotated[float, Field(gt=0)]  # the highest of the schedule
+    encoder_lr_factor: Annotated[float, Field(gt=0)]  # the encoder's lr is this times lr
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]  # of all steps
+    dice_weight: Annotated[float, Field(ge=0)]  # of the Dice loss beside cross-entropy
     max_gradient_norm: Annotated[float, Field(gt=0)]
     augmentation: AugmentationParams
-    threads: Annotated[int, Field(gt=0)]  # on a CPU; the weights depend on it
+    precision: Precision
+    processes: Annotated[int, Field(gt=0)]  # on this machine; torchrun says its own number
+    threads: Annotated[int, Field(gt=0)]  # of all processes on a CPU; the weights depend on it
 
 
 def main() -> None:
     arguments = parse_arguments()
-    params = read_section("train", TrainParams)
-    model_params = read_section("model", ModelParams)
-    seed = read_section("seed", int)
+    train = read_section("train", TrainParams)
+    model = read_section("model", ModelParams)
+    seed: int = read_section("seed", int)
 
-    device = prepare_torch(seed, params.threads)
-    config = ModelConfig(model_params, CLASSES, params.image_size, Normalisation())
-    network = UNet(model_params, len(CLASSES)).to(device)
-    train_set = load_pictures(arguments, "train", params, seed)
-    val_set = load_pictures(arguments, "val", params, seed)
+    precision = resolve_precision(train.precision)
+    fabric = launch(train.processes, precision, train.threads, seed)
+    console.quiet = not fabric.is_global_zero
+    pictures = {split: open_split(arguments, split, train.image_size) for split in SPLITS}
+    learner, epochs = prepare(fabric, model, train, seed, pictures)
 
-    sections = {"seed": seed, "model": model_params, "train": params}
-    counts = {"train": len(train_set), "val": len(val_set)}
-    with training_run(arguments.pets, sections, counts) as run:
-        curves: list[Row] = []
-        for row in fit(network, config, train_set, val_set, params):
-            if all(row["val"]["miou"] > earlier["val"]["miou"] for earlier in curves):
-                save_checkpoint(arguments.models, network, config)
-            curves.append(row)
-            write_csv(arguments.plots / "curves.csv", pd.json_normalize(curves, sep="_"))
-            run.log_metrics({"train": row["train"], "val": row["val"]}, step=row["epoch"])
-        write_json(arguments.metrics, summarise(curves, network, counts))
+    if fabric.is_global_zero:
+        sections = {"seed": seed, "model": model, "train": train}
+        engine = {"precision": precision, "processes": fabric.world_size}
+        key = training_key(sections, engine, *origins(model, pictures))
+        with training_state(key) as state:
+            run_training(arguments, sections, engine, learner, epochs, state=state)
+    else:  # this process only helps to compute
+        rows, _ = go_on(learner, None)
+        for _ in epochs(first=len(rows) + 1):
+            pass
+
+
+def open_split(arguments: argparse.Namespace, split: str, size: int) -> Pictures:
+    """The pictures of a split list at the training size."""
+    names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
+    return open_pictures(arguments.pets, names, size)
+
+
+def prepare(
+    fabric: Fabric,
+    model: ModelParams,
+    train: TrainParams,
+    seed: int,
+    pictures: Mapping[str, Pictures],
+) -> tuple[Learner, Epochs]:
+    """The network with its optimizer, and its training on the pictures, epoch by epoch."""
+    share = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    sizes = {split: len(pictures[split].images) for split in SPLITS}
+    shuffled = ShuffledBatches(sizes["train"], train.batch_size, seed, **share)
+    in_order = batches_in_order(sizes["val"], train.batch_size, **share)
+    augmented = PetDataset(
+        pictures["train"], Augmentation(train.augmentation, train.image_size), seed
+    )
+    learner = build_learner(
+        fabric,
+        model,
+        len(CLASSES),
+        lr=train.lr,
+        encoder_lr_factor=train.encoder_lr_factor,
+        weight_decay=train.weight_decay,
+        warmup_fraction=train.warmup_fraction,
+        steps=train.epochs * len(shuffled),
+    )
+    epochs = partial(
+        fit,
+        learner,
+        load(augmented, shuffled, fabric.device),
+        load(PetDataset(pictures["val"]), in_order, fabric.device),
+        partial(segmentation_loss, dice_weight=train.dice_weight),
+        partial(confusion_matrix, classes=len(CLASSES)),
+        epochs=train.epochs,
+        max_gradient_norm=train.max_gradient_norm,
+        seed=seed,
+    )
+    return learner, epochs
+
+
+def origins(model: ModelParams, pictures: Mapping[str, Pictures]) -> list[str]:
+    """Digests of what else than the params a training depends on: pictures, weights, code."""
+    weights = [file_digest(Path(model.weights))] if model.weights else []
+    keys = [pictures[split].key for split in SPLITS]
+    return [*keys, *weights, code_digest(Path()), torch.__version__]
+
+
+def run_training(
+    arguments: argparse.Namespace,
+    sections: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    learner: Learner,
+    epochs: Epochs,
+    *,
+    state: TrainingState,
+) -> None:
+    """Train in a recorded run, and write the weights of the best epoch and the curves."""
+    lists = {split: len(read_split(arguments.splits / f"{split}.csv")) for split in SPLITS}
+    with training_run(arguments.pets, sections, lists, state.id) as run:
+        run.set_tags({**engine, "device": device_name(learner.fabric)})
+        rows, best = go_on(learner, state.load())
+        for row in rows:
+            log_row(run, row)
+        for epoch in epochs(first=len(rows) + 1):
+            rows.append(curve_row(epoch))
+            if best_row(rows) is rows[-1]:
+                best = copy_weights(learner.network)
+            state.save({"learner": learner.state_dict(), "rows": rows, "best": best})
+            log_row(run, rows[-1])
+        save_checkpoint(arguments.models, best, config_of(sections["model"], sections["train"]))
+        write_csv(arguments.plots / "curves.csv", curve_table(rows))
+        parameters = sum(weight.numel() for weight in learner.network.parameters())
+        sizes = {"images": lists, "parameters": parameters}
+        write_json(arguments.metrics, {**summary(rows), **sizes, **engine})
         run.log_artifact(arguments.metrics, "metrics")
         run.log_artifacts(arguments.plots, "plots/train")
         run.finish(checkpoint_digest(arguments.models))
+    state.remove()
 
 
-def load_pictures(
-    arguments: argparse.Namespace, split: str, params: TrainParams, seed: int
-) -> PetDataset:
-    """The pictures of a split list at the training size, augmented if they are for training."""
-    names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
-    augment = Augmentation(params.augmentation, params.image_size) if split == "train" else None
-    return PetDataset(arguments.pets, names, params.image_size, augment, seed)
+def config_of(model: ModelParams, train: TrainParams) -> ModelConfig:
+    """What it takes to apply the weights; not what they began as."""
+    shape = replace(model, weights=None)
+    return ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))
 
 
-def fit(
-    network: UNet,
-    config: ModelConfig,
-    train_set: PetDataset,
-    val_set: PetDataset,
-    params: TrainParams,
-) -> Iterator[Row]:
-    """Train the network in place; after each epoch yield its losses, scores and learning rate.
-
-    Raises UserError when the loss is no longer finite.
-    """
-    model = nn.Sequential(Normalise(config.normalisation).to(network.device), network)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train_batches = DataLoader(
-        train_set,
-        params.batch_size,
-        shuffle=True,
-        # A last batch of one or two pictures would upset the batch norm.
-        drop_last=len(train_set) > params.batch_size,
-        generator=torch.Generator().manual_seed(train_set.seed),
+def log_row(run: Run, row: Row) -> None:
+    """Log an epoch and print it; with its own time, so that a repetition changes nothing."""
+    run.log_metrics({"train": row["train"], "val": row["val"]}, row["epoch"], row["time"])
+    console.print(
+        f"  loss {row['train']['loss']:.4f}, validation loss {row['val']['loss']:.4f},"
+        f" mIoU {row['val']['miou']:.4f}"
     )
-    val_batches = DataLoader(val_set, params.batch_size)
-    optimizer, schedule = build_optimizer(
-        network.parameters(),
-        params.lr,
-        params.weight_decay,
-        params.warmup_fraction,
-        steps=params.epochs * len(train_batches),
-    )
-    count_pixels = partial(confusion_matrix, classes=len(config.classes))
-    for epoch in range(1, params.epochs + 1):
-        title = f"epoch {epoch}/{params.epochs}"
-        train_set.epoch = epoch
-        lr = float(schedule.get_last_lr()[0])
-        try:
-            with track(train_batches, title, len(train_batches)) as batches:
-                train_loss = train_one_epoch(
-                    model,
-                    batches,
-                    segmentation_loss,
-                    optimizer,
-                    schedule,
-                    max_gradient_norm=params.max_gradient_norm,
-                )
-        except FloatingPointError as error:
-            raise UserError(f"{title}: {error}; lower train.lr in params.yaml") from None
-        val_loss, counts = validate(model, val_batches, segmentation_loss, count_pixels)
-        yield score_epoch(epoch, lr, train_loss, val_loss, counts.numpy())
-
-
-def score_epoch(epoch: int, lr: float, train_loss: float, val_loss: float, counts: Counts) -> Row:
-    """The epoch's number, losses, scores, and the learning rate of its first step; printed too."""
-    miou = float(mean_iou(counts))
-    ious = dict(zip(CLASSES, iou(counts).tolist(), strict=True))
-    console.print(f"  loss {train_loss:.4f}, validation loss {val_loss:.4f}, mIoU {miou:.4f}")
-    return {
-        "epoch": epoch,
-        "train": {"loss": train_loss, "lr": lr},
-        "val": {"loss": val_loss, "miou": miou, "iou": ious},
-    }
-
-
-def summarise(curves: list[Row], network: UNet, counts: dict[str, int]) -> Row:
-    """The epoch that was kept (the first of the best), and the size of network and lists."""
-    best = max(curves, key=lambda row: row["val"]["miou"])
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    return {
-        "best_epoch": best["epoch"],
-        "train_loss": best["train"]["loss"],
-        "val": best["val"],
-        "images": counts,
-        "parameters": weights,
-    }
 
 
 def parse_arguments() -> argparse.Namespace:

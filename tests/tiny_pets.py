@@ -10,6 +10,7 @@ from mlflow_workspace import make_workspace
 from PIL import Image
 
 from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
+from pipeline.files import file_digest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
@@ -35,8 +36,7 @@ def write_tiny_pets(root: Path) -> None:
         for position, name in enumerate(names):
             write_pair(root / "data/pets", name, *SIZES[position % len(SIZES)])
         write_split(root / "data/splits" / f"{split}.csv", names)
-    names = sorted(name for names in LISTS.values() for name in names)
-    pd.DataFrame({"name": names}).to_csv(root / "data/pets/index.csv", index=False)
+    write_index(root / "data/pets", sorted(name for names in LISTS.values() for name in names))
 
 
 def write_pair(pets: Path, name: str, height: int, width: int) -> None:
@@ -53,6 +53,15 @@ def write_pair(pets: Path, name: str, height: int, width: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(brightness.astype(np.uint8)).save(image_path(pets, name), quality=90)
     save_mask(mask_path(pets, name), mask)
+
+
+def write_index(pets: Path, names: list[str]) -> None:
+    """Of index.csv the columns that the stages after split read."""
+    digests = {
+        "image_sha256": [file_digest(image_path(pets, name)) for name in names],
+        "mask_sha256": [file_digest(mask_path(pets, name)) for name in names],
+    }
+    pd.DataFrame({"name": names} | digests).to_csv(pets / "index.csv", index=False)
 
 
 def write_split(file: Path, names: list[str]) -> None:
@@ -78,7 +87,7 @@ def tiny_pets(tmp_path, monkeypatch) -> Path:
 def write_params(root: Path, **changes: dict) -> None:
     """The repository's params.yaml with a training of seconds; `changes` by section."""
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    params["model"] = {"features": [4, 8]}
+    params["model"] |= {"features": [4, 8]}
     params["train"] |= {"epochs": 2, "batch_size": 4, "image_size": 32, "threads": 1}
     for section, values in changes.items():
         params[section] |= values

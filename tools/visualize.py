@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pipeline.data.dataset import read_split
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.splits import read_split
 from pipeline.files import atomic_file
 from pipeline.scoring.pictures import grid, overlay
 from pipeline.terminal import UserError, console, run_command

@@ -1,73 +1,104 @@
-"""From a split list to tensors: decoded once, resized, held in memory."""
+"""From a split list to batches of tensors."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-import pandas as pd
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
-from pipeline.data.transforms import resize_image, resize_mask
-from pipeline.terminal import UserError, track
+from pipeline.data.cache import Pictures
+from pipeline.terminal import UserError
+
+GPU_WORKERS = 8  # processes
 
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def read_split(file: Path) -> pd.DataFrame:
-    """The table of a split list: name, breed, species. Raises UserError if missing or empty."""
-    if not file.exists():
-        raise UserError(f"{file} is missing: run the split stage first (dvc repro split)")
-    table = pd.read_csv(file)
-    if table.empty:
-        raise UserError(f"{file} lists no pictures: check the data set and split.val_fraction")
-    return table
+Position = tuple[int, int]  # epoch, and place in the list
 
 
 class PetDataset(Dataset[tuple[Tensor, Tensor]]):
     """The pairs of a split list at one square size.
 
-    An item is an image (3, S, S) uint8 RGB and its mask (S, S) int64 of class ids. With `augment`
-    it varies from epoch to epoch, by a seed of its own: the same item of the same epoch is the
-    same on any number of workers, in any order.
+    An item, by epoch and place, is an image (3, S, S) uint8 RGB and its mask (S, S) int64 of class
+    ids. With `augment` it varies from epoch to epoch, by a seed of its own: the same item of the
+    same epoch is the same in any process, in any order.
+    """
+
+    def __init__(self, pictures: Pictures, augment: Augment | None = None, seed: int = 0) -> None:
+        self.pictures = pictures
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.pictures.images)
+
+    def __getitem__(self, position: Position) -> tuple[Tensor, Tensor]:
+        epoch, place = position
+        image, mask = self.pictures.images[place], self.pictures.masks[place]
+        if self.augment is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(hash((self.seed, epoch, place)))
+                image, mask = self.augment(image, mask)
+        return image, mask.long()
+
+
+class ShuffledBatches(Sampler[list[Position]]):
+    """The places of a list in a new order each epoch, in batches of nearly equal size.
+
+    Every place comes once an epoch: no batch is dropped, and none is a rest of one or two pictures
+    that would upset the batch norm. Of several processes each gets its share of every batch; all
+    of them together get what one alone would.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        names: list[str],
-        size: int,
-        augment: Augment | None = None,
-        seed: int = 0,
+        self, places: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        self.augment = augment
-        self.seed = seed
+        """`batch_size`: pictures a batch at most, of all processes together.
+
+        Raises UserError if a process would be left without a picture.
+        """
+        self.places, self.seed = places, seed
+        self.rank, self.processes = rank, processes
+        self.batches = -(-places // batch_size)
         self.epoch = 0
-        self.images = torch.empty(len(names), 3, size, size, dtype=torch.uint8)
-        self.masks = torch.empty(len(names), size, size, dtype=torch.uint8)
-
-        def load(position: int) -> None:
-            image = torch.from_numpy(load_image(image_path(folder, names[position])))
-            mask = torch.from_numpy(load_mask(mask_path(folder, names[position])))
-            self.images[position] = resize_image(image.permute(2, 0, 1), size)
-            self.masks[position] = resize_mask(mask, size)
-
-        with (
-            ThreadPoolExecutor() as pool,  # decoding leaves the interpreter lock
-            track(pool.map(load, range(len(names))), "decoding", len(names)) as loaded,
-        ):
-            for _ in loaded:
-                pass
+        if places // self.batches < processes:
+            raise UserError(
+                f"{places} pictures in batches of {batch_size} are too few for {processes}"
+                " processes: raise train.batch_size"
+            )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return self.batches
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        image, mask = self.images[position], self.masks[position]
-        if self.augment is not None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(hash((self.seed, self.epoch, position)))
-                image, mask = self.augment(image, mask)
-        return image, mask.long()
+    def __iter__(self) -> Iterator[list[Position]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.places)
+        for batch in np.array_split(order, self.batches):
+            share = np.array_split(batch, self.processes)[self.rank]
+            yield [(self.epoch, place) for place in share.tolist()]
+
+
+def batches_in_order(
+    places: int, batch_size: int, rank: int = 0, processes: int = 1
+) -> list[list[Position]]:
+    """Each place of a list once, in batches; of several processes each gets every n-th place."""
+    mine = [(0, place) for place in range(rank, places, processes)]
+    return [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
+
+
+def load(
+    dataset: PetDataset,
+    batches: Sampler[list[Position]] | list[list[Position]],
+    device: torch.device,
+) -> DataLoader:
+    """Load the dataset by batches of positions.
+
+    For a GPU, processes augment ahead; a CPU trains with the cores that they would take.
+    """
+    on_gpu = device.type == "cuda"
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=GPU_WORKERS if on_gpu else 0,
+        persistent_workers=on_gpu,
+        pin_memory=on_gpu,
+    )

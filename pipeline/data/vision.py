@@ -1,8 +1,9 @@
-"""torchvision's transforms, importable also beside a torch build it was not compiled for.
+"""torchvision and timm, importable also beside a torch build torchvision was not compiled for.
 
 PyPI's torchvision is compiled for the CUDA build of torch. Beside a CPU build its C++ operators do
 not load, and its import fails on two of them that this project never calls: declaring these two
-lets the rest, which is plain Python, be imported. Where the real ones load, nothing is declared.
+lets the rest, which is plain Python, be imported, and timm, which imports it. Where the real ones
+load, nothing is declared.
 """
 
 import sys
@@ -21,7 +22,8 @@ except RuntimeError as error:
         del sys.modules[_name]  # what the failed import left behind
     import torchvision
 
+import timm
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-__all__ = ["torchvision", "tv_tensors", "v2"]
+__all__ = ["timm", "torchvision", "tv_tensors", "v2"]

@@ -7,12 +7,15 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
 
 from pipeline.data.transforms import Normalisation
 from pipeline.files import atomic_file, file_digest, write_json
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.params import STRICT
 from pipeline.terminal import UserError
+
+Weights = dict[str, Tensor]
 
 CHECKPOINT = "checkpoint.pth"
 CONFIG = "config.json"
@@ -28,15 +31,21 @@ class ModelConfig:
     normalisation: Normalisation
 
 
-def save_checkpoint(folder: Path, model: UNet, config: ModelConfig) -> None:
-    """Write both files; equal tensors and config give equal bytes."""
-    buffer = io.BytesIO()
-    # In the default layout: the memory format of training is no part of the model.
-    tensors = {
+def copy_weights(model: nn.Module) -> Weights:
+    """The tensors as they are now, on the CPU.
+
+    In the default layout: the memory format of training is no part of the model.
+    """
+    return {
         name: value.cpu().clone(memory_format=torch.contiguous_format)
         for name, value in model.state_dict().items()
     }
-    torch.save(tensors, buffer)
+
+
+def save_checkpoint(folder: Path, weights: Weights, config: ModelConfig) -> None:
+    """Write both files, of the weights that `copy_weights` gave; equal ones give equal bytes."""
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
     with atomic_file(folder / CHECKPOINT) as temporary:
         # By way of memory: torch.save to a path writes the temporary name into the file.
         temporary.write_bytes(buffer.getvalue())

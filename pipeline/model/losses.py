@@ -5,23 +5,25 @@ from torch import Tensor
 
 
 def dice_loss(logits: Tensor, masks: Tensor, smooth: float = 1.0) -> Tensor:
-    """One minus the mean over classes of the soft Dice coefficient of the batch, in [0, 1].
+    """One minus the mean over images and classes of the soft Dice coefficient, in [0, 1].
 
     Dice = (2 sum(p g) + s) / (sum(p) + sum(g) + s), with p the softmax probability and g the truth
-    of a class, summed over all pixels of the batch (Milletari et al. 2016, arXiv 1606.04797, with
+    of a class, summed over the pixels of an image (Milletari et al. 2016, arXiv 1606.04797, with
     their squares in the denominator left out, as is usual). The smoothing s defines the value for
-    a class that is neither there nor predicted: no loss.
+    a class that is neither there nor predicted: no loss. By image, not by batch: so it is a mean
+    over images, and processes that share a batch get the gradients that one alone would.
 
     logits: (N, C, H, W) float. masks: (N, H, W) int64 class ids.
     """
     probabilities = logits.float().softmax(dim=1)
     truth = F.one_hot(masks, logits.shape[1]).permute(0, 3, 1, 2).to(probabilities.dtype)
-    pixels = (0, 2, 3)
-    overlap = (probabilities * truth).sum(pixels)  # (C,)
-    total = probabilities.sum(pixels) + truth.sum(pixels)  # (C,)
+    pixels = (2, 3)
+    overlap = (probabilities * truth).sum(pixels)  # (N, C)
+    total = probabilities.sum(pixels) + truth.sum(pixels)  # (N, C)
     return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
 
 
-def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Mean cross-entropy (nats) plus Dice loss, equally weighted; shapes as in `dice_loss`."""
-    return F.cross_entropy(logits.float(), masks) + dice_loss(logits, masks)
+def segmentation_loss(logits: Tensor, masks: Tensor, dice_weight: float = 1.0) -> Tensor:
+    """Mean cross-entropy (nats) plus the Dice loss by its weight; shapes as in `dice_loss`."""
+    entropy = F.cross_entropy(logits.float(), masks)
+    return entropy + dice_weight * dice_loss(logits, masks)

@@ -8,25 +8,25 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, S
 
 
 def build_optimizer(
-    parameters: Iterable[nn.Parameter],
-    lr: float,
+    rates: Iterable[tuple[Iterable[nn.Parameter], float]],
     weight_decay: float,
     warmup_fraction: float,
     steps: int,
 ) -> tuple[torch.optim.Optimizer, LRScheduler]:
     """Return the optimizer (Loshchilov and Hutter 2019, arXiv 1711.05101) and its schedule.
 
-    lr is the highest, reached after the fraction of all `steps` that warm up. Weight decay spares
-    the vectors (biases, batch norm), whose size says nothing about overfitting.
+    `rates` are parameters with their learning rates: the highest, reached after the fraction of
+    all `steps` that warm up. Weight decay spares the vectors (biases, batch norm), whose size says
+    nothing about overfitting.
     """
-    weights = list(parameters)
-    matrices = [weight for weight in weights if weight.ndim > 1]
-    vectors = [weight for weight in weights if weight.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    groups = []
+    for parameters, lr in rates:
+        weights = list(parameters)
+        matrices = [weight for weight in weights if weight.ndim > 1]
+        vectors = [weight for weight in weights if weight.ndim <= 1]
+        groups.append({"params": matrices, "lr": lr, "weight_decay": weight_decay})
+        groups.append({"params": vectors, "lr": lr, "weight_decay": 0.0})
+    optimizer = torch.optim.AdamW(groups, fused=True)
     warmup = min(max(1, round(warmup_fraction * steps)), max(1, steps - 1))
     schedule = SequentialLR(
         optimizer,

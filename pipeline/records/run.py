@@ -30,10 +30,15 @@ class Run:
         self._ended = ended  # when its training did: adding to it later does not make it longer
         self._outbox = Outbox(store, run_id)
 
-    def log_metrics(self, values: Mapping[str, Any], step: int = 0) -> None:
-        """Log the `numbers` in what the stage measured; of two with one name the newer counts."""
+    def log_metrics(
+        self, values: Mapping[str, Any], step: int = 0, time: int | None = None
+    ) -> None:
+        """Log the `numbers` in what the stage measured; of two with one name the newer counts.
+
+        Logged again with the same `time` (milliseconds since 1970) they are still there once.
+        """
         for name, value in numbers(values).items():
-            self._outbox.put(metric=name, value=value, step=step)
+            self._outbox.put(metric=name, value=value, step=step, time=time or now())
 
     def set_tags(self, values: Mapping[str, Any]) -> None:
         """Set tags; so does a stage with its params that adds to the training's run."""

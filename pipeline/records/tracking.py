@@ -16,25 +16,39 @@ from pipeline.records.store import SQLITE, Store, default_uri, open_store, store
 from pipeline.terminal import console
 
 RESTORED_TAG = "restored"
+TRAINING_TAG = "training.id"
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
 
 
 @contextmanager
-def training_run(data: Path, params: Mapping[str, Any], counts: Mapping[str, int]) -> Iterator[Run]:
+def training_run(
+    data: Path, params: Mapping[str, Any], counts: Mapping[str, int], training_id: str
+) -> Iterator[Run]:
     """Open a run for a training on the extracted data set `data`; end it with the block.
 
     `params` are the sections used, by name, as mappings or dataclasses: {"train": ...} is logged
     as train.lr and so on, beside the locked params of the stages that made the data. `counts`
-    says how many pairs each list has. The run ends as FINISHED, after an error as FAILED, after
-    Ctrl-C as KILLED. Raises UserError for a store that does not answer before the first step;
-    one that dies later does not stop the training.
+    says how many pairs each list has. A training that goes on after an interruption, which its
+    `training_id` says, goes on in its run. The run ends as FINISHED, after an error as FAILED,
+    after Ctrl-C as KILLED. Raises UserError for a store that does not answer before the first
+    step; one that dies later does not stop the training.
     """
     store = open_store()
     send_leftovers(store)
-    locked = lineage.locked_params(lineage.read_lock(Path()))
     with store_errors(store.uri):
-        run_id = create_run(store, data, {**locked, **lineage.flatten(params)}, {}, counts)
-    monitor = SystemMetricsMonitor(run_id, SYSTEM_METRICS_INTERVAL, tracking_uri=store.uri)
+        if stored := _find_run(store, TRAINING_TAG, training_id):
+            run_id = stored.info.run_id
+            store.client.update_run(run_id, status="RUNNING")
+        else:
+            locked = lineage.locked_params(lineage.read_lock(Path()))
+            logged, tags = {**locked, **lineage.flatten(params)}, {TRAINING_TAG: training_id}
+            run_id = create_run(store, data, logged, tags, counts)
+    monitor = SystemMetricsMonitor(
+        run_id,
+        SYSTEM_METRICS_INTERVAL,
+        resume_logging=stored is not None,
+        tracking_uri=store.uri,
+    )
     monitor.start()
     with _closing(Run(store, run_id), before=monitor.finish) as run:
         yield run
@@ -60,9 +74,13 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
 
 def find_run(store: Store, checkpoint_sha256: str) -> StoredRun | None:
     """The newest run that this checkpoint came out of."""
+    return _find_run(store, CHECKPOINT_TAG, checkpoint_sha256)
+
+
+def _find_run(store: Store, tag: str, value: str) -> StoredRun | None:
     runs = store.client.search_runs(
         [store.experiment_id],
-        filter_string=f"tags.`{CHECKPOINT_TAG}` = '{checkpoint_sha256}'",
+        filter_string=f"tags.`{tag}` = '{value}'",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )

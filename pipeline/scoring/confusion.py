@@ -4,7 +4,9 @@ A matrix counts pixels: row = true class, column = predicted. IoU = TP / (TP + F
 of the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
 """
 
+import math
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import numpy as np
 import torch
@@ -51,6 +53,11 @@ def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
     """The (..., G, G) matrix after the classes of each group became one."""
     rows = np.stack([counts[..., list(group), :].sum(axis=-2) for group in groups], axis=-2)
     return np.stack([rows[..., list(group)].sum(axis=-1) for group in groups], axis=-1)
+
+
+def rounded(score: SupportsFloat) -> float | None:
+    """None, not NaN, for a class that was nowhere: NaN is not JSON."""
+    return None if math.isnan(float(score)) else round(float(score), 6)
 
 
 def _margins(counts: Counts) -> tuple[Counts, Counts, Counts]:

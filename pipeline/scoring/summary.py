@@ -1,13 +1,12 @@
 """From one confusion matrix per image to tables and headline numbers."""
 
-import math
-from typing import Any, SupportsFloat
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.data.pets import CLASSES
-from pipeline.scoring.confusion import Counts, dice, iou, mean_iou, merge, pixel_accuracy
+from pipeline.scoring.confusion import Counts, dice, iou, mean_iou, merge, pixel_accuracy, rounded
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
 COUNT_COLUMNS = [f"{truth}_as_{prediction}" for truth in CLASSES for prediction in CLASSES]
@@ -35,12 +34,12 @@ def headline(counts: Counts) -> dict[str, Any]:
     total = counts.sum(axis=0)
     return {
         "images": len(counts),
-        "miou": _round(mean_iou(total)),
-        "pixel_accuracy": _round(pixel_accuracy(total)),
-        "iou": {name: _round(score) for name, score in zip(CLASSES, iou(total), strict=True)},
-        "dice": {name: _round(score) for name, score in zip(CLASSES, dice(total), strict=True)},
-        "pet_with_border_iou": _round(iou(merge(total, PET_WITH_BORDER))[0]),
-        "per_image_miou": _round(mean_iou(counts).mean()),
+        "miou": rounded(mean_iou(total)),
+        "pixel_accuracy": rounded(pixel_accuracy(total)),
+        "iou": {name: rounded(score) for name, score in zip(CLASSES, iou(total), strict=True)},
+        "dice": {name: rounded(score) for name, score in zip(CLASSES, dice(total), strict=True)},
+        "pet_with_border_iou": rounded(iou(merge(total, PET_WITH_BORDER))[0]),
+        "per_image_miou": rounded(mean_iou(counts).mean()),
     }
 
 
@@ -56,8 +55,3 @@ def by_breed(table: pd.DataFrame) -> pd.DataFrame:
             | ious
         )
     return pd.DataFrame(rows).sort_values(["miou", "breed"], ascending=[False, True])
-
-
-def _round(score: SupportsFloat) -> float | None:
-    """None, not NaN, for a class that was nowhere: NaN is not JSON."""
-    return None if math.isnan(float(score)) else round(float(score), 6)

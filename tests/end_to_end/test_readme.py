@@ -1,7 +1,7 @@
 """Every command in the README runs, in its order, in a clone with tiny params.
 
 A few are replaced by what can be run anywhere: the official archives come from a server on this
-machine, and the browser's page is fetched, not looked at.
+machine, which is also the second of two machines, and the browser's page is fetched, not looked at.
 """
 
 import re
@@ -41,6 +41,9 @@ def test_every_command_of_the_readme_runs(clone, server, tmp_path):
         elif "train.epochs=200" in command:
             shrunk = command.replace("=200", "=1").replace("64, 128, 256, 512", "4, 8, 8, 16")
             clone.run(shrunk)
+        elif command.startswith("torchrun"):
+            second = command.replace("--node-rank=0", "--node-rank=1")
+            clone.run(f"{second} & second=$!; {command} && wait $second")
         elif command == "dvc queue start --jobs 2":
             clone.run(
                 f"{command}; while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done"

@@ -14,7 +14,7 @@ from tiny_pets import LISTS, write_params
 
 from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
 from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig, save_checkpoint
+from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
 from pipeline.model.segmenter import Segmenter
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.terminal import UserError
@@ -33,7 +33,7 @@ def segmenter(tiny_pets):
         network.head.bias -= network(segmenter.prepare(torch.from_numpy(photograph))).mean(
             (0, 2, 3)
         )
-    save_checkpoint(tiny_pets / "models", network, config)
+    save_checkpoint(tiny_pets / "models", copy_weights(network), config)
     return segmenter
 
 

@@ -13,7 +13,7 @@ from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy import predictor
 from pipeline.files import file_digest
-from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, save_checkpoint
+from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.terminal import UserError
 from stages import export as stage
@@ -24,7 +24,7 @@ def checkpoint(tiny_pets):
     """An untrained model with test scores, as train and evaluate leave them."""
     torch.manual_seed(0)
     config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
-    save_checkpoint(tiny_pets / "models", UNet(config.model), config)
+    save_checkpoint(tiny_pets / "models", copy_weights(UNet(config.model)), config)
     (tiny_pets / "metrics").mkdir()
     (tiny_pets / "metrics/evaluate.json").write_text(json.dumps({"miou": 0.25}))
     return tiny_pets

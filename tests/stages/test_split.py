@@ -41,7 +41,7 @@ def named(breed: str, count: int, start: int = 0) -> list[str]:
 
 def run(tmp_path: Path, monkeypatch, index: pd.DataFrame, **params) -> Path:
     """Run the stage as its command line does; return the folder of lists."""
-    values = {"val_fraction": 0.2, "duplicate_distance": 6} | params
+    values = {"val_fraction": 0.2, "train_fraction": 1.0, "duplicate_distance": 6} | params
     (tmp_path / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
     index.to_csv(tmp_path / "index.csv", index=False)
     monkeypatch.chdir(tmp_path)
@@ -62,6 +62,19 @@ def test_the_official_test_list_is_kept_and_the_rest_is_divided(tmp_path, monkey
     assert sorted(train + val) == sorted(trainval)
     assert (train, val) == (sorted(train), sorted(val))
     assert [breed_of(name) for name in val] == ["Bengal"] * 2 + ["pug"] * 4
+
+
+def test_a_part_of_train_is_of_all_breeds_and_leaves_the_other_lists_alone(tmp_path, monkeypatch):
+    index = index_table(named("pug", 25) + named("Bengal", 50), named("pug", 5, 50))
+    whole = run(tmp_path, monkeypatch, index)
+    lists = {split: listed(whole, split) for split in ("train", "val", "test")}
+    part = run(tmp_path, monkeypatch, index, train_fraction=0.25)
+    train = listed(part, "train")
+    assert set(train) < set(lists["train"])
+    assert sorted(map(breed_of, train)) == ["Bengal"] * 10 + ["pug"] * 5
+    assert {split: listed(part, split) for split in ("val", "test")} == {
+        split: lists[split] for split in ("val", "test")
+    }
 
 
 def test_the_counts_and_tables_agree_with_the_lists(tmp_path, monkeypatch):

@@ -61,7 +61,7 @@ def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyP
 def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
     restored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with training_run(Path("data/pets"), {"train": {"lr": 0.1}}, {}) as run:
+    with training_run(Path("data/pets"), {"train": {"lr": 0.1}}, {}, "a-training") as run:
         run.finish(file_digest(Path("models/checkpoint.pth")))
     models(monkeypatch, "gate")
     [version] = list_versions(open_store())

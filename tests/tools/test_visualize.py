@@ -5,7 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
-from pipeline.data.dataset import read_split
+from pipeline.data.splits import read_split
 from pipeline.terminal import UserError
 from tools import visualize as tool
 

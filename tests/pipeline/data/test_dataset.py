@@ -1,22 +1,31 @@
 """From lists to tensors."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tiny_pets import LISTS
 
-from pipeline.data.dataset import PetDataset, read_split
+from pipeline.data.cache import open_pictures
+from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order
 from pipeline.data.pets import image_path, load_mask, mask_path
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.terminal import UserError
 
 NAMES = LISTS["train"]
+
+
+def pets(root, size=32, augment=None, seed=0):
+    return PetDataset(open_pictures(root / "data/pets", NAMES, size), augment, seed)
+
+
 VARIED = AugmentationParams(crop_min_area=0.3, brightness=0.5, contrast=0.5, saturation=0.5)
 
 
 def test_pictures_are_stretched_to_the_square_as_pillow_does(tiny_pets):
-    image, mask = PetDataset(tiny_pets / "data/pets", NAMES, 32)[0]
+    image, mask = pets(tiny_pets)[0, 0]
     pillow = Image.open(image_path(tiny_pets / "data/pets", NAMES[0])).resize(
         (32, 32), Image.Resampling.BILINEAR
     )
@@ -27,31 +36,27 @@ def test_pictures_are_stretched_to_the_square_as_pillow_does(tiny_pets):
 
 
 def test_classes_keep_their_share_of_the_picture(tiny_pets):
-    _, mask = PetDataset(tiny_pets / "data/pets", NAMES, 48)[0]
+    _, mask = pets(tiny_pets, size=48)[0, 0]
     original = load_mask(mask_path(tiny_pets / "data/pets", NAMES[0]))
     for index in range(3):
         assert (mask == index).float().mean() == pytest.approx((original == index).mean(), abs=0.03)
 
 
 def test_augmentation_depends_on_seed_epoch_and_picture_alone(tiny_pets):
-    def dataset(seed=0, epoch=0):
-        made = PetDataset(tiny_pets / "data/pets", NAMES, 32, Augmentation(VARIED, 32), seed)
-        made.epoch = epoch
-        return made
-
+    dataset, other = (pets(tiny_pets, 32, Augmentation(VARIED, 32), seed) for seed in (0, 1))
     torch.manual_seed(1)
-    first = dataset()[3][0]
+    first = dataset[0, 3][0]
     torch.manual_seed(2)
-    backwards = [dataset()[position][0] for position in (5, 3)]
+    backwards = [dataset[0, place][0] for place in (5, 3)]
     assert torch.equal(first, backwards[1])
-    assert not torch.equal(first, dataset(epoch=1)[3][0])
-    assert not torch.equal(first, dataset(seed=1)[3][0])
+    assert not torch.equal(first, dataset[1, 3][0])
+    assert not torch.equal(first, other[0, 3][0])
 
 
 def test_drawing_a_picture_leaves_the_global_random_state_alone(tiny_pets):
-    dataset = PetDataset(tiny_pets / "data/pets", NAMES, 32, Augmentation(VARIED, 32))
+    dataset = pets(tiny_pets, 32, Augmentation(VARIED, 32))
     before = torch.random.get_rng_state()
-    dataset[0]
+    dataset[0, 0]
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -68,9 +73,43 @@ def test_photograph_and_mask_move_together():
         assert moved.unique().tolist() in ([0], [1], [0, 1])
 
 
-def test_a_missing_or_empty_list_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"train\.csv is missing"):
-        read_split(tmp_path / "train.csv")
-    (tmp_path / "train.csv").write_text("name,breed,species\n")
-    with pytest.raises(UserError, match=r"train\.csv lists no pictures"):
-        read_split(tmp_path / "train.csv")
+@pytest.mark.parametrize(("places", "batch_size"), [(8, 3), (9, 3), (10, 4), (5, 8), (1, 1)])
+def test_every_place_comes_once_an_epoch_in_batches_of_nearly_one_size(places, batch_size):
+    batches = ShuffledBatches(places, batch_size, seed=0)
+    orders = []
+    for batches.epoch in (1, 2):
+        made = list(batches)
+        assert len(made) == len(batches)
+        sizes = [len(batch) for batch in made]
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+        flat = [position for batch in made for position in batch]
+        assert {epoch for epoch, _ in flat} == {batches.epoch}
+        orders.append([place for _, place in flat])
+        assert sorted(orders[-1]) == list(range(places))
+    assert places < 5 or orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_batches_that_one_alone_would_have(processes):
+    alone = ShuffledBatches(31, 8, seed=5)
+    shares = [ShuffledBatches(31, 8, 5, rank, processes) for rank in range(processes)]
+    for whole, *parts in zip(alone, *shares, strict=True):
+        assert list(chain(*parts)) == whole
+        assert all(parts)
+
+
+def test_a_process_without_a_picture_is_an_error_that_names_the_param():
+    with pytest.raises(UserError, match=r"raise train\.batch_size"):
+        ShuffledBatches(9, 2, seed=0, rank=0, processes=3)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_in_order_every_place_is_read_by_one_process(processes):
+    places = [
+        place
+        for rank in range(processes)
+        for batch in batches_in_order(7, 2, rank, processes)
+        for _, place in batch
+    ]
+    assert sorted(places) == list(range(7))

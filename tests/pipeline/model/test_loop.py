@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from pipeline.model.loop import train_one_epoch, validate
@@ -18,11 +19,27 @@ def mean_difference(logits, masks):
     return (masks[:, None] - logits).mean()
 
 
+FABRIC = Fabric(accelerator="cpu", devices=1)
+
+
 def one_weight(lr=0.1):
     model = nn.Conv2d(1, 1, kernel_size=1)
     nn.init.zeros_(model.weight)
     nn.init.zeros_(model.bias)
-    return model, *build_optimizer(model.parameters(), lr, 0.0, 0.0, 100)
+    optimizer, schedule = build_optimizer([(model.parameters(), lr)], 0.0, 0.0, 100)
+    return *FABRIC.setup(model, optimizer), schedule
+
+
+def train(model, batches, loss, optimizer, schedule, max_gradient_norm=1.0):
+    return train_one_epoch(
+        FABRIC,
+        model,
+        batches,
+        loss,
+        optimizer=optimizer,
+        schedule=schedule,
+        max_gradient_norm=max_gradient_norm,
+    )
 
 
 def batch(value, images=2):
@@ -32,17 +49,13 @@ def batch(value, images=2):
 def test_the_loss_is_the_mean_over_images_not_over_batches():
     model, optimizer, schedule = one_weight(lr=1e-9)
     batches = [batch(1, images=3), batch(5, images=1)]
-    loss = train_one_epoch(
-        model, batches, mean_difference, optimizer, schedule, max_gradient_norm=1
-    )
+    loss = train(model, batches, mean_difference, optimizer, schedule)
     assert loss == pytest.approx((3 * 1 + 1 * 5) / 4, abs=1e-6)
 
 
 def test_each_batch_is_one_step_of_optimizer_and_schedule():
     model, optimizer, schedule = one_weight()
-    train_one_epoch(
-        model, [batch(1)] * 3, mean_difference, optimizer, schedule, max_gradient_norm=1
-    )
+    train(model, [batch(1)] * 3, mean_difference, optimizer, schedule)
     assert schedule.last_epoch == 3
     # AdamW's first steps have the length of the learning rate, whatever the gradient's size.
     assert model.bias.item() == pytest.approx(0.05 + 0.1 + 0.1, rel=0.01)
@@ -50,7 +63,7 @@ def test_each_batch_is_one_step_of_optimizer_and_schedule():
 
 def test_gradients_are_clipped():
     model, optimizer, schedule = one_weight()
-    train_one_epoch(
+    train(
         model,
         [batch(1)],
         lambda logits, masks: 1000 * mean_difference(logits, masks),
@@ -64,13 +77,12 @@ def test_gradients_are_clipped():
 def test_a_loss_that_is_not_finite_stops_the_training():
     model, optimizer, schedule = one_weight()
     with pytest.raises(FloatingPointError, match="nan"):
-        train_one_epoch(
+        train(
             model,
             [batch(1)],
             lambda logits, _: logits.mean() * float("nan"),
             optimizer,
             schedule,
-            max_gradient_norm=1,
         )
 
 
@@ -81,7 +93,7 @@ def test_validation_sums_the_confusion_and_changes_nothing():
     images, masks = torch.randn(5, 3, 8, 8), torch.randint(0, 3, (5, 8, 8))
     batches = [(images[:3], masks[:3]), (images[3:], masks[3:])]
     count = partial(confusion_matrix, classes=3)
-    loss, counts = validate(network, batches, segmentation_loss, count)
+    loss, counts = validate(FABRIC, network, batches, segmentation_loss, count)
 
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     with torch.no_grad():

@@ -34,18 +34,17 @@ def test_uniform_logits_by_hand():
     # Each class: overlap 1/3, predicted mass 1, true mass 1.
     dice = 1 - (2 / 3 + 1) / (2 + 1)
     assert dice_loss(torch.zeros(1, 3, 1, 3), masks).item() == pytest.approx(dice)
-    assert segmentation_loss(torch.zeros(1, 3, 1, 3), masks).item() == pytest.approx(
-        dice + math.log(3)
-    )
+    for weight in (0.0, 1.0, 2.5):
+        loss = segmentation_loss(torch.zeros(1, 3, 1, 3), masks, weight)
+        assert loss.item() == pytest.approx(math.log(3) + weight * dice)
 
 
-def test_dice_pools_the_pixels_of_the_batch():
+def test_the_loss_of_a_batch_is_the_mean_over_its_images():
     torch.manual_seed(0)
     logits, masks = torch.randn(4, 3, 5, 6), torch.randint(0, 3, (4, 5, 6))
-    wide = logits.permute(1, 0, 2, 3).reshape(1, 3, 20, 6)
-    assert dice_loss(logits, masks).item() == pytest.approx(
-        dice_loss(wide, masks.reshape(1, 20, 6)).item()
-    )
+    for loss in (dice_loss, segmentation_loss):
+        alone = [loss(logits[n, None], masks[n, None]).item() for n in range(4)]
+        assert loss(logits, masks).item() == pytest.approx(sum(alone) / 4)
 
 
 def test_a_gradient_step_lowers_the_loss():

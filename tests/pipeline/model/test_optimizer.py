@@ -9,9 +9,8 @@ from pipeline.model.optimizer import build_optimizer
 
 
 def rates(steps, warmup_fraction, lr=1.0):
-    optimizer, schedule = build_optimizer(
-        [torch.nn.Parameter(torch.zeros(1))], lr, 0.0, warmup_fraction, steps
-    )
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    optimizer, schedule = build_optimizer([(parameters, lr)], 0.0, warmup_fraction, steps)
     seen = []
     for _ in range(steps):
         seen.append(schedule.get_last_lr()[0])
@@ -34,7 +33,7 @@ def test_a_very_short_training_has_a_schedule_too(steps):
 
 def test_weight_decay_spares_biases_and_batch_norm():
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    optimizer, _ = build_optimizer(module.parameters(), 0.1, 0.5, 0.0, 10)
+    optimizer, _ = build_optimizer([(module.parameters(), 0.1)], 0.5, 0.0, 10)
     decays = {
         id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
     }
@@ -44,3 +43,17 @@ def test_weight_decay_spares_biases_and_batch_norm():
         "1.weight": 0.0,
         "1.bias": 0.0,
     }
+
+
+def test_each_part_has_its_own_rate_and_all_follow_one_schedule():
+    encoder, rest = (torch.nn.Linear(2, 2) for _ in range(2))
+    optimizer, schedule = build_optimizer(
+        [(encoder.parameters(), 0.1), (rest.parameters(), 0.4)], 0.5, 0.25, 8
+    )
+    for _ in range(8):
+        of = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        assert {of[id(p)] * 4 for p in encoder.parameters()} == {
+            of[id(p)] for p in rest.parameters()
+        }
+        optimizer.step()
+        schedule.step()

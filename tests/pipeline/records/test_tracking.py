@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
 import requests
 from mlflow.entities import Run as StoredRun
 from mlflow_workspace import write_onnx
+from tiny_pets import REPOSITORY
 
 from pipeline.records import tracking
 from pipeline.records.leftovers import send_leftovers
@@ -39,7 +41,7 @@ def stored(run_id: str) -> StoredRun:
 
 
 def train(checkpoint: str) -> str:
-    with training_run(DATA, PARAMS, COUNTS) as run:
+    with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         run.log_metrics({"train": {"loss": 0.5}}, step=1)
         run.finish(checkpoint)
     return run.run_id
@@ -51,7 +53,7 @@ def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace
     plots = workspace / "plots"
     plots.mkdir()
     (plots / "curves.csv").write_text("epoch\n")
-    with training_run(DATA, PARAMS, COUNTS) as run:
+    with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         for epoch in (1, 2):
             measured = {"loss": np.float32(1 / epoch), "best": True, "classes": ["pet"]}
             run.log_metrics({"train": measured, "val": {"iou": {"pet": 0.25}}}, step=epoch)
@@ -86,7 +88,7 @@ def test_system_metrics_are_in_the_run_of_the_training(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "SYSTEM_METRICS_INTERVAL", 0.05)
-    with training_run(DATA, PARAMS, COUNTS) as run:
+    with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         time.sleep(0.3)
     assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
 
@@ -101,7 +103,7 @@ def test_a_run_says_how_its_training_ended(
     seen = []
 
     def fail() -> None:
-        with training_run(DATA, PARAMS, COUNTS) as run:
+        with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
             seen.append(run.run_id)
             run.log_metrics({"train": {"loss": 0.5}}, step=1)
             raise failure
@@ -170,7 +172,7 @@ def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_
 
     with mlflow_server(workspace) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-        with training_run(DATA, PARAMS, COUNTS) as run:
+        with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
             run.log_metrics({"train": {"loss": 1}}, step=0)
             server.signal(signal.SIGSTOP)
             for step in range(1, 1000):
@@ -240,3 +242,29 @@ def wait_for(url: str) -> None:
         except requests.RequestException:
             time.sleep(0.2)
     pytest.fail(f"{url} does not answer")
+
+
+def test_a_training_that_goes_on_after_a_kill_goes_on_in_its_run(workspace):
+    script = f"""
+from pathlib import Path
+from pipeline.records.tracking import training_run
+import os, signal, time
+with training_run(Path("data/pets"), {PARAMS!r}, {COUNTS!r}, "the-training") as run:
+    run.log_metrics({{"train": {{"loss": 0.5}}}}, step=1, time=1000)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    killed = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with training_run(DATA, PARAMS, COUNTS, "the-training") as run:
+        run.log_metrics({"train": {"loss": 0.5}}, step=1, time=1000)  # known already
+        run.log_metrics({"train": {"loss": 0.25}}, step=2)
+    store = open_store()
+    (only,) = store.client.search_runs([store.experiment_id])
+    assert only.info.run_id == run.run_id
+    assert only.info.status == "FINISHED"
+    history = store.client.get_metric_history(run.run_id, "train.loss")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25)]
+    with training_run(DATA, PARAMS, COUNTS, "another") as other:
+        assert other.run_id != run.run_id

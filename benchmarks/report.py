@@ -1,0 +1,77 @@
+"""What the measurements say: ratios of medians, a table of both, one line for programs."""
+
+import json
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from pipeline.terminal import console
+
+Samples = Mapping[str, list[float]]  # rates by name, one a round
+
+TRAININGS = ("reference", "small")
+MEANING = {
+    "ours_to_plain": "our training to the plain one",
+    "share_of_matmul": "our training to matrix products",
+    "data_to_training": "the data path alone to our training",
+    "ddp.share_of_ideal": "two processes to twice one",
+    "ddp.to_two_threads": "two processes to one with two threads",
+    "ddp.share_of_apart": "two processes to two without exchange",
+}
+
+
+def ratios(
+    medians: Mapping[str, float], gflop: Mapping[str, float], batch: int
+) -> dict[str, float]:
+    """All of one run, of medians that are pictures per second, and GFLOP/s for `matmul`.
+
+    gflop: of a step of `batch` pictures, by the network's name.
+    """
+    matmul = max(value for name, value in medians.items() if name.startswith("matmul"))
+    found = {}
+    for name in TRAININGS:
+        ours = medians[f"{name}.ours"]
+        plain = max(medians[f"{name}.plain_0_workers"], medians[f"{name}.plain_2_workers"])
+        found[f"{name}.ours_to_plain"] = ours / plain
+        found[f"{name}.share_of_matmul"] = ours / batch * gflop[name] / matmul
+        found[f"{name}.data_to_training"] = medians["data"] / ours
+    if "ddp.two_processes" in medians:
+        two = medians["ddp.two_processes"]
+        found["ddp.share_of_ideal"] = two / (2 * medians["ddp.one_process"])
+        found["ddp.share_of_apart"] = two / medians["ddp.two_apart"]
+    if "ddp.one_with_two_threads" in medians:
+        found["ddp.to_two_threads"] = two / medians["ddp.one_with_two_threads"]
+    return found
+
+
+def print_report(samples: Samples, gflop: Mapping[str, float], facts: Mapping[str, Any]) -> None:
+    """The tables, the reasons for what is missing in them, and all as JSON in the last line."""
+    medians = {name: median(values) for name, values in samples.items()}
+    found = ratios(medians, gflop, facts["batch"])
+    console.print(_rate_table(samples, medians))
+    console.print(_ratio_table(found))
+    print(json.dumps({**facts, "gflop_per_step": gflop, "medians": medians, "ratios": found}))
+
+
+def _rate_table(samples: Samples, medians: Mapping[str, float]) -> Table:
+    table = Table(title="Pictures per second; GFLOP/s of matmul")
+    table.add_column("")
+    for column in ("median", "lowest", "highest"):
+        table.add_column(column, justify="right")
+    for name, values in samples.items():
+        numbers = (medians[name], min(values), max(values))
+        table.add_row(name, *(f"{number:.1f}" for number in numbers))
+    return table
+
+
+def _ratio_table(found: Mapping[str, float]) -> Table:
+    table = Table(title="Ratios of medians")
+    table.add_column("", no_wrap=True)
+    table.add_column("ratio", justify="right")
+    table.add_column("what")
+    for name, value in found.items():
+        meaning = MEANING.get(name) or MEANING[name.partition(".")[2]]
+        table.add_row(name, f"{value:.2f}", meaning)
+    return table

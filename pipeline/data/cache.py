@@ -1,0 +1,113 @@
+"""The decoded pictures: made once for each list and size, then mapped into memory by all who train.
+
+The files lie outside DVC's outputs, in .cache/pictures at the root of the repository, named by
+everything their bytes depend on. They can be deleted at any time.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.data import pets, transforms
+from pipeline.files import atomic_folder, file_digest, workspace_root
+from pipeline.terminal import UserError, track
+
+CHUNK = 256  # pairs in memory at a time while the files are written
+DIGESTS = ["image_sha256", "mask_sha256"]  # columns of index.csv
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pairs of a list at one square size, on disk: the system reads what is used.
+
+    images: (N, 3, S, S) uint8 RGB. masks: (N, S, S) uint8 class ids. key: digest of the content.
+    """
+
+    images: Tensor
+    masks: Tensor
+    key: str
+
+
+def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
+    """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
+
+    The first who asks decodes them, others wait for that. Raises UserError if index.csv does not
+    know a name, a picture is missing, or the disk is full; nothing half-written is then left.
+    """
+    key = content_key(folder, names, size)
+    cache = workspace_root() / ".cache" / "pictures" / key[:32]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{cache}.lock"):
+        if not cache.is_dir():
+            try:
+                with atomic_folder(cache) as made:
+                    _write_pictures(made, folder, names, size)
+            except OSError as error:
+                raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
+    return Pictures(_map(cache / "images.npy"), _map(cache / "masks.npy"), key)
+
+
+def content_key(folder: Path, names: Sequence[str], size: int) -> str:
+    """A digest of all that decides the bytes: the files by their digests, in order, size, code."""
+    index = pd.read_csv(folder / "index.csv", index_col="name", dtype=str)
+    unknown = set(names) - set(index.index)
+    if unknown:
+        raise UserError(f"{folder}/index.csv does not list {min(unknown)}: run the split stage")
+    code = [file_digest(Path(str(module.__file__))) for module in (pets, transforms)]
+    versions = [np.__version__, PIL.__version__, torch.__version__]
+    digests = index.loc[list(names), DIGESTS].to_numpy().tolist()
+    return hashlib.sha256(json.dumps([size, digests, code, versions]).encode()).hexdigest()
+
+
+def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:
+    def image(name: str) -> NDArray[np.uint8]:
+        photograph = torch.from_numpy(pets.load_image(pets.image_path(folder, name)))
+        return transforms.resize_image(photograph.permute(2, 0, 1), size).numpy()
+
+    def mask(name: str) -> NDArray[np.uint8]:
+        loaded = torch.from_numpy(pets.load_mask(pets.mask_path(folder, name)))
+        return transforms.resize_mask(loaded, size).numpy()
+
+    _write_array(cache / "images.npy", image, names, (3, size, size))
+    _write_array(cache / "masks.npy", mask, names, (size, size))
+
+
+def _write_array(
+    file: Path,
+    load: Callable[[str], NDArray[np.uint8]],
+    names: Sequence[str],
+    shape: tuple[int, ...],
+) -> None:
+    """Write load(name) of all names as one .npy, by a stream: a full disk is an error, no crash."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *shape)}
+    with (
+        file.open("wb") as stream,
+        ThreadPoolExecutor() as pool,  # decoding leaves the interpreter lock
+        track(_in_chunks(pool, load, names), f"decoding {file.stem}", len(names)) as arrays,
+    ):
+        np.lib.format.write_array_header_1_0(stream, header)
+        for array in arrays:
+            stream.write(np.ascontiguousarray(array).data)
+
+
+def _in_chunks(
+    pool: ThreadPoolExecutor, load: Callable[[str], NDArray[np.uint8]], names: Sequence[str]
+) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(names), CHUNK):
+        yield from pool.map(load, names[start : start + CHUNK])
+
+
+def _map(file: Path) -> Tensor:
+    # Copy-on-write: torch wants memory that it may write to, the file stays as it is.
+    return torch.from_numpy(np.load(file, mmap_mode="c"))

@@ -1,0 +1,111 @@
+"""The U-Net's left half: the paper's own, trained from scratch, or one of timm's networks.
+
+An encoder turns normalised images (N, 3, H, W) into one feature map a level, the first at full
+resolution and each of the others at half of the one before; `channels` says how many channels
+they have. The last is the bottom of the U, the others are its skips.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from torch import Tensor, nn
+
+from pipeline.data.transforms import Normalisation
+from pipeline.data.vision import timm
+from pipeline.terminal import UserError
+
+PLAIN = "plain"
+LITE = "efficientnet_lite0"
+# The name that timm has for the network whose weights we bring: TensorFlow's, with its padding.
+TIMM_NAMES = {LITE: "tf_efficientnet_lite0"}
+# What those weights were trained with: (x - 127) / 128.
+LITE_NORMALISATION = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+
+
+class DoubleConv(nn.Sequential):
+    """(N, in, H, W) to (N, out, H, W): twice a 3x3 convolution, batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            # No bias: the batch norm that follows has one.
+            nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class PlainEncoder(nn.Module):
+    """The paper's: double convolutions between max poolings, twice the channels at the bottom."""
+
+    def __init__(self, features: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = (*features, 2 * features[-1])
+        self.levels = nn.ModuleList(
+            DoubleConv(inputs, outputs)
+            for inputs, outputs in zip((3, *features), self.channels, strict=True)
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = []
+        for level in self.levels:
+            maps.append(level(F.max_pool2d(maps[-1], 2) if maps else images))
+        return maps
+
+
+class TimmEncoder(nn.Module):
+    """A network of timm's without its classifier; its first skip is the image itself."""
+
+    def __init__(self, name: str, levels: int) -> None:
+        """Raises UserError if the name is not known, or it has other than `levels` halvings."""
+        super().__init__()
+        self.name = TIMM_NAMES.get(name, name)
+        if not timm.is_model(self.name):
+            raise UserError(f"model.encoder: {name!r} is not known; {_accepted(name)}")
+        try:
+            self.network = timm.create_model(self.name, features_only=True, pretrained=False)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"model.encoder: {name!r} gives no feature maps ({error})") from None
+        maps: Any = self.network.feature_info
+        reductions = maps.reduction()
+        if reductions != [2**level for level in range(1, len(reductions) + 1)]:
+            raise UserError(
+                f"model.encoder: {name!r} gives feature maps at 1/{reductions} of the picture's"
+                f" size, a U-Net needs 1/2, 1/4 and so on; {_accepted('resnet34')}"
+            )
+        if len(reductions) != levels:
+            raise UserError(
+                f"model.features: {levels} levels do not fit the encoder {name!r}, which has"
+                f" {len(reductions)}; accepted are as many numbers"
+            )
+        self.channels = (3, *maps.channels())
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [images, *self.network(images)]
+
+
+def build_encoder(name: str, features: Sequence[int]) -> PlainEncoder | TimmEncoder:
+    """A new encoder with random weights. Raises UserError for a name that is not known or fit."""
+    return PlainEncoder(features) if name == PLAIN else TimmEncoder(name, len(features))
+
+
+def normalisation_of(name: str) -> Normalisation:
+    """How the encoder wants its images; the plain one is content with ImageNet's statistics."""
+    if name == PLAIN:
+        return Normalisation()
+    if name == LITE:
+        return LITE_NORMALISATION
+    config: Any = timm.get_pretrained_cfg(name)
+    return Normalisation() if config is None else Normalisation(config.mean, config.std)
+
+
+def _accepted(name: str) -> str:
+    near = difflib.get_close_matches(name, timm.list_models(), n=5)
+    return (
+        f"accepted are {PLAIN}, {LITE}, and timm's names"
+        f" (such as {', '.join(near or ['resnet34'])}; all: timm.list_models())"
+    )

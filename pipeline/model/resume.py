@@ -1,0 +1,95 @@
+"""The state of a training that is under way, so that a killed one goes on at its last whole epoch.
+
+It lies outside DVC's outputs, in .cache/training at the root of the repository, and is named by
+everything the training depends on: whoever asks for the same training again goes on with it.
+"""
+
+import hashlib
+import io
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from pipeline.files import atomic_file, workspace_root
+from pipeline.terminal import console
+
+STATE = "state.pth"
+ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a state
+
+
+class TrainingState:
+    """The state of one training, held by one process.
+
+    `id` names this training among all there ever were, also after an interruption.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / STATE
+        self._id_file = folder / "id"
+        if not self._id_file.exists():
+            with atomic_file(self._id_file) as temporary:
+                temporary.write_text(uuid.uuid4().hex)
+        self.id = self._id_file.read_text()
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a nested dict of tensors, numbers and texts, instead of the one kept before."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        with atomic_file(self.file) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, on the CPU; None if nothing was."""
+        if not self.file.exists():
+            return None
+        return torch.load(self.file, weights_only=True, map_location="cpu")
+
+    def remove(self) -> None:
+        """The training is finished: the next one of this name is another."""
+        shutil.rmtree(self.file.parent)
+
+
+def training_key(*parts: object) -> str:
+    """A digest of everything that a training's result depends on, by the parts' `repr`."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@contextmanager
+def training_state(key: str) -> Iterator[TrainingState]:
+    """Hold the state of the training named `key` (a digest) alone; wait while another does.
+
+    States that nobody came back for are removed first.
+    """
+    folder = workspace_root() / ".cache" / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    lock = FileLock(folder / f"{key[:32]}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        console.print("The same training is running already: waiting for its end.")
+        lock.acquire()
+    try:
+        mine = folder / key[:32]
+        mine.mkdir(exist_ok=True)
+        yield TrainingState(mine)
+    finally:
+        lock.release()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for state in filter(Path.is_dir, folder.iterdir()):
+        if time.time() - state.stat().st_mtime < ABANDONED:
+            continue
+        try:
+            with FileLock(f"{state}.lock", timeout=0):
+                shutil.rmtree(state)
+        except Timeout:
+            continue  # a slow epoch

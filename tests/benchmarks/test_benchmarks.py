@@ -1,0 +1,102 @@
+"""The benchmark runs, and its ratios are those of its medians; no time is asserted."""
+
+import json
+import math
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import training
+from benchmarks.arithmetic import flops, step_gflop
+from benchmarks.report import ratios
+from benchmarks.setting import BATCH
+from pipeline.model.unet import ModelParams
+from pipeline.terminal import UserError
+
+TINY = ModelParams(features=(4, 8))
+RATES = {
+    *("matmul.256", "matmul.512", "data", "lite0_32px.ours", "lite0_48px.ours"),
+    *(
+        f"{name}.{side}"
+        for name in ("reference", "small")
+        for side in ("plain_0_workers", "plain_2_workers", "ours")
+    ),
+}
+DDP_RATES = {"ddp.one_process", "ddp.two_processes", "ddp.two_apart"}
+MEDIANS = {
+    "matmul.256": 100.0,
+    "matmul.512": 200.0,
+    "data": 1000.0,
+    "reference.plain_0_workers": 5.0,
+    "reference.plain_2_workers": 4.0,
+    "reference.ours": 10.0,
+    "small.plain_0_workers": 50.0,
+    "small.plain_2_workers": 80.0,
+    "small.ours": 120.0,
+}
+GFLOP = {"reference": 80.0, "small": 4.0}  # of eight pictures
+
+
+def bench(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["bench", "--size", "32", "--threads", "1", *arguments])
+    training.main()
+
+
+def test_the_last_line_holds_all_rates_and_ratios(tiny_pets, monkeypatch, capsys):
+    monkeypatch.setattr(training, "BESIDE_PLAIN", {"reference": TINY, "small": TINY})
+    bench(monkeypatch, "--quick")
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    medians = found["medians"]
+    assert medians.keys() >= (RATES if found["no_ddp"] else RATES | DDP_RATES)
+    numbers = [*medians.values(), *found["ratios"].values(), *found["gflop_per_step"].values()]
+    assert all(math.isfinite(number) and number > 0 for number in numbers)
+    assert found["ratios"] == ratios(medians, found["gflop_per_step"], found["batch"])
+    assert {"device", "threads", "precision", "torch"} <= found.keys()
+
+
+def test_a_missing_data_set_says_what_to_run(tiny_pets, monkeypatch):
+    with pytest.raises(UserError, match=r"nowhere/index.csv is missing: run make first"):
+        bench(monkeypatch, "--pets", "nowhere")
+
+
+def test_our_training_is_compared_with_the_faster_plain_one():
+    found = ratios(MEDIANS, GFLOP, batch=8)
+    assert found["reference.ours_to_plain"] == 2.0
+    assert found["small.ours_to_plain"] == 1.5
+
+
+def test_the_share_is_of_the_best_matrix_product():
+    found = ratios(MEDIANS, GFLOP, batch=8)
+    assert found["reference.share_of_matmul"] == 10 / 8 * 80 / 200
+    assert found["small.share_of_matmul"] == 120 / 8 * 4 / 200
+
+
+def test_two_processes_are_ideal_when_they_do_twice_the_work_of_one():
+    ddp = {"ddp.one_process": 60.0, "ddp.two_processes": 90.0, "ddp.two_apart": 100.0}
+    found = ratios({**MEDIANS, **ddp, "ddp.one_with_two_threads": 75.0}, GFLOP, batch=8)
+    assert found["ddp.share_of_ideal"] == 0.75
+    assert found["ddp.share_of_apart"] == 0.9
+    assert found["ddp.to_two_threads"] == 1.2
+
+
+def test_without_ddp_there_are_no_ratios_of_it():
+    assert not [name for name in ratios(MEDIANS, GFLOP, batch=8) if name.startswith("ddp")]
+
+
+def test_a_convolution_is_counted_as_by_hand():
+    convolution = nn.Conv2d(3, 4, kernel_size=3, padding=1, bias=False)
+    forward = 2 * (2 * 4 * 8 * 8) * (3 * 3 * 3)  # a multiply-add for each output and weight
+    # Backward the same for the weights; the images have no gradient.
+    assert flops(convolution, torch.zeros(2, 3, 8, 8)) == 2 * forward
+    # A second layer has one, for the first.
+    second = nn.Conv2d(4, 4, kernel_size=1, bias=False)
+    both = nn.Sequential(convolution, second)
+    assert flops(both, torch.zeros(2, 3, 8, 8)) == 2 * forward + 3 * 2 * (2 * 4 * 8 * 8) * 4
+
+
+def test_a_step_has_the_operations_of_its_batch():
+    """Of a network of one level: twice the pixels' sides, four times the work."""
+    assert step_gflop(TINY, 64) == pytest.approx(4 * step_gflop(TINY, 32), rel=1e-12)
+    assert BATCH == 8

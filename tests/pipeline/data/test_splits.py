@@ -1,0 +1,14 @@
+"""A split list that cannot be used is named."""
+
+import pytest
+
+from pipeline.data.splits import read_split
+from pipeline.terminal import UserError
+
+
+def test_a_missing_or_empty_list_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"train\.csv is missing"):
+        read_split(tmp_path / "train.csv")
+    (tmp_path / "train.csv").write_text("name,breed,species\n")
+    with pytest.raises(UserError, match=r"train\.csv lists no pictures"):
+        read_split(tmp_path / "train.csv")

@@ -1,0 +1,99 @@
+"""Where training runs: what `auto` chooses, and how one process starts."""
+
+import pytest
+import torch
+
+from pipeline.model.engine import device_name, launch, resolve_precision
+from pipeline.terminal import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Make this a machine with these of the processor's abilities, and so many GPUs."""
+
+    def pretend(abilities=(), gpus=0):
+        known = dict.fromkeys(("avx2", "avx512_f", "avx512_bf16", "amx_bf16"), False)
+        known |= dict.fromkeys(abilities, True)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+        monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+
+    return pretend
+
+
+@pytest.fixture
+def threads():
+    """The number of torch's threads is the process's: give it back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("abilities", [(), ("avx512_bf16",)])
+@pytest.mark.parametrize("wanted", ["bf16", "fp32"])
+def test_a_precision_that_is_said_is_taken(machine, abilities, wanted):
+    machine(abilities)
+    assert resolve_precision(wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("abilities", "precision"),
+    [
+        ((), "fp32"),
+        (("avx2", "avx512_f"), "fp32"),
+        (("avx2", "avx512_f", "avx512_bf16"), "bf16"),
+        (("amx_bf16",), "bf16"),
+    ],
+)
+def test_auto_is_bf16_where_the_processor_multiplies_it(machine, abilities, precision):
+    machine(abilities)
+    assert resolve_precision("auto") == precision
+
+
+@pytest.mark.parametrize(("supported", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_asks_the_gpu_where_there_is_one(machine, monkeypatch, supported, precision):
+    machine(abilities=() if supported else ("avx512_bf16",), gpus=1)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: supported)
+    assert resolve_precision("auto") == precision
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_process_has_all_the_threads_and_starts_no_other(machine, threads, count):
+    machine()
+    fabric = launch(1, "fp32", count, seed=0)
+    assert (fabric.world_size, fabric.global_rank) == (1, 0)
+    assert fabric.is_global_zero
+    assert torch.get_num_threads() == count
+    assert device_name(fabric) == "cpu"
+
+
+def test_the_seed_decides_what_is_drawn(machine, threads):
+    machine()
+    drawn = []
+    for seed in (3, 3, 4):
+        launch(1, "fp32", 1, seed)
+        drawn.append(torch.rand(2).tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    ("precision", "product"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_the_precision_is_that_of_the_products_and_not_of_the_weights(
+    machine, threads, precision, product
+):
+    machine()
+    fabric = launch(1, precision, 1, seed=0)
+    layer = torch.nn.Linear(2, 2)
+    seen = []
+    layer.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    model = fabric.setup(layer)
+    model(torch.ones(1, 2))
+    assert seen == [product]
+    assert layer.weight.dtype == torch.float32
+
+
+def test_more_processes_than_gpus_are_an_error_that_names_the_param(machine):
+    machine(gpus=1)
+    with pytest.raises(UserError, match=r"train\.processes: 2 is more than this machine's 1 GPUs"):
+        launch(2, "fp32", 2, seed=0)

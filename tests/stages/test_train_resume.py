@@ -1,0 +1,97 @@
+"""A training that is killed goes on where it was, and ends as if nothing had happened."""
+
+import shutil
+import time
+
+import pandas as pd
+import pytest
+import torch
+from tiny_pets import write_params, write_tiny_pets
+from training import client, finish, kill, outputs, runs, states, train, train_here, training
+
+EPOCHS = 6
+SLOW = {"image_size": 224, "batch_size": 2, "epochs": EPOCHS}  # some tenths of a second an epoch
+
+
+@pytest.fixture
+def slow_pets(tiny_pets):
+    """The tiny data set, with a training that lasts long enough to be killed in between."""
+    write_params(tiny_pets, model={"features": [8, 16]}, train=SLOW)
+    return tiny_pets
+
+
+def copy_of(workspace):
+    """Another workspace with the same data set and params, and a store as empty."""
+    copy = workspace / "copy"
+    write_tiny_pets(copy)
+    for name in ("params.yaml", "mlflow.db"):
+        shutil.copy(workspace / name, copy)
+    return copy
+
+
+def kill_in_the_first_epoch(workspace):
+    """Kill a training that has opened its run; return what it has kept."""
+    with training(workspace) as process:
+        while not list(workspace.glob("mlartifacts/unsent/*.jsonl")):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.005)
+        kill(process)
+    return kept_epochs(workspace)
+
+
+def kill_after(workspace, epoch):
+    """Kill a training when it says that it has finished an epoch; return what it has kept."""
+    with training(workspace) as process:
+        finished = 0
+        while finished < epoch:
+            line = process.stdout.readline()
+            assert line, f"it ended after {finished} epochs"
+            finished += line.startswith("  loss ")
+        kill(process)
+    return kept_epochs(workspace)
+
+
+def kept_epochs(workspace):
+    """How many epochs the one state that is kept has behind it."""
+    (state,) = states(workspace)
+    if not (state / "state.pth").exists():
+        return 0
+    return len(torch.load(state / "state.pth", weights_only=True)["rows"])
+
+
+def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(slow_pets):
+    copy = copy_of(slow_pets)
+    with training(copy) as whole:
+        assert kill_in_the_first_epoch(slow_pets) == 0
+        first = kill_after(slow_pets, 1)
+        assert 1 <= first < 3
+        second = kill_after(slow_pets, 3)
+        assert 3 <= second < EPOCHS
+        output = train(slow_pets)
+        finish(whole)
+    trained = [n for n in range(1, EPOCHS + 1) if f"epoch {n}/{EPOCHS}" in output]
+    assert trained == list(range(second + 1, EPOCHS + 1))
+    assert outputs(slow_pets) == outputs(copy)
+    assert states(slow_pets) == []
+
+    (run,) = runs(slow_pets)
+    assert run.info.status == "FINISHED"
+    curves = pd.read_csv(slow_pets / "plots/curves.csv")
+    for name in ("train.loss", "train.lr", "val.loss", "val.miou", "val.iou.pet"):
+        points = client(slow_pets).get_metric_history(run.info.run_id, name)
+        values = dict(zip(curves["epoch"], curves[name.replace(".", "_")], strict=True))
+        assert [point.step for point in sorted(points, key=lambda each: each.step)] == [*values]
+        assert {point.step: point.value for point in points} == pytest.approx(values)
+
+
+def test_another_learning_rate_is_another_training(slow_pets, monkeypatch, capsys):
+    assert 1 <= kill_after(slow_pets, 1) < EPOCHS
+    (abandoned,) = states(slow_pets)
+    write_params(slow_pets, model={"features": [8, 16]}, train=SLOW | {"lr": 0.003})
+    train_here(monkeypatch)
+    assert f"epoch 1/{EPOCHS}" in capsys.readouterr().out
+    assert states(slow_pets) == [abandoned]  # who goes back to it can go on
+    statuses = {run.data.params["train.lr"]: run.info.status for run in runs(slow_pets)}
+    assert statuses == {"0.004": "FAILED", "0.003": "FINISHED"}
+    curves = pd.read_csv(slow_pets / "plots/curves.csv")
+    assert curves["train_lr"].max() <= 0.003

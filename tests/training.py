@@ -1,0 +1,87 @@
+"""The train stage as DVC starts it: a process of its own, which can be killed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+import stages.train
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PLAIN = ("-m", "stages.train")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *PLAIN)
+ARGUMENTS = ("data/pets", "data/splits", "models", "metrics/train.json", "plots")
+OUTPUTS = ("models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv")
+TIMEOUT = 120  # seconds
+
+
+@contextmanager
+def training(workspace: Path, start: Sequence[str] = PLAIN) -> Iterator[subprocess.Popen[str]]:
+    """Run the stage in the workspace; what of it still runs when the block ends is killed."""
+    process = subprocess.Popen(
+        [sys.executable, *start, *ARGUMENTS],
+        cwd=workspace,
+        env=os.environ | {"DVC_ROOT": str(workspace), "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End the process and all it has started at once, as a lost machine does."""
+    if process.poll() is None:
+        parent = psutil.Process(process.pid)
+        for each in (parent, *parent.children(recursive=True)):  # torchrun's have other groups
+            each.kill()
+    process.wait()
+
+
+def train(workspace: Path, start: Sequence[str] = PLAIN) -> str:
+    """Train to the end, which must be a good one; return what was printed."""
+    with training(workspace, start) as process:
+        return finish(process)
+
+
+def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in the current folder and process, which saves the start of another."""
+    monkeypatch.setattr(sys, "argv", ["train", *ARGUMENTS])
+    stages.train.main()
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the good end of a training; return what it printed since."""
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    return output
+
+
+def outputs(workspace: Path) -> dict[str, bytes]:
+    """The bytes of what the stage has written."""
+    return {name: (workspace / name).read_bytes() for name in OUTPUTS}
+
+
+def states(workspace: Path) -> list[Path]:
+    """What is kept of trainings that have not ended."""
+    return sorted(path for path in (workspace / ".cache/training").iterdir() if path.is_dir())
+
+
+def client(workspace: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+
+
+def runs(workspace: Path) -> list[Run]:
+    """The workspace's runs, newest first."""
+    store = client(workspace)
+    return store.search_runs([e.experiment_id for e in store.search_experiments()])
