@@ -142,8 +142,10 @@ def gradients(learner: Learner) -> dict[str, Tensor]:
 
 
 def pictures(count: int) -> Pictures:
+    """Noise of all brightnesses, so that the statistics of any two batches differ."""
     random = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (count, 3, 32, 32), generator=random, dtype=torch.uint8)
+    brightness = torch.rand(count, 1, 1, 1, generator=random)
+    images = (256 * brightness * torch.rand(count, 3, 32, 32, generator=random)).byte()
     masks = torch.randint(0, 3, (count, 32, 32), generator=random, dtype=torch.uint8)
     return Pictures(images, masks, "random")
 

@@ -61,9 +61,9 @@ def fit(
                     schedule=learner.schedule,
                     max_gradient_norm=max_gradient_norm,
                 )
+            val_loss, confusion = validate(
+                learner.fabric, learner.model, val_batches, loss_function, count_pixels
+            )
         except FloatingPointError as error:
             raise UserError(f"{title}: {error}; lower train.lr in params.yaml") from None
-        val_loss, confusion = validate(
-            learner.fabric, learner.model, val_batches, loss_function, count_pixels
-        )
         yield Epoch(number, lr, train_loss, val_loss, confusion)

@@ -40,10 +40,7 @@ def train_one_epoch(
         schedule.step()
         # Not .item(): a GPU shall not wait for the answer at every step.
         sums += torch.stack([loss.detach() * len(images), sums.new_tensor(len(images))])
-    total, count = fabric.all_reduce(sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the training loss became {total}")
-    return total / count
+    return _mean_loss(fabric, sums, "training")
 
 
 @torch.inference_mode()
@@ -58,7 +55,7 @@ def validate(
 
     count_pixels takes two (N, H, W) tensors of class ids and gives a confusion matrix. Both
     results are those of all processes' batches together, by the batch norm of the first, which is
-    kept; the matrix is on the CPU.
+    kept; the matrix is on the CPU. Raises FloatingPointError as training does.
     """
     model.eval()
     _share_buffers(fabric, model)
@@ -72,8 +69,16 @@ def validate(
             [loss_function(logits, truth) * len(images), sums.new_tensor(len(images))]
         )
         confusion = confusion + count_pixels(truth, logits.argmax(dim=1))
+    loss = _mean_loss(fabric, sums, "validation")
+    return loss, fabric.all_reduce(confusion, reduce_op="sum").cpu()  # type: ignore[union-attr]
+
+
+def _mean_loss(fabric: Fabric, sums: Tensor, kind: str) -> float:
+    """The loss per image of all processes, from each one's sums of losses and images."""
     total, count = fabric.all_reduce(sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
-    return total / count, fabric.all_reduce(confusion, reduce_op="sum").cpu()  # type: ignore[union-attr]
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the {kind} loss became {total}")
+    return total / count
 
 
 def _to(images: Tensor, fabric: Fabric) -> Tensor:

@@ -1,6 +1,5 @@
 """What an encoder has learned from ImageNet, put into it before training."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -72,11 +71,10 @@ def timm_weights(name: str) -> Weights:
 
 def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
     """Copy the tensors into the encoder; those it does not have (a classifier's) are left out."""
-    # Whatever else a file holds is no tensor of the encoder's.
+    # Whatever else a file holds is no tensor of the encoder's. Of some networks timm joins the
+    # first names when it takes them apart: blocks_0.conv for blocks.0.conv.
     named = dict(weights) if isinstance(weights, Mapping) else {}
-    # Of some networks timm flattens the first level when it takes them apart: blocks_0.x.
-    flattened = {re.sub(r"^(\w+)\.(\d+)\.", r"\1_\2.", name): named[name] for name in named}
-    weights = flattened | named
+    given = {_joined(name): tensor for name, tensor in named.items()}
     wanted = {
         name: value
         for name, value in encoder.network.state_dict().items()
@@ -85,7 +83,7 @@ def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
     wrong = [
         f"{name} {tuple(value.shape)}"
         for name, value in wanted.items()
-        if name not in weights or weights[name].shape != value.shape
+        if getattr(given.get(_joined(name)), "shape", None) != value.shape
     ]
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
@@ -93,4 +91,8 @@ def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
             f"the weights of {source} do not fit the encoder {encoder.name}, which needs"
             f" {', '.join(wrong[:SHOWN])}{more}"
         )
-    encoder.network.load_state_dict({name: weights[name] for name in wanted}, strict=False)
+    encoder.network.load_state_dict({name: given[_joined(name)] for name in wanted}, strict=False)
+
+
+def _joined(name: str) -> str:
+    return name.replace(".", "_")

@@ -69,27 +69,26 @@ def training_state(key: str) -> Iterator[TrainingState]:
     """
     folder = workspace_root() / ".cache" / "training"
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    lock = FileLock(folder / f"{key[:32]}.lock")
+    mine = folder / key[:32]
+    _remove_abandoned(folder, mine)
+    lock = FileLock(f"{mine}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         console.print("The same training is running already: waiting for its end.")
         lock.acquire()
     try:
-        mine = folder / key[:32]
         mine.mkdir(exist_ok=True)
         yield TrainingState(mine)
     finally:
         lock.release()
 
 
-def _remove_abandoned(folder: Path) -> None:
+def _remove_abandoned(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
-        if time.time() - state.stat().st_mtime < ABANDONED:
-            continue
         try:
-            with FileLock(f"{state}.lock", timeout=0):
-                shutil.rmtree(state)
-        except Timeout:
-            continue  # a slow epoch
+            if state != mine and time.time() - state.stat().st_mtime > ABANDONED:
+                with FileLock(f"{state}.lock", timeout=0):
+                    shutil.rmtree(state)
+        except (Timeout, FileNotFoundError):
+            continue  # a slow epoch; or another training removes it

@@ -9,6 +9,8 @@ import torch
 from tiny_pets import write_params, write_tiny_pets
 from training import client, finish, kill, outputs, runs, states, train, train_here, training
 
+from pipeline.terminal import UserError
+
 EPOCHS = 6
 SLOW = {"image_size": 224, "batch_size": 2, "epochs": EPOCHS}  # some tenths of a second an epoch
 
@@ -95,3 +97,15 @@ def test_another_learning_rate_is_another_training(slow_pets, monkeypatch, capsy
     assert statuses == {"0.004": "FAILED", "0.003": "FINISHED"}
     curves = pd.read_csv(slow_pets / "plots/curves.csv")
     assert curves["train_lr"].max() <= 0.003
+
+
+def test_a_training_that_explodes_in_its_very_last_step_is_not_taken_for_good(
+    tiny_pets, monkeypatch
+):
+    # One epoch of one step: the training loss is that before it, only validation sees the ruin.
+    exploding = {"lr": 1e30, "warmup_fraction": 0.0, "epochs": 1, "batch_size": 8}
+    write_params(tiny_pets, train=exploding)
+    with pytest.raises(UserError, match=r"epoch 1/1: .* lower train\.lr"):
+        train_here(monkeypatch)
+    assert [run.info.status for run in runs(tiny_pets)] == ["FAILED"]
+    assert not (tiny_pets / "models/checkpoint.pth").exists()

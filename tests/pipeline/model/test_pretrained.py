@@ -68,8 +68,15 @@ def test_the_network_they_make_knows_a_cat_and_the_encoder_is_its_body():
         torch.testing.assert_close(network_with().encoder(image)[-1], body)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "ghostnet_100"])
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("resnet18", ".pth"),
+        ("resnet18", ".safetensors"),
+        ("ghostnet_100", ".pth"),  # timm renames the parts of these two
+        ("densenet121", ".pth"),  # when it takes their maps
+    ],
+)
 def test_a_file_of_timms_tensors_can_be_given(tmp_path, name, suffix):
     source = classifier(name, seed=1)
     save = save_file if suffix == ".safetensors" else torch.save
