@@ -56,6 +56,8 @@ def test_a_loss_that_explodes_ends_both_processes_with_a_message_and_the_run_as_
     with training(tiny_pets) as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.search(r"^error: epoch \d/5: the (training|validation) loss .* lower train\.lr", output, re.M)
+    assert re.search(
+        r"^error: epoch \d/5: the (training|validation) loss .* lower train\.lr", output, re.M
+    )
     assert "Traceback" not in output
     assert [run.info.status for run in runs(tiny_pets)] == ["FAILED"]
