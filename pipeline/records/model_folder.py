@@ -11,12 +11,20 @@ from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
+from pipeline.records.model_files import int8_beside
+
+FP32_FILE = "model.onnx"  # mlflow's name for it
+INT8_FILE = int8_beside(Path(FP32_FILE)).name
+
 # Shown with the model and sent by `mlflow models serve` to try it: a small grey picture.
 EXAMPLE = np.full((24, 32, 3), 128, np.uint8)
 
 
 def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
-    """Write the file itself, byte for byte, with signature, example and requirements."""
+    """Write the file itself, byte for byte, with signature, example and requirements.
+
+    The INT8 file beside it, if there is one, comes along; MLflow serves the other.
+    """
     import onnx  # noqa: PLC0415 - only who registers needs it, and not who looks at runs
 
     proto = onnx.load(onnx_file)
@@ -36,7 +44,9 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
         onnx_execution_providers=["CPUExecutionProvider"],  # what the scores were measured with
         save_as_external_data=False,
     )
-    shutil.copyfile(onnx_file, folder / "model.onnx")  # these bytes, and not equivalent ones
+    shutil.copyfile(onnx_file, folder / FP32_FILE)  # these bytes, and not equivalent ones
+    if int8_beside(onnx_file).is_file():
+        shutil.copyfile(int8_beside(onnx_file), folder / INT8_FILE)
 
 
 def _tensor_spec(value: Any) -> TensorSpec:

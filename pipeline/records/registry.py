@@ -1,5 +1,6 @@
 """Versions of the model: the exported files that were registered, and the aliases on them."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +10,19 @@ from typing import Any
 
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.files import file_digest
 from pipeline.records.lineage import UNKNOWN
-from pipeline.records.model_folder import pack_model
+from pipeline.records.model_files import int8_beside
+from pipeline.records.model_folder import INT8_FILE, pack_model
 from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
 from pipeline.records.store import Store, store_errors, store_lock
 
 MODEL_NAME = "pet-segmentation"
 ONNX_TAG = "onnx.sha256"
+INT8_TAG = "int8.sha256"
+INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and meant to be used
 RUN_TAG = "run.id"
 
 # What of the run's tags a version repeats, so that it explains itself.
@@ -39,17 +44,20 @@ class Version:
 def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
     """Register the exported model under its run, once for each content; return the version.
 
-    The version is tagged with digests, lineage and scores (nested: {"test": {"miou": ...}} is
-    test.miou); of an already registered file the scores are brought up to date. No alias moves.
-    Raises UserError if the store fails.
+    The INT8 file beside it, if there is one, goes into the version too. The version is tagged with
+    digests, lineage, scores (nested: {"test": {"miou": ...}} is test.miou) and whether INT8 is
+    offered (`scores["export"]["int8"]["offered"]`); of an already registered file the scores and
+    the INT8 file are brought up to date. No alias moves. Raises UserError if the store fails.
     """
-    digest = file_digest(onnx_file)
-    measured = {name: str(value) for name, value in numbers(scores).items()}
+    tags = {name: str(value) for name, value in numbers(scores).items()}
+    tags |= {ONNX_TAG: file_digest(onnx_file), **_int8_tags(int8_beside(onnx_file), scores)}
     with store_errors(run.store.uri), store_lock():
-        tags = {**_origin(run), ONNX_TAG: digest, **measured}
-        known = find_version(run.store, digest)
+        tags = {**_origin(run), **tags}
+        known = find_version(run.store, tags[ONNX_TAG])
         if known is None:
             return _create_version(run, onnx_file, tags)
+        if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
+            _replace_int8(run.store, known, int8_beside(onnx_file))
         for key, value in tags.items():
             run.store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
@@ -84,6 +92,21 @@ def _origin(run: Run) -> dict[str, str]:
     tags = run.store.client.get_run(run.run_id).data.tags
     known = {key: tags[key] for key in (*LINEAGE, *DATA_LINEAGE) if key in tags}
     return {**known, RUN_TAG: run.run_id}
+
+
+def _int8_tags(int8_file: Path, scores: Mapping[str, Any]) -> dict[str, str]:
+    if not int8_file.is_file():
+        return {}
+    offered = scores.get("export", {}).get("int8", {}).get("offered", False)
+    return {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: "true" if offered else "false"}
+
+
+def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
+    """Put an INT8 file into a version whose model was registered before, without it."""
+    place = store.client.get_model_version_download_uri(MODEL_NAME, str(version.number))
+    with TemporaryDirectory() as folder:
+        named = shutil.copyfile(int8_file, Path(folder) / INT8_FILE)
+        get_artifact_repository(place, tracking_uri=store.uri).log_artifact(str(named))
 
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:

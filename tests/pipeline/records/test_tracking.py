@@ -1,19 +1,15 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
-import requests
 from mlflow.entities import Run as StoredRun
+from mlflow_server import mlflow_server
 from mlflow_workspace import write_onnx
 from tiny_pets import REPOSITORY
 
@@ -197,51 +193,6 @@ def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_
             number = register_model(again, write_onnx(workspace / "model.onnx"), {})
         assert again.run_id == run.run_id
         assert [each.number for each in list_versions(store)] == [number]
-
-
-@dataclass
-class Server:
-    uri: str
-    process: subprocess.Popen
-
-    def signal(self, number: signal.Signals) -> None:
-        """To the server and the workers it started."""
-        os.killpg(self.process.pid, number)
-
-
-@contextmanager
-def mlflow_server(folder: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # eight processes less
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    server = Server(f"http://127.0.0.1:{port}", process)
-    try:
-        wait_for(f"{server.uri}/health")
-        yield server
-    finally:
-        server.signal(signal.SIGKILL)
-        process.wait()
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(url, timeout=1).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    pytest.fail(f"{url} does not answer")
 
 
 def test_a_training_that_goes_on_after_a_kill_goes_on_in_its_run(workspace):

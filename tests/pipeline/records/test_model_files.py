@@ -1,0 +1,181 @@
+"""Which file a reference means, in a real store: on this machine, and behind a server."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow_server import mlflow_server
+from mlflow_workspace import write_onnx
+from tiny_pets import REPOSITORY
+
+from pipeline.files import file_digest
+from pipeline.records.model_files import find_model
+from pipeline.records.registry import MODEL_NAME, list_versions, register_model
+from pipeline.records.store import open_store
+from pipeline.records.tracking import checkpoint_run
+from pipeline.terminal import UserError
+
+
+def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:
+    """A version of two files; without `offered`, of the fp32 one alone."""
+    folder = Path(f"made-{weight}")
+    folder.mkdir()
+    write_onnx(folder / "model.onnx", weight)
+    if offered is not None:
+        write_onnx(folder / "model.int8.onnx", weight + 100)
+    with checkpoint_run(f"checkpoint {weight}", Path("data/pets")) as run:
+        scores = {"export": {"int8": {"offered": offered}}}
+        number = register_model(run, folder / "model.onnx", scores)
+    if alias:
+        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+    return number
+
+
+def exported(offered: bool | None = None) -> None:
+    """What an export leaves in the workspace."""
+    for folder in ("models", "metrics"):
+        Path(folder).mkdir()
+    write_onnx(Path("models/model.onnx"), 50)
+    if offered is not None:
+        write_onnx(Path("models/model.int8.onnx"), 51)
+        Path("metrics/export.json").write_text(json.dumps({"int8": {"offered": offered}}))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["2", "@champion", f"models:/{MODEL_NAME}/2", f"models:/{MODEL_NAME}@champion", None],
+)
+def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(
+    workspace: Path, reference: str | None
+) -> None:
+    register(1)
+    register(2, alias="champion")
+    register(3)
+    exported()
+    found = find_model(reference, "fp32")
+    assert found.file.read_bytes() == Path("made-2/model.onnx").read_bytes()
+    assert found.source == "version 2 @champion"
+    assert found.tags["checkpoint.sha256"] == "checkpoint 2"
+
+
+def test_a_local_stores_file_is_used_where_it_is(workspace: Path) -> None:
+    register(1)
+    assert workspace / "mlartifacts" in find_model("1").file.parents
+    assert not (workspace / ".cache/models").exists()
+
+
+@pytest.mark.parametrize(
+    ("offered", "precision", "file"),
+    [
+        (True, "auto", "model.int8.onnx"),
+        (False, "auto", "model.onnx"),
+        (None, "auto", "model.onnx"),
+        (True, "fp32", "model.onnx"),
+        (False, "int8", "model.int8.onnx"),
+    ],
+)
+def test_int8_is_taken_where_it_is_offered_or_asked_for(
+    workspace: Path, offered: bool | None, precision: str, file: str
+) -> None:
+    register(1, offered=offered)
+    assert find_model("1", precision).file.read_bytes() == Path("made-1", file).read_bytes()
+    exported(offered)
+    assert find_model(None, precision).file == Path("models", file)
+
+
+def test_a_version_without_an_int8_file_says_so(workspace: Path) -> None:
+    register(1, alias="champion")
+    with pytest.raises(UserError, match=r"version 1 @champion has no INT8 file"):
+        find_model("@champion", "int8")
+
+
+def test_a_path_is_the_very_file_and_needs_neither_store_nor_mlflow(workspace: Path) -> None:
+    exported(offered=True)
+    code = """
+import sys
+from pipeline.records.model_files import find_model
+print(*(find_model("models/model.onnx", each).file for each in ("auto", "fp32", "int8")))
+assert find_model("models/model.int8.onnx").source == "models/model.int8.onnx"
+assert not find_model("models/model.onnx").tags
+assert "mlflow" not in sys.modules
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [
+        "models/model.onnx",
+        "models/model.onnx",
+        "models/model.int8.onnx",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "precision", "message"),
+    [
+        (None, "auto", r"no model yet.*models/model\.onnx is missing.*`make`.*@champion"),
+        ("no.onnx", "auto", r"no\.onnx is missing: export first"),
+        ("7", "auto", r"has no version 7; registered: 1 @challenger, 2"),
+        ("@champion", "auto", r"has no version @champion; registered: 1 @challenger, 2"),
+        ("models:/another/1", "auto", r"'models:/another/1' names no model: accepted is .*3"),
+        ("models:/pet-segmentation1", "auto", "names no model"),
+        ("1", "int4", r"precision 'int4': accepted are auto, fp32, int8"),
+    ],
+)
+def test_what_cannot_be_found_says_what_can(
+    workspace: Path, reference: str | None, precision: str, message: str
+) -> None:
+    register(1, alias="challenger")
+    register(2)
+    with pytest.raises(UserError, match=message):
+        find_model(reference, precision)
+
+
+def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> None:
+    register(1)
+    stored = find_model("1").file
+    stored.write_bytes(b"other")
+    with pytest.raises(UserError, match=r"version 1: .* is not the file that was registered"):
+        find_model("1")
+    stored.unlink()
+    with pytest.raises(UserError, match=r"version 1: .* is missing"):
+        find_model("1")
+
+
+def test_an_int8_file_that_came_later_joins_the_version(workspace: Path) -> None:
+    register(1)
+    write_onnx(Path("made-1/model.int8.onnx"), 101)
+    with checkpoint_run("checkpoint 1", Path("data/pets")) as run:
+        scores = {"export": {"int8": {"offered": True}}}
+        assert register_model(run, Path("made-1/model.onnx"), scores) == 1
+    (version,) = list_versions(open_store())
+    assert version.tags["int8.sha256"] == file_digest(Path("made-1/model.int8.onnx"))
+    found = find_model("1", "auto").file
+    assert found.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
+    assert found.with_name("model.onnx").is_file()
+
+
+def test_a_remote_stores_files_are_fetched_once_and_verified(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mlflow_server(tmp_path_factory.mktemp("server")) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        register(1, offered=True, alias="champion")
+        cache = workspace / ".cache/models" / file_digest(Path("made-1/model.onnx"))
+        for precision, name in {"fp32": "model.onnx", "auto": "model.int8.onnx"}.items():
+            found = find_model(None, precision)
+            assert found.file == cache / name
+            assert found.file.read_bytes() == Path("made-1", name).read_bytes()
+        fetched = found.file.stat().st_mtime_ns
+        assert find_model().file.stat().st_mtime_ns == fetched
+
+        found.file.write_bytes(b"damaged on disk")
+        assert find_model().file.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
+
+        (cache / "model.onnx").unlink()
+        open_store().client.set_model_version_tag(MODEL_NAME, "1", "onnx.sha256", cache.name[::-1])
+        with pytest.raises(UserError, match=r"version 1 @champion: .* sha256 differs"):
+            find_model("1", "fp32")
+        assert sorted(path.name for path in cache.parent.rglob("model*")) == ["model.int8.onnx"]
