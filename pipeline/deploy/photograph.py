@@ -50,7 +50,8 @@ def _read(stream: BinaryIO) -> NDArray[np.uint8]:
     stream.seek(0)
     with Image.open(stream, formats=FORMATS) as image:
         image.load()
-        return np.array(_to_rgb(_upright(image)))
+        _turn_upright(image)
+        return np.array(_to_rgb(image))
 
 
 def _check_size(width: int, height: int) -> None:
@@ -58,13 +59,13 @@ def _check_size(width: int, height: int) -> None:
         raise Image.DecompressionBombError  # as Pillow, whose own limit is 179 megapixels
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn_upright(image: Image.Image) -> None:
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
-    except Exception:  # the EXIF parser raises errors of many kinds; the pixels are fine
-        return image
+    except Exception:  # noqa: S110 (the EXIF parser raises errors of many kinds; the pixels are fine)
+        pass
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -76,7 +77,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         seen = Image.new("RGBA", image.size, "white")
         seen.alpha_composite(image.convert("RGBA"))
         return seen.convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 @contextmanager

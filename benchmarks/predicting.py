@@ -1,0 +1,145 @@
+"""Measure the prediction of many photographs beside the plain way: one after the other."""
+
+import argparse
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from rich.table import Table
+
+from benchmarks.report import Samples
+from pipeline.data.pets import PALETTE
+from pipeline.deploy.batch import predict_all
+from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.results import COMPRESSION, result_files
+from pipeline.deploy.search import find_photographs
+from pipeline.scoring.pictures import overlay
+from pipeline.terminal import UserError, console, run_command, track
+
+Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to write into
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    photographs = choose(arguments.photographs, arguments.count)
+    sides = {
+        "plain": plain_side(arguments.model),
+        "ours": our_side(arguments.model, arguments.threads),
+    }
+    samples = measure(sides, photographs, arguments.repeats, warming=not arguments.quick)
+    facts = {
+        "photographs": len(photographs),
+        "threads": arguments.threads,
+        "onnxruntime": onnxruntime.__version__,
+        "repeats": arguments.repeats,
+        "quick": arguments.quick,
+    }
+    print_report(samples, facts)
+
+
+def choose(folder: Path, count: int) -> list[Path]:
+    """The folder's first photographs, at most `count`. Raises UserError if there are none."""
+    found = [each for each in find_photographs([str(folder)]) if isinstance(each, Path)]
+    if not found:
+        raise UserError(f"{folder} holds no photographs: run make first, which makes the data set")
+    return found[:count]
+
+
+def our_side(model: Path, threads: int) -> Side:
+    """What tools.predict does."""
+    predictor = Predictor(model, threads=1)
+
+    def side(photographs: Sequence[Path], out: Path) -> None:
+        for outcome in predict_all(predictor, photographs, out, threads):
+            if isinstance(outcome, UserError):
+                raise outcome
+
+    return side
+
+
+def plain_side(model: Path) -> Side:
+    """A loop with Pillow and ONNX Runtime on one thread that writes the same pictures."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def side(photographs: Sequence[Path], out: Path) -> None:
+        for path in photographs:
+            photograph = np.array(Image.open(path).convert("RGB"))
+            (mask,) = session.run(None, {"photograph": photograph})
+            palette = Image.fromarray(mask)
+            palette.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
+            pictures = {
+                "input": Image.fromarray(photograph),
+                "mask": Image.fromarray(mask),
+                "palette": palette,
+                "overlay": overlay(photograph, mask),
+            }
+            for kind, file in result_files(out, path.stem).items():
+                pictures[kind].save(file, compress_level=COMPRESSION)
+
+    return side
+
+
+def measure(
+    sides: dict[str, Side], photographs: Sequence[Path], repeats: int, *, warming: bool
+) -> Samples:
+    """Photographs a second, the sides in turn, so that what disturbs the machine meets both.
+
+    The first round warms up, if it is to, and is dropped.
+    """
+    samples: dict[str, list[float]] = defaultdict(list)
+    rounds = repeats + warming
+    with track(range(rounds), "rounds", rounds) as tracked:
+        for number in tracked:
+            for name, side in sides.items():
+                with TemporaryDirectory() as out:
+                    start = time.perf_counter()
+                    side(photographs, Path(out))
+                    seconds = time.perf_counter() - start
+                if number >= warming:
+                    samples[name].append(len(photographs) / seconds)
+    return samples
+
+
+def print_report(samples: Samples, facts: dict[str, Any]) -> None:
+    """Both sides and their ratio, and all as JSON in the last line."""
+    medians = {name: median(values) for name, values in samples.items()}
+    ratio = medians["ours"] / medians["plain"]
+    table = Table(title="Photographs per second")
+    table.add_column("")
+    for column in ("median", "lowest", "highest"):
+        table.add_column(column, justify="right")
+    for name, values in samples.items():
+        numbers = (medians[name], min(values), max(values))
+        table.add_row(name, *(f"{number:.1f}" for number in numbers))
+    console.print(table)
+    console.print(f"our prediction to the plain one: {ratio:.2f}")
+    print(json.dumps({**facts, "medians": medians, "ratios": {"predicting.ours_to_plain": ratio}}))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.predicting", description=__doc__)
+    parser.add_argument("--photographs", type=Path, default=Path("data/pets/images"))
+    parser.add_argument("--model", type=Path, default=Path("models/model.onnx"))
+    parser.add_argument("--count", type=int, help="photographs, at most (1000; quick: 8)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of our side")
+    parser.add_argument("--repeats", type=int, help="measured rounds (3; quick: 1)")
+    parser.add_argument("--quick", action="store_true", help="short, only to see that it works")
+    arguments = parser.parse_args()
+    arguments.count = arguments.count or (8 if arguments.quick else 1000)
+    arguments.repeats = arguments.repeats or (1 if arguments.quick else 3)
+    return arguments
+
+
+if __name__ == "__main__":
+    run_command(main)
