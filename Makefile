@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all help test evaluate ui visualize models promote oxford sync bench lint format lock clean
+.PHONY: all help test evaluate ui visualize predict models promote oxford sync bench lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -24,8 +24,14 @@ ui: $(INSTALLED) ## Compare runs in the browser: MLflow on http://127.0.0.1:5000
 	mlflow ui --host 127.0.0.1 --port 5000
 
 visualize: $(INSTALLED) ## Draw a grid of photographs and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
-	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed $(BREED)) \
+	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+# IMAGE is taken from the environment, where make puts what was given to it: any name is one word.
+predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pattern, MODEL=3 PRECISION=fp32 OUT=)
+	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
+	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
+	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
 models: $(INSTALLED) ## List the registered versions
 	python -m tools.models list
@@ -42,8 +48,9 @@ oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: 
 sync: $(INSTALLED) ## Send metrics that a tracking server missed
 	python -m tools.sync
 
-bench: $(INSTALLED) ## Measure training beside the plain way; prints ratios
+bench: $(INSTALLED) ## Measure training and prediction beside the plain way; prints ratios
 	python -m benchmarks.training
+	python -m benchmarks.predicting
 
 lint: $(INSTALLED) ## Check style, types and the doors between the packages
 	ruff check .

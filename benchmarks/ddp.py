@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from benchmarks.ours import our_training
 from benchmarks.rate import Rate, Work
 from benchmarks.setting import BATCH, SEED, SMALL, Setting
+from pipeline.deploy.batch import cores
 from pipeline.model.engine import launch, resolve_precision
 from pipeline.terminal import UserError, console
 
@@ -51,12 +52,6 @@ def reason_against(fabric: Fabric) -> str | None:
     else:
         found, what = cores(), "cores"
     return f"{found} of {PROCESSES} {what} that it takes" if found < PROCESSES else None
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def alone_rates(fabric: Fabric, setting: Setting) -> dict[str, Rate]:

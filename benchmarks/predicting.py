@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -17,8 +16,9 @@ from PIL import Image
 from rich.table import Table
 
 from benchmarks.report import Samples
+from pipeline.arguments import positive
 from pipeline.data.pets import PALETTE
-from pipeline.deploy.batch import predict_all
+from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.results import COMPRESSION, result_files
 from pipeline.deploy.search import find_photographs
@@ -131,9 +131,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predicting", description=__doc__)
     parser.add_argument("--photographs", type=Path, default=Path("data/pets/images"))
     parser.add_argument("--model", type=Path, default=Path("models/model.onnx"))
-    parser.add_argument("--count", type=int, help="photographs, at most (1000; quick: 8)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of our side")
-    parser.add_argument("--repeats", type=int, help="measured rounds (3; quick: 1)")
+    parser.add_argument("--count", type=positive, help="photographs, at most (1000; quick: 8)")
+    parser.add_argument("--threads", type=positive, default=cores(), help="of our side")
+    parser.add_argument("--repeats", type=positive, help="measured rounds (3; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="short, only to see that it works")
     arguments = parser.parse_args()
     arguments.count = arguments.count or (8 if arguments.quick else 1000)

@@ -15,6 +15,7 @@ from benchmarks.plain import plain_training
 from benchmarks.rate import Rate, Work
 from benchmarks.report import Samples, print_report
 from benchmarks.setting import BATCH, LITE0, REFERENCE, SEED, SMALL, Setting
+from pipeline.arguments import positive
 from pipeline.model.engine import device_name, launch, resolve_precision
 from pipeline.terminal import console, run_command, track
 
@@ -115,14 +116,6 @@ def parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.repeats = arguments.repeats or (1 if arguments.quick else 5)
     return arguments
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on, as argparse wants it told."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too small: 1 is the least")
-    return number
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.deploy.batch import predict_all
+from pipeline.arguments import positive
+from pipeline.data.pets import CLASSES
+from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.search import find_photographs
 from pipeline.records.model_files import find_model
@@ -38,7 +40,11 @@ def main() -> int:
         raise UserError("no photograph was found")
     make_folder(arguments.out)
     model = load_model(arguments.model, arguments.precision)
-    failures = len(failed) + predict(model, photographs, arguments.out, arguments.threads)
+    try:
+        failures = len(failed) + predict(model, photographs, arguments.out, arguments.threads)
+    except BrokenPipeError:  # who reads the lines, such as `head`, wants no more of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     done = len(photographs) + len(failed) - failures
     report(f"{done:,} of {done + failures:,} predicted into {arguments.out}")
     return 1 if failures else 0
@@ -50,9 +56,11 @@ def load_model(reference: str | None, precision: str) -> Predictor:
     # One thread for each photograph: several photographs at a time use the cores better.
     predictor = Predictor(found.file, threads=1)
     try:
-        predictor(np.zeros((8, 8, 3), np.uint8))
+        mask = predictor(np.zeros((8, 6, 3), np.uint8))
     except Exception as error:  # the runtime's own classes have no common base but this
-        raise UserError(f"{found.file} does not take photographs as ours do: {error}") from None
+        raise UserError(f"{found.file} takes no photographs: {error}") from None
+    if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(CLASSES):
+        raise UserError(f"{found.file} gives no masks of {', '.join(CLASSES)}")
     report(f"model: {found.source}")
     return predictor
 
@@ -91,12 +99,6 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"--out {folder}: {error.strerror}") from None
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.predict", description=__doc__, epilog=WHAT_IS_WRITTEN
@@ -118,14 +120,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
     parser.add_argument("--threads", type=positive, default=cores(), help="(one for each core)")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on, as argparse wants it told."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too small: 1 is the least")
-    return number
 
 
 if __name__ == "__main__":

@@ -4,13 +4,17 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.arguments import positive
+from pipeline.data.pets import CLASSES, PALETTE, image_path, load_image, load_mask, mask_path
 from pipeline.data.splits import read_split
 from pipeline.files import atomic_file
-from pipeline.scoring.pictures import grid, overlay
+from pipeline.scoring.pictures import BORDER, MARGIN, PET, grid, overlay
 from pipeline.terminal import UserError, console, run_command
+
+PAIRS = 3  # a row
+HEADER = 30  # height of title and legend in pixels
 
 
 def main() -> None:
@@ -21,41 +25,59 @@ def main() -> None:
         arguments.count,
         arguments.seed,
     )
-    sheet = draw(arguments.pets, table)
+    sheet = draw(arguments.pets, table, f"{len(table)} of {arguments.split}, seed {arguments.seed}")
     with atomic_file(arguments.out) as temporary:
         sheet.save(temporary, format="PNG")
-    console.print(f"{len(table)} of {arguments.split}: {arguments.out}")
+    console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
 
 
 def choose(table: pd.DataFrame, breed: str | None, count: int, seed: int) -> pd.DataFrame:
-    """At most `count` random rows, of one breed if given. Raises UserError for an unknown breed."""
+    """At most `count` random rows, of one breed if given. Raises UserError for an unknown breed.
+
+    Case does not matter in a breed's name, nor whether its words are joined by blanks.
+    """
     if breed is not None:
         known = sorted(table["breed"].unique())
-        if breed not in known:
+        named = [each for each in known if each.lower() == breed.lower().replace(" ", "_")]
+        if not named:
             raise UserError(f"--breed {breed}: not in this list; known: {', '.join(known)}")
-        table = table[table["breed"] == breed]
+        table = table[table["breed"] == named[0]]
     return table.sample(min(count, len(table)), random_state=seed)
 
 
-def draw(pets: Path, table: pd.DataFrame) -> Image.Image:
-    """Photograph and overlay side by side, two pictures a row."""
+def draw(pets: Path, table: pd.DataFrame, title: str) -> Image.Image:
+    """Photograph and overlay side by side, PAIRS a row, below the title and the colours' legend."""
     tiles, captions = [], []
     for name in table["name"]:
         photograph = load_image(image_path(pets, name))
         mask = load_mask(mask_path(pets, name))
         tiles += [Image.fromarray(photograph), overlay(photograph, mask)]
+        pet, border = ((mask == kind).mean() for kind in (PET, BORDER))
         captions += [
             f"{name}, {photograph.shape[1]}x{photograph.shape[0]}",
-            "pet orange, border white",
+            f"{pet:.0%} pet, {border:.0%} border",
         ]
-    return grid(tiles, captions, columns=4)
+    pictures = grid(tiles, captions, columns=2 * min(PAIRS, len(table)), height=220)
+    sheet = Image.new("RGB", (pictures.width, HEADER + pictures.height), "white")
+    sheet.paste(pictures, (0, HEADER))
+    _draw_header(ImageDraw.Draw(sheet), title)
+    return sheet
+
+
+def _draw_header(pen: ImageDraw.ImageDraw, title: str) -> None:
+    font = ImageFont.load_default(size=15)
+    middle = HEADER // 2
+    pen.text((MARGIN, middle), title, "black", font, anchor="lm")
+    for kind, x in ((PET, 260), (BORDER, 340)):  # the background is left as it is
+        pen.rectangle((x, middle - 7, x + 14, middle + 7), fill=PALETTE[kind], outline="grey")
+        pen.text((x + 20, middle), CLASSES[kind], "black", font, anchor="lm")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     parser.add_argument("--breed", help="one breed only, e.g. Bengal or beagle")
-    parser.add_argument("--count", type=int, default=12, help="pictures (12)")
+    parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
     parser.add_argument("--pets", type=Path, default=Path("data/pets"))
     parser.add_argument("--splits", type=Path, default=Path("data/splits"))

@@ -1,5 +1,6 @@
 """Predict many photographs in all cores, with a bounded number of them in memory."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ def _claim(out: Path, path: Path, claimed: dict[str, str]) -> dict[str, Path] | 
     except UserError as error:
         return error
     except OSError as error:  # a name that is too long with what is added to it
-        return UserError(f"{path}: its results cannot be written into {out}: {error.strerror}")
+        return UserError(f"{path}: its results cannot be written: {error.strerror}")
 
 
 def _predict(
@@ -83,7 +84,8 @@ def _predict(
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
-        return UserError(f"{path}: its results are not written: {error or 'no memory is left'}")
+        reason = getattr(error, "strerror", None) or error or "not enough memory"
+        return UserError(f"{path}: its results cannot be written: {reason}")
     pet = mask == CLASSES.index("pet")
     return Prediction(
         name=str(path),
@@ -94,3 +96,9 @@ def _predict(
         ms=round((time.perf_counter() - start) * 1000, 1),
         files={kind: str(file) for kind, file in files.items()},
     )
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

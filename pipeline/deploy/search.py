@@ -25,18 +25,28 @@ def find_photographs(arguments: Sequence[str]) -> Iterator[Path | UserError]:
     """
     seen = set()
     for argument in arguments:
-        for found in _meant_by(argument):
-            if isinstance(found, UserError):
-                yield found
-            elif found.resolve() not in seen and not is_result(found):
-                seen.add(found.resolve())
-                yield found
+        meant = [each for each in _meant_by(argument) if not _is_result(each)]
+        if not meant:
+            yield UserError(f"{argument}: nothing but results of earlier predictions")
+        for each in meant:
+            if isinstance(each, UserError):
+                yield each
+            elif each.resolve() not in seen:
+                seen.add(each.resolve())
+                yield each
+
+
+def _is_result(found: Path | UserError) -> bool:
+    return isinstance(found, Path) and is_result(found)
 
 
 def _meant_by(argument: str) -> Iterator[Path | UserError]:
+    """At least one of either."""
     path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
     try:
-        if path.exists():  # also a name in brackets, which would be a pattern
+        if not argument:
+            yield UserError("a name is empty: say which photograph")
+        elif path.exists():  # also a name in brackets, which would be a pattern
             yield from _files_of(path)
         elif matches := glob(str(path), recursive=True):  # noqa: PTH207 (Path's: no absolute ones)
             for match in sorted(matches):

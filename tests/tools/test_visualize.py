@@ -2,10 +2,15 @@
 
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from tiny_pets import write_pair
 
+from pipeline.data.pets import PALETTE
 from pipeline.data.splits import read_split
+from pipeline.scoring.pictures import MARGIN, TEXT
 from pipeline.terminal import UserError
 from tools import visualize as tool
 
@@ -16,11 +21,39 @@ def run(monkeypatch, *options):
 
 
 def test_the_grid_is_written_and_grows_with_the_count(tiny_pets, monkeypatch):
-    run(monkeypatch, "--count", "2", "--out", "two.png")
-    run(monkeypatch, "--count", "6", "--out", "six.png")
-    two, six = Image.open("two.png"), Image.open("six.png")
-    assert two.width == six.width
-    assert six.height > 2.5 * two.height
+    """Three pairs a row, of at most 240x220 pixels each."""
+    for count in ("1", "3", "4", "6", "8"):
+        run(monkeypatch, "--count", count, "--out", f"{count}.png")
+    sizes = [Image.open(f"{count}.png").size for count in (1, 3, 4, 6, 8)]
+    widths, heights = zip(*sizes, strict=True)
+    assert 2 * 240 <= widths[0] < 3 * 240
+    assert 6 * 240 <= widths[1] < 7 * 240
+    assert widths[1:] == (widths[1],) * 4
+    row = heights[2] - heights[1]
+    assert 220 < row < 260
+    assert [height - heights[0] for height in heights] == [0, 0, row, row, 2 * row]
+
+
+def test_the_legend_shows_the_colours_of_pet_and_border(tiny_pets):
+    table = read_split(tiny_pets / "data/splits/train.csv")[:1]
+    header = np.asarray(tool.draw(tiny_pets / "data/pets", table, "a title"))[: tool.HEADER]
+    middle = header[tool.HEADER // 2]
+    for colour in (PALETTE[0], (128, 128, 128)):  # the border's white has a grey outline
+        assert (middle == colour).all(axis=-1).any()
+    title = header[:, :200]
+    assert (title < 100).any()
+
+
+@pytest.mark.parametrize("breed", ["staffordshire_bull_terrier", "american_pit_bull_terrier"])
+def test_the_longest_names_fit_below_their_pictures(tmp_path, breed):
+    """The caption's last letter ends before the next picture begins."""
+    name = f"{breed}_200"
+    write_pair(tmp_path, name, 500, 333)
+    sheet = np.asarray(tool.draw(tmp_path, pd.DataFrame({"name": [name]}), ""))
+    caption = sheet[-TEXT - MARGIN : -MARGIN // 2, : MARGIN + 240]
+    columns = np.flatnonzero((caption < 128).all(axis=-1).any(axis=0))
+    assert columns[0] >= MARGIN
+    assert columns[-1] < MARGIN + 240 - 4
 
 
 def test_the_seed_decides_which_pictures(tiny_pets):
@@ -35,6 +68,27 @@ def test_one_breed_can_be_asked_for(tiny_pets):
     assert set(tool.choose(table, "pug", 10, 0)["name"]) == {"pug_1", "pug_2", "pug_3"}
 
 
+@pytest.mark.parametrize("written", ["PUG", "Pug"])
+def test_a_breed_may_be_written_in_any_case(tiny_pets, written):
+    table = read_split(tiny_pets / "data/splits/train.csv")
+    assert set(tool.choose(table, written, 10, 0)["breed"]) == {"pug"}
+
+
+def test_a_breed_of_several_words_may_have_blanks():
+    table = pd.DataFrame({"name": ["a_1", "b_1"], "breed": ["Maine_Coon", "pug"]})
+    assert tool.choose(table, "maine coon", 10, 0)["name"].tolist() == ["a_1"]
+
+
 def test_an_unknown_breed_gets_the_list_of_known_ones(tiny_pets, monkeypatch):
     with pytest.raises(UserError, match=r"--breed unicorn.*Bengal, Sphynx, pug"):
         run(monkeypatch, "--breed", "unicorn")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [(["--split", "all"], "choose from"), (["--count", "0"], "1 is the least")],
+)
+def test_what_cannot_be_drawn_gets_what_is_accepted(monkeypatch, capsys, options, reason):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *options)
+    assert reason in capsys.readouterr().err

@@ -1,0 +1,243 @@
+"""From names on the command line to pictures in a folder, lines of JSON, and an exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow_workspace import make_workspace, write_onnx
+from PIL import Image
+from tiny_pets import REPOSITORY
+from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
+
+from pipeline.deploy.results import KINDS, photograph_key
+from pipeline.records.registry import MODEL_NAME, register_model
+from pipeline.records.store import open_store
+from pipeline.records.tracking import checkpoint_run
+from pipeline.terminal import UserError
+from tools.predict import main
+
+MODEL = ("--model", "models/model.onnx")
+MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    make_workspace(tmp_path, monkeypatch)
+    write_traffic_light(Path("models/model.onnx"))
+    return tmp_path
+
+
+@pytest.fixture
+def predict(monkeypatch, capsys):
+    """Run the command; return its status, its lines of JSON, and what it said beside."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
+        capsys.readouterr()
+        status = main()
+        output = capsys.readouterr()
+        return status, [json.loads(line) for line in output.out.splitlines()], output.err
+
+    return run
+
+
+def photograph(file, colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), **options):
+    """A picture of the colours, row by row; by default, MASK is its mask."""
+    picture = Image.new("RGB", size)
+    picture.putdata(list(colours))
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    picture.save(file, **options)
+    return file
+
+
+def pixels(file):
+    return np.asarray(Image.open(file)).tolist()
+
+
+def test_a_photograph_becomes_four_pictures_and_a_line(predict):
+    photograph("my cat.png")
+    status, [line], _ = predict("my cat.png", *MODEL)
+    assert status == 0
+    assert line.pop("ms") > 0
+    assert line == {
+        "name": "my cat.png",
+        "width": 3,
+        "height": 2,
+        "pet_share": 0.5,
+        "pet_box": [0, 0, 2, 2],
+        "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS},
+    }
+    assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK
+    assert pixels(line["files"]["input"]) == pixels("my cat.png")
+
+
+def test_a_rotated_photograph_gets_an_upright_mask(predict):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph("cat.png", exif=exif)
+    _, [line], _ = predict("cat.png", *MODEL)
+    assert (line["width"], line["height"]) == (2, 3)
+    assert pixels(line["files"]["mask"]) == np.rot90(MASK, -1).tolist()
+    assert pixels(line["files"]["input"])[0][1] == list(RED)
+
+
+def test_files_folders_and_patterns_in_one_command(predict):
+    for name in ("one.png", "folder/two.png", "folder/more/three.png", "p/4.png", "p/5.bmp"):
+        photograph(name)
+    status, lines, said = predict("one.png", "folder", "p/*.png", "--out", "out", *MODEL)
+    assert status == 0
+    names = ["one.png", "folder/two.png", "folder/more/three.png", "p/4.png"]
+    assert [line["name"] for line in lines] == names
+    assert len(list(Path("out").iterdir())) == 4 * 4
+    assert "4 of 4 predicted into out" in said
+
+
+def test_what_is_broken_is_reported_and_the_others_go_on(predict):
+    for name in ("a.png", "c.png"):
+        photograph(f"pets/{name}")
+    Path("pets/b.jpg").write_bytes(b"broken")
+    status, lines, said = predict("pets", "none.jpg", *MODEL)
+    assert status == 1
+    assert [line["name"] for line in lines] == ["pets/a.png", "pets/c.png"]
+    assert "error: pets/b.jpg: not a picture" in said
+    assert "error: none.jpg: no such file" in said
+    assert "2 of 4 predicted into results" in said
+
+
+def test_photographs_of_the_same_name_keep_results_of_their_own(predict):
+    photograph("a/cat.png")
+    photograph("b/cat.png", [GREEN], size=(1, 1))
+    _, [first, second], _ = predict("a", "b", *MODEL)
+    assert pixels(first["files"]["mask"]) == MASK
+    assert pixels(second["files"]["mask"]) == [[BORDER]]
+    _, [alone], _ = predict("b", *MODEL)
+    assert alone["files"] == second["files"]
+    assert pixels(first["files"]["mask"]) == MASK
+
+
+def test_again_replaces_the_results_and_nothing_else(predict):
+    photograph("cat.png")
+    predict("cat.png", *MODEL)
+    photograph("cat.png", [GREEN], size=(1, 1))
+    _, [line], _ = predict("cat.png", *MODEL)
+    assert pixels(line["files"]["mask"]) == [[BORDER]]
+    assert len(list(Path("results").iterdir())) == 4
+
+
+def test_photographs_in_the_folder_of_results_stay_and_results_are_not_predicted(predict):
+    photograph("pets/cat.png")
+    photograph("pets/cat.input.png", [GREEN], size=(1, 1))  # not ours, in spite of its name
+    before = {file: file.read_bytes() for file in Path("pets").iterdir()}
+    for _ in range(2):
+        _, lines, _ = predict("pets", "--out", "pets", *MODEL)
+        assert [line["name"] for line in lines] == ["pets/cat.input.png", "pets/cat.png"]
+        assert len(list(Path("pets").iterdir())) == 2 + 2 * 4
+    assert {file: file.read_bytes() for file in before} == before
+    key = photograph_key(Path("pets/cat.png"))
+    assert pixels(f"pets/cat-{key}.mask.png") == MASK
+
+
+def test_names_that_look_like_options_patterns_or_shell(predict):
+    names = ["-v.png", "[ab].png", 'it\'s "q" & $HOME.png', "Kätzchen 猫.png", "a\nb.png"]
+    for name in names:
+        photograph(name)
+    status, lines, _ = predict(*MODEL, "--", *names)
+    assert status == 0
+    assert [line["name"] for line in lines] == names
+    for line in lines:
+        assert pixels(line["files"]["mask"]) == MASK
+
+
+def test_a_name_that_is_not_unicode(workspace):
+    """In a process of its own, whose standard output has no encoding for it."""
+    photograph("cat.png")
+    os.rename(b"cat.png", b"cat-\xff.png")  # noqa: PTH104
+    command = [sys.executable, "-m", "tools.predict", ".", *MODEL]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["name"] == "cat-\udcff.png"
+    assert done.stderr.startswith(b"model: models/model.onnx")
+
+
+def test_without_a_photograph_there_is_nothing_to_do(predict, capsys):
+    with pytest.raises(UserError, match="no photograph was found"):
+        predict("none.jpg", *MODEL)
+    assert "error: none.jpg: no such file" in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(predict):
+    photograph("cat.png")
+    with pytest.raises(UserError, match=r"--out cat\.png: File exists"):
+        predict("cat.png", "--out", "cat.png", *MODEL)
+
+
+def test_another_kind_of_model_is_refused_at_once(predict):
+    photograph("cat.png")
+    write_onnx(Path("other.onnx"), weight=7)  # its masks hold 7
+    with pytest.raises(UserError, match=r"other\.onnx gives no masks of pet, background, border"):
+        predict("cat.png", "--model", "other.onnx")
+
+
+def test_the_model_is_the_champion_unless_another_is_named(predict):
+    photograph("cat.png", [BLUE], size=(1, 1))
+    assert "model: models/model.onnx" in predict("cat.png")[2]
+    with checkpoint_run("a checkpoint", Path("data/pets")) as run:
+        number = register_model(run, write_onnx(Path("two.onnx"), BORDER), {})
+    open_store().client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
+    # It answers with the brightest channel: of black, its weight.
+    photograph("cat.png", [(0, 0, 0)], size=(1, 1))
+    for reference in ([], ["--model", "1"], ["--model", f"models:/{MODEL_NAME}@champion"]):
+        _, [line], said = predict("cat.png", *reference)
+        assert f"model: version {number} @champion" in said
+        assert pixels(line["files"]["mask"]) == [[BORDER]]
+    _, [line], _ = predict("cat.png", *MODEL)
+    assert pixels(line["files"]["mask"]) == [[BACKGROUND]]
+
+
+def test_the_precision_picks_the_file(predict):
+    photograph("cat.png", [(0, 0, 0)], size=(1, 1))
+    write_onnx(Path("models/model.int8.onnx"), PET)
+    for precision, kind in (("fp32", BACKGROUND), ("int8", PET)):
+        _, [line], _ = predict("cat.png", "--precision", precision, *MODEL)
+        assert pixels(line["files"]["mask"]) == [[kind]]
+
+
+def test_who_wants_no_more_lines_gets_no_traceback(workspace):
+    for number in range(50):
+        photograph(f"pets/{number}.png")
+    command = f"{sys.executable} -m tools.predict pets {' '.join(MODEL)} | head -1"
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["name"] == "pets/0.png"
+    assert "Traceback" not in done.stderr
+
+
+def test_make_takes_any_name(workspace):
+    name = 'it\'s "my" [cat]; é.png'
+    photograph(name)
+    Path("Makefile").write_text((REPOSITORY / "Makefile").read_text())
+    Path("requirements.lock").touch()
+    Path(".venv/bin").mkdir(parents=True)
+    Path(".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    Path(".venv/bin/python").chmod(0o755)
+    Path(".venv/installed").touch()
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = ["make", "predict", f"IMAGE={name}", "MODEL=models/model.onnx", "OUT=my results"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Path('my results/it\'s "my" [cat]; é.mask.png').exists()
+
+
+def test_make_without_a_name_says_how():
+    command = ["make", "--dry-run", "--directory", REPOSITORY, "predict"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "make predict IMAGE=pet.jpg" in done.stderr
