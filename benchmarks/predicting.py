@@ -35,12 +35,12 @@ def main() -> None:
         "plain": plain_side(arguments.model),
         "ours": our_side(arguments.model, arguments.threads),
     }
-    samples = measure(sides, photographs, arguments.repeats, warming=not arguments.quick)
+    samples = measure(sides, photographs, arguments.slice)
     facts = {
         "photographs": len(photographs),
         "threads": arguments.threads,
         "onnxruntime": onnxruntime.__version__,
-        "repeats": arguments.repeats,
+        "slice": arguments.slice,
         "quick": arguments.quick,
     }
     print_report(samples, facts)
@@ -90,25 +90,29 @@ def plain_side(model: Path) -> Side:
     return side
 
 
-def measure(
-    sides: dict[str, Side], photographs: Sequence[Path], repeats: int, *, warming: bool
-) -> Samples:
-    """Photographs a second, the sides in turn, so that what disturbs the machine meets both.
+def measure(sides: dict[str, Side], photographs: Sequence[Path], size: int) -> Samples:
+    """Photographs a second, slice by slice of that size, each slice by all sides.
 
-    The first round warms up, if it is to, and is dropped.
+    So that what disturbs the machine meets all of them, slices are short, and who begins changes.
+    The first slice is done once more before, to warm up.
     """
+    slices = [photographs[start : start + size] for start in range(0, len(photographs), size)]
     samples: dict[str, list[float]] = defaultdict(list)
-    rounds = repeats + warming
-    with track(range(rounds), "rounds", rounds) as tracked:
-        for number in tracked:
-            for name, side in sides.items():
-                with TemporaryDirectory() as out:
-                    start = time.perf_counter()
-                    side(photographs, Path(out))
-                    seconds = time.perf_counter() - start
-                if number >= warming:
-                    samples[name].append(len(photographs) / seconds)
+    for side in sides.values():
+        timed(side, slices[0])
+    with track(slices, "slices", len(slices)) as tracked:
+        for number, part in enumerate(tracked):
+            for name in sorted(sides, reverse=number % 2 == 0):
+                samples[name].append(len(part) / timed(sides[name], part))
     return samples
+
+
+def timed(side: Side, photographs: Sequence[Path]) -> float:
+    """The seconds that it takes."""
+    with TemporaryDirectory() as out:
+        start = time.perf_counter()
+        side(photographs, Path(out))
+        return time.perf_counter() - start
 
 
 def print_report(samples: Samples, facts: dict[str, Any]) -> None:
@@ -133,11 +137,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=Path("models/model.onnx"))
     parser.add_argument("--count", type=positive, help="photographs, at most (1000; quick: 8)")
     parser.add_argument("--threads", type=positive, default=cores(), help="of our side")
-    parser.add_argument("--repeats", type=positive, help="measured rounds (3; quick: 1)")
+    parser.add_argument("--slice", type=positive, default=50, help="measured at a time (50)")
     parser.add_argument("--quick", action="store_true", help="short, only to see that it works")
     arguments = parser.parse_args()
     arguments.count = arguments.count or (8 if arguments.quick else 1000)
-    arguments.repeats = arguments.repeats or (1 if arguments.quick else 3)
     return arguments
 
 

@@ -86,7 +86,9 @@ def _errors(name: str) -> Iterator[None]:
         yield
     except UnidentifiedImageError:  # its message holds an address
         accepted = ", ".join(FORMATS)
-        raise PhotographError(f"{name}: not a picture; accepted are {accepted}") from None
+        raise PhotographError(
+            f"{name}: not a picture that can be read; accepted are {accepted}"
+        ) from None
     except Image.DecompressionBombError:
         limit = f"{MAX_MEGAPIXELS} megapixels"
         raise PhotographError(f"{name}: more than {limit}: reduce it first") from None
