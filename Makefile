@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all help test evaluate ui visualize predict models promote oxford sync bench lint format lock clean
+.PHONY: all help test evaluate ui visualize predict models promote oxford sync bench lint format lock clean report
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -32,6 +32,9 @@ predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pa
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
+
+report: $(INSTALLED) ## Write the model's card: reports/NAME.html, one file with numbers, pictures and origin
+	python -m tools.report
 
 models: $(INSTALLED) ## List the registered versions
 	python -m tools.models list

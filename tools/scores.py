@@ -2,8 +2,10 @@
 
 import argparse
 import json
+from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 from rich.table import Table
 
 from pipeline.terminal import UserError, console, run_command
@@ -11,48 +13,61 @@ from pipeline.terminal import UserError, console, run_command
 NEXT_STEPS = """
 What next:
   source .venv/bin/activate            dvc, mlflow and python of this project
+  make report                          all about the model on one page
   make ui                              compare runs in the browser
   make visualize                       look at the data
   dvc exp run -S train.lr=0.001        try another setting, then: dvc exp show
   make oxford                          the same on the real photographs
 """
+# What the scores shown are called.
+SHOWN = {
+    "miou": "mIoU of the three classes",
+    "iou.pet": "IoU of the pet",
+    "iou.background": "IoU of the background",
+    "iou.border": "IoU of the border",
+    "per_image.miou": "mIoU, mean over pictures",
+    "per_image.worst_tenth_miou": "mIoU, mean over the worst tenth",
+    "border_merged.iou_pet": "IoU of the pet with its border",
+    "border_ignored.iou_pet": "IoU of the pet, border left out",
+    "boundary_iou_pet": "Boundary IoU of the pet",
+    "pixel_accuracy": "pixels that are right",
+    "calibration_error": "calibration error",
+}
 
 
 def main() -> None:
     arguments = parse_arguments()
-    scores = read(arguments.metrics / "evaluate.json")
-    console.print(score_table(scores))
-    console.print(f"examples: {arguments.metrics}/plots/evaluate/examples.png")
+    images = json.loads(read(arguments.metrics / "evaluate.json"))["images"]
+    table = read(arguments.metrics / "tables/scores.csv")
+    scores = pd.read_csv(StringIO(table), index_col="score")
+    console.print(score_table(scores, images))
+    console.print(f"pictures: {arguments.metrics}/plots/evaluate/")
     if arguments.next:
         console.print(NEXT_STEPS, highlight=False)
 
 
-def read(file: Path) -> dict[str, object]:
-    """The scores. Raises UserError if there are none yet."""
+def read(file: Path) -> str:
+    """The file's text. Raises UserError if there are no scores yet."""
     try:
-        return json.loads(file.read_text())
+        return file.read_text()
     except FileNotFoundError:
         raise UserError(f"{file} is missing: run the pipeline first (dvc repro)") from None
 
 
-def score_table(scores: dict) -> Table:
-    """The test scores as a table, one row a class."""
-    table = Table(title=f"Test scores, {scores['images']} pictures at their own size")
+def score_table(scores: pd.DataFrame, images: int) -> Table:
+    """The test scores with their intervals, one row each."""
+    table = Table(title=f"Test scores, {images} pictures at their own size")
     table.add_column("")
-    for column in ("IoU", "Dice"):
+    for column in ("score", "95 % interval"):
         table.add_column(column, justify="right")
-    for name, iou in scores["iou"].items():
-        table.add_row(name, _format(iou), _format(scores["dice"][name]))
-    table.add_section()
-    table.add_row("mean over classes (mIoU)", _format(scores["miou"]), "")
-    table.add_row("mean over images", _format(scores["per_image_miou"]), "")
-    table.add_row("pet with border", _format(scores["pet_with_border_iou"]), "")
-    table.add_row("pixel accuracy", _format(scores["pixel_accuracy"]), "")
+    known = scores.dropna().to_dict("index")  # a class that is nowhere has no score
+    for name, words in SHOWN.items():
+        if score := known.get(name):
+            interval = f"{score['low']:.4f} to {score['high']:.4f}"
+            table.add_row(words, f"{score['value']:.4f}", interval)
+        else:
+            table.add_row(words, "-", "")
     return table
-
-
-def _format(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -22,6 +22,10 @@ class Segmenter(nn.Module):
         self.size = config.image_size
         self.normalise = Normalise(config.normalisation)
 
+    @property
+    def device(self) -> torch.device:
+        return self.normalise.mean.device
+
     def forward(self, photograph: Tensor) -> Tensor:
         """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
         logits = self.network(self.prepare(photograph))
@@ -33,14 +37,17 @@ class Segmenter(nn.Module):
 
         Takes and gives tensors on the CPU, wherever the network is.
         """
-        device = self.normalise.mean.device
-        images = torch.cat([self.prepare(photograph.to(device)) for photograph in photographs])
-        logits = self.network(images.to(memory_format=torch.channels_last))  # (N, C, S, S)
-        sizes = [photograph.shape[:2] for photograph in photographs]
+        logits = self.logits([self.prepare(each.to(self.device)) for each in photographs])
         return [
-            self.restore(one[None], height, width).cpu()
-            for one, (height, width) in zip(logits, sizes, strict=True)
+            self.restore(one[None], photograph.shape[0], photograph.shape[1])
+            for one, photograph in zip(logits, photographs, strict=True)
         ]
+
+    @torch.inference_mode()
+    def logits(self, prepared: Sequence[Tensor]) -> Tensor:
+        """(1, 3, S, S) each, from `prepare`, to (N, C, S, S) logits on the CPU."""
+        images = torch.cat(list(prepared)).to(memory_format=torch.channels_last)
+        return self.network(images).cpu()
 
     def prepare(self, photograph: Tensor) -> Tensor:
         """(H, W, 3) uint8 to (1, 3, S, S) float32: stretched to the square, normalised."""
@@ -50,7 +57,10 @@ class Segmenter(nn.Module):
         )
         return self.normalise(square)
 
+    def enlarge(self, logits: Tensor, height: int, width: int) -> Tensor:
+        """(N, C, S, S) logits to (N, C, height, width)."""
+        return F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+
     def restore(self, logits: Tensor, height: int, width: int) -> Tensor:
         """(1, C, S, S) logits to the (height, width) uint8 mask of the likeliest classes."""
-        full = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
-        return full.argmax(dim=1)[0].to(torch.uint8)
+        return self.enlarge(logits, height, width).argmax(dim=1)[0].to(torch.uint8)

@@ -1,6 +1,6 @@
 """Pictures of masks: overlays, error maps, and captioned grids of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,16 @@ Mask = NDArray[np.uint8]  # (H, W) class ids
 
 PET, BACKGROUND, BORDER = range(3)
 
-# Okabe and Ito's colours, which colour-blind people tell apart; named in the picture's heading.
+# Okabe and Ito's colours, which colour-blind people tell apart.
 MISSED = (213, 94, 0)  # vermilion: pet called background
 INVENTED = (86, 180, 233)  # sky blue: background called pet
 BLURRED = (240, 228, 66)  # yellow: border taken for a neighbour, or a neighbour for border
-ERROR_LEGEND = "red missed, blue invented, yellow border"
+ERROR_LEGEND = {
+    "pet missed": MISSED,
+    "pet invented": INVENTED,
+    "border too much or too little": BLURRED,
+}
+MASK_LEGEND = {"pet": PALETTE[PET], "border": PALETTE[BORDER]}
 
 MARGIN = 6
 TEXT = 15  # height of a caption in pixels
@@ -82,6 +87,21 @@ def grid(
         fitted = _fit(tile, width, height)
         sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
         draw.text((x, y + height), caption, "black", font)
+    return sheet
+
+
+def with_legend(picture: Image.Image, legend: Mapping[str, tuple[int, int, int]]) -> Image.Image:
+    """The picture below a line that says what the colours mean."""
+    font = ImageFont.load_default(size=TEXT - 3)
+    top = TEXT + 2 * MARGIN
+    sheet = Image.new("RGB", (picture.width, picture.height + top), "white")
+    draw = ImageDraw.Draw(sheet)
+    x = MARGIN
+    for words, colour_of_it in legend.items():
+        draw.rectangle((x, MARGIN, x + TEXT, MARGIN + TEXT - 2), colour_of_it, "black")
+        draw.text((x + TEXT + MARGIN, MARGIN), words, "black", font)
+        x += TEXT + round(font.getlength(words)) + 4 * MARGIN
+    sheet.paste(picture, (0, top))
     return sheet
 
 

@@ -1,23 +1,65 @@
-"""From one confusion matrix per image to tables and headline numbers."""
+"""From what was counted in each picture to tables and headline numbers.
+
+The border is read in three customary ways, and a figure says which: as a class of its own (no
+prefix), merged into the pet (`border_merged`), or with its true pixels left out (`border_ignored`;
+a border predicted elsewhere is an error).
+"""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.data.pets import CLASSES
+from pipeline.scoring.calibration import calibration_error
 from pipeline.scoring.confusion import Counts, dice, iou, mean_iou, merge, pixel_accuracy, rounded
+from pipeline.scoring.intervals import (
+    Weights,
+    bootstrap_weights,
+    interval,
+    resampled_counts,
+    resampled_means,
+)
+from pipeline.scoring.measure import BACKGROUND, BORDER, PET, Measured
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
 COUNT_COLUMNS = [f"{truth}_as_{prediction}" for truth in CLASSES for prediction in CLASSES]
-# Pet and border together against the background: a customary reading of this data set.
-PET_WITH_BORDER = ((0, 2), (1,))
+PET_WITH_BORDER = ((PET, BORDER), (BACKGROUND,))
+WORST = 0.1  # of the pictures, for worst_tenth_miou
+
+# Of the scores those that metrics/evaluate.json, and so every comparison of experiments, shows.
+HEADLINE = (
+    "miou",
+    *(f"iou.{name}" for name in CLASSES),
+    "border_merged.iou_pet",
+    "border_ignored.iou_pet",
+    "boundary_iou_pet",
+    "pixel_accuracy",
+    "per_image.miou",
+    "per_image.worst_tenth_miou",
+    "calibration_error",
+)
+
+Values = NDArray[np.float64]
 
 
-def per_image_table(images: pd.DataFrame, counts: Counts) -> pd.DataFrame:
-    """The table with the columns COUNT_COLUMNS and `miou` added; counts is (N, C, C)."""
-    flat = pd.DataFrame(counts.reshape(len(images), -1), columns=COUNT_COLUMNS, index=images.index)
-    return images.join(flat).assign(miou=mean_iou(counts).round(6))
+def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
+    """The list with the pictures' counts (COUNT_COLUMNS), scores and properties added."""
+    counts = measured.counts
+    flat = pd.DataFrame(counts.reshape(len(images), -1), columns=COUNT_COLUMNS)
+    truth = counts.sum(axis=-1)
+    scores = {
+        "miou": mean_iou(counts),
+        **{f"iou_{name}": iou(counts)[:, place] for place, name in enumerate(CLASSES)},
+        **{f"dice_{name}": dice(counts)[:, place] for place, name in enumerate(CLASSES)},
+        "boundary_iou_pet": _share(*measured.boundary.T),
+        "calibration_error": calibration_error(measured.bins),
+        "pet_share": (truth[:, PET] + truth[:, BORDER]) / truth.sum(axis=-1),
+        "brightness": measured.brightness,
+    }
+    table = pd.concat([images.reset_index(drop=True), flat, pd.DataFrame(scores).round(6)], axis=1)
+    return table.assign(touches_frame=measured.touches_frame)
 
 
 def counts_of(table: pd.DataFrame) -> Counts:
@@ -25,33 +67,82 @@ def counts_of(table: pd.DataFrame) -> Counts:
     return table[COUNT_COLUMNS].to_numpy(np.int64).reshape(-1, len(CLASSES), len(CLASSES))
 
 
-def headline(counts: Counts) -> dict[str, Any]:
-    """The scores of a data set from its images' (N, C, C) matrices, rounded to six decimals.
+def score_table(measured: Measured) -> pd.DataFrame:
+    """Every score of the data set (score, value) with its 95 % interval (low, high)."""
+    images = len(measured.counts)
+    values = scores(measured, np.ones((1, images), np.uint8))
+    samples = scores(measured, bootstrap_weights(images))
+    rows = []
+    for name, value in values.items():
+        low, high = interval(samples[name])
+        rows.append({"score": name, "value": value[0], "low": low, "high": high})
+    return pd.DataFrame(rows).round(6)
 
-    All are of the summed matrix, in which every pixel weighs the same, but for
-    `per_image_miou`, in which every image does.
+
+def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
+    """The HEADLINE scores of a `score_table`, nested at their dots, the mIoU with its interval."""
+    known = table.set_index("score").to_dict("index")
+    nested: dict[str, Any] = {"images": images}
+    for name in HEADLINE:
+        *outer, last = name.split(".")
+        inner = nested
+        for part in outer:
+            inner = inner.setdefault(part, {})
+        inner[last] = rounded(known[name]["value"])
+        if name == "miou":
+            nested |= {f"miou_{end}": rounded(known[name][end]) for end in ("low", "high")}
+    return nested
+
+
+def scores(measured: Measured, weights: Weights) -> dict[str, Values]:
+    """The scores of N pictures, each counted as often as its weight says, by name: (R,) each.
+
+    weights: (R, N), one row for each result; ones for the plain score. Scores are of the summed
+    counts, in which every pixel weighs the same, but for those under `per_image`, which are means
+    over the pictures that have the class, each weighing the same.
     """
-    total = counts.sum(axis=0)
+    images = measured.counts
+    counts = resampled_counts(images, weights)  # (R, C, C)
+    merged = merge(counts, PET_WITH_BORDER)
+    ignored = counts.copy()
+    ignored[:, BORDER] = 0
+    without_border = iou(ignored)[:, [PET, BACKGROUND]]
+    # Means, not sums: they hold fractions, and the error is the same of both.
+    bins = resampled_means(measured.bins, weights)
     return {
-        "images": len(counts),
-        "miou": rounded(mean_iou(total)),
-        "pixel_accuracy": rounded(pixel_accuracy(total)),
-        "iou": {name: rounded(score) for name, score in zip(CLASSES, iou(total), strict=True)},
-        "dice": {name: rounded(score) for name, score in zip(CLASSES, dice(total), strict=True)},
-        "pet_with_border_iou": rounded(iou(merge(total, PET_WITH_BORDER))[0]),
-        "per_image_miou": rounded(mean_iou(counts).mean()),
+        "miou": mean_iou(counts),
+        **_by_class("iou", iou(counts)),
+        **_by_class("dice", dice(counts)),
+        "pixel_accuracy": pixel_accuracy(counts),
+        "border_merged.miou": mean_iou(merged),
+        "border_merged.iou_pet": iou(merged)[:, 0],
+        "border_ignored.miou": np.nanmean(without_border, axis=1),
+        "border_ignored.iou_pet": without_border[:, 0],
+        "boundary_iou_pet": _share(*resampled_counts(measured.boundary, weights).T),
+        "calibration_error": calibration_error(bins),
+        "per_image.miou": resampled_means(mean_iou(images), weights),
+        "per_image.worst_tenth_miou": worst_mean(mean_iou(images), weights, WORST),
+        **_by_class("per_image.iou", resampled_means(iou(images), weights)),
+        **_by_class("per_image.dice", resampled_means(dice(images), weights)),
     }
 
 
-def by_breed(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a breed, best first: species, number of images, mIoU and IoU per class."""
-    rows = []
-    for (breed, species), group in table.groupby(["breed", "species"]):
-        scores = headline(counts_of(group))
-        ious = {f"iou_{name}": score for name, score in scores["iou"].items()}
-        rows.append(
-            {"breed": breed, "species": species, "images": len(group)}
-            | {"miou": scores["miou"]}
-            | ious
-        )
-    return pd.DataFrame(rows).sort_values(["miou", "breed"], ascending=[False, True])
+def worst_mean(values: Values, weights: Weights, share: float) -> Values:
+    """The mean of the lowest `share` of the (N,) values, as often as (R, N) weights say: (R,)."""
+    order = np.argsort(values)
+    return np.array([_lowest_mean(values[order], row[order], share) for row in weights])
+
+
+def _lowest_mean(ascending: Values, weights: Weights, share: float) -> float:
+    reached = weights.cumsum(dtype=np.float64)
+    taken = np.clip(share * reached[-1] - (reached - weights), 0, weights)  # the last one in part
+    return float(taken @ ascending / taken.sum())
+
+
+def _by_class(name: str, values: Values) -> dict[str, Values]:
+    """(R, C) values as `name.pet` and so on."""
+    return {f"{name}.{label}": values[:, place] for place, label in enumerate(CLASSES)}
+
+
+def _share(part: NDArray, whole: NDArray) -> Values:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

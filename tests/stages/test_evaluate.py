@@ -58,7 +58,8 @@ def test_scores_agree_with_scikit_learn_over_all_pixels(tiny_pets, segmenter, mo
     assert scores["miou"] == pytest.approx(expected.mean(), abs=1e-3)
     assert scores["pixel_accuracy"] == pytest.approx(metrics.accuracy_score(*flat), abs=1e-3)
     animal = [(ids != 1).astype(int) for ids in flat]
-    assert scores["pet_with_border_iou"] == pytest.approx(metrics.jaccard_score(*animal), abs=1e-3)
+    merged = scores["border_merged"]["iou_pet"]
+    assert merged == pytest.approx(metrics.jaccard_score(*animal), abs=1e-3)
     assert scores["images"] == len(LISTS["test"])
 
 
@@ -81,12 +82,24 @@ def test_the_per_image_table_accounts_for_every_pixel(tiny_pets, segmenter, monk
             assert counted == (mask == index).sum()
 
 
-def test_the_pictures_open_and_show_every_example(segmenter, monkeypatch):
+def test_the_tables_say_what_the_headline_says(segmenter, monkeypatch):
+    scores = evaluate(monkeypatch)
+    table = pd.read_csv("tables/scores.csv", index_col="score")
+    assert table.loc["miou"].tolist() == [scores["miou"], scores["miou_low"], scores["miou_high"]]
+    slices = pd.read_csv("tables/slices.csv")
+    assert slices.groupby("slice")["images"].sum().unique().tolist() == [len(LISTS["test"])]
+    breeds = slices[slices["slice"] == "breed"]["group"]
+    assert sorted(breeds) == sorted(name.rpartition("_")[0] for name in LISTS["test"])
+
+
+def test_the_sheets_show_every_picture(segmenter, monkeypatch):
     evaluate(monkeypatch)
-    examples = Image.open("plots/examples.png")
-    assert examples.width > 4 * 200
-    assert examples.height > len(LISTS["test"]) * 150
-    assert Image.open("plots/confusion.png").size > (300, 300)
+    for sheet in ("examples", "worst", "median"):
+        picture = Image.open(f"plots/{sheet}.png")
+        assert picture.width > 8 * 180
+        assert picture.height > len(LISTS["test"]) / 2 * 150
+    for plot in ("confusion", "reliability", "breeds"):
+        assert min(Image.open(f"plots/{plot}.png").size) > 150
 
 
 def test_evaluating_again_gives_the_same_bytes(segmenter, monkeypatch):
@@ -95,7 +108,7 @@ def test_evaluating_again_gives_the_same_bytes(segmenter, monkeypatch):
     first = {file: file.read_bytes() for folder in folders for file in folder.iterdir()}
     evaluate(monkeypatch)
     assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
-    assert len(first) == 5
+    assert len(first) == 1 + 3 + 6
 
 
 def test_without_a_model_the_error_says_how_to_get_one(tiny_pets, monkeypatch):

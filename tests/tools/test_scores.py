@@ -1,4 +1,4 @@
-"""The table shows the numbers that are in the file."""
+"""The table shows the numbers that are in the files."""
 
 import json
 import sys
@@ -8,15 +8,19 @@ import pytest
 from pipeline.terminal import UserError
 from tools import scores as tool
 
-SCORES = {
-    "images": 7,
-    "miou": 0.8123,
-    "pixel_accuracy": 0.9456,
-    "iou": {"pet": 0.9012, "background": 0.9345, "border": None},
-    "dice": {"pet": 0.9481, "background": 0.9661, "border": None},
-    "pet_with_border_iou": 0.9234,
-    "per_image_miou": 0.7999,
-}
+
+@pytest.fixture
+def metrics(tmp_path):
+    """Every score is 0.5000, 0.5001 and so on, with ends of its own; the border was nowhere."""
+    rows = [
+        f"{name},{0.5 + place / 1e4},{0.4 + place / 1e4},{0.6 + place / 1e4}"
+        for place, name in enumerate(tool.SHOWN)
+    ]
+    rows = [row if not row.startswith("iou.border") else "iou.border,,," for row in rows]
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/scores.csv").write_text("\n".join(["score,value,low,high", *rows]))
+    (tmp_path / "evaluate.json").write_text(json.dumps({"images": 7}))
+    return tmp_path
 
 
 def run(monkeypatch, folder, *options):
@@ -24,22 +28,24 @@ def run(monkeypatch, folder, *options):
     tool.main()
 
 
-def test_every_score_is_printed(tmp_path, monkeypatch, capsys):
-    (tmp_path / "evaluate.json").write_text(json.dumps(SCORES))
-    run(monkeypatch, tmp_path)
+def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
+    run(monkeypatch, metrics)
     printed = capsys.readouterr().out
-    for score in ("0.8123", "0.9456", "0.9012", "0.9345", "0.9481", "0.9661", "0.9234", "0.7999"):
-        assert score in printed
+    for place, name in enumerate(tool.SHOWN):
+        known = name != "iou.border"
+        assert (f"{0.5 + place / 1e4:.4f}" in printed) == known
+        assert (f"{0.4 + place / 1e4:.4f} to {0.6 + place / 1e4:.4f}" in printed) == known
     assert "7 pictures" in printed
     assert "What next" not in printed
 
 
-def test_what_to_do_next_is_said_on_request(tmp_path, monkeypatch, capsys):
-    (tmp_path / "evaluate.json").write_text(json.dumps(SCORES))
-    run(monkeypatch, tmp_path, "--next")
+def test_what_to_do_next_is_said_on_request(metrics, monkeypatch, capsys):
+    run(monkeypatch, metrics, "--next")
     assert "make ui" in capsys.readouterr().out
 
 
-def test_without_scores_the_error_says_how_to_get_them(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"evaluate\.json is missing.*dvc repro"):
-        run(monkeypatch, tmp_path)
+@pytest.mark.parametrize("missing", ["evaluate.json", "tables/scores.csv"])
+def test_without_scores_the_error_says_how_to_get_them(metrics, missing, monkeypatch):
+    (metrics / missing).unlink()
+    with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
+        run(monkeypatch, metrics)

@@ -1,10 +1,21 @@
-"""Headline numbers and tables of a handmade set of three images, worked out by hand."""
+"""Scores and tables of a handmade set of three images, worked out by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.scoring.summary import by_breed, counts_of, headline, per_image_table
+from pipeline.scoring.calibration import BINS
+from pipeline.scoring.confusion import mean_iou
+from pipeline.scoring.measure import Measured
+from pipeline.scoring.summary import (
+    HEADLINE,
+    counts_of,
+    headline,
+    per_image_table,
+    score_table,
+    scores,
+    worst_mean,
+)
 
 IMAGES = pd.DataFrame(
     {"name": ["Bengal_1", "Bengal_2", "pug_1"], "breed": ["Bengal", "Bengal", "pug"],
@@ -17,41 +28,89 @@ COUNTS = np.array(
         [[0, 4, 0], [0, 6, 0], [0, 0, 0]],  # the pet missed, no border in truth or prediction
     ]
 )
+BOUNDARY = np.array([[4, 4], [1, 3], [0, 2]])
+CONFIDENT = np.zeros((3, BINS, 3))
+CONFIDENT[:, -1] = [[10, 10, 9.5], [10, 7, 9.5], [10, 6, 9.8]]  # pixels, right, sure
+MEASURED = Measured(
+    COUNTS, BOUNDARY, CONFIDENT, np.array([0.2, 0.5, 0.7]), np.array([False, True, False])
+)
+PER_IMAGE = [1, (2 / 4 + 4 / 6 + 1 / 3) / 3, (0 + 6 / 10) / 2]
 
-
-def test_headline_by_hand():
-    scores = headline(COUNTS)
-    # The sum: [[6, 5, 1], [0, 14, 0], [0, 1, 3]].
-    assert scores["images"] == 3
-    assert scores["iou"] == pytest.approx(
-        {"pet": 6 / 12, "background": 14 / 20, "border": 3 / 5}, abs=1e-6
-    )
-    assert scores["dice"] == pytest.approx(
-        {"pet": 12 / 18, "background": 28 / 34, "border": 6 / 8}, abs=1e-6
-    )
-    assert scores["miou"] == pytest.approx((6 / 12 + 14 / 20 + 3 / 5) / 3, abs=1e-6)
-    assert scores["pixel_accuracy"] == pytest.approx(23 / 30, abs=1e-6)
+# The sum of the three: [[6, 5, 1], [0, 14, 0], [0, 1, 3]].
+BY_HAND = {
+    "miou": (6 / 12 + 14 / 20 + 3 / 5) / 3,
+    "iou.pet": 6 / 12,
+    "iou.background": 14 / 20,
+    "iou.border": 3 / 5,
+    "dice.pet": 12 / 18,
+    "dice.background": 28 / 34,
+    "dice.border": 6 / 8,
+    "pixel_accuracy": 23 / 30,
     # Pet and border as one: 10 of 16 hit, nothing invented.
-    assert scores["pet_with_border_iou"] == pytest.approx(10 / 16, abs=1e-6)
-    images = [1, (2 / 4 + 4 / 6 + 1 / 3) / 3, (0 + 6 / 10) / 2]
-    assert scores["per_image_miou"] == pytest.approx(sum(images) / 3, abs=1e-6)
+    "border_merged.iou_pet": 10 / 16,
+    "border_merged.miou": (10 / 16 + 14 / 20) / 2,
+    # Without the last row: the background is predicted for 5 pet pixels, none of border.
+    "border_ignored.iou_pet": 6 / 12,
+    "border_ignored.miou": (6 / 12 + 14 / 19) / 2,
+    "boundary_iou_pet": 5 / 9,
+    "calibration_error": (28.8 - 23) / 30,
+    "per_image.miou": sum(PER_IMAGE) / 3,
+    "per_image.worst_tenth_miou": PER_IMAGE[2],
+    "per_image.iou.pet": (1 + 2 / 4 + 0) / 3,
+    "per_image.iou.background": (1 + 4 / 6 + 6 / 10) / 3,
+    "per_image.iou.border": (1 + 1 / 3) / 2,  # the third image has none
+    "per_image.dice.pet": (1 + 4 / 6 + 0) / 3,
+    "per_image.dice.background": (1 + 8 / 10 + 12 / 16) / 3,
+    "per_image.dice.border": (1 + 2 / 4) / 2,
+}
+
+
+def test_every_score_by_hand():
+    table = score_table(MEASURED).set_index("score")
+    assert table["value"].to_dict() == pytest.approx(BY_HAND, abs=1e-6)
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+def test_a_weight_counts_a_picture_that_often():
+    twice = Measured(*(np.concatenate([part, part[:1]]) for part in vars(MEASURED).values()))
+    once = scores(MEASURED, np.array([[2, 1, 1]], np.uint8))
+    expected = scores(twice, np.ones((1, 4), np.uint8))
+    assert {name: value[0] for name, value in once.items()} == pytest.approx(
+        {name: value[0] for name, value in expected.items()}
+    )
+
+
+def test_the_headline_is_nested_and_has_the_interval_of_the_miou():
+    found = headline(score_table(MEASURED), images=3)
+    assert found["images"] == 3
+    assert found["miou_low"] <= found["miou"] <= found["miou_high"]
+    flat = pd.json_normalize(found).iloc[0]
+    assert {name: flat[name] for name in HEADLINE} == pytest.approx(
+        {name: BY_HAND[name] for name in HEADLINE}, abs=1e-6
+    )
 
 
 def test_a_class_that_is_nowhere_has_no_score():
-    assert headline(COUNTS[2:])["iou"]["border"] is None
+    third = Measured(*(part[2:] for part in vars(MEASURED).values()))
+    assert headline(score_table(third), images=1)["iou"]["border"] is None
 
 
-def test_the_table_gives_the_matrices_back():
-    table = per_image_table(IMAGES, COUNTS)
+def test_the_worst_tenth_counts_a_picture_at_its_edge_in_part():
+    values = np.array([0.9, 0.2, 0.6, 0.8])
+    # A half of four: the two lowest. A half of 3 + 1: all of it is the lowest one and a half.
+    weights = np.array([[1, 1, 1, 1], [1, 1, 0, 1]], np.uint8)
+    expected = [(0.2 + 0.6) / 2, (0.2 + 0.5 * 0.8) / 1.5]
+    assert worst_mean(values, weights, 0.5) == pytest.approx(expected)
+
+
+def test_the_table_gives_the_matrices_back_and_says_what_is_in_each_picture():
+    table = per_image_table(IMAGES, MEASURED)
     assert table.loc[1, "pet_as_border"] == 1
     assert (counts_of(table) == COUNTS).all()
-
-
-def test_breeds_are_scored_over_their_own_images_best_first():
-    table = by_breed(per_image_table(IMAGES, COUNTS))
-    assert table[["breed", "species", "images"]].to_numpy().tolist() == [
-        ["Bengal", "cat", 2],
-        ["pug", "dog", 1],
-    ]
-    # Bengal's sum: [[6, 1, 1], [0, 8, 0], [0, 1, 3]].
-    assert table["miou"].tolist() == pytest.approx([(6 / 8 + 8 / 10 + 3 / 5) / 3, 0.3], abs=1e-6)
+    assert table["miou"].tolist() == pytest.approx(PER_IMAGE, abs=1e-6)
+    assert table["miou"].tolist() == pytest.approx(mean_iou(COUNTS), abs=1e-6)
+    assert table["boundary_iou_pet"].tolist() == pytest.approx([1, 1 / 3, 0], abs=1e-6)
+    assert table["calibration_error"].tolist() == pytest.approx([0.05, 0.25, 0.38])
+    assert table["pet_share"].tolist() == [0.6, 0.6, 0.4]
+    assert table["touches_frame"].tolist() == [False, True, False]

@@ -1,0 +1,50 @@
+"""Which test pictures are shown, and the sheets that show them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.model.segmenter import Segmenter
+from pipeline.scoring.pictures import ERROR_LEGEND, MASK_LEGEND, comparison, grid, with_legend
+
+SHOWN = 12  # pictures on a sheet
+A_ROW = 2  # of them: a sheet is wider than high, as screens are
+
+
+def chosen(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of a `per_image_table` to be shown, by the name of their sheet.
+
+    `examples` are spread evenly over the list, and so over breeds: the same ones for every model.
+    `worst` and `median` are by mIoU, the lowest first.
+    """
+    shown = min(SHOWN, len(table))
+    ranked = table.sort_values(["miou", "name"])
+    middle = (len(table) - shown) // 2
+    return {
+        "examples": table.iloc[_spread(len(table), shown)],
+        "worst": ranked.iloc[:shown],
+        "median": ranked.iloc[middle : middle + shown],
+    }
+
+
+def sheet(segmenter: Segmenter, pets: Path, rows: pd.DataFrame) -> Image.Image:
+    """Photograph, truth, prediction and errors of each picture, with its name and mIoU."""
+    tiles, captions = [], []
+    for name, miou in rows[["name", "miou"]].itertuples(index=False):
+        photograph = load_image(image_path(pets, name))
+        truth = load_mask(mask_path(pets, name))
+        prediction = segmenter.segment([torch.from_numpy(photograph)])[0].numpy()
+        tiles += comparison(photograph, truth, prediction)
+        captions += [name, "", f"mIoU {miou:.3f}", ""]
+    headings = ["photograph", "truth", "prediction", "errors"] * A_ROW
+    drawn = grid(tiles, captions, 4 * A_ROW, headings, width=190, height=160)
+    return with_legend(drawn, MASK_LEGEND | ERROR_LEGEND)
+
+
+def _spread(length: int, shown: int) -> NDArray[np.intp]:
+    return np.linspace(0, length - 1, shown).astype(np.intp)

@@ -1,0 +1,113 @@
+"""The model card of a tiny model: one file, with its numbers, nothing from elsewhere."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from pipeline.data.pets import CLASSES
+from pipeline.data.transforms import Normalisation
+from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
+from pipeline.model.unet import ModelParams, UNet
+from pipeline.records.store import open_store
+from pipeline.records.tracking import find_run, training_run
+from pipeline.terminal import UserError
+from stages import evaluate
+from tools import report as tool
+
+METRICS = {
+    "download": {"dataset": "sample"},
+    "extract": {},
+    "split": {"duplicates_left_out": 0},
+    "train": {
+        "best_epoch": 2,
+        "val": {"miou": 0.5},
+        "images": {"train": 8, "val": 2},
+        "parameters": 1234,
+        "precision": "fp32",
+        "processes": 1,
+    },
+    "export": {"bytes": 1_500_000, "miou": 0.4321, "disagreement": 0.0},
+}
+
+
+@pytest.fixture
+def evaluated(tiny_pets, monkeypatch):
+    """A workspace as the stages leave it; only the training and the export were made up."""
+    torch.manual_seed(0)
+    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
+    save_checkpoint(tiny_pets / "models", copy_weights(UNet(config.model)), config)
+    plots = tiny_pets / "metrics/plots"
+    with training_run(Path("data/pets"), {"train": {"epochs": 2}}, {}, "id") as run:
+        run.finish(checkpoint_digest(tiny_pets / "models"))
+    command = "evaluate data/pets data/splits models metrics/evaluate.json metrics/tables"
+    monkeypatch.setattr(sys, "argv", [*command.split(), str(plots / "evaluate")])
+    evaluate.main()
+    for name, values in METRICS.items():
+        (tiny_pets / f"metrics/{name}.json").write_text(json.dumps(values))
+    (plots / "train").mkdir()
+    columns = ("train_loss", "val_loss", "val_miou", *(f"val_iou_{name}" for name in CLASSES))
+    curves = {"epoch": [1, 2]} | {name: [0.5, 0.6] for name in columns}
+    pd.DataFrame(curves).to_csv(plots / "train/curves.csv", index=False)
+    return tiny_pets
+
+
+def report(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["report", *options])
+    tool.main()
+
+
+def test_the_card_is_one_file_that_needs_nothing_else(evaluated, monkeypatch):
+    report(monkeypatch, "--out", "card.html")
+    page = Path("card.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 7
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "<script" not in page
+
+
+def test_the_card_holds_the_scores_with_their_intervals_and_the_origin(evaluated, monkeypatch):
+    report(monkeypatch, "--out", "card.html")
+    page = Path("card.html").read_text()
+    scores = pd.read_csv("metrics/tables/scores.csv", index_col="score")
+    for name in ("miou", "border_merged.iou_pet", "border_ignored.iou_pet", "boundary_iou_pet"):
+        value, low, high = scores.loc[name]
+        assert f"{value:.3f}" in page
+        assert f"{low:.3f} to {high:.3f}" in page
+    run = find_run(open_store(), checkpoint_digest(evaluated / "models"))
+    for origin in (run.info.run_id, run.data.tags["code.digest"], "train.epochs"):
+        assert origin in page
+    assert "epoch 2 of 2 was kept" in page
+    assert "drawings only" in page
+
+
+def test_the_card_is_named_by_the_run_and_kept_with_it(evaluated, monkeypatch):
+    report(monkeypatch)
+    [file] = Path("reports").iterdir()
+    store = open_store()
+    run = find_run(store, checkpoint_digest(evaluated / "models"))
+    assert file.name == f"{run.info.run_name}.html"
+    kept = MlflowClient(store.uri).list_artifacts(run.info.run_id, "report")
+    assert [artifact.path for artifact in kept] == [f"report/{file.name}"]
+
+
+def test_what_a_run_says_of_itself_is_text_and_not_markup(evaluated, monkeypatch):
+    store = open_store()
+    run = find_run(store, checkpoint_digest(evaluated / "models"))
+    store.client.set_tag(run.info.run_id, "git.commit", "<script>alert(1)</script>")
+    report(monkeypatch, "--out", "card.html")
+    page = Path("card.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("missing", ["models/checkpoint.pth", "metrics/tables/slices.csv"])
+def test_what_is_missing_is_named(evaluated, missing, monkeypatch):
+    (evaluated / missing).unlink()
+    with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
+        report(monkeypatch)
