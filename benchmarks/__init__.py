@@ -6,6 +6,7 @@ Imports pipeline, is imported by nobody.
 
 import os
 
-# Said before torch is loaded, as in stages/ and for the same reason: threads that wait sleep. The
-# plain side has the good of it too, whose loading processes would else compete with spinning ones.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# As in stages/, and for the same reason: threads that wait spin a little, then sleep. The plain
+# side has the good of it too, whose loading processes would else compete with spinning ones.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
