@@ -145,7 +145,8 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
 
 def comparison_table(comparison: Comparison, params: GateParams, versions: Versions) -> Table:
     """Both models' scores, how sure the difference is, and what the gate asks of it."""
-    table = Table(title=f"The same {comparison.images} test pictures", box=None, pad_edge=False)
+    title = f"The same {comparison.images} test pictures"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     challenger, champion = versions
     sides = (f"champion {champion.number}", f"challenger {challenger.number}")
