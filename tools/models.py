@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from pipeline.files import file_digest
-from pipeline.records.gate import CHAMPION, SCORE, promote, run_gate
+from pipeline.records.gate import CHAMPION, SCORE, promote
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.registry import Version, find_version, list_versions, register_model
 from pipeline.records.store import Store, open_store
@@ -48,16 +48,25 @@ def register_restored(
     measured = {name: _read_json(metrics / file) for name, file in METRICS.items()}
     with checkpoint_run(file_digest(checkpoint), data) as run:
         run.log_metrics(measured)
+        if (metrics / "tables").is_dir():
+            run.log_artifacts(metrics / "tables", "tables")
         run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
         return register_model(run, onnx_file, {name: measured[name] for name in VERSION_SCORES})
 
 
 def _gate(store: Store, arguments: argparse.Namespace) -> None:
-    register_restored(
-        store, arguments.model, arguments.checkpoint, arguments.data, arguments.metrics
-    )
-    decision = run_gate(store)
-    outcome = f"is @{CHAMPION}" if decision.champion else f"does not become @{CHAMPION}"
+    from tools.gate import run_gate  # noqa: PLC0415 - who only looks need not wait for torch
+
+    dry_run = arguments.dry_run
+    if not dry_run:
+        register_restored(
+            store, arguments.model, arguments.checkpoint, arguments.data, arguments.metrics
+        )
+    elif arguments.model.is_file() and not find_version(store, file_digest(arguments.model)):
+        console.print(f"{arguments.model} is not registered; without --dry-run it would be, first.")
+    decision = run_gate(store, arguments.data, arguments.splits, dry_run)
+    outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
+    outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
     console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
 
 
@@ -95,10 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         "--model": ("models/model.onnx", "exported model, registered first if it is not yet"),
         "--checkpoint": ("models/checkpoint.pth", "checkpoint that it was exported from"),
         "--data": ("data/pets", "data set that the checkpoint was trained on"),
-        "--metrics": ("metrics", "folder of train.json, evaluate.json and export.json"),
+        "--splits": ("data/splits", "folder of the test list, for scoring anew"),
+        "--metrics": ("metrics", "folder of train.json, evaluate.json, export.json and tables/"),
     }
     for name, (default, text) in paths.items():
         gate.add_argument(name, type=Path, default=Path(default), help=f"{text} ({default})")
+    gate.add_argument("--dry-run", action="store_true", help="decide and tell, but change nothing")
     by_hand = commands.add_parser("promote", help="make a version @champion by hand")
     by_hand.add_argument("version", type=int, help="number of the version")
     return parser

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from mlflow_workspace import make_workspace, write_onnx
+from pixel_tables import miou_of, pixel_table
 from rich.console import Console
+from tiny_pets import write_params
 
-from pipeline.files import file_digest
+from pipeline.files import file_digest, write_csv
 from pipeline.records.registry import list_versions
 from pipeline.records.store import open_store
 from pipeline.records.tracking import find_run, training_run
@@ -23,10 +25,19 @@ def restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(folder).mkdir()
     write_onnx(Path("models/model.onnx"))
     Path("models/checkpoint.pth").write_bytes(b"weights")
-    for name, values in {"train": {"val_miou": 0.5}, "evaluate": {"miou": 0.75}}.items():
-        Path(f"metrics/{name}.json").write_text(json.dumps(values))
+    Path("metrics/train.json").write_text(json.dumps({"val_miou": 0.5}))
+    evaluate(pet_missed=200)
     Path("dvc.lock").write_text(LOCK)
+    write_params(tmp_path)
     return tmp_path
+
+
+def evaluate(pet_missed: int) -> float:
+    """Write what an evaluation leaves; return its mIoU."""
+    table = pixel_table(pet_missed)
+    write_csv(Path("metrics/tables/per_image.csv"), table)
+    Path("metrics/evaluate.json").write_text(json.dumps({"miou": miou_of(table)}))
+    return miou_of(table)
 
 
 def models(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -44,10 +55,12 @@ def test_the_gate_registers_what_a_cache_restored(
     run = find_run(store, file_digest(Path("models/checkpoint.pth")))
     assert run.data.tags["restored"] == "true"
     assert run.data.tags["evaluate.batch_size"] == "8"
-    assert run.data.metrics == {"train.val_miou": 0.5, "test.miou": 0.75}
+    assert run.data.metrics == {"train.val_miou": 0.5, "test.miou": evaluate(pet_missed=200)}
+    tables = store.client.list_artifacts(run.info.run_id, "tables")
+    assert [table.path for table in tables] == ["tables/per_image.csv"]
     [version] = list_versions(store)
     assert version.aliases == ("challenger", "champion")
-    assert (version.run_id, version.tags["test.miou"]) == (run.info.run_id, "0.75")
+    assert (version.run_id, version.tags["test.miou"]) == (run.info.run_id, "0.823188")
 
 
 def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +90,7 @@ def test_the_list_shows_versions_with_aliases_data_set_and_score(
     models(monkeypatch, "gate")
     models(monkeypatch, "list")
     output = capsys.readouterr().out
-    for shown in ("@challenger", "@champion", "0.7500", list_versions(open_store())[0].run_id[:8]):
+    for shown in ("@challenger", "@champion", "0.8232", list_versions(open_store())[0].run_id[:8]):
         assert shown in output
 
 
@@ -86,8 +99,10 @@ def test_promote_makes_an_older_version_the_champion_again(
 ) -> None:
     models(monkeypatch, "gate")
     write_onnx(Path("models/model.onnx"), weight=1)
-    Path("metrics/evaluate.json").write_text('{"miou": 0.875}')
+    Path("models/checkpoint.pth").write_bytes(b"other weights")
+    evaluate(pet_missed=100)
     models(monkeypatch, "gate")
+    assert [each.aliases for each in list_versions(open_store())][1] == ()
     models(monkeypatch, "promote", "1")
     aliases = {each.number: each.aliases for each in list_versions(open_store())}
     assert aliases == {1: ("champion",), 2: ("challenger",)}
