@@ -4,17 +4,16 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from pipeline.arguments import positive
-from pipeline.data.pets import CLASSES, PALETTE, image_path, load_image, load_mask, mask_path
+from pipeline.data.pets import image_path, load_image, load_mask, mask_path
 from pipeline.data.splits import read_split
 from pipeline.files import atomic_file
-from pipeline.scoring.pictures import BORDER, MARGIN, PET, grid, overlay
+from pipeline.scoring.pictures import BORDER, MASK_LEGEND, PET, grid, overlay, with_legend
 from pipeline.terminal import UserError, console, run_command
 
 PAIRS = 3  # a row
-HEADER = 30  # height of title and legend in pixels
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
         arguments.count,
         arguments.seed,
     )
-    sheet = draw(arguments.pets, table, f"{len(table)} of {arguments.split}, seed {arguments.seed}")
+    sheet = draw(arguments.pets, table)
     with atomic_file(arguments.out) as temporary:
         sheet.save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
@@ -45,8 +44,8 @@ def choose(table: pd.DataFrame, breed: str | None, count: int, seed: int) -> pd.
     return table.sample(min(count, len(table)), random_state=seed)
 
 
-def draw(pets: Path, table: pd.DataFrame, title: str) -> Image.Image:
-    """Photograph and overlay side by side, PAIRS a row, below the title and the colours' legend."""
+def draw(pets: Path, table: pd.DataFrame) -> Image.Image:
+    """Photograph and overlay side by side, PAIRS a row, below the colours' legend."""
     tiles, captions = [], []
     for name in table["name"]:
         photograph = load_image(image_path(pets, name))
@@ -58,19 +57,7 @@ def draw(pets: Path, table: pd.DataFrame, title: str) -> Image.Image:
             f"{pet:.0%} pet, {border:.0%} border",
         ]
     pictures = grid(tiles, captions, columns=2 * min(PAIRS, len(table)), height=220)
-    sheet = Image.new("RGB", (pictures.width, HEADER + pictures.height), "white")
-    sheet.paste(pictures, (0, HEADER))
-    _draw_header(ImageDraw.Draw(sheet), title)
-    return sheet
-
-
-def _draw_header(pen: ImageDraw.ImageDraw, title: str) -> None:
-    font = ImageFont.load_default(size=15)
-    middle = HEADER // 2
-    pen.text((MARGIN, middle), title, "black", font, anchor="lm")
-    for kind, x in ((PET, 260), (BORDER, 340)):  # the background is left as it is
-        pen.rectangle((x, middle - 7, x + 14, middle + 7), fill=PALETTE[kind], outline="grey")
-        pen.text((x + 20, middle), CLASSES[kind], "black", font, anchor="lm")
+    return with_legend(pictures, MASK_LEGEND)
 
 
 def parse_arguments() -> argparse.Namespace:
