@@ -1,83 +1,106 @@
-"""Export the checkpoint to one ONNX file, prove that it gives the same masks, register it."""
+"""Export the checkpoint to ONNX, float32 and INT8, prove both, register them as one version."""
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import Annotated, Any
 
 import numpy as np
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.pets import image_path, load_image
 from pipeline.data.splits import read_split
+from pipeline.deploy.int8 import export_int8
+from pipeline.deploy.latency import latencies
 from pipeline.deploy.onnx_graph import export_onnx
+from pipeline.deploy.parity import Parity, compare
 from pipeline.deploy.predictor import Predictor
 from pipeline.files import write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.segmenter import Segmenter
 from pipeline.params import STRICT, read_section
+from pipeline.records.model_files import int8_beside
 from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
-from pipeline.scoring.confusion import confusion_matrix, mean_iou
-from pipeline.terminal import UserError, run_command, track
+from pipeline.terminal import UserError, console, run_command, track
+
+FP32, INT8 = "fp32", "int8"
+TIMED_SIDE = 256  # pixels of the square photograph that is timed
 
 
 @dataclass(frozen=True, config=STRICT)
 class ExportParams:
-    """How closely the exported model must follow the checkpoint."""
+    """How closely the exported models must follow the checkpoint."""
 
     max_disagreement: Annotated[float, Field(ge=0, le=1)]  # share of the test pixels
+    max_int8_miou_drop: Annotated[float, Field(ge=0, le=1)]
+    calibration_images: Annotated[int, Field(gt=0)]
     threads: Annotated[int, Field(gt=0)]  # on a CPU
 
 
 def main() -> None:
     arguments = parse_arguments()
     params = read_section("export", ExportParams)
-    prepare_torch(seed=0, threads=params.threads)
+    prepare_torch(seed=0, threads=1)  # for each of the threads that compare
     network, config = load_checkpoint(arguments.models)
     segmenter = Segmenter(network, config)
     digest = checkpoint_digest(arguments.models)
 
+    files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
     metadata = {"classes": json.dumps(config.classes), "checkpoint.sha256": digest}
-    export_onnx(arguments.model, segmenter, metadata)
-    predictor = Predictor(arguments.model, params.threads)
-    names = read_split(arguments.splits / "test.csv")["name"].tolist()
-    parity = compare(segmenter, predictor, arguments.pets, names, len(config.classes))
-    parity["bytes"] = arguments.model.stat().st_size
-    write_json(arguments.metrics, parity)
-    require_agreement(parity["disagreement"], params.max_disagreement, arguments.model)
+    export_onnx(files[FP32], segmenter, metadata)
+    train = read_split(arguments.splits / "train.csv")["name"].tolist()
+    calibrate(files, arguments.pets, spread(train, params.calibration_images))
+
+    test = read_split(arguments.splits / "test.csv")["name"].tolist()
+    found = compare(
+        segmenter,
+        {name: Predictor(file, threads=1) for name, file in files.items()},
+        arguments.pets,
+        test,
+        classes=len(config.classes),
+        workers=params.threads,
+    )
+    metrics = summary(found, files, params.max_int8_miou_drop)
+    write_json(arguments.metrics, metrics)
+    require_agreement(metrics["disagreement"], params.max_disagreement, files[FP32])
+    times = time_one(files, params.threads)
 
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
-        run.log_metrics({"export": parity})
+        run.log_metrics({"export": metrics | {"milliseconds": times}})
         run.log_artifact(arguments.metrics, "metrics")
-        scores = {"test": json.loads(arguments.scores.read_text()), "export": parity}
-        register_model(run, arguments.model, scores)
+        scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
+        register_model(run, files[FP32], scores)
 
 
-def compare(
-    segmenter: Segmenter, predictor: Predictor, pets: Path, names: list[str], classes: int
-) -> dict[str, float]:
-    """Both models on the named pictures: the exported one's mIoU, and the share of pixels in which
-    they differ, in [0, 1].
+def calibrate(files: Mapping[str, Path], pets: Path, names: Sequence[str]) -> None:
+    """Write the INT8 file, with the ranges that the named pictures have."""
+    with track(names, "calibrating", len(names)) as tracked:
+        photographs = (load_image(image_path(pets, name)) for name in tracked)
+        export_int8(files[INT8], files[FP32], photographs)
+
+
+def spread(names: Sequence[str], count: int) -> list[str]:
+    """So many of the names, or all if there are fewer, evenly over the list and so over breeds."""
+    places = np.linspace(0, len(names) - 1, min(count, len(names)))
+    return [names[place] for place in places.astype(int)]
+
+
+def summary(
+    found: Mapping[str, Parity], files: Mapping[str, Path], allowed_drop: float
+) -> dict[str, Any]:
+    """What export.json says: of the float32 file, and below "int8" of the other, which is offered
+    as the one to use if its mIoU is not lower by more than allowed.
     """
-    differing = 0
-    counts = torch.zeros(classes, classes, dtype=torch.int64)
-    with track(names, "comparing", len(names)) as tracked:
-        for name in tracked:
-            photograph = load_image(image_path(pets, name))
-            exported = predictor(photograph)
-            original = segmenter.segment([torch.from_numpy(photograph)])[0].numpy()
-            differing += int(np.count_nonzero(exported != original))
-            truth = torch.from_numpy(load_mask(mask_path(pets, name)))
-            counts += confusion_matrix(truth, torch.from_numpy(exported), classes)
-    return {
-        "miou": round(float(mean_iou(counts.numpy())), 6),
-        "disagreement": differing / int(counts.sum()),
-    }
+    sized = {name: {**found[name], "bytes": file.stat().st_size} for name, file in files.items()}
+    drop = round(found[FP32]["miou"] - found[INT8]["miou"], 6)
+    return sized[FP32] | {INT8: {**sized[INT8], "miou_drop": drop, "offered": drop <= allowed_drop}}
 
 
 def require_agreement(disagreement: float, allowed: float, model: Path) -> None:
@@ -89,14 +112,24 @@ def require_agreement(disagreement: float, allowed: float, model: Path) -> None:
         )
 
 
+def time_one(files: Mapping[str, Path], threads: int) -> dict[str, float]:
+    """Median milliseconds for one photograph, by the file's name; told on the terminal."""
+    photograph = np.full((TIMED_SIDE, TIMED_SIDE, 3), 128, np.uint8)
+    works = {name: partial(Predictor(file, threads), photograph) for name, file in files.items()}
+    times = {name: median(taken) for name, taken in latencies(works).items()}
+    told = ", ".join(f"{name} {time:.1f} ms" for name, time in times.items())
+    console.print(f"One photograph of {TIMED_SIDE}x{TIMED_SIDE} on {threads} threads: {told}")
+    return times
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.export", description=__doc__)
     parser.add_argument("pets", type=Path, help="folder of pictures and masks, from extract")
-    parser.add_argument("splits", type=Path, help="folder with test.csv, from split")
+    parser.add_argument("splits", type=Path, help="folder of train.csv and test.csv, from split")
     parser.add_argument("models", type=Path, help="folder of checkpoint.pth and config.json")
     parser.add_argument("scores", type=Path, help="JSON file of the test scores, from evaluate")
-    parser.add_argument("model", type=Path, help="ONNX file to write")
-    parser.add_argument("metrics", type=Path, help="JSON file for agreement and size")
+    parser.add_argument("model", type=Path, help="ONNX file to write; .int8.onnx comes beside it")
+    parser.add_argument("metrics", type=Path, help="JSON file for agreement, scores and sizes")
     return parser.parse_args()
 
 

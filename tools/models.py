@@ -11,7 +11,13 @@ from rich.table import Table
 from pipeline.files import file_digest
 from pipeline.records.gate import CHAMPION, SCORE, promote
 from pipeline.records.lineage import locked_params, read_lock
-from pipeline.records.registry import Version, find_version, list_versions, register_model
+from pipeline.records.registry import (
+    INT8_OFFERED_TAG,
+    Version,
+    find_version,
+    list_versions,
+    register_model,
+)
 from pipeline.records.store import Store, open_store
 from pipeline.records.tracking import checkpoint_run
 from pipeline.terminal import console, run_command
@@ -19,6 +25,8 @@ from pipeline.terminal import console, run_command
 # Which of the pipeline's metrics files holds the numbers that a run shows under this name.
 METRICS = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
 VERSION_SCORES = ("test", "export")
+# The list's columns of scores, and the tags that they show.
+SHOWN_SCORES = {"mIoU": SCORE, "INT8": "export.int8.miou"}
 
 
 def main() -> None:
@@ -75,18 +83,17 @@ def _read_json(file: Path) -> Mapping[str, Any]:
 
 
 def _print_versions(versions: list[Version]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("version", "aliases", "data set", SCORE, "commit", "run", "registered"):
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("version", "aliases", "data set", *SHOWN_SCORES, "offered", "run", "date"):
         table.add_column(column, no_wrap=True)
     for version in versions:
         tags = version.tags
-        dirty = "+" if tags.get("git.dirty") == "true" else ""
         table.add_row(
             str(version.number),
             "\n".join(f"@{alias}" for alias in version.aliases),
             f"{tags.get('data.name', '')} {tags.get('data.index_md5', '')[:7]}",
-            f"{float(tags[SCORE]):.4f}" if SCORE in tags else "",
-            f"{tags.get('git.commit', '')[:7]}{dirty}",
+            *(f"{float(tags[name]):.4f}" if name in tags else "" for name in SHOWN_SCORES.values()),
+            {"true": "yes", "false": "no"}.get(tags.get(INT8_OFFERED_TAG, ""), ""),
             version.run_id[:8],
             f"{version.created:%Y-%m-%d}",
         )

@@ -36,7 +36,12 @@ def export_onnx(file: Path, segmenter: Segmenter, metadata: dict[str, str]) -> N
             verbose=False,
         )
     assert program is not None, "the dynamo exporter returns its program"
-    model = program.model_proto
+    write_model(file, program.model_proto, metadata)
+
+
+def write_model(file: Path, model: onnx.ModelProto, metadata: dict[str, str]) -> None:
+    """Check a model and write it, with no more in it than it needs: equal ones give equal bytes."""
+    del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
     for node in model.graph.node:
         # The exporter notes where in which source file a node came from: paths of this machine.

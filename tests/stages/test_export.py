@@ -1,15 +1,18 @@
-"""Export: the file, the proof that it is the checkpoint, the version in the registry."""
+"""Export: both files, the proof that they are the checkpoint, the version in the registry."""
 
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from tiny_pets import write_params
+from PIL import Image
+from tiny_pets import LISTS, write_params
+from training import runs
 
-from pipeline.data.pets import CLASSES
+from pipeline.data.pets import CLASSES, image_path, mask_path, save_mask
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy import predictor
 from pipeline.files import file_digest
@@ -17,6 +20,9 @@ from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weigh
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.terminal import UserError
 from stages import export as stage
+
+MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")
+PETS = Path("data/pets")
 
 
 @pytest.fixture
@@ -44,19 +50,63 @@ def versions(workspace):
     return MlflowClient(f"sqlite:///{workspace}/mlflow.db").search_model_versions()
 
 
-def test_the_exported_model_agrees_with_the_checkpoint(checkpoint, monkeypatch):
-    parity = export(monkeypatch)
-    assert parity["disagreement"] <= 0.001
-    assert parity["bytes"] == Path("models/model.onnx").stat().st_size
+def test_both_files_are_measured_beside_the_checkpoint(checkpoint, monkeypatch, capsys):
+    metrics = export(monkeypatch)
+    int8 = metrics["int8"]
+    assert metrics["disagreement"] <= 0.001
+    assert int8["disagreement"] <= 0.1
+    assert (metrics["bytes"], int8["bytes"]) == (MODEL.stat().st_size, INT8.stat().st_size)
+    assert int8["miou_drop"] == pytest.approx(metrics["miou"] - int8["miou"], abs=1e-6)
+    assert int8["offered"] == (int8["miou_drop"] <= 0.005)
+
+    (run,) = runs(checkpoint)
+    assert run.data.metrics["export.int8.miou"] == int8["miou"]
+    assert "256x256 on 2 threads: fp32" in capsys.readouterr().out
+    for name in ("fp32", "int8"):  # varies from run to run: not for the file
+        assert run.data.metrics[f"export.milliseconds.{name}"] > 0
+    assert "milliseconds" not in metrics
+
+
+@pytest.mark.parametrize(("int8_miou", "offered"), [(0.795, True), (0.794999, False), (0.9, True)])
+def test_int8_is_offered_up_to_the_allowed_drop(checkpoint, int8_miou, offered):
+    found = {
+        "fp32": {"miou": 0.8, "disagreement": 0.0},
+        "int8": {"miou": int8_miou, "disagreement": 0.01},
+    }
+    file = Path("models/config.json")
+    metrics = stage.summary(found, {"fp32": file, "int8": file}, allowed_drop=0.005)
+    assert metrics["int8"]["offered"] is offered
+
+
+def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatch):
+    """Whatever the test pictures are: INT8's ranges are learned from training pictures alone."""
+    export(monkeypatch)
+    before = {file: file.read_bytes() for file in (MODEL, INT8)}
+    for file in before:
+        file.unlink()
+    for name in LISTS["test"]:
+        Image.new("RGB", (64, 64)).save(image_path(PETS, name))
+        save_mask(mask_path(PETS, name), np.ones((64, 64), np.uint8))
+    export(monkeypatch)
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_calibration_pictures_are_spread_over_the_list():
+    names = [str(number) for number in range(10)]
+    assert stage.spread(names, 4) == ["0", "3", "6", "9"]
+    assert stage.spread(names, 99) == names
 
 
 def test_the_model_is_registered_once_with_its_scores_and_no_alias(checkpoint, monkeypatch):
-    export(monkeypatch)
+    metrics = export(monkeypatch)
     export(monkeypatch)
     (version,) = versions(checkpoint)
     assert version.name == "pet-segmentation"
-    assert version.tags["onnx.sha256"] == file_digest(Path("models/model.onnx"))
+    assert version.tags["onnx.sha256"] == file_digest(MODEL)
     assert version.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
+    assert version.tags["int8.sha256"] == file_digest(INT8)
+    assert version.tags["int8.offered"] == str(metrics["int8"]["offered"]).lower()
+    assert float(version.tags["export.int8.miou"]) == metrics["int8"]["miou"]
     assert float(version.tags["test.miou"]) == 0.25
     assert version.aliases == []
 
@@ -71,10 +121,11 @@ def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypa
     assert versions(checkpoint) == []
 
 
-def test_the_file_says_which_checkpoint_it_came_from(checkpoint, monkeypatch):
+def test_both_files_say_which_checkpoint_they_came_from(checkpoint, monkeypatch):
     write_params(checkpoint, export={"threads": 1})
     export(monkeypatch)
-    session = predictor.Predictor(Path("models/model.onnx"), threads=1).session
-    metadata = session.get_modelmeta().custom_metadata_map
-    assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
-    assert json.loads(metadata["classes"]) == list(CLASSES)
+    for file in (MODEL, INT8):
+        session = predictor.Predictor(file, threads=1).session
+        metadata = session.get_modelmeta().custom_metadata_map
+        assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
+        assert json.loads(metadata["classes"]) == list(CLASSES)

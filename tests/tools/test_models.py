@@ -82,16 +82,25 @@ def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
     assert "restored" not in version.tags
 
 
-def test_the_list_shows_versions_with_aliases_data_set_and_score(
+def test_the_list_shows_versions_with_aliases_data_set_scores_and_origin(
     restored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models(monkeypatch)
     assert "No version is registered yet" in capsys.readouterr().out
     models(monkeypatch, "gate")
+    write_onnx(Path("models/model.onnx"), weight=1)
+    write_onnx(Path("models/model.int8.onnx"), weight=2)
+    Path("metrics/export.json").write_text('{"int8": {"miou": 0.625, "offered": true}}')
+    models(monkeypatch, "gate")
+    capsys.readouterr()
     models(monkeypatch, "list")
-    output = capsys.readouterr().out
-    for shown in ("@challenger", "@champion", "0.8232", list_versions(open_store())[0].run_id[:8]):
-        assert shown in output
+    heading, newest, oldest = map(str.split, capsys.readouterr().out.splitlines()[:3])
+    assert " ".join(heading) == "version aliases data set mIoU INT8 offered run date"
+    version = list_versions(open_store())[0]
+    origin = [version.run_id[:8], f"{version.created:%Y-%m-%d}"]
+    data = version.tags["data.index_md5"][:7]
+    assert newest == ["2", "@challenger", "unknown", data, "0.8232", "0.6250", "yes", *origin]
+    assert oldest == ["1", "@champion", "unknown", data, "0.8232", *origin]
 
 
 def test_promote_makes_an_older_version_the_champion_again(

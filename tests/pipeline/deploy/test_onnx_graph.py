@@ -7,32 +7,9 @@ import onnx
 import pytest
 import torch
 
-from pipeline.data.transforms import Normalisation
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.model.checkpoint import ModelConfig
-from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams, UNet
 from pipeline.terminal import UserError
-
-CONFIG = ModelConfig(
-    ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()
-)
-
-
-@pytest.fixture(scope="module")
-def segmenter():
-    torch.manual_seed(0)
-    network = UNet(CONFIG.model)
-    network(torch.randn(8, 3, 32, 32))  # batch norm statistics other than the initial ones
-    return Segmenter(network, CONFIG).eval()
-
-
-@pytest.fixture(scope="module")
-def model_file(segmenter, tmp_path_factory):
-    file = tmp_path_factory.mktemp("models") / "model.onnx"
-    export_onnx(file, segmenter, {"classes": '["pet"]'})
-    return file
 
 
 @pytest.mark.parametrize("size", [(48, 64), (32, 32), (100, 37), (500, 333), (3, 5), (1, 1)])

@@ -37,6 +37,22 @@ def test_a_version_holds_the_exported_bytes_and_says_where_they_came_from(worksp
     assert version.tags["test.iou.pet"] == "0.875"
 
 
+def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(workspace: Path) -> None:
+    file = write_onnx(workspace / "model.onnx")
+    int8 = write_onnx(workspace / "model.int8.onnx", weight=1)
+    for offered in (True, False):  # as the newest export says
+        measured = {"int8": {"offered": offered, "miou": 0.5}}
+        register(file, SCORES | {"export": measured})
+        [version] = list_versions(open_store())
+        assert version.tags["int8.offered"] == str(offered).lower()
+    assert version.tags["int8.sha256"] == file_digest(int8)
+    assert version.tags["export.int8.miou"] == "0.5"
+    stored = (workspace / "mlartifacts/models").rglob("*.onnx")
+    assert sorted((path.name, path.read_bytes()) for path in stored) == [
+        (path.name, path.read_bytes()) for path in (int8, file)
+    ]
+
+
 def test_an_external_data_stub_is_never_registered_in_place_of_the_model(workspace: Path) -> None:
     file = write_onnx(workspace / "model.onnx")
     register(file, SCORES)

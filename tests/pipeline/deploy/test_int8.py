@@ -1,0 +1,129 @@
+"""The INT8 file: integers in the network, float around it, the same masks nearly everywhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from tiny_pets import REPOSITORY
+
+from pipeline.deploy.int8 import export_int8
+from pipeline.deploy.predictor import Predictor
+
+
+def photographs():
+    """Noise of several sizes, with a black and a white pixel."""
+    random = np.random.default_rng(0)
+    for size in [(40, 50), (32, 32), (64, 30)]:
+        photograph = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+        photograph[:8, :8], photograph[-8:, -8:] = 0, 255
+        yield photograph
+
+
+@pytest.fixture(scope="module")
+def int8_file(model_file):
+    file = model_file.with_name("model.int8.onnx")
+    export_int8(file, model_file, photographs())
+    return file
+
+
+@pytest.fixture(scope="module")
+def graph(int8_file):
+    return onnx.load(int8_file, load_external_data=False).graph
+
+
+def constants(graph):
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def makers(graph):
+    """The node that makes each value."""
+    return {output: node for node in graph.node for output in node.output}
+
+
+@pytest.mark.parametrize("size", [(48, 64), (100, 37), (500, 333), (3, 5), (1, 1)])
+def test_masks_are_nearly_the_segmenters_at_any_size(segmenter, int8_file, size):
+    photograph = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    mask = Predictor(int8_file, threads=1)(photograph)
+    assert (mask.shape, mask.dtype) == (size, np.uint8)
+    assert (mask != segmenter(torch.from_numpy(photograph)).numpy()).mean() <= 0.05
+
+
+def test_every_convolution_takes_and_gives_8_bit_integers(graph):
+    made, values = makers(graph), constants(graph)
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 13  # ten of five pairs, two that double, the head
+    for node in convolutions:
+        data, weight = (made[name] for name in node.input[:2])
+        assert data.op_type == weight.op_type == "DequantizeLinear"
+        assert values[data.input[2]].dtype == np.uint8
+        assert values[weight.input[0]].dtype == np.int8
+    assert "ConvTranspose" not in {node.op_type for node in graph.node}
+
+
+def test_weights_have_a_scale_for_each_channel_and_seven_bits(graph):
+    """Two products of 8 and 8 bits saturate in the 16 of older processors; of 8 and 7 never."""
+    made, values = makers(graph), constants(graph)
+    for node in graph.node:
+        if node.op_type == "Conv":
+            weight = made[node.input[1]]
+            integers, scale = (values[name] for name in weight.input[:2])
+            assert scale.shape == integers.shape[:1]
+            assert np.abs(integers.astype(int)).max() <= 64
+            assert np.iinfo(np.int16).max >= 2 * 255 * 64
+
+
+def test_what_surrounds_the_network_stays_in_float(graph):
+    made = makers(graph)
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear":
+            assert made[node.input[0]].op_type not in ("Resize", "ArgMax", "Cast", "Sub")
+    first, last = (node for node in graph.node if node.op_type == "Resize")
+    assert made[first.input[0]].op_type == "Cast"
+    assert made[last.input[0]].op_type == "DequantizeLinear"
+
+
+def test_ranges_are_those_of_the_photographs(graph):
+    """Of black and white pixels the normalised ones reach from -mean/std to (1 - mean)/std."""
+    first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
+    scale = constants(graph)[first.input[1]]
+    assert scale == pytest.approx(((1 - 0.406) / 0.225 + 0.485 / 0.229) / 255, rel=0.01)
+
+
+def test_the_file_is_self_contained_and_says_what_it_is(int8_file):
+    model = onnx.load(int8_file, load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    assert said == {"classes": '["pet"]', "precision": "int8"}
+    (photograph,), (mask,) = model.graph.input, model.graph.output
+    assert [dim.dim_param for dim in photograph.type.tensor_type.shape.dim[:2]] == [
+        dim.dim_param for dim in mask.type.tensor_type.shape.dim
+    ]
+    assert photograph.type.tensor_type.shape.dim[0].dim_param
+
+
+def test_equal_models_and_photographs_give_equal_bytes_in_any_process(
+    model_file, int8_file, tmp_path
+):
+    again = tmp_path / "again.onnx"
+    code = f"""
+from pathlib import Path
+from test_int8 import export_int8, photographs
+export_int8(Path({str(again)!r}), Path({str(model_file)!r}), photographs())
+"""
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests"), str(Path(__file__).parent)])
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert again.read_bytes() == int8_file.read_bytes()
+
+
+def test_the_quantiser_says_nothing(model_file, tmp_path, caplog, capfd):
+    export_int8(tmp_path / "model.onnx", model_file, photographs())
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
