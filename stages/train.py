@@ -78,8 +78,9 @@ def main() -> None:
         sections = {"seed": seed, "model": model, "train": train}
         engine = {"precision": precision, "processes": fabric.world_size}
         key = training_key(sections, engine, *origins(model, pictures))
+        images = {split: len(pictures[split].images) for split in SPLITS}
         with training_state(key) as state:
-            run_training(arguments, sections, engine, learner, epochs, state=state)
+            run_training(arguments, sections, engine, learner, epochs, images=images, state=state)
     else:  # this process only helps to compute
         rows, _ = go_on(learner, None)
         for _ in epochs(first=len(rows) + 1):
@@ -145,11 +146,14 @@ def run_training(
     learner: Learner,
     epochs: Epochs,
     *,
+    images: Mapping[str, int],
     state: TrainingState,
 ) -> None:
-    """Train in a recorded run, and write the weights of the best epoch and the curves."""
-    lists = {split: len(read_split(arguments.splits / f"{split}.csv")) for split in SPLITS}
-    with training_run(arguments.pets, sections, lists, state.id) as run:
+    """Train in a recorded run, and write the weights of the best epoch and the curves.
+
+    images: how many there are, by split.
+    """
+    with training_run(arguments.pets, sections, images, state.id) as run:
         run.set_tags({**engine, "device": device_name(learner.fabric)})
         rows, best = go_on(learner, state.load())
         for row in rows:
@@ -163,7 +167,7 @@ def run_training(
         save_checkpoint(arguments.models, best, config_of(sections["model"], sections["train"]))
         write_csv(arguments.plots / "curves.csv", curve_table(rows))
         parameters = sum(weight.numel() for weight in learner.network.parameters())
-        sizes = {"images": lists, "parameters": parameters}
+        sizes = {"images": images, "parameters": parameters}
         write_json(arguments.metrics, {**summary(rows), **sizes, **engine})
         run.log_artifact(arguments.metrics, "metrics")
         run.log_artifacts(arguments.plots, "plots/train")

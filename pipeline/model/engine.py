@@ -36,7 +36,7 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> Fabric:
         devices=processes,
         num_nodes=machines,
         # Batch norm's statistics are shared before validation, not at every step.
-        strategy=DDPStrategy(broadcast_buffers=False) if processes * machines > 1 else "auto",
+        strategy=DDPStrategy(forward_sync_buffers=False) if processes * machines > 1 else "auto",
         precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
     )
     fabric.launch()

@@ -46,10 +46,14 @@ class TrainingState:
             temporary.write_bytes(buffer.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, on the CPU; None if nothing was."""
+        """What was saved last, on the CPU; None if nothing was, or it cannot be read."""
         if not self.file.exists():
             return None
-        return torch.load(self.file, weights_only=True, map_location="cpu")
+        try:
+            return torch.load(self.file, weights_only=True, map_location="cpu")
+        except Exception:  # of many kinds: a power cut can leave a file without content
+            console.print(f"{self.file} is damaged, the training starts over", soft_wrap=True)
+            return None
 
     def remove(self) -> None:
         """The training is finished: the next one of this name is another."""

@@ -30,7 +30,7 @@ def create_run(
     """
     origin = lineage_tags(data, Path())
     run_id = store.client.create_run(
-        store.experiment_id, tags=resolve_tags({**origin, **tags}), run_name=_name(origin)
+        store.experiment_id, tags=resolve_tags({**origin, **tags}), run_name=_name(origin, params)
     ).info.run_id
     values = [Param(key, str(value)) for key, value in params.items()]
     for start in range(0, len(values), PARAMS_A_REQUEST):
@@ -40,10 +40,14 @@ def create_run(
     return run_id
 
 
-def _name(origin: Mapping[str, str]) -> str:
-    """The DVC experiment, else data set and commit: "sample-1a2b3c4", with "+" when dirty."""
+def _name(origin: Mapping[str, str], params: Mapping[str, Any]) -> str:
+    """The DVC experiment's, else data set, encoder and commit: "sample-plain-1a2b3c4".
+
+    With "+" when the source differs from the commit.
+    """
     dirty = "+" if origin["git.dirty"] == "true" else ""
-    parts = (origin["data.name"], f"{origin['git.commit'][:7]}{dirty}")
+    encoder = str(params.get("model.encoder", UNKNOWN))
+    parts = (origin["data.name"], encoder, f"{origin['git.commit'][:7]}{dirty}")
     by_commit = "-".join(part for part in parts if part != UNKNOWN)
     return origin.get("dvc.exp_name", by_commit or "train")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -16,6 +16,7 @@ from pipeline.files import file_digest
 from pipeline.records.lineage import UNKNOWN
 from pipeline.records.model_files import int8_beside
 from pipeline.records.model_folder import INT8_FILE, pack_model
+from pipeline.records.outbox import now
 from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
 from pipeline.records.store import Store, store_errors, store_lock
 
@@ -24,6 +25,7 @@ ONNX_TAG = "onnx.sha256"
 INT8_TAG = "int8.sha256"
 INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and meant to be used
 RUN_TAG = "run.id"
+TEST_SCORES = "test."
 
 # What of the run's tags a version repeats, so that it explains itself.
 LINEAGE = (CHECKPOINT_TAG, "git.commit", "git.dirty", "code.digest", "restored", "dvc.exp_name")
@@ -120,12 +122,27 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         client.log_model_artifacts(model.model_id, str(packed))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _link_scores(run, model.model_id, tags)
     _ensure_registered_model(run.store)
     # By its place: models:/ID would be looked up in whatever store is mlflow's global one.
     version = client.create_model_version(
         MODEL_NAME, model.artifact_location, run.run_id, tags, model_id=model.model_id
     )
     return int(version.version)
+
+
+def _link_scores(run: Run, model_id: str, tags: Mapping[str, str]) -> None:
+    """Log the test scores once more, as the model's on its data set: MLflow shows them with it."""
+    inputs = run.store.client.get_run(run.run_id).inputs
+    assert inputs is not None, "every run is created with its data set"
+    data = inputs.dataset_inputs[0]
+    link = {"dataset_name": data.dataset.name, "dataset_digest": data.dataset.digest}
+    scores = [
+        Metric(name, float(tags[name]), now(), 0, model_id=model_id, **link)
+        for name in tags
+        if name.startswith(TEST_SCORES)
+    ]
+    run.store.client.log_batch(run.run_id, scores)
 
 
 def _ensure_registered_model(store: Store) -> None:

@@ -118,3 +118,16 @@ def test_a_temporary_copy_of_the_workspace_registers_in_the_root_store(
     register(write_onnx(Path("model.onnx")), SCORES)
     assert [each.number for each in list_versions(open_store())] == [1]
     assert [path.name for path in copy.iterdir()] == ["model.onnx"]
+
+
+def test_the_test_scores_are_shown_with_the_model_and_its_data_set(workspace: Path) -> None:
+    _, run = register(write_onnx(workspace / "model.onnx"), SCORES)
+    store = open_store()
+    stored = store.client.get_run(run.run_id)
+    [data] = stored.inputs.dataset_inputs
+    [output] = stored.outputs.model_outputs
+    metrics = store.client.get_logged_model(output.model_id).metrics
+    assert {each.key: each.value for each in metrics} == {"test.miou": 0.75, "test.iou.pet": 0.875}
+    assert {(each.dataset_name, each.dataset_digest) for each in metrics} == {
+        (data.dataset.name, data.dataset.digest)
+    }
