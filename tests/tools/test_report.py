@@ -32,7 +32,12 @@ METRICS = {
         "precision": "fp32",
         "processes": 1,
     },
-    "export": {"bytes": 1_500_000, "miou": 0.4321, "disagreement": 0.0},
+    "export": {
+        "bytes": 1_500_000,
+        "miou": 0.4321,
+        "disagreement": 0.0,
+        "int8": {"bytes": 400_000, "miou": 0.4, "disagreement": 0.02, "offered": False},
+    },
 }
 
 
@@ -83,6 +88,7 @@ def test_the_card_holds_the_scores_with_their_intervals_and_the_origin(evaluated
     for origin in (run.info.run_id, run.data.tags["code.digest"], "train.epochs"):
         assert origin in page
     assert "epoch 2 of 2 was kept" in page
+    assert "not as good: used only when asked for" in page
     assert "drawings only" in page
 
 
