@@ -51,9 +51,10 @@ oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: 
 sync: $(INSTALLED) ## Send metrics that a tracking server missed
 	python -m tools.sync
 
-bench: $(INSTALLED) ## Measure training and prediction beside the plain way; prints ratios
+bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way; prints ratios
 	python -m benchmarks.training
 	python -m benchmarks.predicting
+	python -m benchmarks.deploy
 
 lint: $(INSTALLED) ## Check style, types and the doors between the packages
 	ruff check .

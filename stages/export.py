@@ -30,7 +30,7 @@ from pipeline.records.tracking import checkpoint_run
 from pipeline.terminal import UserError, console, run_command, track
 
 FP32, INT8 = "fp32", "int8"
-TIMED_SIDE = 256  # pixels of the square photograph that is timed
+TIMED_SIDE, TIMED_ROUNDS = 256, 20  # of the photograph that is timed the pixels, and how often
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -116,7 +116,7 @@ def time_one(files: Mapping[str, Path], threads: int) -> dict[str, float]:
     """Median milliseconds for one photograph, by the file's name; told on the terminal."""
     photograph = np.full((TIMED_SIDE, TIMED_SIDE, 3), 128, np.uint8)
     works = {name: partial(Predictor(file, threads), photograph) for name, file in files.items()}
-    times = {name: median(taken) for name, taken in latencies(works).items()}
+    times = {name: median(taken) for name, taken in latencies(works, TIMED_ROUNDS).items()}
     told = ", ".join(f"{name} {time:.1f} ms" for name, time in times.items())
     console.print(f"One photograph of {TIMED_SIDE}x{TIMED_SIDE} on {threads} threads: {told}")
     return times

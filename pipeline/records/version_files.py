@@ -10,6 +10,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
 from pipeline.files import atomic_file, file_digest, workspace_root
+from pipeline.records.gate import CHAMPION
 from pipeline.records.model_files import ACCEPTED, ModelFile
 from pipeline.records.model_folder import FP32_FILE, INT8_FILE
 from pipeline.records.registry import (
@@ -23,7 +24,6 @@ from pipeline.records.registry import (
 from pipeline.records.store import Store, open_store, store_errors
 from pipeline.terminal import UserError
 
-CHAMPION = "champion"
 REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(?:(\d+)|@([\w.-]+))")
 
 

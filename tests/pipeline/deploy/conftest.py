@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-import torch
+from random_network import random_network
 
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.unet import ModelParams
 
 CONFIG = ModelConfig(
     ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()
@@ -16,10 +16,7 @@ CONFIG = ModelConfig(
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
-    torch.manual_seed(0)
-    network = UNet(CONFIG.model)
-    network(torch.randn(8, 3, 32, 32))  # batch norm statistics other than the initial ones
-    return Segmenter(network, CONFIG).eval()
+    return Segmenter(random_network(CONFIG.model, CONFIG.image_size), CONFIG).eval()
 
 
 @pytest.fixture(scope="session")
