@@ -181,7 +181,7 @@ def test_a_champion_of_another_test_list_is_scored_anew_on_the_challengers(gate)
     register(2, scored(good, LISTS["test"]), model=good)
     printed = gate()
     assert "version 1, were scored on different test pictures: both are scored anew" in printed
-    assert "The same 3 test pictures" in printed
+    assert "on the same 3 test pictures" in printed
     assert champion() == 2
     gain = miou_of(scored(good, LISTS["test"])) - miou_of(scored(poor, LISTS["test"]))
     assert float(version(2).tags["gate.gain"]) == pytest.approx(gain, abs=1e-4)
@@ -221,7 +221,7 @@ def test_without_a_version_s_own_table_both_are_scored_anew(gate, number: int, l
         printed = gate()
     reason = "no table of its test pictures" if lost == "no table" else "table of another"
     assert re.search(rf"the run of version {number} \(\w+\) holds (the )?{reason}", printed)
-    assert "The same 3 test pictures" in printed
+    assert "on the same 3 test pictures" in printed
     assert champion() == 2
 
 
@@ -256,5 +256,5 @@ def test_the_challengers_list_counts_and_not_the_workspaces(gate) -> None:
     gate()
     register(2, scored(good, LISTS["test"]), model=good)
     write_split(TEST, LISTS["train"])
-    assert "The same 3 test pictures" in gate()
+    assert "on the same 3 test pictures" in gate()
     assert version(2).tags["gate.images"] == "3"
