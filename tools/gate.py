@@ -130,7 +130,7 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     reasons = [
         f"test mIoU {miou.challenger:.4f} against {miou.champion:.4f} of the champion, version "
         f"{champion.number}, on the same {comparison.images} pictures, "
-        f"{miou.gain:+.4f} ({_interval(miou)} with {params.confidence:.0%} confidence)",
+        f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
         *(objections or ["no class drops by more than allowed"]),
     ]
     drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
@@ -152,8 +152,7 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
     )
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
-    interval = f"{params.confidence:.0%} interval"
-    for column in ("champion", "challenger", "change", interval, "accepted"):
+    for column in ("champion", "challenger", "change", f"{_percent(params)} interval", "accepted"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_row("mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}")
     for name, change in comparison.iou.items():
@@ -164,6 +163,10 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
 def _row(change: Change) -> tuple[str, ...]:
     scores = (f"{change.champion:.4f}", f"{change.challenger:.4f}")
     return (*scores, f"{change.gain:+.4f}", _interval(change))
+
+
+def _percent(params: GateParams) -> str:
+    return f"{params.confidence * 100:g} %"
 
 
 def _interval(change: Change) -> str:
