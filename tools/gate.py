@@ -130,7 +130,7 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     reasons = [
         f"test mIoU {miou.challenger:.4f} against {miou.champion:.4f} of the champion, version "
         f"{champion.number}, on the same {comparison.images} pictures, "
-        f"{miou.gain:+.4f} ({_interval(miou)} with {params.confidence:.0%} confidence)",
+        f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
         *(objections or ["no class drops by more than allowed"]),
     ]
     drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
@@ -145,22 +145,28 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
 
 def comparison_table(comparison: Comparison, params: GateParams, versions: Versions) -> Table:
     """Both models' scores, how sure the difference is, and what the gate asks of it."""
-    title = f"The same {comparison.images} test pictures"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
     challenger, champion = versions
-    sides = (f"champion {champion.number}", f"challenger {challenger.number}")
-    for column in (*sides, "change", f"{params.confidence:.0%} interval", "accepted"):
+    title = (
+        f"Version {challenger.number} against version {champion.number}, "
+        f"on the same {comparison.images} test pictures"
+    )
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for column in ("champion", "challenger", "change", f"{_percent(params)} interval", "accepted"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_row("mIoU", *_row(comparison.miou), f"all above {params.min_gain:+.4f}")
+    table.add_row("mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}")
     for name, change in comparison.iou.items():
-        table.add_row(name, *_row(change), f"from {-params.max_class_drop[name]:+.4f}")
+        table.add_row(name, *_row(change), f">= {0 - params.max_class_drop[name]:.4f}")
     return table
 
 
 def _row(change: Change) -> tuple[str, ...]:
     scores = (f"{change.champion:.4f}", f"{change.challenger:.4f}")
     return (*scores, f"{change.gain:+.4f}", _interval(change))
+
+
+def _percent(params: GateParams) -> str:
+    return f"{params.confidence * 100:g} %"
 
 
 def _interval(change: Change) -> str:

@@ -13,6 +13,8 @@ from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
 from pipeline.scoring.intervals import bootstrap_weights, interval, paired_difference
 from pipeline.scoring.summary import counts_of
 
+DECIMALS = 6  # that count: what is lost to float64 must not turn "as much" into "more"
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -62,13 +64,13 @@ class Comparison:
         list, where intervals are wide, to ask for it would refuse nearly every better model.
         """
         found = []
-        if not self.miou.low > params.min_gain:
+        if not round(self.miou.low, DECIMALS) > params.min_gain:
             found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
         for name, change in self.iou.items():
-            allowed = params.max_class_drop[name]
-            if -change.gain > allowed:
+            drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
+            if drop > allowed:
                 found.append(
-                    f"IoU of {name} drops by {-change.gain:.4f}, "
+                    f"IoU of {name} drops by {drop:g}, "
                     f"and gate.max_class_drop.{name} allows {allowed:g}"
                 )
         return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow_workspace import write_onnx
-from pixel_tables import NAMES, miou_of, pixel_table
+from pixel_tables import NAMES, miou_of, pixel_table, table_of
 from rich.console import Console
 from threshold_model import write_threshold_model
 from tiny_pets import LISTS, write_params, write_split
@@ -20,7 +20,6 @@ from pipeline.files import write_csv
 from pipeline.records.registry import Version, list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
-from pipeline.scoring.summary import per_image_table
 from pipeline.terminal import UserError
 from tools.models import main
 
@@ -72,8 +71,7 @@ def champion() -> int:
 def scored(file: Path, names: list[str]) -> pd.DataFrame:
     """What evaluate would write of the model for these pictures."""
     [counts] = count_pixels([file], Path("data/pets"), names)
-    images = pd.DataFrame({"name": names, "breed": "pug", "species": "dog"})
-    return per_image_table(images, counts)
+    return table_of(names, counts)
 
 
 def test_the_first_version_is_champion(gate) -> None:
@@ -122,7 +120,7 @@ def test_better_on_average_but_worse_on_one_class_is_refused_for_that_reason(gat
     register(1, CHAMPION)
     gate()
     register(2, pixel_table(pet_missed=50, border_missed=110))
-    assert "IoU of border drops by 0.0200, and gate.max_class_drop.border allows 0.005" in gate()
+    assert "IoU of border drops by 0.02, and gate.max_class_drop.border allows 0.005" in gate()
     assert champion() == 1
     assert version(2).tags["gate.drop.border"] == "0.0200"
     assert float(version(2).tags["gate.gain_low"]) > 0
@@ -135,8 +133,10 @@ def test_the_params_decide_what_is_allowed(gate, workspace: Path) -> None:
     allowed = {"pet": 0.005, "background": 0.005, "border": 0.03}
     write_params(workspace, gate={"min_gain": 0.5, "max_class_drop": allowed})
     assert "the interval is not above gate.min_gain, 0.5" in gate()
-    write_params(workspace, gate={"max_class_drop": allowed})
-    assert "Version 2 is @champion" in gate()
+    write_params(workspace, gate={"confidence": 0.975, "max_class_drop": allowed})
+    printed = gate()
+    assert "97.5 % interval" in printed
+    assert "Version 2 is @champion" in printed
 
 
 def test_a_model_of_the_drawn_sample_never_replaces_one_of_real_pets(gate) -> None:
@@ -181,7 +181,7 @@ def test_a_champion_of_another_test_list_is_scored_anew_on_the_challengers(gate)
     register(2, scored(good, LISTS["test"]), model=good)
     printed = gate()
     assert "version 1, were scored on different test pictures: both are scored anew" in printed
-    assert "The same 3 test pictures" in printed
+    assert "on the same 3 test pictures" in printed
     assert champion() == 2
     gain = miou_of(scored(good, LISTS["test"])) - miou_of(scored(poor, LISTS["test"]))
     assert float(version(2).tags["gate.gain"]) == pytest.approx(gain, abs=1e-4)
@@ -221,7 +221,7 @@ def test_without_a_version_s_own_table_both_are_scored_anew(gate, number: int, l
         printed = gate()
     reason = "no table of its test pictures" if lost == "no table" else "table of another"
     assert re.search(rf"the run of version {number} \(\w+\) holds (the )?{reason}", printed)
-    assert "The same 3 test pictures" in printed
+    assert "on the same 3 test pictures" in printed
     assert champion() == 2
 
 
@@ -256,5 +256,5 @@ def test_the_challengers_list_counts_and_not_the_workspaces(gate) -> None:
     gate()
     register(2, scored(good, LISTS["test"]), model=good)
     write_split(TEST, LISTS["train"])
-    assert "The same 3 test pictures" in gate()
+    assert "on the same 3 test pictures" in gate()
     assert version(2).tags["gate.images"] == "3"
