@@ -43,6 +43,8 @@ def write_model(file: Path, model: onnx.ModelProto, metadata: dict[str, str]) ->
     """Check a model and write it, with no more in it than it needs: equal ones give equal bytes."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
+    # 2.13.0, not 2.13.0+cpu: builds of the same version shall write the same bytes.
+    model.producer_version = model.producer_version.partition("+")[0]
     for node in model.graph.node:
         # The exporter notes where in which source file a node came from: paths of this machine.
         del node.metadata_props[:]

@@ -46,3 +46,8 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         Predictor(tmp_path / "model.onnx", threads=1)
     with pytest.raises(UserError, match="missing"):
         Predictor(tmp_path / "none.onnx", threads=1)
+
+
+def test_the_build_of_torch_leaves_no_trace_in_the_file(model_file):
+    producer = onnx.load(model_file).producer_version
+    assert producer == torch.__version__.partition("+")[0]
