@@ -1,0 +1,1 @@
+"""The parts of the page that `make app` shows."""

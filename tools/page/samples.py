@@ -1,0 +1,65 @@
+"""Photographs to try the model with: of the test list, or drawn where there is no data set."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageOps
+
+from pipeline.data.pets import breed_of, image_path, species_of
+from pipeline.data.sample.breeds import BREEDS
+from pipeline.data.sample.picture import draw_pair
+from pipeline.data.splits import read_split
+
+PETS = Path("data/pets")
+TEST_LIST = Path("data/splits/test.csv")
+OF_EACH_SPECIES = 3
+DRAWN_SIZE = (400, 300)
+THUMBNAIL = (124, 93)  # pixels, on the page
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photograph as a file has it, and its breed for people."""
+
+    name: str
+    content: bytes
+
+    @property
+    def title(self) -> str:
+        return breed_of(self.name).replace("_", " ").capitalize()
+
+    @property
+    def thumbnail(self) -> Image.Image:
+        """Twice as fine as it is shown, for screens that are."""
+        size = (2 * THUMBNAIL[0], 2 * THUMBNAIL[1])
+        return ImageOps.fit(Image.open(io.BytesIO(self.content)).convert("RGB"), size)
+
+
+@st.cache_data(show_spinner=False)
+def find_samples() -> list[Sample]:
+    """Cats and dogs in turn, of different breeds: of the test list if there is one, else drawn."""
+    if not TEST_LIST.is_file():
+        return [_drawn(name) for name in _spread([f"{breed.name}_1" for breed in BREEDS])]
+    names = _spread(read_split(TEST_LIST)["name"].tolist())
+    return [Sample(name, image_path(PETS, name).read_bytes()) for name in names]
+
+
+def _spread(names: list[str]) -> list[str]:
+    """A few cats and dogs in turn, evenly over the list and so over breeds."""
+    chosen = []
+    for species in ("cat", "dog"):
+        of_it = [name for name in names if species_of(name) == species]
+        places = np.linspace(0, len(of_it) - 1, min(OF_EACH_SPECIES, len(of_it)))
+        chosen.append([of_it[int(place)] for place in places])
+    return [name for pair in zip(*chosen, strict=False) for name in pair]
+
+
+def _drawn(name: str) -> Sample:
+    breed = next(each for each in BREEDS if each.name == breed_of(name))
+    stream = io.BytesIO()
+    draw_pair(breed, DRAWN_SIZE, Random(name))[0].save(stream, "PNG")
+    return Sample(name, stream.getvalue())
