@@ -27,9 +27,7 @@ class Server:
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     process = subprocess.Popen(
@@ -47,6 +45,12 @@ def mlflow_server(folder: Path) -> Iterator[Server]:
     finally:
         server.signal(signal.SIGKILL)
         process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def wait_for(url: str) -> None:

@@ -41,21 +41,22 @@ class Sample:
 
 @st.cache_data(show_spinner=False)
 def find_samples() -> list[Sample]:
-    """Cats and dogs in turn, of different breeds: of the test list if there is one, else drawn."""
-    if not TEST_LIST.is_file():
-        return [_drawn(name) for name in _spread([f"{breed.name}_1" for breed in BREEDS])]
-    names = _spread(read_split(TEST_LIST)["name"].tolist())
-    return [Sample(name, image_path(PETS, name).read_bytes()) for name in names]
+    """Cats and dogs of different breeds: of the test list if there is one, else drawn."""
+    listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
+    files = {name: image_path(PETS, name) for name in listed}
+    if there := [name for name in listed if files[name].is_file()]:
+        return [Sample(name, files[name].read_bytes()) for name in _spread(there)]
+    return [_drawn(name) for name in _spread([f"{breed.name}_1" for breed in BREEDS])]
 
 
 def _spread(names: list[str]) -> list[str]:
-    """A few cats and dogs in turn, evenly over the list and so over breeds."""
+    """A few cats, then a few dogs, evenly over the list and so over breeds."""
     chosen = []
     for species in ("cat", "dog"):
         of_it = [name for name in names if species_of(name) == species]
         places = np.linspace(0, len(of_it) - 1, min(OF_EACH_SPECIES, len(of_it)))
-        chosen.append([of_it[int(place)] for place in places])
-    return [name for pair in zip(*chosen, strict=False) for name in pair]
+        chosen += [of_it[int(place)] for place in places]
+    return chosen
 
 
 def _drawn(name: str) -> Sample:

@@ -1,0 +1,183 @@
+"""What the page says and makes; test_app_in_browser.py is about how it is used."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import streamlit as st
+from mlflow_workspace import make_workspace
+from onnx import numpy_helper
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+from tiny_pets import REPOSITORY, write_tiny_pets
+from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
+
+from pipeline.records.model_files import int8_beside
+from pipeline.records.registry import MODEL_NAME, register_model
+from pipeline.records.tracking import checkpoint_run
+
+MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
+SCORES = {
+    "test": {"images": 3421, "miou": 0.8012, "iou": {"pet": 0.8757, "border": 0.5907}},
+    "export": {"int8": {"miou": 0.7993, "miou_drop": 0.0019, "offered": True}},
+}
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return make_workspace(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def page():
+    return AppTest.from_file(str(REPOSITORY / "tools/app.py"), default_timeout=120)
+
+
+def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2)):
+    """A PNG of the colours, row by row; by default, MASK is its mask."""
+    stream = io.BytesIO()
+    made = Image.new("RGB", size)
+    made.putdata(list(colours))
+    made.save(stream, "PNG")
+    return "pet.png", stream.getvalue(), "image/png"
+
+
+def register(name, scores=SCORES, *, int8=False, alias=None):
+    """A version of the traffic light; its INT8 file is blind, and calls everything background."""
+    file = write_traffic_light(Path(name) / "model.onnx")
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {"name": name})  # other bytes, so another version
+    onnx.save(model, file)
+    if int8:
+        write_blind(int8_beside(file))
+    with checkpoint_run(name, Path("data/pets")) as run:
+        number = register_model(run, file, scores)
+    if alias:
+        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+
+
+def write_blind(file):
+    model = onnx.load(write_traffic_light(file))
+    [half] = [each for each in model.graph.initializer if each.name == "half"]
+    half.CopyFrom(numpy_helper.from_array(np.array(256, np.int32), "half"))
+    onnx.save(model, file)
+
+
+def give(page, file):
+    page.file_uploader[0].set_value(file)
+    return page.run()
+
+
+def html(page):
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_without_a_model_the_page_says_how_to_get_one(page):
+    page.run()
+    assert not page.exception
+    assert "train one with `make`" in page.error[0].value
+
+
+def test_versions_are_offered_by_number_and_alias_and_the_champion_is_chosen(page):
+    register("first", alias="champion")
+    register("second", alias="challenger")
+    page.run()
+    assert page.selectbox[0].options == ["2 @challenger", "1 @champion"]
+    assert page.selectbox[0].value == "1"
+
+
+def test_without_a_version_the_exported_file_is_used(page):
+    write_traffic_light(Path("models/model.onnx"))
+    Path("metrics").mkdir()
+    Path("metrics/evaluate.json").write_text(json.dumps(SCORES["test"]))
+    page.run()
+    assert page.selectbox[0].options == ["models/model.onnx"]
+    assert page.metric[0].value == "0.801"
+    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+
+
+def test_scores_and_origin_of_the_model_stand_beside_it(page):
+    register("first")
+    page.run()
+    assert page.metric[0].value == "0.801"
+    for fact in ("IoU pet</dt><dd>0.876", "IoU border</dt><dd>0.591", "3,421 photographs"):
+        assert fact in html(page)
+    assert "MLflow run" in html(page)
+
+
+def test_a_photograph_gives_its_mask_shares_and_time(page):
+    register("first")
+    give(page.run(), picture())
+    assert page.session_state["result"].mask.tolist() == MASK
+    assert "pet <b>50.0%</b>" in html(page)
+    assert "border <b>16.7%</b>" in html(page)
+    assert "3x2 pixels" in html(page)
+    assert " ms in the model" in html(page)
+
+
+def test_int8_is_used_where_it_is_offered_and_float32_where_that_is_asked_for(page):
+    register("first", int8=True)
+    give(page.run(), picture())
+    assert page.metric[0].value == "0.799"
+    assert page.metric[0].delta == "-0.0019 beside float32"
+    assert set(np.unique(page.session_state["result"].mask)) <= {BACKGROUND, BORDER}
+    page.get("button_group")[0].set_value("fp32")
+    page.run()
+    assert page.metric[0].value == "0.801"
+    assert page.session_state["result"].mask.tolist() == MASK
+
+
+def test_the_files_to_take_away_have_every_pixel(page):
+    register("first")
+    size = (1500, 10)  # wider than what is shown
+    give(page.run(), picture([RED] * 750 * 10 + [BLUE] * 750 * 10, size))
+    result = page.session_state["result"]
+    assert max(result.view().mask.shape) < 1500
+    cut = Image.open(io.BytesIO(result.cut_out_png()))
+    assert (cut.mode, cut.size) == ("RGBA", size)
+    assert cut.getpixel((0, 0)) == (*RED, 255)
+    assert cut.getpixel((1499, 9)) == (0, 0, 0, 0)
+    mask = Image.open(io.BytesIO(result.mask_png()))
+    assert np.array(mask).tolist() == result.mask.tolist()
+    assert mask.convert("RGB").getpixel((0, 0)) != (PET, PET, PET)
+
+
+@pytest.mark.parametrize("content", [b"not a picture", picture()[1][:60], b""])
+def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(page, content):
+    register("first")
+    give(page.run(), ("pet.png", content, "image/png"))
+    assert not page.exception
+    assert page.error[0].value.startswith("This does not work with the photograph: ")
+    assert not give(page, picture()).error
+    assert page.session_state["result"].mask.tolist() == MASK
+
+
+def test_photographs_of_the_test_list_can_be_tried(page, workspace):
+    register("first")
+    write_tiny_pets(workspace)
+    page.run()
+    assert [button.label for button in page.button] == ["Bengal", "Sphynx", "Pug"]
+    page.button[2].click().run()
+    assert page.session_state["result"].mask.shape == (90, 60)  # pug_5
+
+
+def test_without_a_data_set_samples_are_drawn(page):
+    register("first")
+    page.run()
+    assert len(page.button) == 6
+    page.button[0].click().run()
+    assert page.session_state["result"].mask.shape == (300, 400)
+
+
+def test_the_photograph_that_came_last_counts(page):
+    register("first")
+    page.run()
+    page.button[0].click().run()
+    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+    page.button[0].click().run()
+    assert page.session_state["result"].mask.shape == (300, 400)

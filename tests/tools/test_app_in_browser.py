@@ -1,0 +1,195 @@
+"""The page as people use it: in a browser, from `streamlit run` to the downloaded file."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from urllib.parse import urlparse
+
+import numpy as np
+import psutil
+import pytest
+from chromium import chromium
+from mlflow_server import free_port, wait_for
+from mlflow_workspace import make_workspace
+from PIL import Image
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+from tiny_pets import REPOSITORY
+from traffic_light import BACKGROUND, PET, write_traffic_light
+
+pytestmark = pytest.mark.slow
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+SIZE = (120, 80)  # width, height
+FILE_INPUT = "[data-testid=stFileUploaderDropzoneInput]"
+
+PASTE = """
+const canvas = document.createElement("canvas");
+[canvas.width, canvas.height] = [70, 50];
+canvas.toBlob((picture) => {
+  const clipboard = new DataTransfer();
+  clipboard.items.add(new File([picture], "image.png", { type: "image/png" }));
+  document.body.dispatchEvent(
+    new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true, cancelable: true }));
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The page in a workspace with an exported model, started as `make app` does."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "tools/app.py")]
+    with pytest.MonkeyPatch.context() as patch:
+        workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
+        write_traffic_light(workspace / "models/model.onnx")
+        shutil.copytree(REPOSITORY / ".streamlit", workspace / ".streamlit")
+        process = subprocess.Popen(
+            [*command, "--server.port", str(port)],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        )
+        try:
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+            yield psutil.Process(process.pid), f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture
+def page(server, tmp_path):
+    """The page, opened on a screen of the usual size."""
+    with chromium(tmp_path) as browser:
+        yield opened(browser, server)
+
+
+def opened(browser, server):
+    browser.get(server[1])
+    wait(browser, lambda: shown(browser, FILE_INPUT) and shown(browser, "[data-testid=stExpander]"))
+    return browser
+
+
+def wait(browser, condition):
+    return WebDriverWait(browser, 60).until(lambda _: condition())
+
+
+def shown(browser, selector):
+    return browser.find_elements(By.CSS_SELECTOR, selector)
+
+
+def says(browser, text):
+    return text in browser.find_element(By.TAG_NAME, "body").text
+
+
+def give(browser, file):
+    shown(browser, FILE_INPUT)[0].send_keys(str(file))
+
+
+def photograph(folder):
+    """Left half red, which is pet to the model; right half blue, which is not."""
+    picture = Image.new("RGB", SIZE, RED)
+    picture.paste(BLUE, (SIZE[0] // 2, 0, *SIZE))
+    picture.save(folder / "photograph.png")
+    return folder / "photograph.png"
+
+
+def download(browser, label, file):
+    """Press the button; return what it saved."""
+    [button] = [each for each in shown(browser, "button") if each.text.endswith(label)]
+    button.click()
+    wait(browser, file.exists)
+    return Image.open(file)
+
+
+def picture(browser, caption, what):
+    """Of the picture above the caption the attribute that is asked for; None until it is there."""
+    script = """return Array.from(document.querySelectorAll("[data-testid=stImage]"))
+      .filter((each) => each.textContent.includes(arguments[0]))
+      .map((each) => each.querySelector("img"))
+      .filter((image) => image.naturalWidth)
+      .map((image) => image[arguments[1]])[0]"""
+    return browser.execute_script(script, caption, what)
+
+
+def test_an_uploaded_photograph_is_shown_with_its_mask_and_its_pet_can_be_downloaded(
+    page, tmp_path
+):
+    give(page, photograph(tmp_path))
+    wait(page, lambda: says(page, "pet 50.0%") and says(page, "120x80 pixels"))
+    for caption in ("Overlay", "Cut-out", "Mask"):
+        wait(page, lambda caption=caption: picture(page, caption, "src"))
+
+    cut = download(page, "Download the cut-out", tmp_path / "pet.png")
+    assert (cut.format, cut.mode, cut.size) == ("PNG", "RGBA", SIZE)
+    alpha = np.array(cut)[..., 3]
+    assert (alpha[:, :60] == 255).all()
+    assert (alpha[:, 60:] == 0).all()
+
+    mask = np.array(download(page, "Download the mask", tmp_path / "mask.png"))
+    assert (mask[:, :60] == PET).all()
+    assert (mask[:, 60:] == BACKGROUND).all()
+
+
+def test_the_slider_changes_the_overlay_alone(page, tmp_path):
+    give(page, photograph(tmp_path))
+    wait(page, lambda: picture(page, "Overlay", "src") and picture(page, "Mask", "src"))
+    before = {caption: picture(page, caption, "src") for caption in ("Overlay", "Mask")}
+    [slider] = wait(page, lambda: shown(page, "[data-testid=stSlider] input"))
+    page.execute_script("arguments[0].focus()", slider)
+    ActionChains(page).send_keys(Keys.END).perform()
+    wait(page, lambda: says(page, "100 %"))
+    wait(page, lambda: picture(page, "Overlay", "src") not in (None, before["Overlay"]))
+    assert picture(page, "Mask", "src") == before["Mask"]
+
+
+def test_a_picture_from_the_clipboard_is_taken_wherever_it_is_pasted(page):
+    page.execute_script(PASTE)
+    wait(page, lambda: says(page, "70x50 pixels"))
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence(page, tmp_path):
+    (tmp_path / "notes.jpg").write_text("not a picture")
+    give(page, tmp_path / "notes.jpg")
+    wait(page, lambda: says(page, "This does not work with the photograph: not a picture"))
+
+
+def test_a_file_above_the_limit_is_refused(page, tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(51 * 2**20)
+    give(page, tmp_path / "huge.png")
+    wait(page, lambda: says(page, "must be 50.0MB or smaller"))
+
+
+def test_a_sample_is_one_press_away(page):
+    buttons = ".st-key-samples [data-testid=stButton] button"
+    wait(page, lambda: len(shown(page, buttons)) == 6)
+    shown(page, buttons)[0].click()
+    wait(page, lambda: says(page, "400x300 pixels"))
+
+
+def test_the_page_fits_a_phone(server, tmp_path):
+    with chromium(tmp_path, width=390, height=844) as browser:
+        give(opened(browser, server), photograph(tmp_path))
+        wait(browser, lambda: picture(browser, "Overlay", "width"))
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+        assert 300 < picture(browser, "Overlay", "width") <= 390
+
+
+def test_the_page_is_for_this_machine_and_asks_no_other(server, page, tmp_path):
+    process, url = server
+    listening = {each.laddr for each in process.net_connections() if each.status == "LISTEN"}
+    assert listening == {("127.0.0.1", urlparse(url).port)}
+    give(page, photograph(tmp_path))
+    wait(page, lambda: picture(page, "Overlay", "src"))
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert len(asked) > 10
+    assert {urlparse(each).hostname for each in asked} <= {"127.0.0.1", None}  # None: data, blobs
