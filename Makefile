@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/installed
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all help test evaluate ui visualize predict models promote oxford sync bench lint format lock clean report
+.PHONY: all help test evaluate ui visualize predict app report models promote oxford sync bench lint format \
+  lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -32,6 +33,9 @@ predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pa
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
+
+app: $(INSTALLED) ## Try the model in the browser: the page on http://127.0.0.1:8501
+	PYTHONPATH=. streamlit run tools/app.py
 
 report: $(INSTALLED) ## Write the model's card: reports/NAME.html, one file with numbers, pictures and origin
 	python -m tools.report

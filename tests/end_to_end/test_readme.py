@@ -18,6 +18,10 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     for line in block.strip().splitlines()
 ]
+PAGES = {  # served until stopped: where, and what is on them
+    "make ui": ("http://127.0.0.1:5000", "MLflow"),
+    "make app": ("http://127.0.0.1:8501", "Streamlit"),
+}
 TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
 
 
@@ -32,8 +36,8 @@ def test_every_command_of_the_readme_runs(clone, server, tmp_path):
     for command in COMMANDS:
         if command == "make test":
             continue  # this is it
-        if command == "make ui":
-            look_at_the_page(clone)
+        if command in PAGES:
+            look_at_the_page(clone, command, *PAGES[command])
         elif command == "make oxford":
             clone.run(f"{command} {archives.from_server} SET='{TINY}'")
         elif command.startswith("make oxford"):
@@ -71,16 +75,16 @@ def official_archives(clone, server, tmp_path):
     return Archives(tmp_path, server.url)
 
 
-def look_at_the_page(clone):
+def look_at_the_page(clone, command, address, content):
     """Fetch the page that the command serves, as soon as it is up."""
-    with clone.running("make ui"):
+    with clone.running(command):
         deadline = time.monotonic() + 60
         while True:
             try:
-                page = requests.get("http://127.0.0.1:5000", timeout=5)
+                page = requests.get(address, timeout=5)
             except requests.ConnectionError:
                 assert time.monotonic() < deadline, "the page did not come up"
                 time.sleep(0.5)
             else:
                 break
-        assert "MLflow" in page.text
+        assert content in page.text
