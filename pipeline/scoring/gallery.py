@@ -13,7 +13,7 @@ from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.pictures import ERROR_LEGEND, MASK_LEGEND, comparison, grid, with_legend
 
 SHOWN = 12  # pictures on a sheet
-A_ROW = 2  # of them: a sheet is wider than high, as screens are
+TILE = (166, 140)  # pixels: two experiments' sheets stand side by side on a screen of 1400
 
 
 def chosen(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -41,8 +41,8 @@ def sheet(segmenter: Segmenter, pets: Path, rows: pd.DataFrame) -> Image.Image:
         prediction = segmenter.segment([torch.from_numpy(photograph)])[0].numpy()
         tiles += comparison(photograph, truth, prediction)
         captions += [name, "", f"mIoU {miou:.3f}", ""]
-    headings = ["photograph", "truth", "prediction", "errors"] * A_ROW
-    drawn = grid(tiles, captions, 4 * A_ROW, headings, width=190, height=160)
+    headings = ["photograph", "truth", "prediction", "errors"]
+    drawn = grid(tiles, captions, len(headings), headings, width=TILE[0], height=TILE[1])
     return with_legend(drawn, MASK_LEGEND | ERROR_LEGEND)
 
 

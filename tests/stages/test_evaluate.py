@@ -96,8 +96,8 @@ def test_the_sheets_show_every_picture(segmenter, monkeypatch):
     evaluate(monkeypatch)
     for sheet in ("examples", "worst", "median"):
         picture = Image.open(f"plots/{sheet}.png")
-        assert picture.width > 8 * 180
-        assert picture.height > len(LISTS["test"]) / 2 * 150
+        assert 4 * 160 < picture.width < 700
+        assert picture.height > len(LISTS["test"]) * 140
     for plot in ("confusion", "reliability", "breeds"):
         assert min(Image.open(f"plots/{plot}.png").size) > 150
 
