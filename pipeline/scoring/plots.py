@@ -47,7 +47,7 @@ def draw_reliability(table: pd.DataFrame, error: SupportsFloat) -> Figure:
 def draw_breeds(slices: pd.DataFrame, whole: tuple[float, float]) -> Figure:
     """Draw the mIoU of each breed of a `slice_table` with its interval, the best on top."""
     table = slices[slices["slice"] == "breed"].sort_values(["miou", "group"])
-    figure, axes = _canvas(6.4, 1.2 + 0.21 * len(table))
+    figure, axes = _canvas(5.7, 1.2 + 0.21 * len(table))
     axes.axvspan(*whole, color=GREY, alpha=0.25, linewidth=0, label="whole test list, 95 %")
     for colour, label, flagged in (
         (BLUE, "breed, 95 %", False),
