@@ -13,9 +13,8 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from rich.table import Table
 
-from benchmarks.report import Samples
+from benchmarks.report import Samples, sample_table
 from benchmarks.setting import LITE0, REFERENCE, SEED
 from pipeline.arguments import positive
 from pipeline.data.pets import CLASSES
@@ -94,14 +93,7 @@ def print_report(samples: Samples, sizes: dict[str, int], facts: dict[str, Any])
     """All sides and their ratios, and all as JSON in the last line."""
     medians = {name: median(values) for name, values in samples.items()}
     found = ratios(medians, sizes)
-    table = Table(title="Milliseconds for one photograph")
-    table.add_column("")
-    for column in ("median", "lowest", "highest"):
-        table.add_column(column, justify="right")
-    for name, values in samples.items():
-        numbers = (medians[name], min(values), max(values))
-        table.add_row(name, *(f"{number:.1f}" for number in numbers))
-    console.print(table)
+    console.print(sample_table("Milliseconds for one photograph", samples))
     for name, ratio in found.items():
         console.print(f"{name}: {ratio:.2f}")
     print(json.dumps({**facts, "medians": medians, "bytes": sizes, "ratios": found}))

@@ -9,6 +9,8 @@ from statistics import median
 import torch
 
 from benchmarks.rate import Rate, Work
+from benchmarks.report import sample_table
+from pipeline.arguments import positive
 from pipeline.data.pets import image_path, load_image
 from pipeline.data.splits import read_split
 from pipeline.model.checkpoint import load_checkpoint
@@ -40,8 +42,7 @@ def main() -> None:
                     samples[name].append(measured)
     medians = {name: median(values) for name, values in samples.items()}
     cost = medians["forward"] / medians["evaluation"]
-    for name, value in medians.items():
-        console.print(f"{name}: {value:.1f} pictures per second")
+    console.print(sample_table("Pictures per second", samples))
     console.print(f"evaluating costs {cost:.2f} times the forward pass alone")
     facts = {"threads": torch.get_num_threads(), "repeats": arguments.repeats}
     print(json.dumps({**facts, "medians": medians, "cost": cost}))
@@ -53,11 +54,11 @@ def forward_alone(segmenter: Segmenter, pets: Path, names: list[str]) -> Work:
         segmenter.prepare(torch.from_numpy(load_image(image_path(pets, name))).to(segmenter.device))
         for name in names
     ]
-    batches = cycle(prepared[start : start + BATCH] for start in range(0, len(prepared), BATCH))
+    endless = cycle(prepared)
 
     def work(steps: int) -> None:
-        for batch in islice(batches, steps):
-            segmenter.logits(batch)
+        for _ in range(steps):
+            segmenter.logits(list(islice(endless, BATCH)))
 
     return work
 
@@ -86,8 +87,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--pets", type=Path, default=Path("data/pets"), help="from extract")
     parser.add_argument("--splits", type=Path, default=Path("data/splits"), help="from split")
     parser.add_argument("--models", type=Path, default=Path("models"), help="from train")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
-    parser.add_argument("--repeats", type=int, default=5, help="measured rounds (5)")
+    parser.add_argument(
+        "--threads", type=positive, default=torch.get_num_threads(), help="of torch"
+    )
+    parser.add_argument("--repeats", type=positive, default=5, help="measured rounds (5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of one measurement, about (4)")
     return parser.parse_args()
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from PIL import Image
-from rich.table import Table
 
-from benchmarks.report import Samples
+from benchmarks.report import Samples, sample_table
 from pipeline.arguments import positive
 from pipeline.data.pets import PALETTE
 from pipeline.deploy.batch import cores, predict_all
@@ -119,14 +118,7 @@ def print_report(samples: Samples, facts: dict[str, Any]) -> None:
     """Both sides and their ratio, and all as JSON in the last line."""
     medians = {name: median(values) for name, values in samples.items()}
     ratio = medians["ours"] / medians["plain"]
-    table = Table(title="Photographs per second")
-    table.add_column("")
-    for column in ("median", "lowest", "highest"):
-        table.add_column(column, justify="right")
-    for name, values in samples.items():
-        numbers = (medians[name], min(values), max(values))
-        table.add_row(name, *(f"{number:.1f}" for number in numbers))
-    console.print(table)
+    console.print(sample_table("Photographs per second", samples))
     console.print(f"our prediction to the plain one: {ratio:.2f}")
     print(json.dumps({**facts, "medians": medians, "ratios": {"predicting.ours_to_plain": ratio}}))
 

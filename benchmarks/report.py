@@ -50,18 +50,19 @@ def print_report(samples: Samples, gflop: Mapping[str, float], facts: Mapping[st
     """The tables, the reasons for what is missing in them, and all as JSON in the last line."""
     medians = {name: median(values) for name, values in samples.items()}
     found = ratios(medians, gflop, facts["batch"])
-    console.print(_rate_table(samples, medians))
+    console.print(sample_table("Pictures per second; GFLOP/s of matmul", samples))
     console.print(_ratio_table(found))
     print(json.dumps({**facts, "gflop_per_step": gflop, "medians": medians, "ratios": found}))
 
 
-def _rate_table(samples: Samples, medians: Mapping[str, float]) -> Table:
-    table = Table(title="Pictures per second; GFLOP/s of matmul")
+def sample_table(title: str, samples: Samples) -> Table:
+    """Median, lowest and highest of all that was measured, one row a name."""
+    table = Table(title=title)
     table.add_column("")
     for column in ("median", "lowest", "highest"):
         table.add_column(column, justify="right")
     for name, values in samples.items():
-        numbers = (medians[name], min(values), max(values))
+        numbers = (median(values), min(values), max(values))
         table.add_row(name, *(f"{number:.1f}" for number in numbers))
     return table
 
