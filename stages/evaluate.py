@@ -40,13 +40,15 @@ def main() -> None:
     images = read_split(arguments.splits / "test.csv")
 
     measured = examine(segmenter, arguments.pets, images["name"].tolist(), params.batch_size)
-    tables = tabulate(images, measured)
+    tables = {"scores": score_table(measured), "per_image": per_image_table(images, measured)}
     scores = headline(tables["scores"], len(images))
+    whole = (scores["miou_low"], scores["miou_high"])
+    tables["slices"] = slice_table(tables["per_image"], whole)
 
     write_json(arguments.metrics, scores)
     for name, table in tables.items():
         write_csv(arguments.tables / f"{name}.csv", table)
-    save_plots(arguments.plots, measured, tables["slices"], scores)
+    save_plots(arguments.plots, measured, tables["slices"], whole)
     save_pictures(arguments.plots, segmenter, arguments.pets, tables["per_image"])
 
     with checkpoint_run(checkpoint_digest(arguments.models), arguments.pets) as run:
@@ -57,28 +59,15 @@ def main() -> None:
         run.log_artifacts(arguments.plots, "plots/evaluate")
 
 
-def tabulate(images: pd.DataFrame, measured: Measured) -> dict[str, pd.DataFrame]:
-    """The tables by name: of all scores, of the parts of the list, of its pictures."""
-    scores = score_table(measured)
-    per_image = per_image_table(images, measured)
-    return {
-        "scores": scores,
-        "slices": slice_table(per_image, whole_interval(headline(scores, len(images)))),
-        "per_image": per_image,
-    }
-
-
-def whole_interval(scores: dict) -> tuple[float, float]:
-    """The 95 % interval of the whole list's mIoU."""
-    return scores["miou_low"], scores["miou_high"]
-
-
-def save_plots(folder: Path, measured: Measured, slices: pd.DataFrame, scores: dict) -> None:
+def save_plots(
+    folder: Path, measured: Measured, slices: pd.DataFrame, whole: tuple[float, float]
+) -> None:
+    """whole: the interval of the whole list's mIoU."""
     bins = measured.bins.sum(axis=0)
     drawn = {
         "confusion": plots.draw_confusion(measured.counts.sum(axis=0)),
         "reliability": plots.draw_reliability(reliability_table(bins), calibration_error(bins)),
-        "breeds": plots.draw_breeds(slices, whole_interval(scores)),
+        "breeds": plots.draw_breeds(slices, whole),
     }
     for name, figure in drawn.items():
         with atomic_file(folder / f"{name}.png") as temporary:

@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.data.pets import image_path, load_image
-from pipeline.data.splits import read_split
+from pipeline.data.splits import read_split, spread
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.latency import latencies
 from pipeline.deploy.onnx_graph import export_onnx
@@ -84,12 +84,6 @@ def calibrate(files: Mapping[str, Path], pets: Path, names: Sequence[str]) -> No
     with track(names, "calibrating", len(names)) as tracked:
         photographs = (load_image(image_path(pets, name)) for name in tracked)
         export_int8(files[INT8], files[FP32], photographs)
-
-
-def spread(names: Sequence[str], count: int) -> list[str]:
-    """So many of the names, or all if there are fewer, evenly over the list and so over breeds."""
-    places = np.linspace(0, len(names) - 1, min(count, len(names)))
-    return [names[place] for place in places.astype(int)]
 
 
 def summary(

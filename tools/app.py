@@ -9,9 +9,8 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from pipeline.data.pets import PALETTE
+from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
 from pipeline.deploy.photograph import PhotographError, load_photograph
-from pipeline.scoring.pictures import BACKGROUND, BORDER, PET
 from pipeline.terminal import UserError
 from tools.page.facts import show_facts
 from tools.page.models import Model, choose_model, load_model

@@ -31,10 +31,7 @@ PLOTS = ("confusion", "reliability", "breeds")
 def main() -> None:
     arguments = parse_arguments()
     store = open_store()
-    checkpoint = arguments.models / "checkpoint.pth"
-    if not checkpoint.is_file():
-        raise UserError(f"{checkpoint} is missing: run the pipeline first (dvc repro)")
-    digest = file_digest(checkpoint)
+    digest = file_digest(existing(arguments.models / "checkpoint.pth"))
 
     origin = origin_of(store, digest, arguments.models / "model.onnx")
     page = render(
@@ -78,15 +75,15 @@ def origin_of(store: Store, checkpoint_sha256: str, onnx_file: Path) -> dict[str
             f"no MLflow run knows this checkpoint ({checkpoint_sha256[:12]}): run `make`, which"
             " records what DVC's cache restored"
         )
-    version = find_version(store, file_digest(onnx_file)) if onnx_file.is_file() else None
+    onnx_sha256 = file_digest(onnx_file) if onnx_file.is_file() else None
     return {
         "name": run.info.run_name,
         "run_id": run.info.run_id,
         "date": pd.Timestamp(run.info.start_time, unit="ms").date().isoformat(),
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
-        "version": version,
-        "onnx_sha256": file_digest(onnx_file) if onnx_file.is_file() else None,
+        "version": find_version(store, onnx_sha256) if onnx_sha256 else None,
+        "onnx_sha256": onnx_sha256,
     }
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.arguments import positive
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.pets import BORDER, PET, image_path, load_image, load_mask, mask_path
 from pipeline.data.splits import read_split
 from pipeline.files import atomic_file
-from pipeline.scoring.pictures import BORDER, MASK_LEGEND, PET, grid, overlay, with_legend
+from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
 from pipeline.terminal import UserError, console, run_command
 
 PAIRS = 3  # a row

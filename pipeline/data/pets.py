@@ -11,6 +11,7 @@ from pipeline.terminal import UserError
 
 # A mask holds the position of its class here: the official trimap value minus one.
 CLASSES = ("pet", "background", "border")
+PET, BACKGROUND, BORDER = range(len(CLASSES))
 # One RGB colour a class, told apart by colour-blind eyes too (Okabe and Ito, and white).
 PALETTE = ((230, 159, 0), (0, 114, 178), (255, 255, 255))
 
@@ -85,7 +86,12 @@ def load_mask(path: Path) -> np.ndarray:
 
 def save_mask(path: Path, mask: np.ndarray) -> None:
     """Write (H, W) uint8 class ids as a PNG with the PALETTE, so that it can be looked at."""
+    # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
+    with_palette(mask).save(path, format="PNG", compress_type=zlib.Z_RLE)
+
+
+def with_palette(mask: np.ndarray) -> Image.Image:
+    """(H, W) uint8 class ids as a picture that holds these ids and shows the PALETTE's colours."""
     image = Image.fromarray(mask)
     image.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
-    # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
-    image.save(path, format="PNG", compress_type=zlib.Z_RLE)
+    return image

@@ -1,10 +1,15 @@
 """The lists that the split stage writes."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 
 from pipeline.terminal import UserError
+
+Item = TypeVar("Item")
 
 
 def read_split(file: Path) -> pd.DataFrame:
@@ -15,3 +20,9 @@ def read_split(file: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{file} lists no pictures: check the data set and split.val_fraction")
     return table
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """So many of the items, or all if there are fewer, evenly over them: of a list, over breeds."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items)))
+    return [items[place] for place in places.astype(int)]

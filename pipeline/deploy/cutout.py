@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
+from pipeline.data.pets import BACKGROUND, BORDER, PET
 from pipeline.deploy.mask import LONGEST_SIDE
-from pipeline.scoring.pictures import BACKGROUND, BORDER, PET
 
 
 def cut_out(photograph: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Image.Image:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pipeline.data.pets import PALETTE
+from pipeline.data.pets import with_palette
 from pipeline.files import atomic_file
 from pipeline.scoring.pictures import overlay
 from pipeline.terminal import UserError
@@ -78,7 +78,7 @@ def save_results(
     # One after the other: of 50 megapixels, each is 200 MB in memory.
     _save(files["input"], Image.fromarray(photograph), key)
     _save(files["mask"], Image.fromarray(mask), key)
-    _save(files["palette"], _in_palette(mask), key)
+    _save(files["palette"], with_palette(mask), key)
     _save(files["overlay"], Image.fromarray(_overlay(photograph, mask)), key)
 
 
@@ -87,12 +87,6 @@ def _save(file: Path, picture: Image.Image, key: str) -> None:
     mark.add_text(MARK, key)
     with atomic_file(file) as temporary:
         picture.save(temporary, format="PNG", compress_level=COMPRESSION, pnginfo=mark)
-
-
-def _in_palette(mask: NDArray[np.uint8]) -> Image.Image:
-    picture = Image.fromarray(mask)
-    picture.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
-    return picture
 
 
 def _overlay(photograph: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

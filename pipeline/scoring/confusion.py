@@ -30,13 +30,13 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
 def iou(counts: Counts) -> Scores:
     """IoU per class in [0, 1]; NaN for a class that is neither there nor predicted."""
     hits, truth, predicted = _margins(counts)
-    return _divide(hits, truth + predicted - hits)
+    return divide(hits, truth + predicted - hits)
 
 
 def dice(counts: Counts) -> Scores:
     """Dice coefficient per class in [0, 1]; NaN as for `iou`."""
     hits, truth, predicted = _margins(counts)
-    return _divide(2 * hits, truth + predicted)
+    return divide(2 * hits, truth + predicted)
 
 
 def mean_iou(counts: Counts) -> Scores:
@@ -46,7 +46,7 @@ def mean_iou(counts: Counts) -> Scores:
 
 def pixel_accuracy(counts: Counts) -> Scores:
     """The share of pixels whose class is right."""
-    return _divide(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+    return divide(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
@@ -60,10 +60,10 @@ def rounded(score: SupportsFloat) -> float | None:
     return None if math.isnan(float(score)) else round(float(score), 6)
 
 
+def divide(part: NDArray, whole: NDArray) -> Scores:
+    """Part / whole, element by element; 0 / 0 is NaN: there was nothing to score."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
 def _margins(counts: Counts) -> tuple[Counts, Counts, Counts]:
     return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-
-
-def _divide(part: NDArray, whole: NDArray) -> Scores:
-    """0 / 0 is NaN: there was nothing to score."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.splits import spread
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.pictures import ERROR_LEGEND, MASK_LEGEND, comparison, grid, with_legend
 
@@ -26,7 +25,7 @@ def chosen(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     ranked = table.sort_values(["miou", "name"])
     middle = (len(table) - shown) // 2
     return {
-        "examples": table.iloc[_spread(len(table), shown)],
+        "examples": table.iloc[spread(range(len(table)), SHOWN)],
         "worst": ranked.iloc[:shown],
         "median": ranked.iloc[middle : middle + shown],
     }
@@ -44,7 +43,3 @@ def sheet(segmenter: Segmenter, pets: Path, rows: pd.DataFrame) -> Image.Image:
     headings = ["photograph", "truth", "prediction", "errors"]
     drawn = grid(tiles, captions, len(headings), headings, width=TILE[0], height=TILE[1])
     return with_legend(drawn, MASK_LEGEND | ERROR_LEGEND)
-
-
-def _spread(length: int, shown: int) -> NDArray[np.intp]:
-    return np.linspace(0, length - 1, shown).astype(np.intp)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.confusion import Counts, Scores
+from pipeline.scoring.confusion import Counts, Scores, divide
 
 Weights = NDArray[np.uint8]  # (R, N): how often resample r drew image n
 
@@ -58,8 +58,7 @@ def resampled_means(values: Scores, weights: Weights) -> Scores:
         for chunk in _chunks(weights)
     ]
     total, number = (np.concatenate(parts) for parts in zip(*sums, strict=True))
-    means = np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
-    return means.reshape(-1, *values.shape[1:])
+    return divide(total, number).reshape(-1, *values.shape[1:])
 
 
 def paired_difference(

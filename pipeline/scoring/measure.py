@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.pets import CLASSES
+from pipeline.data.pets import BACKGROUND, CLASSES, PET
 from pipeline.scoring.boundary import boundary_counts
 from pipeline.scoring.calibration import Bins, reliability_bins
 from pipeline.scoring.confusion import Counts
-
-PET, BACKGROUND, BORDER = range(3)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.data.pets import PALETTE
+from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
 
 Photograph = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) class ids
-
-PET, BACKGROUND, BORDER = range(3)
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 MISSED = (213, 94, 0)  # vermilion: pet called background

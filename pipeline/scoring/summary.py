@@ -11,9 +11,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.pets import CLASSES
+from pipeline.data.pets import BACKGROUND, BORDER, CLASSES, PET
 from pipeline.scoring.calibration import calibration_error
-from pipeline.scoring.confusion import Counts, dice, iou, mean_iou, merge, pixel_accuracy, rounded
+from pipeline.scoring.confusion import (
+    Counts,
+    dice,
+    divide,
+    iou,
+    mean_iou,
+    merge,
+    pixel_accuracy,
+    rounded,
+)
 from pipeline.scoring.intervals import (
     Weights,
     bootstrap_weights,
@@ -21,7 +30,7 @@ from pipeline.scoring.intervals import (
     resampled_counts,
     resampled_means,
 )
-from pipeline.scoring.measure import BACKGROUND, BORDER, PET, Measured
+from pipeline.scoring.measure import Measured
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
 COUNT_COLUMNS = [f"{truth}_as_{prediction}" for truth in CLASSES for prediction in CLASSES]
@@ -53,7 +62,7 @@ def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
         "miou": mean_iou(counts),
         **{f"iou_{name}": iou(counts)[:, place] for place, name in enumerate(CLASSES)},
         **{f"dice_{name}": dice(counts)[:, place] for place, name in enumerate(CLASSES)},
-        "boundary_iou_pet": _share(*measured.boundary.T),
+        "boundary_iou_pet": divide(*measured.boundary.T),
         "calibration_error": calibration_error(measured.bins),
         "pet_share": (truth[:, PET] + truth[:, BORDER]) / truth.sum(axis=-1),
         "brightness": measured.brightness,
@@ -118,7 +127,7 @@ def scores(measured: Measured, weights: Weights) -> dict[str, Values]:
         "border_merged.iou_pet": iou(merged)[:, 0],
         "border_ignored.miou": np.nanmean(without_border, axis=1),
         "border_ignored.iou_pet": without_border[:, 0],
-        "boundary_iou_pet": _share(*resampled_counts(measured.boundary, weights).T),
+        "boundary_iou_pet": divide(*resampled_counts(measured.boundary, weights).T),
         "calibration_error": calibration_error(bins),
         "per_image.miou": resampled_means(mean_iou(images), weights),
         "per_image.worst_tenth_miou": worst_mean(mean_iou(images), weights, WORST),
@@ -142,7 +151,3 @@ def _lowest_mean(ascending: Values, weights: Weights, share: float) -> float:
 def _by_class(name: str, values: Values) -> dict[str, Values]:
     """(R, C) values as `name.pet` and so on."""
     return {f"{name}.{label}": values[:, place] for place, label in enumerate(CLASSES)}
-
-
-def _share(part: NDArray, whole: NDArray) -> Values:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

@@ -90,12 +90,6 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_calibration_pictures_are_spread_over_the_list():
-    names = [str(number) for number in range(10)]
-    assert stage.spread(names, 4) == ["0", "3", "6", "9"]
-    assert stage.spread(names, 99) == names
-
-
 def test_the_model_is_registered_once_with_its_scores_and_no_alias(checkpoint, monkeypatch):
     metrics = export(monkeypatch)
     export(monkeypatch)

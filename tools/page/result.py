@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.data.pets import CLASSES, PALETTE
+from pipeline.data.pets import CLASSES, PALETTE, with_palette
 from pipeline.deploy.cutout import cut_out
 from pipeline.deploy.mask import predict_mask
 from pipeline.deploy.predictor import Predictor
@@ -51,9 +51,7 @@ class Result:
 
     def mask_png(self) -> bytes:
         """The class ids at full size, with the PALETTE, so that it can be looked at."""
-        picture = Image.fromarray(self.mask)
-        picture.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
-        return _png(picture)
+        return _png(with_palette(self.mask))
 
 
 def segment(predictor: Predictor, photograph: NDArray[np.uint8]) -> Result:

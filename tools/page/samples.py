@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
 from pipeline.data.pets import breed_of, image_path, species_of
 from pipeline.data.sample.breeds import BREEDS
 from pipeline.data.sample.picture import draw_pair
-from pipeline.data.splits import read_split
+from pipeline.data.splits import read_split, spread
 
 PETS = Path("data/pets")
 TEST_LIST = Path("data/splits/test.csv")
@@ -53,9 +52,7 @@ def _spread(names: list[str]) -> list[str]:
     """A few cats, then a few dogs, evenly over the list and so over breeds."""
     chosen = []
     for species in ("cat", "dog"):
-        of_it = [name for name in names if species_of(name) == species]
-        places = np.linspace(0, len(of_it) - 1, min(OF_EACH_SPECIES, len(of_it)))
-        chosen += [of_it[int(place)] for place in places]
+        chosen += spread([name for name in names if species_of(name) == species], OF_EACH_SPECIES)
     return chosen
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.data.splits import read_split
+from pipeline.data.splits import read_split, spread
 from pipeline.terminal import UserError
 
 
@@ -12,3 +12,9 @@ def test_a_missing_or_empty_list_is_named(tmp_path):
     (tmp_path / "train.csv").write_text("name,breed,species\n")
     with pytest.raises(UserError, match=r"train\.csv lists no pictures"):
         read_split(tmp_path / "train.csv")
+
+
+def test_items_are_spread_over_the_list():
+    names = [str(number) for number in range(10)]
+    assert spread(names, 4) == ["0", "3", "6", "9"]
+    assert spread(names, 99) == names
