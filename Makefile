@@ -5,8 +5,9 @@ VENV := .venv
 INSTALLED := $(VENV)/installed
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test evaluate ui visualize predict app report models promote oxford sync bench lint format \
+.PHONY: all help test evaluate ui visualize predict app serve report models promote oxford sync bench lint format \
   lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
@@ -36,6 +37,9 @@ predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pa
 
 app: $(INSTALLED) ## Try the model in the browser: the page on http://127.0.0.1:8501
 	PYTHONPATH=. streamlit run tools/app.py
+
+serve: $(INSTALLED) ## Serve the champion over HTTP on 127.0.0.1:5001 (docs/serving.md)
+	mlflow models serve -m models:/pet-segmentation@champion --env-manager local --host 127.0.0.1 --port 5001
 
 report: $(INSTALLED) ## Write the model's card: reports/NAME.html, one file with numbers, pictures and origin
 	python -m tools.report

@@ -14,6 +14,7 @@ NEXT_STEPS = """
 What next:
   source .venv/bin/activate            dvc, mlflow and python of this project
   make report                          all about the model on one page
+  make app                             try the model on your photographs in the browser
   make ui                              compare runs in the browser
   make visualize                       look at the data
   dvc exp run -S train.lr=0.001        try another setting, then: dvc exp show

@@ -1,15 +1,15 @@
 """Every command in the README runs, in its order, in a clone with tiny params.
 
 A few are replaced by what can be run anywhere: the official archives come from a server on this
-machine, which is also the second of two machines, and the browser's page is fetched, not looked at.
+machine, which is also the second of two machines, and pages are fetched, not looked at.
 """
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 import requests
+from mlflow_server import wait_for
 from tiny_pets import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -21,6 +21,7 @@ COMMANDS = [
 PAGES = {  # served until stopped: where, and what is on them
     "make ui": ("http://127.0.0.1:5000", "MLflow"),
     "make app": ("http://127.0.0.1:8501", "Streamlit"),
+    "make serve": ("http://127.0.0.1:5001/health", "\n"),
 }
 TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
 
@@ -78,13 +79,5 @@ def official_archives(clone, server, tmp_path):
 def look_at_the_page(clone, command, address, content):
     """Fetch the page that the command serves, as soon as it is up."""
     with clone.running(command):
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                page = requests.get(address, timeout=5)
-            except requests.ConnectionError:
-                assert time.monotonic() < deadline, "the page did not come up"
-                time.sleep(0.5)
-            else:
-                break
-        assert content in page.text
+        wait_for(address)
+        assert content in requests.get(address, timeout=5).text

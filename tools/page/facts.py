@@ -14,18 +14,24 @@ MIOU = "Intersection over union of predicted and true pixels, the mean of the th
 def show_facts(tags: Mapping[str, str], file: Path, precision: str) -> None:
     """Scores on the test photographs, and where the model comes from, as far as the tags say."""
     if precision == "int8" and "export.int8.miou" in tags:
-        difference = f"{-float(tags['export.int8.miou_drop']):+.4f} beside float32"
+        difference = f"{0 - float(tags['export.int8.miou_drop']):+.4f} beside float32"
         st.metric("Test mIoU", _score(tags["export.int8.miou"]), difference, "off", help=MIOU)
     elif precision == "fp32" and "test.miou" in tags:
         st.metric("Test mIoU", _score(tags["test.miou"]), help=MIOU)
-        st.html(_list(class_scores(tags)))
+        st.html(_list(details(tags)))
     st.html(_list(origin(tags, file)))
 
 
-def class_scores(tags: Mapping[str, str]) -> dict[str, str]:
-    """What the test gave for each class, by what it is called on the page."""
-    found = {f"IoU {name}": tags.get(f"test.iou.{name}") for name in CLASSES}
-    return {name: _score(value) for name, value in found.items() if value}
+def details(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the test gave in detail, by what it is called on the page."""
+    known = {}
+    if {"test.miou_low", "test.miou_high"} <= tags.keys():
+        low, high = (_score(tags[f"test.miou_{end}"]) for end in ("low", "high"))
+        known["95 % interval"] = f"{low} to {high}"
+    for name in CLASSES:
+        if value := tags.get(f"test.iou.{name}"):
+            known[f"IoU {name}"] = _score(value)
+    return known
 
 
 def origin(tags: Mapping[str, str], file: Path) -> dict[str, str]:
