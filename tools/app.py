@@ -36,7 +36,7 @@ def main() -> None:
             model = load_model(choice.reference, precision, choice.tags)
             show_facts(choice.tags, model.file, precision)
     except UserError as error:
-        st.error(f"This model does not work: {error}")
+        st.error(str(error), icon=":material/error:")
         return
     upload = choose_photograph()
     if upload is None:

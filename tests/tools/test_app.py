@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from tiny_pets import REPOSITORY, write_tiny_pets
 from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
-from pipeline.records.model_files import int8_beside
+from pipeline.records.model_files import find_model, int8_beside
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.tracking import checkpoint_run
 
@@ -86,7 +86,7 @@ def html(page):
 def test_without_a_model_the_page_says_how_to_get_one(page):
     page.run()
     assert not page.exception
-    assert "train one with `make`" in page.error[0].value
+    assert "There is no model yet: train one with `make`" in page.error[0].value
 
 
 def test_versions_are_offered_by_number_and_alias_and_the_champion_is_chosen(page):
@@ -95,6 +95,17 @@ def test_versions_are_offered_by_number_and_alias_and_the_champion_is_chosen(pag
     page.run()
     assert page.selectbox[0].options == ["2 @challenger", "1 @champion"]
     assert page.selectbox[0].value == "1"
+
+
+def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
+    register("first")
+    register("second", alias="champion")
+    find_model("2").file.unlink()
+    page.run()
+    assert "version 2 @champion: " in page.error[0].value
+    page.selectbox[0].set_value("1").run()
+    assert not page.error
+    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
 
 
 def test_without_a_version_the_exported_file_is_used(page):

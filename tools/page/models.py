@@ -82,7 +82,7 @@ def choose_model() -> tuple[Choice, str]:
     """Let people choose model and precision. Raises UserError if there is no model."""
     choices = {choice.reference: choice for choice in list_choices()}
     if not choices:
-        raise UserError("there is no model yet: train one with `make`, then reload this page")
+        raise UserError("There is no model yet: train one with `make`, then reload this page")
     champion = next((place for place, each in enumerate(choices.values()) if each.champion), 0)
     labels = {reference: choice.label for reference, choice in choices.items()}
     chosen = choices[st.selectbox("Version", choices, champion, format_func=labels.__getitem__)]

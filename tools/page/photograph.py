@@ -35,7 +35,7 @@ def choose_photograph() -> Upload | None:
     """Let people give a photograph; the newest counts, whichever way it came."""
     state = st.session_state
     uploaded = st.file_uploader(
-        "Your photograph: upload it, drop it here, or paste it with Ctrl+V",
+        "Your photograph: upload it, drop it here, or paste it anywhere on the page",
         type="image",
         key=f"upload {state.setdefault('uploader', 0)}",
     )
@@ -52,9 +52,8 @@ def choose_photograph() -> Upload | None:
 
 
 def _show_samples(samples: list[Sample]) -> None:
-    with st.container(
-        key="samples", horizontal=True, horizontal_alignment="center"
-    ):  # as many in a row as there is room for
+    # As many in a row as there is room for.
+    with st.container(key="samples", horizontal=True, horizontal_alignment="center"):
         for sample in samples:
             with st.container(width=THUMBNAIL[0], gap="xsmall"):
                 st.image(sample.thumbnail, width=THUMBNAIL[0])
