@@ -19,7 +19,7 @@ from pipeline.records.registry import (
     register_model,
 )
 from pipeline.records.store import Store, open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.tracking import checkpoint_run, find_run
 from pipeline.terminal import console, run_command
 
 # Which of the pipeline's metrics files holds the numbers that a run shows under this name.
@@ -47,11 +47,13 @@ def register_restored(
 ) -> int | None:
     """Register what `dvc repro` took from a cache, so that no stage ran to register it.
 
-    Returns the version of the file, new or not; None if there is no such file.
+    Returns the version of the file, new or not; None if there is no such file. A version whose
+    run was deleted gets one again.
     """
     if not onnx_file.is_file():
         return None
-    if known := find_version(store, file_digest(onnx_file)):
+    known = find_version(store, file_digest(onnx_file))
+    if known and find_run(store, file_digest(checkpoint)):
         return known.number
     measured = {name: _read_json(metrics / file) for name, file in METRICS.items()}
     with checkpoint_run(file_digest(checkpoint), data) as run:

@@ -1,7 +1,6 @@
 """Run the pipeline on the official photographs, as a DVC experiment with settings fit for them."""
 
 import argparse
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 
 from pipeline.files import file_digest
 from pipeline.terminal import UserError, console, run_command
+from tools.experiments import git_identity, set_params, split_setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
 To go back to the committed params:  git restore params.yaml && dvc repro"""
@@ -44,33 +44,11 @@ def archive_settings(archive: str, source: str | None) -> dict[str, object]:
     return {f"{key}.url": str(path), f"{key}.md5": file_digest(path, "md5")}
 
 
-def split_setting(setting: str) -> tuple[str, object]:
-    """`train.epochs=5` as key and value. Raises UserError without an equals sign."""
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise UserError(f"--set {setting}: expected NAME=VALUE, e.g. train.epochs=5")
-    return key, yaml.safe_load(value)
-
-
 def run_experiment(settings: dict[str, object]) -> int:
     """Run `dvc exp run` with the settings; return its exit status."""
-    command = ["dvc", "exp", "run"]
-    for key, value in settings.items():
-        command += ["--set-param", f"{key}={json.dumps(value)}"]
+    command = ["dvc", "exp", "run", *set_params(settings)]
     console.print(" ".join(command), highlight=False, soft_wrap=True)
     return subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
-
-
-def git_identity() -> dict[str, str]:
-    """A name for DVC's experiment commits, on a machine where git was told none."""
-    known = subprocess.run(["git", "config", "user.email"], capture_output=True, check=False)
-    if known.returncode == 0:
-        return {}
-    name, email = "petseg", "petseg@localhost"
-    roles = ("AUTHOR", "COMMITTER")
-    return {f"GIT_{role}_NAME": name for role in roles} | {
-        f"GIT_{role}_EMAIL": email for role in roles
-    }
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -7,7 +7,7 @@ from typing import Any
 from filelock import Timeout
 from mlflow.exceptions import MlflowException
 
-from pipeline.records.outbox import BATCH, deliver, outbox_folder, outbox_lock, release
+from pipeline.records.outbox import BATCH, deliver, is_held, outbox_folder, outbox_lock, release
 from pipeline.records.store import Store
 from pipeline.terminal import console
 
@@ -25,8 +25,9 @@ def send_leftovers(store: Store) -> int:
 
 
 def stores_with_leftovers() -> list[str]:
-    """The URIs of the stores that something waits for."""
-    return sorted(set(_waiting().values()))
+    """The URIs of the stores that something waits for whose command has ended."""
+    waiting = _waiting().items()
+    return sorted({uri for path, uri in waiting if not is_held(outbox_lock(path))})
 
 
 def _waiting() -> dict[Path, str]:

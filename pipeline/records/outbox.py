@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
@@ -109,6 +109,15 @@ def outbox_folder() -> Path:
 def outbox_lock(path: Path) -> FileLock:
     """Held by the process that fills or sends the file; freed by the system if that dies."""
     return FileLock(path.with_suffix(".lock"))
+
+
+def is_held(lock: FileLock) -> bool:
+    """Whether another process, or another part of this one, holds the lock."""
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def release(lock: FileLock) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Run as StoredRun
+from mlflow.entities import ViewType
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.records import lineage
@@ -75,6 +76,19 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
 def find_run(store: Store, checkpoint_sha256: str) -> StoredRun | None:
     """The newest run that this checkpoint came out of."""
     return _find_run(store, CHECKPOINT_TAG, checkpoint_sha256)
+
+
+def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
+    """Every run of the project's experiment, or every deleted one, the newest first."""
+    kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+    page = store.client.search_runs([store.experiment_id], run_view_type=kind)
+    found = list(page)
+    while page.token:
+        page = store.client.search_runs(
+            [store.experiment_id], run_view_type=kind, page_token=page.token
+        )
+        found += page
+    return found
 
 
 def _find_run(store: Store, tag: str, value: str) -> StoredRun | None:

@@ -7,7 +7,7 @@ import yaml
 from tiny_pets import REPOSITORY
 
 from pipeline.terminal import UserError
-from tools.oxford import archive_settings, split_setting
+from tools.oxford import archive_settings
 
 
 def test_the_official_archives_need_no_setting():
@@ -33,13 +33,6 @@ def test_a_url_goes_without_a_digest():
 def test_a_missing_archive_is_named(tmp_path):
     with pytest.raises(UserError, match=r"images: .*none\.tar is not a file"):
         archive_settings("images", str(tmp_path / "none.tar"))
-
-
-def test_a_setting_is_read_as_yaml():
-    assert split_setting("train.epochs=5") == ("train.epochs", 5)
-    assert split_setting("model.features=[4, 8]") == ("model.features", [4, 8])
-    with pytest.raises(UserError, match=r"train\.epochs: expected NAME=VALUE"):
-        split_setting("train.epochs")
 
 
 def test_every_setting_for_the_official_set_is_a_known_param():

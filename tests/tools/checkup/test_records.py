@@ -1,0 +1,99 @@
+"""What the doctor says about the store: moved, incomplete, with runs that never ended."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from mlflow_workspace import make_workspace, write_onnx
+
+from pipeline.model.resume import training_state
+from pipeline.records.addresses import moved_from, readdress
+from pipeline.records.model_files import find_model
+from pipeline.records.registry import register_model
+from pipeline.records.store import open_store
+from pipeline.records.tracking import training_run
+from tools.checkup.records import check_records
+
+DATA = Path("data/pets")
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A workspace with one finished run, which registered a model."""
+    (tmp_path / "here").mkdir()
+    workspace = make_workspace(tmp_path / "here", monkeypatch)
+    (workspace / "params.yaml").write_text("seed: 0\n")  # every run has a copy of it
+    with training_run(DATA, {}, {}, "first") as run:
+        register_model(run, write_onnx(workspace / "model.onnx"), {})
+        run.finish("0123")
+    return workspace
+
+
+def found(state):
+    return [each for each in check_records(open_store()) if each.state == state]
+
+
+def test_a_store_in_order_has_nothing_to_mend(workspace):
+    assert found("bad") == found("note") == []
+    assert any("1 runs, 1 versions" in each.text for each in found("good"))
+
+
+def test_artifacts_that_are_gone_are_told_with_their_run(workspace):
+    run = open_store().client.search_runs([open_store().experiment_id])[0]
+    shutil.rmtree(workspace / "mlartifacts" / run.info.run_id)
+    [finding] = found("bad")
+    assert f"1 run ({run.info.run_id[:8]})" in finding.text
+    assert run.info.run_id in finding.remedy
+
+
+def test_a_moved_repository_finds_its_artifacts_again(workspace, tmp_path, monkeypatch):
+    old = (workspace / "mlartifacts").as_uri()
+    there = tmp_path / "there"
+    workspace.rename(there)
+    monkeypatch.chdir(there)
+    monkeypatch.setenv("DVC_ROOT", str(there))
+    [finding] = found("bad")
+    assert old in finding.text
+    assert finding.remedy == "python -m tools.doctor --readdress"
+
+    store = open_store()
+    assert moved_from(store) == old
+    assert readdress(store, old) >= 4  # experiment, run, model, version
+    assert moved_from(store) is None
+    assert found("bad") == []
+    assert find_model("1").file.read_bytes() == (there / "model.onnx").read_bytes()
+
+
+def test_addresses_that_only_begin_alike_stay(workspace):
+    store = open_store()
+    assert readdress(store, (workspace / "mlart").as_uri()) == 0
+
+
+def test_a_run_whose_training_was_interrupted_can_be_continued(workspace):
+    with (
+        training_state("key") as state,
+        pytest.raises(KeyboardInterrupt),
+        training_run(DATA, {}, {}, state.id) as run,
+    ):
+        raise KeyboardInterrupt
+    open_store().client.update_run(run.run_id, status="RUNNING")  # as a killed process leaves it
+    [finding] = found("note")
+    assert run.run_id in finding.text
+    assert "goes on there" in finding.remedy
+
+
+def test_a_run_that_nobody_trains_can_be_ended(workspace):
+    client = open_store().client
+    run = client.create_run(open_store().experiment_id)
+    [finding] = found("note")
+    assert run.info.run_id in finding.text
+    exec(finding.remedy.split('"')[1])  # the remedy does what it says
+    assert client.get_run(run.info.run_id).info.status == "KILLED"
+    assert found("note") == []
+
+
+def test_a_run_that_is_being_trained_is_well(workspace):
+    with training_state("key") as state, training_run(DATA, {}, {}, state.id) as run:
+        assert any("is being trained now" in each.text for each in found("good"))
+        assert found("note") == []
+        run.finish("4567")

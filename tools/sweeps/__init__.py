@@ -1,0 +1,1 @@
+"""A sweep: from its plan to experiments, the workers that run them, and their ranking."""
