@@ -1,6 +1,7 @@
 """Extract the archives, check every pair of photograph and mask, and write the usable ones."""
 
 import argparse
+import csv
 import tempfile
 from collections import Counter
 from dataclasses import asdict
@@ -70,29 +71,30 @@ def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str,
             extract_archive(find_archive(raw, stem), source)
         listed, faults, names = take_inventory(source)
         with atomic_folder(pets) as target:
-            index, unusable = store_pairs(listed, source, target)
+            unusable = store_pairs(listed, source, target)
             quarantine = _quarantine_table([*faults, *unusable])
-            fraction = (names - len(index)) / names
+            fraction = (names - len(listed) + len(unusable)) / names
             _stop_if_above(max_quarantined_fraction, fraction, quarantine, pets)
-            write_csv(target / "index.csv", index)
             write_csv(target / "quarantine.csv", quarantine)
-    return _summary(index, quarantine, fraction)
+    return _summary(pets / "index.csv", quarantine, fraction)
 
 
-def store_pairs(
-    listed: list[Listed], source: Path, target: Path
-) -> tuple[pd.DataFrame, list[Fault]]:
-    """Check the pairs in all cores and write the usable ones; return their index and the rest."""
+def store_pairs(listed: list[Listed], source: Path, target: Path) -> list[Fault]:
+    """Check the pairs in all cores; write the usable ones and their index, return the rest."""
     (target / "images").mkdir()
     (target / "masks").mkdir()
-    rows: list[Row] = []
     faults: list[Fault] = []
     results = map_processes(partial(store_pair, source=source, target=target), listed)
     try:
-        with track(results, "checking pictures", len(listed)) as checked:
-            for pair, result in checked:
+        with (
+            (target / "index.csv").open("w", newline="") as index,
+            track(results, "checking pictures", len(listed)) as checked,
+        ):
+            table = csv.DictWriter(index, ROWS, lineterminator="\n")
+            table.writeheader()
+            for pair, result in checked:  # sorted by name, as they are listed
                 if isinstance(result, dict):
-                    rows.append(result)
+                    table.writerow(result)
                 else:
                     faults.append(result or Fault(pair.name, pair.image, Reason.CRASHED))
     except OSError as error:  # the pictures were just extracted here: it is the disk
@@ -100,7 +102,7 @@ def store_pairs(
             f"{target.parent}: pictures cannot be written: {error.strerror}."
             " Make room or mend the permissions, and run it again"
         ) from None
-    return pd.DataFrame(rows, columns=ROWS).sort_values("name"), faults
+    return faults
 
 
 def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
@@ -146,8 +148,9 @@ def _stop_if_above(limit: float, fraction: float, quarantine: pd.DataFrame, pets
     )
 
 
-def _summary(index: pd.DataFrame, quarantine: pd.DataFrame, fraction: float) -> dict[str, object]:
-    """The counts of metrics/extract.json; they are printed too."""
+def _summary(file: Path, quarantine: pd.DataFrame, fraction: float) -> dict[str, object]:
+    """The counts of metrics/extract.json, from index.csv; they are printed too."""
+    index = pd.read_csv(file, usecols=["species", "split", "note"], keep_default_na=False)
     notes = Counter(note for cell in index["note"] if cell for note in cell.split("; "))
     reasons = Counter(quarantine["reason"])
     console.print(f"{len(index)} pairs are usable, {len(quarantine)} names are quarantined")

@@ -56,11 +56,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """The index, sorted by name, all columns text; raises UserError if it cannot be the index."""
+    """What split needs of the index, as text, sorted by name.
+
+    Raises UserError if the file cannot be the index.
+    """
     if not path.is_file():
         raise UserError(f"{path} is missing: run the stage extract first")
-    index = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = {*COLUMNS, "split", "phash"} - set(index.columns)
+    needed = {*COLUMNS, "split", "phash"}
+    index = pd.read_csv(path, usecols=needed.__contains__, dtype=str, keep_default_na=False)
+    missing = needed - set(index.columns)
     if missing:
         raise UserError(f"{path}: no column {', '.join(sorted(missing))}; run extract again")
     if index["name"].duplicated().any():
@@ -90,7 +94,7 @@ def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -
 
 
 def _hashes(pictures: pd.DataFrame) -> np.ndarray:
-    return np.array([int(digits, 16) for digits in pictures["phash"]], dtype=np.uint64)
+    return np.fromiter((int(digits, 16) for digits in pictures["phash"]), np.uint64, len(pictures))
 
 
 def divide(

@@ -60,14 +60,17 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
     """A digest of all that decides the bytes: the files by their digests, in order, size, code."""
-    index = pd.read_csv(folder / "index.csv", index_col="name", dtype=str)
+    columns = ["name", *DIGESTS]
+    index = pd.read_csv(folder / "index.csv", index_col="name", usecols=columns, dtype=str)
     unknown = set(names) - set(index.index)
     if unknown:
         raise UserError(f"{folder}/index.csv does not list {min(unknown)}: run the split stage")
     code = [file_digest(Path(str(module.__file__))) for module in (pets, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
-    digests = index.loc[list(names), DIGESTS].to_numpy().tolist()
-    return hashlib.sha256(json.dumps([size, digests, code, versions]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([size, code, versions]).encode())
+    for pair in index.loc[list(names), DIGESTS].itertuples(index=False):
+        key.update("".join(pair).encode())
+    return key.hexdigest()
 
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:

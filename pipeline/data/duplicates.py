@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 BITS = 64
-CANDIDATES = 1 << 20  # pairs compared at a time: bounds the memory when many hashes are alike
+CANDIDATES = 1 << 17  # pairs compared at a time: bounds the memory when many hashes are alike
 
 
 def nearest_within(

@@ -1,5 +1,6 @@
 """What the extracted archives hold, beside what the official lists name."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,22 @@ IMAGES = "images"
 TRIMAPS = "annotations/trimaps"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A name of the lists that has both files."""
 
     name: str
     split: str  # trainval or test
-    image: str  # relative paths inside the archives
-    trimap: str
     notes: tuple[Note, ...]
+
+    @property
+    def image(self) -> str:
+        """Relative path inside the archives, as the next."""
+        return f"{IMAGES}/{self.name}.jpg"
+
+    @property
+    def trimap(self) -> str:
+        return f"{TRIMAPS}/{self.name}.png"
 
 
 @dataclass(frozen=True, order=True)
@@ -40,13 +48,13 @@ def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
     than images/*.jpg and annotations/trimaps/*.png, are passed over.
     Raises UserError for a folder that lacks the official layout, and for bad or empty lists.
     """
-    images, masks = _stems(source / IMAGES, "jpg"), _stems(source / TRIMAPS, "png")
+    images, masks = _stems(source / IMAGES, ".jpg"), _stems(source / TRIMAPS, ".png")
     splits = _read_splits(source / "annotations")
     pairs, faults = [], []
     for name in sorted(images | masks | splits.keys()):
         image, trimap = f"{IMAGES}/{name}.jpg", f"{TRIMAPS}/{name}.png"
         if name in images and name in masks and name in splits:
-            pairs.append(Listed(name, splits[name][0], image, trimap, splits[name][1]))
+            pairs.append(Listed(name, *splits[name]))
         elif name in images and name in masks:
             faults.append(Fault(name, image, Reason.NOT_LISTED))
         elif name in images:
@@ -65,11 +73,12 @@ def _stems(folder: Path, suffix: str) -> set[str]:
             f" {IMAGES}/NAME.jpg in images.tar and {TRIMAPS}/NAME.png in annotations.tar"
         )
     # An archive may hold names that are no UTF-8; they are listed with \x.. in their place.
-    return {
-        file.stem.encode(errors="backslashreplace").decode()
-        for file in folder.glob(f"*.{suffix}")
-        if not file.name.startswith(".")
-    }
+    with os.scandir(folder) as entries:
+        return {
+            entry.name.removesuffix(suffix).encode(errors="backslashreplace").decode()
+            for entry in entries
+            if entry.name.endswith(suffix) and not entry.name.startswith(".")
+        }
 
 
 def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:

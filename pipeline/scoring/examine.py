@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
 from pipeline.model.segmenter import Segmenter
-from pipeline.scoring.measure import Measured, measure, stack
+from pipeline.scoring.measure import Measured, concatenate, measure, stack
 from pipeline.terminal import track
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]  # photograph, mask, network's input
@@ -34,8 +34,9 @@ def examine(segmenter: Segmenter, pets: Path, names: Sequence[str], batch_size: 
         for batch in tracked:
             pairs = list(pool.map(partial(_load, segmenter, pets), batch))
             logits = segmenter.logits([prepared for *_, prepared in pairs])
-            measured += pool.map(partial(_measure, segmenter), pairs, logits)
-    return stack(measured)
+            # Stacked at once: of thousands of pictures, small arrays of each would be the most.
+            measured.append(stack(list(pool.map(partial(_measure, segmenter), pairs, logits))))
+    return concatenate(measured)
 
 
 def _load(segmenter: Segmenter, pets: Path, name: str) -> Pair:

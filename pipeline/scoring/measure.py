@@ -1,8 +1,7 @@
 """What is counted in one picture: all later scores are sums and means of this."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,14 @@ def measure(
 
 def stack(measured: Sequence[Measured]) -> Measured:
     """N pictures' counts as one, each with a leading dimension N."""
-    return Measured(**{part.name: _stack(measured, part.name) for part in fields(Measured)})
+    return _joined(np.stack, measured)
 
 
-def _stack(measured: Sequence[Measured], name: str) -> NDArray[Any]:
-    return np.stack([getattr(each, name) for each in measured])
+def concatenate(measured: Sequence[Measured]) -> Measured:
+    """Several stacks as one."""
+    return _joined(np.concatenate, measured)
+
+
+def _joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
+    names = [field.name for field in fields(Measured)]
+    return Measured(**{name: join([getattr(each, name) for each in measured]) for name in names})

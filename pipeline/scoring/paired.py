@@ -1,5 +1,6 @@
 """Two models on the same test pictures: how much better the one is, and how sure that is."""
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.data.pets import CLASSES
 from pipeline.params import STRICT
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
-from pipeline.scoring.intervals import bootstrap_weights, interval, paired_difference
+from pipeline.scoring.intervals import bootstrap, interval, paired_difference
 from pipeline.scoring.summary import counts_of
 
 DECIMALS = 6  # that count: what is lost to float64 must not turn "as much" into "more"
@@ -92,10 +93,9 @@ def same_pictures(challenger: pd.DataFrame, champion: pd.DataFrame) -> tuple[Cou
 
 def compare(challenger: Counts, champion: Counts, params: GateParams) -> Comparison:
     """Compare by the (N, C, C) matrices of the same pictures in the same order."""
-    weights = bootstrap_weights(len(champion), params.resamples, params.seed)
-    low, high = interval(
-        paired_difference(challenger, champion, _scores, weights), params.confidence
-    )
+    difference = partial(paired_difference, challenger, champion, _scores)
+    samples = bootstrap(difference, len(champion), params.resamples, params.seed)
+    low, high = interval(samples, params.confidence)
     old, new = (_scores(counts.sum(axis=0)) for counts in (champion, challenger))
     rows = zip(*(ends.tolist() for ends in (old, new, low, high)), strict=True)
     miou, *classes = (Change(*row) for row in rows)

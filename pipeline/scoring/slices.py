@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.scoring.confusion import Counts, mean_iou
-from pipeline.scoring.intervals import bootstrap_weights, interval, resampled_counts
+from pipeline.scoring.intervals import bootstrap, interval, resampled_counts
 from pipeline.scoring.summary import counts_of
 
 FEW = 10  # pictures: of fewer an interval says little, and nothing is flagged
@@ -49,7 +49,7 @@ def _binned(values: pd.Series, lowest: dict[str, float]) -> pd.Series:
 
 
 def _row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:
-    samples = mean_iou(resampled_counts(counts, bootstrap_weights(len(counts))))
+    samples = bootstrap(lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts))
     low, high = interval(samples)
     few = len(counts) < FEW
     return {

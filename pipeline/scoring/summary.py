@@ -5,6 +5,7 @@ prefix), merged into the pet (`border_merged`), or with its true pixels left out
 a border predicted elsewhere is an error).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,12 @@ def counts_of(table: pd.DataFrame) -> Counts:
 def score_table(measured: Measured) -> pd.DataFrame:
     """Every score of the data set (score, value) with its 95 % interval (low, high)."""
     images = len(measured.counts)
-    values = scores(measured, np.ones((1, images), np.uint8))
-    samples = scores(measured, bootstrap_weights(images))
+    own = per_picture(measured.counts)
+    values = scores(measured, own, np.ones((1, images), np.uint8))
+    pieces = [scores(measured, own, weights) for weights in bootstrap_weights(images)]
     rows = []
     for name, value in values.items():
-        low, high = interval(samples[name])
+        low, high = interval(np.concatenate([piece[name] for piece in pieces]))
         rows.append({"score": name, "value": value[0], "low": low, "high": high})
     return pd.DataFrame(rows).round(6)
 
@@ -103,15 +105,15 @@ def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
     return nested
 
 
-def scores(measured: Measured, weights: Weights) -> dict[str, Values]:
+def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> dict[str, Values]:
     """The scores of N pictures, each counted as often as its weight says, by name: (R,) each.
 
-    weights: (R, N), one row for each result; ones for the plain score. Scores are of the summed
-    counts, in which every pixel weighs the same, but for those under `per_image`, which are means
-    over the pictures that have the class, each weighing the same.
+    own: each picture's, from `per_picture`. weights: (R, N), one row for each result; ones for the
+    plain score. Scores are of the summed counts, in which every pixel weighs the same, but for
+    those under `per_image`, which are means over the pictures that have the class, each weighing
+    the same.
     """
-    images = measured.counts
-    counts = resampled_counts(images, weights)  # (R, C, C)
+    counts = resampled_counts(measured.counts, weights)  # (R, C, C)
     merged = merge(counts, PET_WITH_BORDER)
     ignored = counts.copy()
     ignored[:, BORDER] = 0
@@ -129,11 +131,16 @@ def scores(measured: Measured, weights: Weights) -> dict[str, Values]:
         "border_ignored.iou_pet": without_border[:, 0],
         "boundary_iou_pet": divide(*resampled_counts(measured.boundary, weights).T),
         "calibration_error": calibration_error(bins),
-        "per_image.miou": resampled_means(mean_iou(images), weights),
-        "per_image.worst_tenth_miou": worst_mean(mean_iou(images), weights, WORST),
-        **_by_class("per_image.iou", resampled_means(iou(images), weights)),
-        **_by_class("per_image.dice", resampled_means(dice(images), weights)),
+        "per_image.miou": resampled_means(own["miou"], weights),
+        "per_image.worst_tenth_miou": worst_mean(own["miou"], weights, WORST),
+        **_by_class("per_image.iou", resampled_means(own["iou"], weights)),
+        **_by_class("per_image.dice", resampled_means(own["dice"], weights)),
     }
+
+
+def per_picture(counts: Counts) -> dict[str, Values]:
+    """Of each of the N pictures the mIoU (N,), and (N, C) IoU and Dice."""
+    return {"miou": mean_iou(counts), "iou": iou(counts), "dice": dice(counts)}
 
 
 def worst_mean(values: Values, weights: Weights, share: float) -> Values:

@@ -1,15 +1,18 @@
 """From lists to tensors."""
 
+import sys
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 from tiny_pets import LISTS
 
-from pipeline.data.cache import open_pictures
-from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order
+from pipeline.data.cache import Pictures, _map, open_pictures
+from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.pets import image_path, load_mask, mask_path
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.terminal import UserError
@@ -113,3 +116,26 @@ def test_in_order_every_place_is_read_by_one_process(processes):
         for _, place in batch
     ]
     assert sorted(places) == list(range(7))
+
+
+def blank(file: Path, shape: tuple[int, ...]) -> torch.Tensor:
+    """Nothing but zeros, which take no room on the disk, mapped as the cache maps its files."""
+    np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    return _map(file)
+
+
+def own_memory() -> int:
+    """Bytes of this process that are not pages of files."""
+    memory = psutil.Process().memory_info()
+    return memory.rss - memory.shared
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells pages of files apart")
+def test_an_epoch_does_not_hold_the_pictures_that_it_has_seen(tmp_path):
+    images = blank(tmp_path / "images.npy", (1024, 3, 256, 256))  # 200 MB
+    pictures = Pictures(images, blank(tmp_path / "masks.npy", (1024, 256, 256)), key="")
+    batches = load(PetDataset(pictures), ShuffledBatches(1024, 8, seed=0), torch.device("cpu"))
+    before = own_memory()
+    seen = sum(len(batch) for batch, _ in batches)
+    assert seen == 1024
+    assert own_memory() - before < 64 * 2**20

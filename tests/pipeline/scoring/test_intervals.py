@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.scoring.confusion import iou, mean_iou, pixel_accuracy
 from pipeline.scoring.intervals import (
+    bootstrap,
     bootstrap_weights,
     interval,
     paired_difference,
@@ -18,23 +19,27 @@ def draw_counts(images: int, seed: int = 0, classes: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 10**6, (images, classes, classes))
 
 
+def all_weights(images: int, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    return np.concatenate(list(bootstrap_weights(images, resamples, seed)))
+
+
 def test_each_resample_draws_as_many_images_as_there_are():
-    weights = bootstrap_weights(images=7, resamples=50)
+    weights = all_weights(images=7, resamples=50)
     assert weights.shape == (50, 7)
     assert (weights.sum(axis=1) == 7).all()
 
 
 def test_a_seed_gives_the_same_resamples_on_every_machine_and_another_one_others():
-    assert bootstrap_weights(5, 3, seed=0).tolist() == [
+    assert all_weights(5, 3, seed=0).tolist() == [
         [0, 2, 1, 1, 1],
         [4, 0, 0, 0, 1],
         [0, 0, 1, 2, 2],
     ]
-    assert (bootstrap_weights(5, 3, seed=1) != bootstrap_weights(5, 3, seed=0)).any()
+    assert (all_weights(5, 3, seed=1) != all_weights(5, 3, seed=0)).any()
 
 
 def test_every_image_is_drawn_once_on_average():
-    weights = bootstrap_weights(images=4, resamples=20_000)
+    weights = all_weights(images=4, resamples=20_000)
     assert weights.mean(axis=0) == pytest.approx(np.ones(4), abs=0.03)
     # Binomial(4, 1/4): the image is in no draw with (3/4)^4, and the variance is 3/4.
     assert (weights == 0).mean(axis=0) == pytest.approx(np.full(4, 0.75**4), abs=0.01)
@@ -42,9 +47,19 @@ def test_every_image_is_drawn_once_on_average():
 
 
 @pytest.mark.parametrize("chunk", [1, 60, 10**6])
-def test_resampled_counts_agree_with_a_loop_over_resamples(chunk, monkeypatch):
+def test_pieces_of_any_size_are_the_same_resamples(chunk, monkeypatch):
+    whole = all_weights(20, resamples=30)
     monkeypatch.setattr("pipeline.scoring.intervals.CHUNK", chunk)
-    counts, weights = draw_counts(images=20), bootstrap_weights(20, resamples=30)
+    pieces = list(bootstrap_weights(20, resamples=30))
+    assert max(piece.size for piece in pieces) <= max(chunk, 20)
+    assert (np.concatenate(pieces) == whole).all()
+    counts = draw_counts(images=20)
+    samples = bootstrap(lambda weights: resampled_counts(counts, weights), 20, resamples=30)
+    assert (samples == resampled_counts(counts, whole)).all()
+
+
+def test_resampled_counts_agree_with_a_loop_over_resamples():
+    counts, weights = draw_counts(images=20), all_weights(20, resamples=30)
     expected = [
         sum(counts[image] * int(times) for image, times in enumerate(row)) for row in weights
     ]
@@ -54,7 +69,7 @@ def test_resampled_counts_agree_with_a_loop_over_resamples(chunk, monkeypatch):
 def test_resampled_means_agree_with_a_loop_and_leave_out_what_is_nan():
     values = np.random.default_rng(0).normal(size=(20, 3))
     values[::3, 1] = np.nan
-    weights = bootstrap_weights(20, resamples=30)
+    weights = all_weights(20, resamples=30)
     expected = [np.nanmean(np.repeat(values, row, axis=0), axis=0) for row in weights]
     assert resampled_means(values, weights) == pytest.approx(np.stack(expected))
     assert resampled_means(values[:, 0], weights) == pytest.approx(np.stack(expected)[:, 0])
@@ -78,7 +93,7 @@ def test_an_interval_is_the_middle_part_of_the_samples():
 
 def test_of_one_image_the_interval_is_its_score():
     counts = draw_counts(images=1)
-    samples = mean_iou(resampled_counts(counts, bootstrap_weights(1, resamples=10)))
+    samples = mean_iou(resampled_counts(counts, all_weights(1, resamples=10)))
     assert interval(samples) == pytest.approx(mean_iou(counts).repeat(2))
 
 
@@ -91,7 +106,7 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():
         right = generator.binomial(pixels, generator.beta(14, 6, size=80))
         counts = np.zeros((80, 2, 2), dtype=np.int64)
         counts[:, 0, 0], counts[:, 0, 1] = right, pixels - right
-        weights = bootstrap_weights(80, resamples=400, seed=trial)
+        weights = all_weights(80, resamples=400, seed=trial)
         by_pixel = interval(pixel_accuracy(resampled_counts(counts, weights)))
         by_image = interval(resampled_means(right / pixels, weights))
         held["accuracy of all pixels"] += by_pixel[0] < 0.7 < by_pixel[1]
@@ -101,7 +116,7 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():
 
 
 def test_a_difference_is_of_the_same_resamples():
-    first, second, weights = draw_counts(20, 0), draw_counts(20, 1), bootstrap_weights(20, 30)
+    first, second, weights = draw_counts(20, 0), draw_counts(20, 1), all_weights(20, 30)
     difference = paired_difference(first, second, iou, weights)
     assert difference.shape == (30, 3)
     for row, resample in zip(difference, weights, strict=True):
@@ -116,18 +131,17 @@ def test_pairing_sees_a_small_gain_that_the_differences_between_images_would_hid
     champion[:, 0, 0] = generator.integers(100, 900, size=50)  # right, of 1000 pixels
     champion[:, 0, 1] = 1000 - champion[:, 0, 0]
     challenger = champion + np.array([[5, -5], [0, 0]])
-    weights = bootstrap_weights(50)
+    weights = all_weights(50)
     low, high = interval(paired_difference(challenger, champion, pixel_accuracy, weights))
     assert (low, high) == pytest.approx((0.005, 0.005))
     alone = interval(pixel_accuracy(resampled_counts(champion, weights)))
     assert alone[1] - alone[0] > 0.1
 
 
-def test_a_hundred_thousand_images_need_no_more_memory_than_their_weights():
-    counts, weights = draw_counts(100_000), bootstrap_weights(100_000, resamples=100)
-    assert weights.nbytes == 10**7
+def test_a_hundred_thousand_images_need_no_matrix_of_all_their_weights():
+    counts = draw_counts(100_000)
     tracemalloc.start()
-    resampled_counts(counts, weights)
+    bootstrap(lambda weights: resampled_counts(counts, weights), 100_000, resamples=300)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 60e6  # 80 MB would be all weights as float64, beside 7 MB of counts
+    assert peak < 29e6  # of which a piece is 18, the counts as float64 7: all weights would be 30

@@ -12,6 +12,7 @@ from pipeline.scoring.summary import (
     counts_of,
     headline,
     per_image_table,
+    per_picture,
     score_table,
     scores,
     worst_mean,
@@ -74,8 +75,8 @@ def test_every_score_by_hand():
 
 def test_a_weight_counts_a_picture_that_often():
     twice = Measured(*(np.concatenate([part, part[:1]]) for part in vars(MEASURED).values()))
-    once = scores(MEASURED, np.array([[2, 1, 1]], np.uint8))
-    expected = scores(twice, np.ones((1, 4), np.uint8))
+    once = scores(MEASURED, per_picture(MEASURED.counts), np.array([[2, 1, 1]], np.uint8))
+    expected = scores(twice, per_picture(twice.counts), np.ones((1, 4), np.uint8))
     assert {name: value[0] for name, value in once.items()} == pytest.approx(
         {name: value[0] for name, value in expected.items()}
     )

@@ -1,0 +1,56 @@
+"""What a command costs: seconds by the clock, and memory."""
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.terminal import UserError
+
+INTERVAL = 0.05  # seconds between two looks at the memory
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one command with all the processes that it starts."""
+
+    seconds: float
+    megabytes: float  # the most that they held together
+
+
+def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
+    """Run the command in the folder. Raises UserError, with what it said, if it fails.
+
+    Memory is what the processes have to themselves: pages of files, which the system takes back
+    when it needs them, do not count.
+    """
+    with (folder / "output.txt").open("w+b") as output:
+        start = time.perf_counter()
+        process = psutil.Popen(
+            command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _held(process))
+            time.sleep(INTERVAL)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+            raise UserError(f"{' '.join(command)}: exit status {process.returncode}\n{said}")
+    return Cost(seconds, peak / 2**20)
+
+
+def _held(process: psutil.Popen) -> int:
+    """Bytes of the process and its descendants; one that has just ended holds nothing."""
+    total = 0
+    try:
+        for each in [process, *process.children(recursive=True)]:
+            memory = each.memory_info()
+            total += memory.rss - memory.shared
+    except psutil.NoSuchProcess:
+        pass
+    return total
