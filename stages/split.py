@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,11 @@ from pipeline.files import atomic_folder, write_csv, write_json
 from pipeline.params import STRICT, read_section
 from pipeline.terminal import UserError, console, run_command
 
+AGAIN = "run extract again"
+ROWS = 10_000  # of the index that are text at a time, which takes ten times the memory
+REPEATED = ["breed", "species", "split"]  # columns of few different words
 COLUMNS = ["name", "breed", "species"]  # of train.csv, val.csv and test.csv
+NEEDED = {*COLUMNS, "split", "phash"}  # columns of index.csv
 SPLITS = ("train", "val", "test")
 
 
@@ -33,11 +38,10 @@ def main() -> None:
     arguments = parse_arguments()
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", int)
-    index = read_index(arguments.index)
-    test, trainval = (index[index["split"] == name] for name in ("test", "trainval"))
+    test, trainval = official(read_index(arguments.index))
     duplicates = find_duplicates(trainval, test, params.duplicate_distance)
-    kept = trainval[~trainval["name"].isin(duplicates["name"])]
-    train, val = divide(kept, params.val_fraction, seed)
+    trainval = trainval.loc[~trainval["name"].isin(duplicates["name"]), COLUMNS]
+    train, val = divide(trainval, params.val_fraction, seed)
     if params.train_fraction < 1:
         _, train = divide(train, params.train_fraction, seed)
     splits = dict(zip(SPLITS, (train, val, test), strict=True))
@@ -56,25 +60,39 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """What split needs of the index, as text, sorted by name.
+    """What split needs of the index, sorted by name, phash as uint64.
 
     Raises UserError if the file cannot be the index.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing: run the stage extract first")
-    needed = {*COLUMNS, "split", "phash"}
-    index = pd.read_csv(path, usecols=needed.__contains__, dtype=str, keep_default_na=False)
-    missing = needed - set(index.columns)
-    if missing:
-        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; run extract again")
-    if index["name"].duplicated().any():
-        twice = index["name"][index["name"].duplicated()].iloc[0]
-        raise UserError(f"{path}: {twice} stands there twice; run extract again")
-    if not index["phash"].str.fullmatch("[0-9a-f]{16}").all():
-        raise UserError(f"{path}: column phash must hold 16 hex digits; run extract again")
-    if not index["split"].isin(["trainval", "test"]).all():
-        raise UserError(f"{path}: column split must be trainval or test; run extract again")
-    return index.sort_values("name", ignore_index=True)
+    with pd.read_csv(
+        path, usecols=NEEDED.__contains__, dtype=str, keep_default_na=False, chunksize=ROWS
+    ) as parts:
+        index = pd.concat(_checked(part, path) for part in parts)
+    index = index.astype(dict.fromkeys(REPEATED, "category"))
+    index = index.sort_values("name", ignore_index=True)
+    if (twice := index["name"].eq(index["name"].shift())).any():
+        raise UserError(f"{path}: {index['name'][twice].iloc[0]} stands there twice; {AGAIN}")
+    return index
+
+
+def _checked(part: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Some rows of the index, if they are as they should be."""
+    if missing := NEEDED - set(part.columns):
+        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; {AGAIN}")
+    if not part["phash"].str.fullmatch("[0-9a-f]{16}").all():
+        raise UserError(f"{path}: column phash must hold 16 hex digits; {AGAIN}")
+    if not part["split"].isin(["trainval", "test"]).all():
+        raise UserError(f"{path}: column split must be trainval or test; {AGAIN}")
+    return part.assign(phash=np.array([int(bits, 16) for bits in part["phash"]], dtype=np.uint64))
+
+
+def official(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The pictures of the official lists: (test, trainval)."""
+    in_test = index["split"] == "test"
+    columns = [*COLUMNS, "phash"]
+    return index.loc[in_test, columns], index.loc[~in_test, columns]
 
 
 def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -> pd.DataFrame:
@@ -82,7 +100,7 @@ def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -
 
     A row each: name, test_name (the nearest; of equally near ones the first), distance.
     """
-    nearest, bits = nearest_within(_hashes(trainval), _hashes(test), distance)
+    nearest, bits = nearest_within(trainval["phash"].to_numpy(), test["phash"].to_numpy(), distance)
     near = nearest >= 0
     return pd.DataFrame(
         {
@@ -93,10 +111,6 @@ def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -
     )
 
 
-def _hashes(pictures: pd.DataFrame) -> np.ndarray:
-    return np.fromiter((int(digits, 16) for digits in pictures["phash"]), np.uint64, len(pictures))
-
-
 def divide(
     pictures: pd.DataFrame, val_fraction: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -105,11 +119,11 @@ def divide(
     Within a breed, val (the second) takes the first names by sha256 of "SEED:NAME": the order is
     the same on every machine, and an added picture moves few of the others.
     """
-    quotas = val_quotas(pictures["breed"].value_counts().sort_index(), val_fraction)
-    val: list[str] = []
-    for breed, names in pictures.groupby("breed")["name"]:
-        val += sorted(names, key=lambda name: _digest(f"{seed}:{name}"))[: quotas[breed]]
-    in_val = pictures["name"].isin(val)
+    quotas = val_quotas(pictures.groupby("breed", observed=True).size(), val_fraction)
+    in_val = pd.Series(False, index=pictures.index)
+    for breed, names in pictures.groupby("breed", observed=True)["name"]:
+        digests = names.map(lambda name: _digest(f"{seed}:{name}"))
+        in_val[digests.sort_values().index[: quotas[breed]]] = True
     return pictures[~in_val], pictures[in_val]
 
 
@@ -143,8 +157,8 @@ def check_splits(splits: dict[str, pd.DataFrame], index: Path) -> None:
     for split, pictures in splits.items():
         if pictures.empty:
             raise UserError(f"{index} leaves no pictures for {split}: {remedies[split]}")
-    names = pd.concat(splits.values())["name"]
-    assert names.is_unique, "a picture is in two splits"
+    rows = np.concatenate([part.index for part in splits.values()])  # of the index
+    assert len(np.unique(rows)) == len(rows), "a picture is in two splits"
 
 
 def write_splits(folder: Path, splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> None:
@@ -153,14 +167,16 @@ def write_splits(folder: Path, splits: dict[str, pd.DataFrame], duplicates: pd.D
         for split, pictures in splits.items():
             write_csv(target / f"{split}.csv", pictures[COLUMNS])
         write_csv(target / "duplicates.csv", duplicates)
-        counts = {split: part.groupby(COLUMNS[1:]).size() for split, part in splits.items()}
+        counts = {
+            split: part.groupby(COLUMNS[1:], observed=True).size() for split, part in splits.items()
+        }
         write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
 
 
 def summary(splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> dict[str, object]:
     """The counts of metrics/split.json; they are printed too."""
     counts = {
-        split: {"total": len(part), **part["species"].value_counts().to_dict()}
+        split: {"total": len(part), **dict(Counter(part["species"]).most_common())}
         for split, part in splits.items()
     }
     console.print(", ".join(f"{split} {count['total']}" for split, count in counts.items()))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 import numpy as np
-import pandas as pd
 
 BITS = 64
 CANDIDATES = 1 << 17  # pairs compared at a time: bounds the memory when many hashes are alike
@@ -24,23 +23,20 @@ def nearest_within(
     that agree in both are compared. Equal hashes are searched once.
     """
     assert 0 <= distance <= BITS - 2
-    codes, distinct = pd.factorize(hashes)
-    other_codes, distinct_others = pd.factorize(others)
-    _, first = np.unique(other_codes, return_index=True)  # codes are 0, 1, ... as they appear
-    far = BITS + 1
-    best = np.full(len(distinct), far * len(distinct_others), dtype=np.int64)
+    if not len(others):
+        return np.full(len(hashes), -1), np.full(len(hashes), -1)
+    distinct, codes = np.unique(hashes, return_inverse=True)
+    distinct_others, first = np.unique(others, return_index=True)
+    best = np.full(len(distinct), (BITS + 1) * len(others), dtype=np.int64)
     for bits in _joint_bands(distance + 2):
         for rows, columns in _equal_pairs(distinct & bits, distinct_others & bits):
             differing = np.bitwise_count(distinct[rows] ^ distinct_others[columns])
             # One number orders by distance, then by position.
-            rank = differing.astype(np.int64) * len(distinct_others) + columns
+            rank = differing.astype(np.int64) * len(others) + first[columns]
             np.minimum.at(best, rows, rank)
-    if not len(distinct_others):
-        return np.full(len(hashes), -1), np.full(len(hashes), -1)
-    differing, columns = np.divmod(best, len(distinct_others))
+    differing, positions = np.divmod(best, len(others))
     near = differing <= distance
-    positions = np.where(near, first[np.where(near, columns, 0)], -1)
-    return positions[codes], np.where(near, differing, -1)[codes]
+    return np.where(near, positions, -1)[codes], np.where(near, differing, -1)[codes]
 
 
 def _joint_bands(bands: int) -> Iterator[np.uint64]:

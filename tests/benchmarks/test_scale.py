@@ -61,11 +61,11 @@ def test_what_a_thousand_more_pictures_take_is_without_the_start():
 
 @pytest.mark.slow
 def test_every_step_runs_and_the_last_line_holds_its_cost(tmp_path, monkeypatch, capsys):
-    options = ["--images", "60", "120", "--workdir", str(tmp_path)]
+    options = ["--images", "160", "240", "--workdir", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["scale", *options])
     scale.main()
     costs = json.loads(capsys.readouterr().out.splitlines()[-1])["costs"]
-    assert list(costs) == ["60", "120"]
+    assert list(costs) == ["160", "240"]
     for steps in costs.values():
         assert list(steps) == list(STEPS)
         assert all(cost["seconds"] > 0 and cost["megabytes"] > 10 for cost in steps.values())
