@@ -8,6 +8,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -38,16 +39,17 @@ def main() -> None:
     arguments = parse_arguments()
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", int)
-    test, trainval = official(read_index(arguments.index))
-    duplicates = find_duplicates(trainval, test, params.duplicate_distance)
-    trainval = trainval.loc[~trainval["name"].isin(duplicates["name"]), COLUMNS]
-    train, val = divide(trainval, params.val_fraction, seed)
+    index = read_index(arguments.index)
+    duplicates = find_duplicates(index, params.duplicate_distance)
+    in_test = index["split"] == "test"
+    left_out = index["name"].isin(duplicates["name"])
+    train, val = divide(index.loc[~in_test & ~left_out, COLUMNS], params.val_fraction, seed)
     if params.train_fraction < 1:
         _, train = divide(train, params.train_fraction, seed)
-    splits = dict(zip(SPLITS, (train, val, test), strict=True))
+    splits = dict(zip(SPLITS, (train.index, val.index, index.index[in_test]), strict=True))
     check_splits(splits, arguments.index)
-    write_splits(arguments.splits, splits, duplicates)
-    write_json(arguments.metrics, summary(splits, duplicates))
+    write_splits(arguments.splits, index, splits, duplicates)
+    write_json(arguments.metrics, summary(index, splits, duplicates))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -60,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_index(path: Path) -> pd.DataFrame:
-    """What split needs of the index, sorted by name, phash as uint64.
+    """What split needs of the index, phash as uint64.
 
     Raises UserError if the file cannot be the index.
     """
@@ -69,11 +71,17 @@ def read_index(path: Path) -> pd.DataFrame:
     with pd.read_csv(
         path, usecols=NEEDED.__contains__, dtype=str, keep_default_na=False, chunksize=ROWS
     ) as parts:
-        index = pd.concat(_checked(part, path) for part in parts)
-    index = index.astype(dict.fromkeys(REPEATED, "category"))
-    index = index.sort_values("name", ignore_index=True)
-    if (twice := index["name"].eq(index["name"].shift())).any():
+        checked = [_checked(part, path) for part in parts]
+    words = {
+        name: union_categoricals([part.pop(name) for part in checked], sort_categories=True)
+        for name in REPEATED
+    }
+    index = pd.concat(checked, ignore_index=True).assign(**words)
+    before = index["name"].shift()
+    if (twice := index["name"] == before).any():
         raise UserError(f"{path}: {index['name'][twice].iloc[0]} stands there twice; {AGAIN}")
+    if (index["name"] < before).any():
+        raise UserError(f"{path} is not sorted by name; {AGAIN}")
     return index
 
 
@@ -85,27 +93,24 @@ def _checked(part: pd.DataFrame, path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: column phash must hold 16 hex digits; {AGAIN}")
     if not part["split"].isin(["trainval", "test"]).all():
         raise UserError(f"{path}: column split must be trainval or test; {AGAIN}")
-    return part.assign(phash=np.array([int(bits, 16) for bits in part["phash"]], dtype=np.uint64))
+    hashes = np.array([int(bits, 16) for bits in part["phash"]], dtype=np.uint64)
+    return part.assign(phash=hashes).astype(dict.fromkeys(REPEATED, "category"))
 
 
-def official(index: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The pictures of the official lists: (test, trainval)."""
-    in_test = index["split"] == "test"
-    columns = [*COLUMNS, "phash"]
-    return index.loc[in_test, columns], index.loc[~in_test, columns]
-
-
-def find_duplicates(trainval: pd.DataFrame, test: pd.DataFrame, distance: int) -> pd.DataFrame:
+def find_duplicates(index: pd.DataFrame, distance: int) -> pd.DataFrame:
     """The trainval pictures whose hash is within `distance` bits of a test picture's.
 
     A row each: name, test_name (the nearest; of equally near ones the first), distance.
     """
-    nearest, bits = nearest_within(trainval["phash"].to_numpy(), test["phash"].to_numpy(), distance)
+    in_test = index["split"] == "test"
+    trainval, test = np.flatnonzero(~in_test), np.flatnonzero(in_test)
+    hashes, names = index["phash"].to_numpy(), index["name"]
+    nearest, bits = nearest_within(hashes[trainval], hashes[test], distance)
     near = nearest >= 0
     return pd.DataFrame(
         {
-            "name": trainval["name"].to_numpy()[near],
-            "test_name": test["name"].to_numpy()[nearest[near]],
+            "name": names.iloc[trainval[near]].array,
+            "test_name": names.iloc[test[nearest[near]]].array,
             "distance": bits[near],
         }
     )
@@ -146,38 +151,42 @@ def val_quotas(counts: pd.Series, val_fraction: float) -> pd.Series:
     return quotas
 
 
-def check_splits(splits: dict[str, pd.DataFrame], index: Path) -> None:
-    """Raise UserError for a split without pictures, naming the remedy."""
+def check_splits(splits: dict[str, pd.Index], index: Path) -> None:
+    """Raise UserError for a split without rows of the index, naming the remedy."""
     remedies = {
         "train": "the trainval list needs pictures that resemble no test picture;"
         " lower split.duplicate_distance or split.val_fraction, or raise split.train_fraction",
         "val": "raise split.val_fraction, or give the breeds more pictures",
         "test": "the test list needs usable pictures: see quarantine.csv",
     }
-    for split, pictures in splits.items():
-        if pictures.empty:
+    for split, rows in splits.items():
+        if rows.empty:
             raise UserError(f"{index} leaves no pictures for {split}: {remedies[split]}")
-    rows = np.concatenate([part.index for part in splits.values()])  # of the index
-    assert len(np.unique(rows)) == len(rows), "a picture is in two splits"
+    together = np.concatenate([*splits.values()])
+    assert len(np.unique(together)) == len(together), "a picture is in two splits"
 
 
-def write_splits(folder: Path, splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> None:
+def write_splits(
+    folder: Path, index: pd.DataFrame, splits: dict[str, pd.Index], duplicates: pd.DataFrame
+) -> None:
     """Write the lists, sorted by name, duplicates.csv and by_breed.csv into the folder."""
+    counts = {}
     with atomic_folder(folder) as target:
-        for split, pictures in splits.items():
-            write_csv(target / f"{split}.csv", pictures[COLUMNS])
+        for split, rows in splits.items():
+            pictures = index.loc[rows, COLUMNS]
+            write_csv(target / f"{split}.csv", pictures)
+            counts[split] = pictures.groupby(COLUMNS[1:], observed=True).size()
         write_csv(target / "duplicates.csv", duplicates)
-        counts = {
-            split: part.groupby(COLUMNS[1:], observed=True).size() for split, part in splits.items()
-        }
         write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
 
 
-def summary(splits: dict[str, pd.DataFrame], duplicates: pd.DataFrame) -> dict[str, object]:
+def summary(
+    index: pd.DataFrame, splits: dict[str, pd.Index], duplicates: pd.DataFrame
+) -> dict[str, object]:
     """The counts of metrics/split.json; they are printed too."""
     counts = {
-        split: {"total": len(part), **dict(Counter(part["species"]).most_common())}
-        for split, part in splits.items()
+        split: {"total": len(rows), **dict(Counter(index["species"][rows]).most_common())}
+        for split, rows in splits.items()
     }
     console.print(", ".join(f"{split} {count['total']}" for split, count in counts.items()))
     console.print(f"left out, too near to a test picture: {len(duplicates)}")

@@ -111,8 +111,8 @@ def test_near_duplicates_of_test_pictures_are_left_out_and_reported(tmp_path, mo
 def test_of_several_near_test_pictures_the_nearest_is_reported():
     hashes = {"pug_1": 0, "pug_50": 0b11, "pug_51": 0b1, "pug_52": 0b10}
     index = index_table(["pug_1"], named("pug", 3, 50), hashes)
-    test = index[index["split"] == "test"]
-    found = find_duplicates(index[index["split"] == "trainval"], test, 2)
+    bits = np.array([int(digits, 16) for digits in index["phash"]], dtype=np.uint64)
+    found = find_duplicates(index.assign(phash=bits), 2)
     assert found.to_numpy().tolist() == [["pug_1", "pug_51", 1]]
 
 
@@ -211,6 +211,25 @@ def test_an_index_with_bad_values_is_refused(tmp_path, column, values, message):
     index_table(["pug_1"], ["pug_2"]).assign(**{column: values}).to_csv(path, index=False)
     with pytest.raises(UserError, match=rf"index\.csv: .*{message}"):
         read_index(path)
+
+
+def test_an_index_in_another_order_is_refused(tmp_path):
+    path = tmp_path / "index.csv"
+    index_table(named("pug", 5), ["pug_7"]).iloc[::-1].to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"index\.csv is not sorted by name; run extract again"):
+        read_index(path)
+
+
+def test_an_index_read_in_parts_is_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "index.csv"
+    table = index_table(named("pug", 20) + named("Bengal", 10), named("Abyssinian", 5))
+    table.to_csv(path, index=False)
+    whole = read_index(path)
+    monkeypatch.setattr(stage, "ROWS", 7)
+    pd.testing.assert_frame_equal(read_index(path), whole)
+    assert list(whole["name"]) == list(table["name"])
+    assert list(whole["split"]) == list(table["split"])
+    assert [f"{bits:016x}" for bits in whole["phash"]] == list(table["phash"])
 
 
 def test_an_index_without_its_columns_or_without_a_file_is_refused(tmp_path):
