@@ -32,14 +32,14 @@ STEPS = {  # in this order; arguments of python
     "extract": EXTRACT,
     "dvc commit": "-m dvc commit --quiet --force",
     "dvc status": "-m dvc status --quiet",
-    "dvc push": "-m dvc push --quiet",
-    "dvc checkout": "-m dvc checkout --quiet",
     "split": f"-m stages.split {PETS}/index.csv {SPLITS} metrics/split.json",
     "near-duplicates": f"-m benchmarks.searching {PETS}/index.csv",
     "cache": f"-m benchmarks.decoding {PETS} {SPLITS} {SIZE}",
     "train": f"-m stages.train {PETS} {SPLITS} models metrics/train.json {PLOTS}/train",
     "evaluate": f"-m stages.evaluate {PETS} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test",
+    "dvc checkout": "-m dvc checkout --quiet",
     "export": f"-m stages.export {PETS} {SPLITS} models {SCORES} {MODEL} metrics/export.json",
+    "dvc push": "-m dvc push --quiet",
 }
 DVC_LOCAL = """\
 [core]

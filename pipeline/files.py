@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+ROWS = 10_000  # of a table that are text at a time while it is written
+
 
 def workspace_root() -> Path:
     """The repository that owns the lasting state (the MLflow store, caches).
@@ -57,7 +59,7 @@ def write_json(path: Path, values: object) -> None:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write the table's columns (not its index) as CSV."""
     with atomic_file(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n", chunksize=ROWS)
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

@@ -7,3 +7,5 @@ import os
 # costs nothing alone, but beside another busy process it made a step thirteen times as long.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Said before pandas is loaded: Arrow's own allocator keeps megabytes of what was given back to it.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

@@ -43,10 +43,10 @@ def main() -> None:
     duplicates = find_duplicates(index, params.duplicate_distance)
     in_test = index["split"] == "test"
     left_out = index["name"].isin(duplicates["name"])
-    train, val = divide(index.loc[~in_test & ~left_out, COLUMNS], params.val_fraction, seed)
+    train, val = divide(index[~in_test & ~left_out], params.val_fraction, seed)
     if params.train_fraction < 1:
-        _, train = divide(train, params.train_fraction, seed)
-    splits = dict(zip(SPLITS, (train.index, val.index, index.index[in_test]), strict=True))
+        _, train = divide(index.loc[train], params.train_fraction, seed)
+    splits = dict(zip(SPLITS, (train, val, index.index[in_test]), strict=True))
     check_splits(splits, arguments.index)
     write_splits(arguments.splits, index, splits, duplicates)
     write_json(arguments.metrics, summary(index, splits, duplicates))
@@ -116,10 +116,8 @@ def find_duplicates(index: pd.DataFrame, distance: int) -> pd.DataFrame:
     )
 
 
-def divide(
-    pictures: pd.DataFrame, val_fraction: float, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Divide into (train, val), each breed in proportion.
+def divide(pictures: pd.DataFrame, val_fraction: float, seed: int) -> tuple[pd.Index, pd.Index]:
+    """The rows of (train, val), by their labels, each breed in proportion.
 
     Within a breed, val (the second) takes the first names by sha256 of "SEED:NAME": the order is
     the same on every machine, and an added picture moves few of the others.
@@ -129,7 +127,7 @@ def divide(
     for breed, names in pictures.groupby("breed", observed=True)["name"]:
         digests = names.map(lambda name: _digest(f"{seed}:{name}"))
         in_val[digests.sort_values().index[: quotas[breed]]] = True
-    return pictures[~in_val], pictures[in_val]
+    return pictures.index[~in_val], pictures.index[in_val]
 
 
 def _digest(text: str) -> str:
@@ -162,8 +160,8 @@ def check_splits(splits: dict[str, pd.Index], index: Path) -> None:
     for split, rows in splits.items():
         if rows.empty:
             raise UserError(f"{index} leaves no pictures for {split}: {remedies[split]}")
-    together = np.concatenate([*splits.values()])
-    assert len(np.unique(together)) == len(together), "a picture is in two splits"
+    together = np.sort(np.concatenate([*splits.values()]))
+    assert (together[1:] > together[:-1]).all(), "a picture is in two splits"
 
 
 def write_splits(
@@ -173,9 +171,8 @@ def write_splits(
     counts = {}
     with atomic_folder(folder) as target:
         for split, rows in splits.items():
-            pictures = index.loc[rows, COLUMNS]
-            write_csv(target / f"{split}.csv", pictures)
-            counts[split] = pictures.groupby(COLUMNS[1:], observed=True).size()
+            write_csv(target / f"{split}.csv", index.loc[rows, COLUMNS])
+            counts[split] = index.loc[rows].groupby(COLUMNS[1:], observed=True).size()
         write_csv(target / "duplicates.csv", duplicates)
         write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
 

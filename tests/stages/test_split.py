@@ -146,13 +146,19 @@ def test_a_breed_with_one_picture_keeps_it_in_train(fraction):
 
 
 def divided(names: list[str], seed: int = 0, fraction: float = 0.2) -> set[str]:
-    return set(divide(index_table(names, []), fraction, seed)[1]["name"])
+    return val_names(index_table(names, []), seed, fraction)
+
+
+def val_names(index: pd.DataFrame, seed: int, fraction: float) -> set[str]:
+    train, val = divide(index, fraction, seed)
+    assert sorted([*train, *val]) == sorted(index.index)
+    return set(index["name"][val])
 
 
 def test_the_division_is_the_same_every_time_and_for_any_order_and_other_for_another_seed():
     index = index_table(named("pug", 40), [])
-    val = set(divide(index, 0.2, 0)[1]["name"])
-    assert val == set(divide(index.sample(frac=1, random_state=1), 0.2, 0)[1]["name"])
+    val = val_names(index, 0, 0.2)
+    assert val == val_names(index.sample(frac=1, random_state=1), 0, 0.2)
     assert val != divided(named("pug", 40), seed=1)
 
 
