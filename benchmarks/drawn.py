@@ -66,4 +66,5 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     archive.addfile(member, io.BytesIO(content))
-    archive.members.clear()  # tarfile keeps what it wrote: 100,000 of them are 100 MB
+    # tarfile keeps what it wrote: 100,000 of them are 100 MB.
+    archive.members.clear()  # type: ignore[attr-defined]

@@ -67,7 +67,8 @@ def extract_archive(archive: Path, folder: Path) -> None:
         task = bars.add_task(f"extracting {archive.name}", total=None)
         for member in _checked(archive, tar):
             _extract(tar, member, archive, folder)
-            tar.members.clear()  # tarfile keeps all it has read: 100 MB of 100,000 members
+            # tarfile keeps all it has read: 100 MB of 100,000 members.
+            tar.members.clear()  # type: ignore[attr-defined]
             bars.advance(task)
         _read_to_the_end(archive, tar)
 

@@ -36,7 +36,7 @@ def test_memory_is_that_of_the_command_and_its_children(tmp_path):
     (tmp_path / "file").write_bytes(bytes(2**26))
     child = (
         "import mmap, time; own = bytearray(b'x') * 2**26;"
-        "file = mmap.mmap(open('file').fileno(), 0, access=mmap.ACCESS_READ);"
+        "stream = open('file'); file = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ);"
         "sum(file[::4096]); time.sleep(0.5)"
     )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
