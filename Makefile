@@ -3,11 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
+INSTALLED_FOR_TEAMS := $(VENV)/installed-for-teams
+PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --no-header \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 # DVC starts the stages with the python it finds first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test evaluate ui visualize predict app serve report models promote oxford sync bench lint format \
+.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote oxford sync bench lint format \
   lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
@@ -17,6 +20,9 @@ all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the sc
 
 test: $(INSTALLED) ## Set up and run the tests
 	python -m pytest --numprocesses auto --dist loadfile
+
+test-teams: $(INSTALLED_FOR_TEAMS) ## Try docs/teams.md against PostgreSQL and an S3 server, both on this machine
+	python -m pytest -m teams
 
 evaluate: $(INSTALLED) ## Bring the evaluation up to date and print the scores
 	dvc repro evaluate
@@ -74,11 +80,14 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 	ruff check --fix .
 	ruff format .
 
-lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock
-	pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --no-header \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-	  --output-file requirements.lock pyproject.toml
+# requirements-teams.lock holds what a team needs beside requirements.lock, and nothing twice.
+lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock and requirements-teams.lock
+	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
 	sed -i.bak 's/+cpu$$//' requirements.lock && rm requirements.lock.bak
+	$(PIP_COMPILE) --extra teams --constraint requirements.lock --no-annotate \
+	  --output-file requirements-teams.lock pyproject.toml
+	sed 's/+cpu$$//' requirements-teams.lock | grep -vxFf requirements.lock > requirements-teams.new
+	mv requirements-teams.new requirements-teams.lock
 
 clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifacts, results
 	rm -rf data models metrics/plots metrics/tables .cache
@@ -86,7 +95,7 @@ clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifac
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 $(INSTALLED): requirements.lock
@@ -94,4 +103,8 @@ $(INSTALLED): requirements.lock
 	  { echo "error: $(PYTHON) is too old: Python 3.11.4 or newer is needed. Name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	@touch $@
+
+$(INSTALLED_FOR_TEAMS): requirements-teams.lock $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock --requirement requirements-teams.lock
 	@touch $@

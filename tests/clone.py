@@ -1,31 +1,35 @@
 """What the end-to-end tests do in a clone: run commands as a user would, and look at the store."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tiny_pets import REPOSITORY
+
+NOT_THE_CALLERS = ("AWS_", "DVC_", "GIT_", "MLFLOW_", "PG")
 
 
 class Clone:
-    """A working copy of the project in a folder of its own."""
+    """A working copy of the project in a folder of its own, and the variables set for it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **environment: str) -> None:
         self.root = root
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))
-        }
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(NOT_THE_CALLERS)}
         identity = {
             f"GIT_{role}_{what}": value
             for role in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", "Tester"), ("EMAIL", "tester@localhost"))
         }
         path = f"{root}/.venv/bin:{os.environ['PATH']}"
-        self.environment = kept | identity | {"PATH": path}
+        self.environment = kept | identity | {"PATH": path} | environment
 
     def run(self, command: str, **environment: str) -> str:
         """Run a shell command in the clone; return what it printed. It must succeed."""
@@ -70,3 +74,38 @@ class Clone:
     def experiment_of(self, run: Run) -> str:
         """The name of the MLflow experiment that the run is in."""
         return self.client.get_experiment(run.info.experiment_id).name
+
+
+def make_clone(root: Path) -> Clone:
+    """The files that git tracks or would track, committed anew, with tiny params."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    for name in filter(None, names.stdout.split("\0")):
+        if (REPOSITORY / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, root / name)
+    borrow(Path(sys.prefix), root / ".venv")
+    shrink(root / "params.yaml")
+    made = Clone(root)
+    made.run("git init --quiet && git add --all && git commit --quiet --message clone")
+    return made
+
+
+def borrow(source: Path, target: Path) -> None:
+    """Make `target` the virtual environment that the tests run in, for `make` an installed one."""
+    target.mkdir()
+    for entry in source.iterdir():
+        if entry.name != "installed":
+            (target / entry.name).symlink_to(entry)
+    (target / "installed").touch()
+
+
+def shrink(params: Path) -> None:
+    """Few and small pictures, a small network, a short training."""
+    values = yaml.safe_load(params.read_text())
+    values["download"]["datasets"]["sample"] |= {"images_per_breed": 4, "width": 96, "height": 72}
+    values["model"]["features"] = [4, 8]
+    values["train"] |= {"epochs": 1, "batch_size": 16, "image_size": 32, "threads": 1}
+    values["evaluate"] |= {"threads": 1}
+    values["export"] |= {"threads": 1}
+    params.write_text(yaml.safe_dump(values, sort_keys=False))

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import LoggedModelOutput, Metric
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.files import file_digest
@@ -18,7 +17,7 @@ from pipeline.records.model_files import int8_beside
 from pipeline.records.model_folder import INT8_FILE, pack_model
 from pipeline.records.outbox import now
 from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
-from pipeline.records.store import Store, store_errors, store_lock
+from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
 
 MODEL_NAME = "pet-segmentation"
 ONNX_TAG = "onnx.sha256"
@@ -57,7 +56,7 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         tags = {**_origin(run), **tags}
         known = find_version(run.store, tags[ONNX_TAG])
         if known is None:
-            return _create_version(run, onnx_file, tags)
+            return _keep_first(run.store, _create_version(run, onnx_file, tags), tags[ONNX_TAG])
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
             _replace_int8(run.store, known, int8_beside(onnx_file))
         for key, value in tags.items():
@@ -123,12 +122,21 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _link_scores(run, model.model_id, tags)
-    _ensure_registered_model(run.store)
+    with unless_it_exists():
+        client.create_registered_model(MODEL_NAME)
     # By its place: models:/ID would be looked up in whatever store is mlflow's global one.
     version = client.create_model_version(
         MODEL_NAME, model.artifact_location, run.run_id, tags, model_id=model.model_id
     )
     return int(version.version)
+
+
+def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
+    """Of one file's versions the oldest: another machine may have registered it meanwhile."""
+    same = [each.number for each in list_versions(store) if each.tags.get(ONNX_TAG) == onnx_sha256]
+    if min(same) < number:
+        store.client.delete_model_version(MODEL_NAME, str(number))
+    return min(same)
 
 
 def _link_scores(run: Run, model_id: str, tags: Mapping[str, str]) -> None:
@@ -143,11 +151,3 @@ def _link_scores(run: Run, model_id: str, tags: Mapping[str, str]) -> None:
         if name.startswith(TEST_SCORES)
     ]
     run.store.client.log_batch(run.run_id, scores)
-
-
-def _ensure_registered_model(store: Store) -> None:
-    try:
-        store.client.create_registered_model(MODEL_NAME)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise

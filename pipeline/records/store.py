@@ -87,10 +87,22 @@ def store_lock() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unless_it_exists() -> Iterator[None]:
+    """For a creation in which another machine may be faster, which no lock here holds back."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    if client.get_experiment_by_name(name) is None:
+        with unless_it_exists():
+            client.create_experiment(name, artifact_location)
     experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        return client.create_experiment(name, artifact_location)
+    assert experiment is not None, "it was there, or was created"
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id

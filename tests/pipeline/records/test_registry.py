@@ -6,6 +6,7 @@ import pytest
 from mlflow_workspace import write_onnx
 
 from pipeline.files import file_digest
+from pipeline.records import registry
 from pipeline.records.registry import MODEL_NAME, find_version, list_versions, register_model
 from pipeline.records.run import Run
 from pipeline.records.store import open_store
@@ -51,6 +52,17 @@ def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(worksp
     assert sorted((path.name, path.read_bytes()) for path in stored) == [
         (path.name, path.read_bytes()) for path in (int8, file)
     ]
+
+
+def test_a_file_that_another_machine_registers_meanwhile_is_one_version(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_onnx(workspace / "model.onnx")
+    register(file, SCORES)
+    # This machine looked before the other was done.
+    monkeypatch.setattr(registry, "find_version", lambda store, digest: None)
+    assert register(file, SCORES)[0] == 1
+    assert [each.number for each in list_versions(open_store())] == [1]
 
 
 def test_an_external_data_stub_is_never_registered_in_place_of_the_model(workspace: Path) -> None:

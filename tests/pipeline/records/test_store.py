@@ -3,6 +3,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from pipeline.records.store import EXPERIMENT, open_store
 from pipeline.terminal import UserError
@@ -48,6 +50,21 @@ def test_the_environment_names_another_store_and_experiment(
     assert (workspace / "elsewhere/runs.db").is_file()
     assert experiment.name == "trial"
     assert experiment.artifact_location == (workspace / "elsewhere/mlartifacts").as_uri()
+
+
+def test_an_experiment_that_another_machine_creates_meanwhile_is_taken(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, made = MlflowClient.get_experiment_by_name, []
+
+    def look_just_before_the_other(client: MlflowClient, name: str) -> Experiment | None:
+        found = look(client, name)
+        if found is None:
+            made.append(client.create_experiment(name))
+        return found
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", look_just_before_the_other)
+    assert [open_store().experiment_id] == made
 
 
 def test_a_server_that_is_down_is_an_error_that_names_it(

@@ -1,0 +1,242 @@
+"""docs/teams.md from its first command to its last: two clones that share a Git server, an S3
+server, and MLflow on PostgreSQL. The tests run in this order.
+
+Of the page's commands only addresses are replaced, and a password is typed.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clone import Clone, borrow, make_clone
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow_server import free_port, wait_for
+from postgres_server import ADMINISTRATOR, PROGRAMS, postgres_server
+from s3_server import s3_server
+from tiny_pets import REPOSITORY
+
+from pipeline.files import file_digest
+from pipeline.records.registry import MODEL_NAME
+
+pytestmark = pytest.mark.teams
+
+ALL = ["download", "extract", "split", "train", "evaluate", "export"]
+PASSWORDS = {"administrator": "Administrators-secret", "role": "Roles-secret"}
+
+
+class Page:
+    """The page's code by heading; what is taken out of it is run."""
+
+    def __init__(self, text: str) -> None:
+        parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+        code = [re.findall(r"```(?:sh|python)\n(.*?)```", part, re.DOTALL) for part in parts]
+        self.left = dict(zip(parts[1::2], code[2::2], strict=True))
+
+    def take(self, heading: str) -> list[str]:
+        return self.left.pop(heading)
+
+
+@dataclass
+class Team:
+    """The server's machine, whose checkout is also what the others clone, and how to reach it."""
+
+    page: Page
+    server: Clone
+    database: int  # its port
+    keys: dict[str, str]  # to the bucket
+    uri: str = ""
+
+    @property
+    def administrator(self) -> dict[str, str]:
+        """What PostgreSQL's clients take from the environment."""
+        place = {"PGHOST": "127.0.0.1", "PGPORT": str(self.database)}
+        return {**place, "PGUSER": ADMINISTRATOR, "PGPASSWORD": PASSWORDS["administrator"]}
+
+    @contextmanager
+    def serving(self, command: str) -> Iterator[str]:
+        """The page's MLflow server, on a port that is free here."""
+        port = free_port()
+        with self.server.running(self.here(command).replace("--port 5000", f"--port {port}")):
+            wait_for(f"http://127.0.0.1:{port}/health")
+            yield f"http://127.0.0.1:{port}"
+
+    def here(self, command: str) -> str:
+        return command.replace(":5432", f":{self.database}")
+
+    def join(self, root: Path) -> Clone:
+        self.server.run(f"git clone --quiet {self.server.root.parent}/origin.git {root}")
+        borrow(self.server.root / ".venv", root / ".venv")
+        patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}  # where the tests' machine is busy
+        return Clone(root, MLFLOW_TRACKING_URI=self.uri, **self.keys, **patience)
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri, registry_uri=self.uri)
+
+    def runs(self) -> list[Run]:
+        return self.client.search_runs([self.client.get_experiment_by_name("petseg").experiment_id])
+
+    def versions(self) -> list[ModelVersion]:
+        return self.client.search_model_versions(f"name = '{MODEL_NAME}'")
+
+
+def do(clone: Clone, block: str, **environment: str) -> str:
+    """Run the page's commands, each of which must succeed."""
+    return clone.run(f"set -e\n{block}", **environment)
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory) -> Iterator[Team]:
+    """The servers, set up by the page."""
+    seed = make_clone(tmp_path_factory.mktemp("team") / "server")
+    seed.run("git clone --quiet --bare . ../origin.git")
+    page = Page((REPOSITORY / "docs/teams.md").read_text())
+    install, roles, bucket, serve = page.take("The server, once")
+    with postgres_server(PASSWORDS["administrator"]) as database, s3_server() as keys:
+        path = f"{seed.root}/.venv/bin:{PROGRAMS}:{os.environ['PATH']}"
+        server = Clone(seed.root, **keys, PGPASSWORD=PASSWORDS["role"], PATH=path)
+        team = Team(page, server, database, keys)
+        do(server, install)
+        typed = "printf '%s\\n' {role} {role} | setsid --wait createuser".format(**PASSWORDS)
+        do(server, roles.replace("createuser", typed), **team.administrator)
+        server.run(f"python -c '{bucket}'")
+        with team.serving(serve) as team.uri:
+            yield team
+
+
+@pytest.fixture(scope="module")
+def clones(team: Team) -> tuple[Clone, Clone]:
+    """Two people's, set up by the page; the first has told the repository where the bucket is."""
+    folder = team.server.root.parent
+    first = team.join(folder / "first")
+    do(first, *team.page.take("The repository, once"))
+    both = first, team.join(folder / "second")
+    [each_person] = team.page.take("Each person, once")
+    for clone in both:
+        assert "No version is registered yet" in do(clone, each_person)
+    return both
+
+
+def test_the_first_trains_and_shares(team, clones):
+    first, _ = clones
+    [share] = team.page.take("Share what you have trained")
+    output = do(first, share)
+    assert first.stages_run(output) == ALL
+    assert "Version 1 is @champion" in output
+    [run], [version] = team.runs(), team.versions()
+    assert run.info.status == "FINISHED"
+    assert version.tags["run.id"] == run.info.run_id
+    assert first.run("git status --porcelain") == ""
+    assert not (first.root / "mlflow.db").exists()
+
+
+def test_the_second_takes_over_data_model_and_run_without_training(team, clones):
+    first, second = clones
+    pull, look, predict = team.page.take("Take over what others have trained")
+    output = do(second, pull)
+    assert second.stages_run(output) == []
+    assert "up to date" in output
+    for name in ("models/checkpoint.pth", "models/model.onnx", "data/pets/index.csv"):
+        assert (second.root / name).read_bytes() == (first.root / name).read_bytes()
+    assert "Version 1 is @champion: it is the champion already" in do(second, look)
+    [run], [version] = team.runs(), team.versions()
+    checkpoint = file_digest(second.root / "models/checkpoint.pth")
+    assert run.data.tags["checkpoint.sha256"] == checkpoint
+    assert "restored" not in run.data.tags
+
+    do(second, predict)
+    assert len(list((second.root / "results").glob("*.mask.png"))) == 1
+    [fetched] = (second.root / ".cache/models" / version.tags["onnx.sha256"]).iterdir()
+    assert file_digest(fetched) in (version.tags["onnx.sha256"], version.tags["int8.sha256"])
+
+
+def test_on_a_server_that_knows_nothing_the_gate_registers_what_the_cache_restored(team, clones):
+    _, second = clones
+    serve = Page((REPOSITORY / "docs/teams.md").read_text()).take("The server, once")[-1]
+    do(team.server, "createdb --owner petseg anew", **team.administrator)
+    with team.serving(serve.replace("/mlflow ", "/anew ")) as uri:
+        printed = second.run("python -m tools.models gate", MLFLOW_TRACKING_URI=uri)
+        assert "Version 1 is @champion: there was no champion" in printed
+        anew = Team(team.page, team.server, team.database, team.keys, uri)
+        [run], [version], [known] = anew.runs(), anew.versions(), team.versions()
+        artifacts = {each.path for each in anew.client.list_artifacts(run.info.run_id, "tables")}
+    assert run.data.tags["restored"] == "true"
+    assert "tables/per_image.csv" in artifacts
+    for tag in ("onnx.sha256", "checkpoint.sha256", "data.index_md5", "test.miou"):
+        assert version.tags[tag] == known.tags[tag]
+
+
+def test_two_train_at_once_and_both_see_both(team, clones):
+    *both, look = team.page.take("Train at the same time")
+    with ThreadPoolExecutor() as people:
+        printed = list(people.map(do, clones, both))
+    for clone, output in zip(clones, printed, strict=True):
+        assert clone.stages_run(output) == ["train", "evaluate", "export"]
+    runs, versions = team.runs(), team.versions()
+    assert [run.info.status for run in runs] == ["FINISHED"] * 3
+    assert {run.data.params["train.lr"] for run in runs} == {"0.002", "0.004", "0.008"}
+    assert {each.tags["run.id"] for each in versions} == {run.info.run_id for run in runs}
+    assert len({each.tags["onnx.sha256"] for each in versions}) == 3
+    for run in runs:
+        plots = {each.path for each in team.client.list_artifacts(run.info.run_id, "plots")}
+        assert {"train.loss", "test.miou", "export.disagreement"} <= run.data.metrics.keys()
+        assert plots == {"plots/train", "plots/evaluate"}
+
+    for clone in clones:  # the gate is the last command: the first one's decides for both
+        seen = do(clone, look)
+        assert {"gentle", "bold"} <= set(re.findall(r"\w+", seen))
+    lists = {clone.run("python -m tools.models list") for clone in clones}
+    assert len(lists) == 1
+    assert "@challenger" in lists.pop()
+    newest = team.client.get_model_version(MODEL_NAME, "3")
+    assert newest.tags["gate.against"] == "1"
+
+
+def test_a_backup_holds_every_run(team, clones):
+    [backup] = team.page.take("Backups")
+    do(team.server, backup, **team.administrator)
+    count = "psql --tuples-only --command 'SELECT run_uuid FROM runs ORDER BY 1'"
+    for database in ("mlflow", "restored"):
+        listed = do(team.server, f"{count} {database}", **team.administrator).split()
+        assert listed == sorted(run.info.run_id for run in team.runs())
+
+
+def test_cleaning_up_spares_what_is_used_and_what_is_young(team, clones):
+    first, _ = clones
+    shared, trash = team.page.take("Cleaning up")
+    mistake = team.client.create_run(team.runs()[0].info.experiment_id).info.run_id
+    team.client.delete_run(mistake)
+    before = first.run("dvc status --cloud --all-commits")
+    do(first, shared)
+    do(team.server, team.here(trash))
+    assert first.run("dvc status --cloud --all-commits") == before
+    assert team.client.get_run(mistake).info.lifecycle_stage == "deleted"
+
+
+def test_without_the_right_key_the_bucket_is_closed(clones):
+    _, second = clones
+    second.run("rm -r .dvc/cache && ! dvc fetch", AWS_SECRET_ACCESS_KEY="wrong")
+    second.run("dvc fetch")
+
+
+def test_no_secret_is_in_a_repository_or_a_run(team, clones):
+    secrets = [*PASSWORDS.values(), team.keys["AWS_SECRET_ACCESS_KEY"]]
+    patterns = " ".join(f"-e {secret}" for secret in secrets)
+    for clone in clones:
+        assert clone.run("git ls-files .dvc/config") == ".dvc/config\n"
+        clone.run(f"! git grep --fixed-strings {patterns} $(git rev-list --all)")
+        clone.run(f"! grep --recursive --fixed-strings {patterns} .dvc .git mlartifacts .cache")
+    dump = do(team.server, "pg_dump mlflow", **team.administrator)
+    assert MODEL_NAME in dump
+    assert not any(secret in dump for secret in secrets)
+
+
+def test_every_command_of_the_page_was_run(team):
+    assert not any(team.page.left.values())
