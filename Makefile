@@ -10,8 +10,8 @@ PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote oxford sync bench lint format \
-  lock clean
+.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote oxford sync \
+  bench lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -106,5 +106,6 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 $(INSTALLED_FOR_TEAMS): requirements-teams.lock $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock --requirement requirements-teams.lock
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock \
+	  --requirement requirements-teams.lock
 	@touch $@

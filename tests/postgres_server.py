@@ -21,7 +21,8 @@ ADMINISTRATOR = "postgres"
 @contextmanager
 def postgres_server(password: str) -> Iterator[int]:
     """Start a server with nothing in it; give its port, and stop it in the end."""
-    with TemporaryDirectory(prefix="petseg-postgres-", dir="/tmp") as folder:  # noqa: S108
+    # In /tmp, where every account can enter; pytest's folders are the caller's alone.
+    with TemporaryDirectory(prefix="petseg-postgres-", dir="/tmp") as folder:
         home, port = Path(folder), free_port()
         (home / "password").write_text(password)
         programs, account = _programs(home)

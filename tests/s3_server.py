@@ -1,5 +1,6 @@
 """An S3 server on this machine, which lets in who signs with the right key: moto's."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,8 @@ import requests
 from mlflow_server import free_port, wait_for
 
 USER = "team"
-EVERYTHING_IN_S3 = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
-)
+ALLOWED = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
 
 
 @contextmanager
@@ -42,7 +42,8 @@ def _keys(url: str) -> dict[str, str]:
     nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
     accounts = boto3.client("iam", "us-east-1", endpoint_url=url, **nobody)
     accounts.create_user(UserName=USER)
-    accounts.put_user_policy(UserName=USER, PolicyName="s3", PolicyDocument=EVERYTHING_IN_S3)
+    accounts.put_user_policy(UserName=USER, PolicyName="s3", PolicyDocument=POLICY)
     key = accounts.create_access_key(UserName=USER)["AccessKey"]
     requests.post(f"{url}/moto-api/reset-auth", data="0", timeout=10).raise_for_status()
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey"}
+    return {variable: key[name] for variable, name in names.items()}
