@@ -25,6 +25,10 @@ HTTP_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a stage says itself where its run is
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Through the server, which has the key, and not by signed addresses in a bucket behind it,
+    # which people may not reach.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
 
 TALKERS = {

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from clone import Clone, borrow, make_clone
@@ -27,8 +28,9 @@ from pipeline.records.registry import MODEL_NAME
 
 pytestmark = pytest.mark.teams
 
+LOOPBACK = "http://127.0.0.1"
 ALL = ["download", "extract", "split", "train", "evaluate", "export"]
-PASSWORDS = {"administrator": "Administrators-secret", "role": "Roles-secret"}
+PASSWORDS = {account: token_hex(16) for account in ("administrator", "role")}
 
 
 class Page:
@@ -64,11 +66,11 @@ class Team:
         """The page's MLflow server, on a port that is free here."""
         port = free_port()
         with self.server.running(self.here(command).replace("--port 5000", f"--port {port}")):
-            wait_for(f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}"
+            wait_for(f"{LOOPBACK}:{port}/health")
+            yield f"{LOOPBACK}:{port}"
 
     def here(self, command: str) -> str:
-        return command.replace(":5432", f":{self.database}")
+        return command.replace(":5432", f":{self.database}").replace(f"{LOOPBACK}:5000", self.uri)
 
     def join(self, root: Path) -> Clone:
         self.server.run(f"git clone --quiet {self.server.root.parent}/origin.git {root}")
