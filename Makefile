@@ -10,8 +10,8 @@ PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote oxford sync \
-  bench lint format lock clean
+.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote verify \
+  sweep doctor oxford sync bench lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -55,6 +55,10 @@ models: $(INSTALLED) ## List the registered versions
 
 promote: $(INSTALLED) ## Make a version the champion by hand (VERSION=n)
 	python -m tools.models promote $(VERSION)
+
+verify: $(INSTALLED) ## Rebuild a model from its commit and compare the bytes (VERSION=1, or RUN=id; DATA=data/pets)
+	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
+	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
 oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SET="train.epochs=5 ...")
 	python -m tools.oxford $(if $(IMAGES),--images "$(IMAGES)") \

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from pipeline.records.lineage import UNKNOWN, lineage_tags, source_patch
+from pipeline.records.lineage import UNKNOWN, lineage_tags
+from pipeline.records.origin_files import log_origin
 from pipeline.records.store import Store
 
 PARAMS_A_REQUEST = 100
@@ -36,7 +36,7 @@ def create_run(
     for start in range(0, len(values), PARAMS_A_REQUEST):
         store.client.log_batch(run_id, params=values[start : start + PARAMS_A_REQUEST])
     store.client.log_inputs(run_id, [_data_input(data, origin, counts)])
-    _log_origin(store, run_id)
+    log_origin(store, run_id)
     return run_id
 
 
@@ -62,15 +62,3 @@ def _data_input(data: Path, origin: Mapping[str, str], counts: Mapping[str, int]
         profile=json.dumps(dict(counts)),
     )
     return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
-
-
-def _log_origin(store: Store, run_id: str) -> None:
-    """What it takes to go back: params, lock, requirements, and the patch of a dirty run."""
-    for name in ("params.yaml", "dvc.lock", "requirements.lock"):
-        if Path(name).is_file():
-            store.client.log_artifact(run_id, name, "lineage")
-    if patch := source_patch(Path()):
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / "dirty.patch"
-            file.write_bytes(patch)
-            store.client.log_artifact(run_id, str(file), "lineage")

@@ -15,6 +15,7 @@ from pipeline.files import file_digest
 from pipeline.records.lineage import UNKNOWN
 from pipeline.records.model_files import int8_beside
 from pipeline.records.model_folder import INT8_FILE, pack_model
+from pipeline.records.origin_files import log_export_origin
 from pipeline.records.outbox import now
 from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
 from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
@@ -56,8 +57,10 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         tags = {**_origin(run), **tags}
         known = find_version(run.store, tags[ONNX_TAG])
         if known is None:
+            tags |= log_export_origin(run.store, run.run_id, tags[ONNX_TAG])
             return _keep_first(run.store, _create_version(run, onnx_file, tags), tags[ONNX_TAG])
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
+            tags |= log_export_origin(run.store, run.run_id, tags[ONNX_TAG])
             _replace_int8(run.store, known, int8_beside(onnx_file))
         for key, value in tags.items():
             run.store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)

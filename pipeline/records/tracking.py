@@ -12,6 +12,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from pipeline.records import lineage
 from pipeline.records.leftovers import send_leftovers
 from pipeline.records.new_run import create_run
+from pipeline.records.origin_files import log_environment
 from pipeline.records.run import CHECKPOINT_TAG, Run
 from pipeline.records.store import SQLITE, Store, default_uri, open_store, store_errors, store_lock
 from pipeline.terminal import console
@@ -44,6 +45,7 @@ def training_run(
             locked = lineage.locked_params(lineage.read_lock(Path()))
             logged, tags = {**locked, **lineage.flatten(params)}, {TRAINING_TAG: training_id}
             run_id = create_run(store, data, logged, tags, counts)
+            log_environment(store, run_id)
     monitor = SystemMetricsMonitor(
         run_id,
         SYSTEM_METRICS_INTERVAL,
