@@ -1,0 +1,100 @@
+import pytest
+
+from pipeline.records.compare import (
+    CAUSES,
+    RESULT,
+    SCORE,
+    Finding,
+    compare,
+    first_difference,
+    judge,
+    short,
+)
+from pipeline.records.lineage import UNKNOWN
+
+SAME = [Finding(part, part, "a", "a") for part in CAUSES]
+FILES = ("checkpoint.pth", "model.onnx", "model.int8.onnx")
+
+
+def results(*got: str, miou: str = "0.5") -> list[Finding]:
+    """Of three files that were "a", and of a score that was 0.5."""
+    files = [Finding(RESULT, name, "a", digest) for name, digest in zip(FILES, got, strict=True)]
+    return [*files, Finding(RESULT, SCORE, "0.5", miou)]
+
+
+def changed(part: str) -> list[Finding]:
+    return [Finding(part, f"its {part}", "then", "now")]
+
+
+@pytest.mark.parametrize("first", range(len(CAUSES)))
+def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first: int) -> None:
+    findings = [each for part in reversed(CAUSES[first:]) for each in changed(part)]
+    assert first_difference([*results("b", "b", "b"), *findings]) == findings[-1]
+
+
+def test_the_same_files_are_identical_whatever_else_differs() -> None:
+    verdict = judge([*changed("hardware"), *results("a", "a", "a")], finished=True)
+    assert verdict.identical
+    assert verdict.text == "identical: checkpoint.pth, model.onnx, model.int8.onnx"
+
+
+def test_a_file_that_was_never_registered_is_left_out() -> None:
+    findings = [
+        Finding(RESULT, "checkpoint.pth", "a", "a"),
+        Finding(RESULT, "model.onnx", UNKNOWN, "b"),
+    ]
+    verdict = judge(findings, finished=True)
+    assert (verdict.identical, verdict.text) == (True, "identical: checkpoint.pth")
+
+
+@pytest.mark.parametrize("got", [("b", "a", "a"), ("a", "b", "a"), ("a", "a", "missing")])
+def test_one_other_file_is_enough_to_differ(got: tuple[str, str, str]) -> None:
+    assert not judge([*SAME, *results(*got)], finished=True).identical
+
+
+def test_the_verdict_names_the_first_difference_and_what_it_costs() -> None:
+    findings = [*changed("params"), *changed("environment"), *results("b", "b", "b", miou="0.4")]
+    assert judge(findings, finished=True).text == (
+        "different. It starts with the params: its params was then, is now."
+        " test mIoU: 0.5000 then, 0.4000 now (-0.1000)."
+    )
+
+
+def test_where_all_causes_are_the_same_it_is_not_deterministic() -> None:
+    text = judge([*SAME, *results("b", "b", "b")], finished=True).text
+    assert "Nothing known differs: something is not deterministic." in text
+
+
+def test_what_is_unknown_is_no_difference_but_is_named() -> None:
+    unknown = [Finding(part, part, UNKNOWN, "now") for part in ("environment", "hardware")]
+    findings = [*SAME[:3], *unknown, *results("b", "b", "b")]
+    assert first_difference(findings) is None
+    assert "unknown is the environment, hardware of then" in judge(findings, finished=True).text
+
+
+def test_a_rebuild_that_stopped_is_not_identical() -> None:
+    verdict = judge([*changed("data"), *results("a", "a", "a")], finished=False)
+    assert not verdict.identical
+    assert verdict.text.startswith("not rebuilt")
+    assert "It starts with the data" in verdict.text
+
+
+def test_of_many_values_those_that_differ_are_told_and_else_how_many_there_are() -> None:
+    then = {"torch": "1", "numpy": "2", "gone": "3"}
+    assert compare("environment", "packages", then, then) == [
+        Finding("environment", "packages", "3 values", "3 values")
+    ]
+    assert compare("environment", "packages", then, {"torch": "1", "numpy": "4", "new": "5"}) == [
+        Finding("environment", "numpy", "2", "4"),
+        Finding("environment", "gone", "3", "missing"),
+        Finding("environment", "new", "missing", "5"),
+    ]
+    [finding] = compare("environment", "packages", {}, then)
+    assert not finding.known
+
+
+def test_digests_are_shortened_and_nothing_else_is() -> None:
+    assert short("0123456789abcdef" * 4) == "0123456789ab"
+    assert short("AMD EPYC with a long name of its own, and more") == (
+        "AMD EPYC with a long name of its own, and more"
+    )

@@ -1,0 +1,178 @@
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from mlflow_workspace import write_onnx
+
+from pipeline.files import file_digest
+from pipeline.records.environment import describe_environment
+from pipeline.records.gate import promote
+from pipeline.records.lineage import code_digest
+from pipeline.records.origin import Origin, find_origin
+from pipeline.records.registry import register_model
+from pipeline.records.store import open_store
+from pipeline.records.tracking import checkpoint_run, training_run
+from pipeline.terminal import UserError
+
+DATA = Path("data/pets")
+
+
+def git(*arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(source: str) -> str:
+    """A commit with this source of the training; its hash."""
+    Path("stages").mkdir(exist_ok=True)
+    Path("stages/train.py").write_text(source)
+    git("add", "stages")
+    git("commit", "--quiet", "--allow-empty", "--message", source)
+    return git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def project(workspace: Path) -> Path:
+    """A repository with a commit and a params.yaml."""
+    git("init", "--quiet")
+    commit("lr = 1\n")
+    Path("params.yaml").write_text("train: {lr: 1}\nexport: {threads: 1}\n")
+    return workspace
+
+
+def train(checkpoint: str = "abc") -> str:
+    with training_run(DATA, {"train": {"lr": 1}}, {}, checkpoint) as run:
+        run.set_tags({"precision": "fp32"})
+        run.finish(checkpoint)
+    return run.run_id
+
+
+def export(checkpoint: str = "abc", weight: int = 0) -> int:
+    with checkpoint_run(checkpoint, DATA) as run:
+        run.set_tags({"export": {"threads": 1}})
+        run.log_metrics({"test": {"miou": 0.5}})
+        scores = {"test": {"miou": 0.5}}
+        return register_model(run, write_onnx(Path("model.onnx"), weight), scores)
+
+
+def find(reference: object) -> Origin:
+    return find_origin(open_store(), str(reference))
+
+
+def test_a_version_knows_commit_params_environment_and_what_it_was(project: Path) -> None:
+    train()
+    origin = find(export())
+    assert (origin.name, origin.commit) == ("version 1", git("rev-parse", "HEAD"))
+    assert origin.patch is None
+    assert origin.params == {"train.lr": "1"}
+    assert origin.params_file == Path("params.yaml").read_text()
+    assert origin.sources == {"stages/train.py": file_digest(Path("stages/train.py"))}
+    assert origin.environment == describe_environment()
+    assert origin.tags["code.digest"] == code_digest(Path())
+    assert origin.tags["precision"] == "fp32"
+    assert origin.tags["test.miou"] == "0.5"
+    assert origin.tags["onnx.sha256"] == file_digest(Path("model.onnx"))
+
+
+def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project: Path) -> None:
+    run_id = train()
+    export()
+    promote(open_store(), 1)
+    assert find("1") == find("@champion") == find(run_id) == find(run_id[:10])
+
+
+def test_a_run_that_was_never_registered_stands_for_itself(project: Path) -> None:
+    run_id = train()
+    origin = find(run_id)
+    assert origin.name == f"run {run_id}"
+    assert origin.tags["checkpoint.sha256"] == "abc"
+    assert "onnx.sha256" not in origin.tags
+
+
+def test_a_dirty_run_has_its_patch(project: Path) -> None:
+    Path("stages/train.py").write_text("lr = 2\n")
+    origin = find(train())
+    assert b"+lr = 2" in origin.patch
+
+
+def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project: Path) -> None:
+    """The checkpoint is the same, since DVC trains anew where the training's code changed."""
+    trained = git("rev-parse", "HEAD")
+    train()
+    first = export(weight=0)
+    commit("lr = 1\nexport = 2\n")
+    Path("stages/new.py").write_text("dirty = True\n")
+    Path("params.yaml").write_text("train: {lr: 1}\nexport: {threads: 2}\n")
+    second = find(export(weight=1))
+    assert find(first).commit == trained
+    assert find(first).patch is None
+    assert "threads: 1" in find(first).params_file
+    assert second.commit == git("rev-parse", "HEAD")
+    assert b"+dirty = True" in second.patch
+    assert second.tags["code.digest"] == code_digest(Path())
+    assert "threads: 2" in second.params_file
+
+
+def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
+    project: Path,
+) -> None:
+    run_id = train()
+    export()
+    artifacts = project / "mlartifacts" / run_id / "artifacts/lineage"
+    for folder in [each for each in artifacts.iterdir() if each.is_dir()]:
+        shutil.rmtree(folder)
+    (artifacts / "environment.json").unlink()
+    (artifacts / "sources.json").unlink()
+    origin = find("1")
+    assert (origin.environment, origin.sources) == ({}, {})
+    assert origin.params == {"train.lr": "1", "export.threads": "1"}
+
+
+def test_of_a_restored_checkpoint_the_environment_is_unknown(project: Path) -> None:
+    assert find(export("restored")).environment == {}
+
+
+@pytest.mark.parametrize("reference", ["7", "@champion", "no-such-run"])
+def test_what_is_not_there_is_named_with_what_there_is(project: Path, reference: str) -> None:
+    train()
+    export()
+    with pytest.raises(UserError, match=reference):
+        find(reference)
+
+
+def test_the_start_of_an_id_must_mean_one_run(project: Path) -> None:
+    train("abc"), train("def")
+    with pytest.raises(UserError, match="2 runs begin with ''"):
+        find("")
+
+
+def test_a_run_without_a_checkpoint_cannot_be_compared(project: Path) -> None:
+    with training_run(DATA, {}, {}, "id") as run:
+        pass
+    with pytest.raises(UserError, match="its training did not end"):
+        find(run.run_id)
+
+
+def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project: Path) -> None:
+    Path("stages/train.py").write_text("lr = 2\n")
+    run_id = train()
+    (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
+    with pytest.raises(UserError, match="the patch is not among its artifacts"):
+        find(run_id)
+
+
+def test_a_run_made_without_git_cannot_be_rebuilt(workspace: Path) -> None:
+    with pytest.raises(UserError, match="its commit is unknown"):
+        find(train())
+
+
+def test_the_files_kept_are_told_apart_by_what_was_exported(project: Path) -> None:
+    run_id = train()
+    export(weight=0)
+    export(weight=1)
+    kept = project / "mlartifacts" / run_id / "artifacts/lineage"
+    assert len([each for each in kept.iterdir() if each.is_dir()]) == 2
+    assert json.loads((kept / "sources.json").read_text()).keys() == {"stages/train.py"}
