@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pipeline.records.lineage import UNKNOWN
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
+# Source and params that the data itself is made by: they come before it.
+DATA_MAKERS = ("pipeline/data/", "stages/download.py", "stages/extract.py", "download.", "extract.")
 RESULT = "result"
 SCORE = "test mIoU"
 MISSING = "missing"
@@ -58,9 +60,14 @@ def short(value: str) -> str:
 
 
 def first_difference(findings: Sequence[Finding]) -> Finding | None:
-    """The one that comes first in the order of CAUSES; results are no causes."""
+    """The one that the others may follow from; results are no causes."""
     differing = [each for each in findings if each.differs and each.part in CAUSES]
-    return min(differing, key=lambda each: CAUSES.index(each.part), default=None)
+    return min(differing, key=_rank, default=None)
+
+
+def _rank(finding: Finding) -> int:
+    before_data = finding.part != "data" and finding.name.startswith(DATA_MAKERS)
+    return -1 if before_data else CAUSES.index(finding.part)
 
 
 def judge(findings: Sequence[Finding], finished: bool) -> Verdict:

@@ -32,6 +32,16 @@ def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first: 
     assert first_difference([*results("b", "b", "b"), *findings]) == findings[-1]
 
 
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [("code", "pipeline/data/archives.py"), ("params", "download.datasets.sample.seed")],
+)
+def test_data_differs_after_what_it_is_made_by_and_before_all_else(part: str, name: str) -> None:
+    data, maker = Finding("data", "index.csv", "a", "b"), Finding(part, name, "a", "b")
+    assert first_difference([data, maker]) == maker
+    assert first_difference([data, *changed("code"), *changed("params")]) == data
+
+
 def test_the_same_files_are_identical_whatever_else_differs() -> None:
     verdict = judge([*changed("hardware"), *results("a", "a", "a")], finished=True)
     assert verdict.identical
