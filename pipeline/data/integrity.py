@@ -12,11 +12,13 @@ from pipeline.terminal import track
 def changed_files(pets: Path) -> dict[Path, tuple[str, str]]:
     """The pictures and masks whose sha256 is not index.csv's: that one, and theirs or "missing"."""
     index = pd.read_csv(pets / "index.csv")
-    expected = {image_path(pets, row.name): row.image_sha256 for row in index.itertuples(False)}
-    expected |= {mask_path(pets, row.name): row.mask_sha256 for row in index.itertuples(False)}
+    expected: dict[Path, str] = {}
+    for path, digests in ((image_path, "image_sha256"), (mask_path, "mask_sha256")):
+        files = [path(pets, str(name)) for name in index["name"]]
+        expected |= dict(zip(files, index[digests].astype(str), strict=True))
     changed = {}
-    with track(expected.items(), f"checking {pets}", len(expected)) as files:
-        for file, digest in files:
+    with track(expected.items(), f"checking {pets}", len(expected)) as tracked:
+        for file, digest in tracked:
             got = file_digest(file) if file.is_file() else "missing"
             if got != digest:
                 changed[file] = digest, got

@@ -50,9 +50,10 @@ def find_origin(store: Store, reference: str) -> Origin:
     version or run, it has no checkpoint, or what it takes to rebuild it was not kept.
     """
     with store_errors(store.uri), TemporaryDirectory() as folder:
+        version: Version | None
         versions = list_versions(store)
         if VERSION.fullmatch(reference):
-            version: Version | None = _find_version(versions, reference)
+            version = _find_version(versions, reference)
             run = _get_run(store, version)
         else:
             run = _find_run(store, reference)
