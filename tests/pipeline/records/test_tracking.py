@@ -75,7 +75,9 @@ def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace
     artifacts = workspace / "mlartifacts" / run.run_id / "artifacts"
     assert sorted(str(path.relative_to(artifacts)) for path in artifacts.rglob("*.*")) == [
         "lineage/dvc.lock",
+        "lineage/environment.json",
         "lineage/params.yaml",
+        "lineage/sources.json",
         "plots/train/curves.csv",
     ]
 
