@@ -32,7 +32,7 @@ def experiment(clone, version, tmp_path_factory):
     clone.run(f"cp data/raw/*.tar {folder}")
     losses = clone.root / LOSSES
     losses.write_text(losses.read_text().replace("entropy + ", "2 * entropy + "))
-    settings = {"download.dataset": "oxford", "train.lr": "0.00001"}
+    settings = {"download.dataset": "oxford", "train.lr": "0.002"}
     for name in ("images", "annotations"):
         settings[f"download.datasets.oxford.{name}.url"] = f"{folder}/{name}.tar"
         settings[f"download.datasets.oxford.{name}.md5"] = "null"
