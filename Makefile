@@ -60,6 +60,13 @@ verify: $(INSTALLED) ## Rebuild a model from its commit and compare the bytes (V
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
+sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=experiments/sweep.yaml WORKERS=2 SET="train.epochs=2 ...")
+	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(foreach setting,$(SET),--set "$(setting)")
+
+doctor: $(INSTALLED) ## Look whether everything is in place, and say what to do about what is not
+	python -m tools.doctor
+
 oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SET="train.epochs=5 ...")
 	python -m tools.oxford $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")

@@ -1,6 +1,7 @@
 """Read one section of params.yaml into a checked, frozen class."""
 
 import json
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,15 @@ STRICT = ConfigDict(strict=True, extra="forbid")
 MISSING = ("missing", "missing_argument")  # pydantic's error types
 
 Section = TypeVar("Section")
+
+
+class Loader(yaml.SafeLoader):
+    """The safe loader, for which 1e-05 is a number: DVC, which follows YAML 1.2, writes it so."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"+-0123456789"]
+)
 
 
 class ParamsError(UserError):
@@ -49,7 +59,7 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        values = yaml.safe_load(file.read_text())
+        values = yaml.load(file.read_text(), Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise ParamsError(f"{file} is missing: run from the root of the repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -93,4 +103,4 @@ def _number_hint(problem: ErrorDetails) -> str:
         float(problem["input"])
     except ValueError:
         return ""
-    return " (text, not a number: leave out the quotes, and write 1e-3 as 0.001)"
+    return " (text, not a number: leave out the quotes)"

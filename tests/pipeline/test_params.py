@@ -112,14 +112,20 @@ def test_a_wrong_type_is_shown(file, value, problem):
     assert found == f"F: train.epochs: Input should be a {problem}"
 
 
-@pytest.mark.parametrize("value", ["1e-3", "'0.001'", '"3"'])
+@pytest.mark.parametrize("value", ["'1e-3'", "'0.001'", '"3"'])
 def test_a_number_that_is_text_gets_a_hint(file, value):
     found = message(file, f"train: {{epochs: 3, optimizer: {{lr: {value}}}}}")
     text = value.strip("'\"")
     assert found == (
         f"F: train.optimizer.lr: Input should be a valid number, found '{text}' "
-        "(text, not a number: leave out the quotes, and write 1e-3 as 0.001)"
+        "(text, not a number: leave out the quotes)"
     )
+
+
+@pytest.mark.parametrize("value", ["1e-05", "1E-5", "0.1e-4", "+1.e-5"])
+def test_numbers_as_dvc_writes_them_are_numbers(file, value):
+    file.write_text(f"train: {{epochs: 3, optimizer: {{lr: {value}}}}}")
+    assert read_section("train", Train, file).optimizer.lr == 0.00001
 
 
 def test_a_number_where_text_is_expected_gets_no_such_hint(file):
