@@ -1,5 +1,6 @@
 """What a command costs: seconds by the clock, and memory."""
 
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -46,11 +47,17 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
 
 def _held(process: psutil.Popen) -> int:
     """Bytes of the process and its descendants; one that has just ended holds nothing."""
-    total = 0
     try:
-        for each in [process, *process.children(recursive=True)]:
-            memory = each.memory_info()
-            total += memory.rss - memory.shared
-    except psutil.NoSuchProcess:
-        pass
-    return total
+        return sum(_anonymous(each) for each in [process, *process.children(recursive=True)])
+    except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+        return 0
+
+
+def _anonymous(process: psutil.Process) -> int:
+    """Where Linux tells: a page that a process and its fork still share counts once."""
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup")
+    if not rollup.parent.is_dir():
+        memory = process.memory_info()
+        return memory.rss - memory.shared
+    found = re.search(r"^Pss_Anon:\s+(\d+) kB", rollup.read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

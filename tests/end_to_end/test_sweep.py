@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
+from tiny_pets import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +96,28 @@ def test_a_killed_sweeps_experiments_are_waited_for_and_not_run_twice(clone, swe
     assert len(ranked(clone.run(command))) == 2
     assert len(swept_runs(clone)) == 6
     assert {run.info.status for run in swept_runs(clone)} == {"FINISHED"}
+
+
+def test_the_page_on_comparing_does_what_it_says(clone, sweep):
+    page = (REPOSITORY / "docs/compare.md").read_text()
+    commands = re.findall(r"```sh\n(.*?)\n```", page, re.DOTALL)
+    best, *_, worst = (row[1] for row in ranked(sweep))
+    told = [
+        clone.run(re.sub(r"\bA\b", worst, re.sub(r"\bB\b", best, command))) for command in commands
+    ]
+    assert best in told[0]
+    assert "train.dice_weight" in told[1]
+    assert (clone.root / "dvc_plots/index.html").stat().st_size > 1000
+    clone.run("git checkout --quiet . && dvc checkout --quiet")
+
+    [filters] = re.findall(r"```\n(metrics.*?)```", page, re.DOTALL)
+    for line in filters.splitlines():  # of those here none is from the real photographs
+        assert clone.client.search_runs(["1"], line) == []
+    dice = [run for run in swept_runs(clone) if run.data.params["train.dice_weight"] == "1.0"]
+    low = filters.splitlines()[1].replace("0.76", "-1")
+    assert {run.info.run_id for run in clone.client.search_runs(["1"], low)} >= {
+        run.info.run_id for run in dice
+    }
 
 
 def start(clone, command):

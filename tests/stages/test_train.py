@@ -93,7 +93,7 @@ def test_a_loss_that_explodes_names_the_learning_rate_and_fails_the_run(tiny_pet
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("epochs", 0), ("lr", "1e-3"), ("image_size", 8), ("batch_size", 2.5), ("colour", 1)],
+    [("epochs", 0), ("lr", "fast"), ("image_size", 8), ("batch_size", 2.5), ("colour", 1)],
 )
 def test_a_bad_param_is_named_before_any_work(tiny_pets, monkeypatch, key, value):
     write_params(tiny_pets, train={key: value})

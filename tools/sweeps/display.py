@@ -10,6 +10,8 @@ from tools.sweeps.plan import Experiment
 from tools.sweeps.ranking import Result, differing, ranking
 from tools.sweeps.workers import Job
 
+FILE_WIDTH = 160  # characters: what goes to a file need not fit a window
+
 
 class Board:
     """A line for each job: its name, since when it runs, and what it printed last."""
@@ -42,7 +44,8 @@ def print_ranking(
     """Print the results, best first, and how to use the best."""
     if not results:
         return
-    console.print(ranking(results, differing(experiments)))
+    width = console.width if console.is_terminal else FILE_WIDTH
+    console.print(ranking(results, differing(experiments)), width=width)
     best = results[0]
     ui = "make ui, then http://127.0.0.1:5000" if store.uri == default_uri() else store.uri
     page = f"{ui}/#/experiments/{store.experiment_id}/runs/{best.run_id}"

@@ -62,7 +62,7 @@ def ranking(results: Sequence[Result], keys: Sequence[str]) -> Table:
     """The results as a table, the best in its first row."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("", "experiment", "val mIoU", "test mIoU", "minutes", *keys, "run"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for place, result in enumerate(results, 1):
         table.add_row(
             str(place),
