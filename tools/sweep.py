@@ -79,7 +79,7 @@ def most_threads(experiments: Iterable[Experiment]) -> int:
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> None:
     """Run the jobs and show how far they are; on Ctrl-C, or a signal to end, stop them all."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     console.print(f"{len(jobs)} experiments, {workers} at a time; logs in {jobs[0].log.parent}")
     crew, board = Workers(jobs, workers), Board(jobs)

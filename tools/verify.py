@@ -22,7 +22,9 @@ AFTER_EXTRACT = "split"  # the stage that reads data/pets first
 
 def main() -> int:
     arguments = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worktree is removed
+    # So that the worktree is removed; in the background, too, where a shell lets ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     origin = find_origin(open_store(), arguments.model)
     findings = check_data(origin, arguments.data) if arguments.data else []
     finished = True

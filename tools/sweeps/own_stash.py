@@ -4,6 +4,7 @@
 there, and looks again at its end: of several at once, one would run another's.
 """
 
+import signal
 import subprocess
 import sys
 
@@ -21,4 +22,6 @@ def run(reference: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # A shell starts what shall run in the background with SIGINT ignored, and all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1], sys.argv[2:]))
