@@ -4,6 +4,6 @@ import pytest
 from clone import Clone, make_clone
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Clone:
     return make_clone(tmp_path_factory.mktemp("clone") / "petseg")
