@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-ROWS = 10_000  # of a table that are text at a time while it is written
+ROWS = 2_000  # of a table that are text at a time while it is written
 
 
 def workspace_root() -> Path:

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -22,11 +22,11 @@ MISSING = ("missing", "missing_argument")  # pydantic's error types
 Section = TypeVar("Section")
 
 
-class Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):
     """The safe loader, for which 1e-05 is a number: DVC, which follows YAML 1.2, writes it so."""
 
 
-Loader.add_implicit_resolver(
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"+-0123456789"]
 )
 
@@ -41,7 +41,7 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
     Raises ParamsError, naming file, key and what is accepted, for a missing file or section,
     an unknown or missing key, a wrong type (numbers in quotes included) or a value out of range.
     """
-    values = _read(file)
+    values = read_params(file)
     if section not in values:
         raise ParamsError(
             f"{file}: section '{section}' is missing; it has {', '.join(sorted(map(str, values)))}"
@@ -57,9 +57,10 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
         raise ParamsError("\n".join(f"{file}: {problem}" for problem in problems)) from None
 
 
-def _read(file: Path) -> dict[str, object]:
+def read_params(file: Path = PARAMS_FILE) -> dict[str, Any]:
+    """Return all sections, unchecked. Raises ParamsError if the file has none to read."""
     try:
-        values = yaml.load(file.read_text(), Loader)  # noqa: S506 - a safe loader
+        values = load_yaml(file.read_text())
     except FileNotFoundError:
         raise ParamsError(f"{file} is missing: run from the root of the repository") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -67,6 +68,11 @@ def _read(file: Path) -> dict[str, object]:
     if not isinstance(values, dict):
         raise ParamsError(f"{file}: expected sections such as 'train:', found {values!r}")
     return values
+
+
+def load_yaml(text: str) -> Any:
+    """What the text says, with numbers as DVC writes them. Raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
 
 
 def _explain(section: str, kind: type, values: object, problem: ErrorDetails) -> str:

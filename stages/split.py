@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from pipeline.params import STRICT, read_section
 from pipeline.terminal import UserError, console, run_command
 
 AGAIN = "run extract again"
-ROWS = 10_000  # of the index that are text at a time, which takes ten times the memory
+ROWS = 2_000  # of the index that are text at a time, which takes ten times the memory
 REPEATED = ["breed", "species", "split"]  # columns of few different words
 COLUMNS = ["name", "breed", "species"]  # of train.csv, val.csv and test.csv
 NEEDED = {*COLUMNS, "split", "phash"}  # columns of index.csv
@@ -42,7 +41,7 @@ def main() -> None:
     index = read_index(arguments.index)
     duplicates = find_duplicates(index, params.duplicate_distance)
     in_test = index["split"] == "test"
-    left_out = index["name"].isin(duplicates["name"])
+    left_out = index.index.isin(duplicates.index)
     train, val = divide(index[~in_test & ~left_out], params.val_fraction, seed)
     if params.train_fraction < 1:
         _, train = divide(index.loc[train], params.train_fraction, seed)
@@ -100,7 +99,8 @@ def _checked(part: pd.DataFrame, path: Path) -> pd.DataFrame:
 def find_duplicates(index: pd.DataFrame, distance: int) -> pd.DataFrame:
     """The trainval pictures whose hash is within `distance` bits of a test picture's.
 
-    A row each: name, test_name (the nearest; of equally near ones the first), distance.
+    A row each, labelled as in the index: name, test_name (the nearest; of equally near ones the
+    first), distance.
     """
     in_test = index["split"] == "test"
     trainval, test = np.flatnonzero(~in_test), np.flatnonzero(in_test)
@@ -112,7 +112,8 @@ def find_duplicates(index: pd.DataFrame, distance: int) -> pd.DataFrame:
             "name": names.iloc[trainval[near]].array,
             "test_name": names.iloc[test[nearest[near]]].array,
             "distance": bits[near],
-        }
+        },
+        index=index.index[trainval[near]],
     )
 
 
@@ -182,12 +183,18 @@ def summary(
 ) -> dict[str, object]:
     """The counts of metrics/split.json; they are printed too."""
     counts = {
-        split: {"total": len(rows), **dict(Counter(index["species"][rows]).most_common())}
+        split: {"total": len(rows), **_by_frequency(index["species"][rows])}
         for split, rows in splits.items()
     }
     console.print(", ".join(f"{split} {count['total']}" for split, count in counts.items()))
     console.print(f"left out, too near to a test picture: {len(duplicates)}")
     return {**counts, "duplicates_left_out": len(duplicates)}
+
+
+def _by_frequency(words: pd.Series) -> dict[str, int]:
+    counts = words.groupby(words, observed=True).size()
+    ordered = counts.sort_values(ascending=False, kind="stable")
+    return {str(word): int(count) for word, count in ordered.items()}
 
 
 if __name__ == "__main__":

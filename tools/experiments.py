@@ -4,8 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 
-import yaml
-
+from pipeline.params import load_yaml
 from pipeline.terminal import UserError
 
 
@@ -14,7 +13,7 @@ def split_setting(setting: str, option: str = "--set") -> tuple[str, object]:
     key, equals, value = setting.partition("=")
     if not equals:
         raise UserError(f"{option} {setting}: expected NAME=VALUE, e.g. train.epochs=5")
-    return key, yaml.safe_load(value)
+    return key, load_yaml(value)
 
 
 def set_params(settings: Mapping[str, object]) -> list[str]:

@@ -5,9 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from pipeline.files import file_digest
+from pipeline.params import load_yaml
 from pipeline.terminal import UserError, console, run_command
 from tools.experiments import git_identity, set_params, split_setting
 
@@ -17,7 +16,7 @@ To go back to the committed params:  git restore params.yaml && dvc repro"""
 
 def main() -> int:
     arguments = parse_arguments()
-    settings = yaml.safe_load(arguments.settings.read_text())
+    settings = load_yaml(arguments.settings.read_text())
     for archive in ("images", "annotations"):
         settings |= archive_settings(archive, getattr(arguments, archive))
     settings |= dict(split_setting(setting) for setting in arguments.set)

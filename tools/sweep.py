@@ -12,10 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.files import workspace_root
-from pipeline.params import PARAMS_FILE, ParamsError
+from pipeline.params import ParamsError, read_section
 from pipeline.records.store import open_store
 from pipeline.terminal import UserError, console, run_command
 from tools.experiments import split_setting
@@ -70,7 +68,7 @@ def fitting_workers(experiments: Iterable[Experiment]) -> int:
 
 
 def most_threads(experiments: Iterable[Experiment]) -> int:
-    base = yaml.safe_load(PARAMS_FILE.read_text())["train"]["threads"]
+    base = read_section("train", dict[str, Any])["threads"]
     found: list[Any] = [each.settings.get(THREADS, base) for each in experiments]
     if wrong := [each for each in found if not isinstance(each, int) or each < 1]:
         raise ParamsError(f"{THREADS}: expected a positive whole number, found {wrong[0]!r}")

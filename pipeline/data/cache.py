@@ -24,7 +24,8 @@ from pipeline.files import atomic_folder, file_digest, workspace_root
 from pipeline.terminal import UserError, track
 
 CHUNK = 256  # pairs in memory at a time while the files are written
-DIGESTS = ["image_sha256", "mask_sha256"]  # columns of index.csv
+ROWS = 10_000  # of index.csv in memory at a time
+DIGESTS = ["image_sha256", "mask_sha256"]  # of its columns
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,22 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
 
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
-    """A digest of all that decides the bytes: the files by their digests, in order, size, code."""
-    columns = ["name", *DIGESTS]
-    index = pd.read_csv(folder / "index.csv", index_col="name", usecols=columns, dtype=str)
-    unknown = set(names) - set(index.index)
-    if unknown:
-        raise UserError(f"{folder}/index.csv does not list {min(unknown)}: run the split stage")
+    """A digest of all that decides the bytes: the files by their digests, names, size, code."""
     code = [file_digest(Path(str(module.__file__))) for module in (pets, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
     key = hashlib.sha256(json.dumps([size, code, versions]).encode())
-    for pair in index.loc[list(names), DIGESTS].itertuples(index=False):
-        key.update("".join(pair).encode())
+    unknown = set(names)
+    columns = ["name", *DIGESTS]
+    with pd.read_csv(
+        folder / "index.csv", usecols=columns, dtype=str, keep_default_na=False, chunksize=ROWS
+    ) as parts:
+        for part in parts:
+            listed = part[part["name"].isin(unknown)]
+            unknown.difference_update(listed["name"])
+            key.update(listed.to_csv(index=False).encode())
+    if unknown:
+        raise UserError(f"{folder}/index.csv does not list {min(unknown)}: run the split stage")
+    key.update("\n".join(names).encode())  # their order
     return key.hexdigest()
 
 

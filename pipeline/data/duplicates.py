@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 BITS = 64
-CANDIDATES = 1 << 17  # pairs compared at a time: bounds the memory when many hashes are alike
+AT_A_TIME = 1 << 14  # hashes, and pairs of them: bounds the memory when many are alike
 
 
 def nearest_within(
@@ -48,15 +48,16 @@ def _joint_bands(bands: int) -> Iterator[np.uint64]:
 
 
 def _equal_pairs(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All (i, j) with left[i] == right[j], as pairs of index arrays of about CANDIDATES each."""
+    """All (i, j) with left[i] == right[j], as pairs of index arrays of about AT_A_TIME each."""
     order = np.argsort(right, kind="stable")
     ordered = right[order]
-    start = np.searchsorted(ordered, left, side="left")
-    counts = np.searchsorted(ordered, left, side="right") - start
-    totals = np.cumsum(counts)
-    cuts = np.searchsorted(totals, np.arange(CANDIDATES, counts.sum(), CANDIDATES))
-    for block in np.split(np.arange(len(left)), cuts):
-        number = counts[block]
-        rows = np.repeat(block, number)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
-        yield rows, order[np.repeat(start[block], number) + within]
+    for first in range(0, len(left), AT_A_TIME):
+        some = left[first : first + AT_A_TIME]
+        start = np.searchsorted(ordered, some, side="left")
+        counts = np.searchsorted(ordered, some, side="right") - start
+        cuts = np.searchsorted(np.cumsum(counts), np.arange(AT_A_TIME, counts.sum(), AT_A_TIME))
+        for block in np.split(np.arange(len(some)), cuts):
+            number = counts[block]
+            rows = np.repeat(block, number)
+            within = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
+            yield first + rows, order[np.repeat(start[block], number) + within]

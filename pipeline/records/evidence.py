@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.files import file_digest
+from pipeline.params import load_yaml
 from pipeline.records.compare import MISSING, RESULT, SCORE, Finding, compare
 from pipeline.records.environment import describe_environment
 from pipeline.records.lineage import UNKNOWN, code_digest, source_digests
@@ -63,7 +62,7 @@ def _params(origin: Origin) -> list[Finding]:
     count = f"{len(recorded)} values"
     if origin.params_file is None:
         return [Finding("params", PARAMS, UNKNOWN, count)]
-    wrong = contradictions(yaml.safe_load(origin.params_file), recorded)
+    wrong = contradictions(load_yaml(origin.params_file), recorded)
     differing = [Finding("params", name, *values) for name, values in wrong.items()]
     return differing or [Finding("params", PARAMS, count, count)]
 

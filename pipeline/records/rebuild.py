@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.params import load_yaml
 from pipeline.records.old_params import with_recorded
 from pipeline.records.origin import Origin
 from pipeline.records.origin_files import PARAMS
@@ -26,7 +27,7 @@ def set_params(root: Path, origin: Origin) -> None:
     Where the run kept none, in the commit's.
     """
     text = origin.params_file or (root / PARAMS).read_text()
-    values = with_recorded(yaml.safe_load(text), origin.params)
+    values = with_recorded(load_yaml(text), origin.params)
     (root / PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
 
 

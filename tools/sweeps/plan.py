@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.params import PARAMS_FILE, Loader, read_section
+from pipeline.params import PARAMS_FILE, load_yaml, read_params, read_section
 from pipeline.records.lineage import flatten, git_commit, source_patch
 from pipeline.terminal import UserError
 
@@ -53,7 +53,7 @@ def read_plan(file: Path) -> Plan:
     Raises UserError, naming file and key, for a missing file, an unknown section, a wrong type.
     """
     try:
-        sections = yaml.load(file.read_text(), Loader)  # noqa: S506 - a safe loader
+        sections = load_yaml(file.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
     known = isinstance(sections, dict) and sections.keys() <= SECTIONS.keys()
@@ -71,7 +71,7 @@ def plan_experiments(plan: Plan, name: str, params: Path = PARAMS_FILE) -> list[
     Raises UserError for a plan without experiments, or a setting that is not in params.yaml.
     """
     workspace = params.resolve().parent
-    base = yaml.load(params.read_text(), Loader)  # noqa: S506 - a safe loader
+    base = read_params(params)
     origin = [git_commit(workspace), str(source_patch(workspace))]
     found: dict[str, Experiment] = {}
     for settings in plan.combinations():

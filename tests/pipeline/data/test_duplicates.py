@@ -46,7 +46,7 @@ def test_the_search_finds_what_comparing_every_two_finds(hashes, others, distanc
 @given(hashes=MIXED, others=MIXED, distance=st.integers(0, 16))
 def test_small_pieces_find_the_same(hashes, others, distance):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "CANDIDATES", 3)
+        patch.setattr(duplicates, "AT_A_TIME", 3)
         assert found(hashes, others, distance) == brute_force(hashes, others, distance)
 
 
@@ -81,7 +81,7 @@ def test_many_pictures_alike_are_compared_in_bounded_pieces():
         for rows, _ in duplicates._equal_pairs(array(list(range(2_000))) & 0, array([0] * 2_000))
     ]
     assert sum(sizes) == 4_000_000
-    assert max(sizes) <= duplicates.CANDIDATES + 2_000
+    assert max(sizes) <= duplicates.AT_A_TIME + 2_000
     positions, bits = nearest_within(array(blank), array(blank), 6)
     assert positions[:20_000].max() == 0
     assert bits.max() == 0
