@@ -1,4 +1,5 @@
-"""Every command in the README runs, in its order, in a clone with tiny params.
+"""Every command in the README and in two of its pages runs, in its order, in a clone with tiny
+params; the README's picture of the pipeline is dvc.yaml's.
 
 A few are replaced by what can be run anywhere: the official archives come from a server on this
 machine, which is also the second of two machines, and pages are fetched, not looked at.
@@ -9,16 +10,20 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 from mlflow_server import wait_for
 from tiny_pets import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
+PAGES = [README, *((REPOSITORY / f"docs/{name}.md").read_text() for name in ("training", "models"))]
 COMMANDS = [
     line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     for line in block.strip().splitlines()
 ]
-PAGES = {  # served until stopped: where, and what is on them
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+SERVED = {  # served until stopped: where, and what is on them
     "make ui": ("http://127.0.0.1:5000", "MLflow"),
     "make app": ("http://127.0.0.1:8501", "Streamlit"),
     "make serve": ("http://127.0.0.1:5001/health", "\n"),
@@ -30,15 +35,34 @@ def test_the_readme_begins_with_the_two_commands():
     assert COMMANDS[:2] == ["make", "make test"]
 
 
+def test_the_diagram_has_an_arrow_from_each_stage_to_those_that_read_its_outputs():
+    arrows = set(re.findall(r"^  (\w+) --> (\w+)$", README, re.MULTILINE))
+    assert arrows == {
+        (source, reader) for source in STAGES for reader in STAGES if reads(reader, source)
+    }
+
+
+def reads(reader, source):
+    """Whether a stage depends on an output of another, or on something in it."""
+    entry = STAGES[source]
+    outputs = [next(iter(each)) if isinstance(each, dict) else each
+               for each in (*entry.get("outs", []), *entry.get("metrics", []))]  # fmt: skip
+    return any(Path(dep).is_relative_to(out) for dep in STAGES[reader]["deps"] for out in outputs)
+
+
+def test_the_table_has_a_row_for_each_stage():
+    assert re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE) == list(STAGES)
+
+
 @pytest.mark.slow
-def test_every_command_of_the_readme_runs(clone, server, tmp_path):
-    """In one test, since they build on one another as the README tells them."""
+def test_every_command_runs(clone, server, tmp_path):
+    """In one test, since they build on one another as the pages tell them."""
     archives = official_archives(clone, server, tmp_path)
     for command in COMMANDS:
         if command == "make test":
             continue  # this is it
-        if command in PAGES:
-            look_at_the_page(clone, command, *PAGES[command])
+        if command in SERVED:
+            look_at_the_page(clone, command, *SERVED[command])
         elif command == "make oxford":
             clone.run(f"{command} {archives.from_server} SET='{TINY}'")
         elif command.startswith("make oxford"):

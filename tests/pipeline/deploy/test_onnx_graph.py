@@ -1,11 +1,15 @@
 """The exported file gives the segmenter's masks, with ONNX Runtime alone."""
 
+import re
+import shutil
 import sys
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
+from tiny_pets import REPOSITORY
 
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.predictor import Predictor
@@ -51,3 +55,15 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
 def test_the_build_of_torch_leaves_no_trace_in_the_file(model_file):
     producer = onnx.load(model_file).producer_version
     assert producer == torch.__version__.partition("+")[0]
+
+
+def test_the_readme_shows_all_that_it_takes_to_use_the_file(model_file, tmp_path, monkeypatch):
+    [code] = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    shutil.copy(model_file, "models/model.onnx")
+    Image.new("RGB", (50, 40), "brown").save("pet.jpg")
+    found = {}
+    exec(code, found)
+    assert np.array_equal(found["mask"], Predictor(model_file, 1)(found["photograph"]))
+    assert found["mask"].shape == (40, 50)
