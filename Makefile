@@ -44,8 +44,8 @@ predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pa
 app: $(INSTALLED) ## Try the model in the browser: the page on http://127.0.0.1:8501
 	PYTHONPATH=. streamlit run tools/app.py
 
-serve: $(INSTALLED) ## Serve the champion over HTTP on 127.0.0.1:5001 (docs/serving.md)
-	mlflow models serve -m models:/pet-segmentation@champion --env-manager local --host 127.0.0.1 --port 5001
+serve: $(INSTALLED) ## Serve the champion over HTTP on 127.0.0.1:5001 (MODEL=3 PORT=5002; docs/serving.md)
+	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
 
 report: $(INSTALLED) ## Write the model's card: reports/NAME.html, one file with numbers, pictures and origin
 	python -m tools.report

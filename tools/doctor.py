@@ -1,6 +1,7 @@
 """Look whether everything is in place, and say what to do about what is not."""
 
 import argparse
+import functools
 from collections.abc import Callable, Iterable
 
 from pipeline.records.addresses import moved_from, readdress
@@ -18,12 +19,13 @@ MARKS = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"
 def main() -> int:
     if parse_arguments().readdress:
         return mend_addresses()
+    store = functools.cache(open_store)  # by the first check that needs it, so that others go on
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "Environment": check_environment,
         "Outputs": check_outputs,
-        "Runs and versions": lambda: check_records(open_store()),
-        "Checkpoints": lambda: check_pairs(open_store()),
-        "Disk": lambda: check_disk(open_store()),
+        "Runs and versions": lambda: check_records(store()),
+        "Checkpoints": lambda: check_pairs(store()),
+        "Disk": lambda: check_disk(store()),
     }
     findings = [finding for title, check in checks.items() for finding in examine(title, check)]
     bad = sum(finding.state == "bad" for finding in findings)

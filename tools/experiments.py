@@ -16,7 +16,7 @@ def split_setting(setting: str, option: str = "--set") -> tuple[str, object]:
     return key, load_yaml(value)
 
 
-def set_params(settings: Mapping[str, object]) -> list[str]:
+def param_options(settings: Mapping[str, object]) -> list[str]:
     """The options of `dvc exp run` that make these settings, by dotted name."""
     return [
         part

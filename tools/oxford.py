@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.files import file_digest
 from pipeline.params import load_yaml
 from pipeline.terminal import UserError, console, run_command
-from tools.experiments import git_identity, set_params, split_setting
+from tools.experiments import git_identity, param_options, split_setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
 To go back to the committed params:  git restore params.yaml && dvc repro"""
@@ -45,7 +45,7 @@ def archive_settings(archive: str, source: str | None) -> dict[str, object]:
 
 def run_experiment(settings: dict[str, object]) -> int:
     """Run `dvc exp run` with the settings; return its exit status."""
-    command = ["dvc", "exp", "run", *set_params(settings)]
+    command = ["dvc", "exp", "run", *param_options(settings)]
     console.print(" ".join(command), highlight=False, soft_wrap=True)
     return subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
 

@@ -12,7 +12,7 @@ from pipeline.data.integrity import changed_files
 from pipeline.records.compare import Finding, judge, short
 from pipeline.records.evidence import INDEX, data_finding, gather
 from pipeline.records.origin import Origin, find_origin
-from pipeline.records.rebuild import rebuild, set_params, store_uri
+from pipeline.records.rebuild import rebuild, restore_params, store_uri
 from pipeline.records.store import open_store
 from pipeline.records.worktree import worktree
 from pipeline.terminal import UserError, console, run_command
@@ -56,7 +56,7 @@ def check_data(origin: Origin, pets: Path) -> list[Finding]:
 def rebuild_and_compare(origin: Origin, pets: Path | None) -> tuple[list[Finding], bool]:
     """What was compared, and whether every stage ended well."""
     with worktree(Path.cwd(), origin.commit, origin.patch) as root:
-        set_params(root, origin)
+        restore_params(root, origin)
         patched = " with its patch" if origin.patch else ""
         console.print(f"Rebuilding {origin.name}: commit {origin.commit[:7]}{patched}, in {root}")
         if pets:

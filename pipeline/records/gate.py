@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.records.lineage import UNKNOWN
+from pipeline.records.named import find_named
 from pipeline.records.registry import MODEL_NAME, Version, list_versions
 from pipeline.records.store import Store, store_errors, store_lock
 from pipeline.terminal import UserError
@@ -78,10 +79,7 @@ def promote(store: Store, number: int) -> Decision:
     """Make a version the champion because a person says so."""
     with store_lock():
         versions = list_versions(store)
-        version = next((each for each in versions if each.number == number), None)
-        if version is None:
-            known = ", ".join(str(each.number) for each in reversed(versions)) or "none"
-            raise UserError(f"{MODEL_NAME} has no version {number}; registered: {known}")
+        version = find_named(versions, str(number))
         decision = Decision(number, True, "promoted by hand")
         _record(store, version, decision, _champion(versions))
         return decision

@@ -12,6 +12,7 @@ from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 
 from pipeline.records.lineage import UNKNOWN
+from pipeline.records.named import find_named
 from pipeline.records.origin_files import (
     ENVIRONMENT,
     ORIGIN,
@@ -20,12 +21,12 @@ from pipeline.records.origin_files import (
     SOURCES,
     export_folder,
 )
-from pipeline.records.registry import MODEL_NAME, ONNX_TAG, Version, list_versions
+from pipeline.records.registry import ONNX_TAG, Version, list_versions
 from pipeline.records.run import CHECKPOINT_TAG
 from pipeline.records.store import Store, store_errors
 from pipeline.terminal import UserError
 
-VERSION = re.compile(r"(\d{1,6})|@([\w.-]+)")
+VERSION = re.compile(r"\d{1,6}|@[\w.-]+")
 LATER_STAGES = ("evaluate.", "export.")  # their params are tags of the run
 
 
@@ -53,20 +54,12 @@ def find_origin(store: Store, reference: str) -> Origin:
         version: Version | None
         versions = list_versions(store)
         if VERSION.fullmatch(reference):
-            version = _find_version(versions, reference)
+            version = find_named(versions, reference)
             run = _get_run(store, version)
         else:
             run = _find_run(store, reference)
             version = next((each for each in versions if each.run_id == run.info.run_id), None)
         return _origin(run, version, _fetch(store, run.info.run_id, Path(folder)))
-
-
-def _find_version(versions: list[Version], reference: str) -> Version:
-    for version in versions:
-        if reference in (str(version.number), *(f"@{alias}" for alias in version.aliases)):
-            return version
-    known = ", ".join(str(each.number) for each in reversed(versions)) or "none"
-    raise UserError(f"{MODEL_NAME} has no version {reference}; registered: {known}")
 
 
 def _get_run(store: Store, version: Version) -> StoredRun:

@@ -21,7 +21,7 @@ SCORES = Path("metrics/evaluate.json")
 LEADING_BACK = ("DVC_", "MLFLOW_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
-def set_params(root: Path, origin: Origin) -> None:
+def restore_params(root: Path, origin: Origin) -> None:
     """Write the checkout's params.yaml as it was: the run's values in the file that it kept.
 
     Where the run kept none, in the commit's.

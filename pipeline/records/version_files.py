@@ -13,6 +13,7 @@ from pipeline.files import atomic_file, file_digest, workspace_root
 from pipeline.records.gate import CHAMPION
 from pipeline.records.model_files import ACCEPTED, ModelFile
 from pipeline.records.model_folder import FP32_FILE, INT8_FILE
+from pipeline.records.named import alias_names, find_named
 from pipeline.records.registry import (
     INT8_OFFERED_TAG,
     INT8_TAG,
@@ -24,24 +25,15 @@ from pipeline.records.registry import (
 from pipeline.records.store import Store, open_store, store_errors
 from pipeline.terminal import UserError
 
-REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(?:(\d+)|@([\w.-]+))")
+REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
 
 
 def find_version_file(reference: str, precision: str) -> ModelFile:
     """See `find_model`: the version by number or alias."""
     if not (match := REFERENCE.fullmatch(reference)):
         raise UserError(f"{reference!r} names no model: accepted is {ACCEPTED}")
-    number, alias = match.groups()
     store = open_store()
-    versions = _versions(store)
-    for version in versions:
-        if alias in version.aliases or number == str(version.number):
-            return _model_file(store, version, precision)
-    registered = [f"{each.number} {_names(each)}".strip() for each in reversed(versions)]
-    raise UserError(
-        f"{MODEL_NAME} has no version {number or f'@{alias}'}; "
-        f"registered: {', '.join(registered) or 'none'}"
-    )
+    return _model_file(store, find_named(_versions(store), match[1]), precision)
 
 
 def find_champion(precision: str) -> ModelFile | None:
@@ -56,12 +48,8 @@ def _versions(store: Store) -> list[Version]:
         return list_versions(store)
 
 
-def _names(version: Version) -> str:
-    return " ".join(f"@{alias}" for alias in version.aliases)
-
-
 def _model_file(store: Store, version: Version, precision: str) -> ModelFile:
-    source = f"version {version.number} {_names(version)}".strip()
+    source = " ".join(("version", str(version.number), *alias_names(version)))
     offered = version.tags.get(INT8_OFFERED_TAG) == "true"
     if precision == "int8" and INT8_TAG not in version.tags:
         raise UserError(f"{source} has no INT8 file: it was registered without one; use fp32")

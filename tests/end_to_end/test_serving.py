@@ -31,7 +31,7 @@ from pipeline.records.tracking import checkpoint_run
 pytestmark = pytest.mark.slow
 
 PAGE = (REPOSITORY / "docs/serving.md").read_text()
-PORT = "5001"  # in the page and the Makefile; here there may be something else on it
+PORT = "5001"  # on the page; here there may be something else on it
 CLIENTS = 10
 
 
@@ -44,8 +44,8 @@ def server(tmp_path_factory):
         register_champion(model)
         port = str(free_port())
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {serve_command().replace(PORT, port)}"],
-            env=os.environ | {"PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"},
+            [sys.executable, "-m", "tools.serve", "--port", port],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             start_new_session=True,
         )
         try:
@@ -63,12 +63,6 @@ def register_champion(model):
     with checkpoint_run("checkpoint", Path("data/pets")) as run:
         number = register_model(run, model, {})
     run.store.client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
-
-
-def serve_command():
-    """What `make serve` runs."""
-    [command] = re.findall(r"^serve:.*\n\t(.*)$", (REPOSITORY / "Makefile").read_text(), re.M)
-    return command
 
 
 def examples(language, url):

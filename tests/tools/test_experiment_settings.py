@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.terminal import UserError
-from tools.experiments import set_params, split_setting
+from tools.experiments import param_options, split_setting
 
 
 def test_a_setting_is_read_as_yaml():
@@ -15,7 +15,7 @@ def test_a_setting_is_read_as_yaml():
 
 def test_settings_reach_dvc_as_values_that_yaml_reads_back():
     settings = {"train.lr": 0.001, "model.features": [4, 8], "model.weights": None}
-    assert set_params(settings) == [
+    assert param_options(settings) == [
         *("--set-param", "train.lr=0.001"),
         *("--set-param", "model.features=[4, 8]"),
         *("--set-param", "model.weights=null"),

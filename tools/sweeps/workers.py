@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.experiments import git_identity, set_params
+from tools.experiments import git_identity, param_options
 from tools.sweeps.plan import Experiment
 
 PATIENCE = 30  # seconds that an interrupted training gets to end its run
@@ -125,7 +125,7 @@ def _start(experiment: Experiment, log: int, lock: int) -> "subprocess.Popen[byt
     command = [sys.executable, "-m", "tools.sweeps.own_stash", f"refs/sweep/{name}"]
     command += ["--wait-for-lock", "exp", "run", "--temp", "--name", name]
     return subprocess.Popen(
-        [*command, *set_params(experiment.settings)],
+        [*command, *param_options(experiment.settings)],
         env={**os.environ, **git_identity()},
         stdin=subprocess.DEVNULL,
         stdout=log,
