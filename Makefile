@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote verify \
-  sweep doctor oxford sync bench lint format lock clean
+  sweep doctor oxford sync bench bench-scale lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -76,10 +76,14 @@ oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: 
 sync: $(INSTALLED) ## Send metrics that a tracking server missed
 	python -m tools.sync
 
-bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way; prints ratios
+bench: $(INSTALLED) ## Measure training, evaluation, prediction and INT8 beside the plain way; prints ratios
 	python -m benchmarks.training
+	python -m benchmarks.evaluating
 	python -m benchmarks.predicting
 	python -m benchmarks.deploy
+
+bench-scale: $(INSTALLED) ## Measure what more pictures cost each stage (IMAGES="1000 10000"; docs/scale.md)
+	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES))
 
 lint: $(INSTALLED) ## Check style, types and the doors between the packages
 	ruff check .
@@ -107,7 +111,7 @@ clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifac
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \

@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import onnx
 import pytest
 from mlflow import MlflowClient
-from onnx import TensorProto, helper
+from onnx import helper
+from tiny_onnx import BYTES, axes, save_tiny, scalar
 
 
 def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -31,20 +31,11 @@ def write_onnx(file: Path, weight: int = 0) -> Path:
 
     It answers with the brightest channel, where that is above the weight.
     """
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])
-    mask = helper.make_tensor_value_info("mask", TensorProto.UINT8, ["height", "width"])
-    constants = [
-        helper.make_tensor("axes", TensorProto.INT64, [1], [2]),
-        helper.make_tensor("weight", TensorProto.UINT8, [], [weight]),
-    ]
     nodes = [
-        helper.make_node("ReduceMax", ["image", "axes"], ["brightest"], keepdims=0),
+        helper.make_node("ReduceMax", ["photograph", "axes"], ["brightest"], keepdims=0),
         helper.make_node("Max", ["brightest", "weight"], ["mask"]),
     ]
-    graph = helper.make_graph(nodes, "brightest", [image], [mask], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save(model, file)
-    return file
+    return save_tiny(file, nodes, [axes(2), scalar("weight", BYTES, weight)])
 
 
 @functools.cache
