@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from tiny_pets import REPOSITORY
 
+ALL_STAGES = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"])
 NOT_THE_CALLERS = ("AWS_", "DVC_", "GIT_", "MLFLOW_", "PG")
 
 
