@@ -1,6 +1,7 @@
-"""What a command costs: seconds by the clock, and memory."""
+"""What a command costs: seconds by the clock and of the processor, and memory."""
 
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,8 @@ INTERVAL = 0.05  # seconds between two looks at the memory
 class Cost:
     """Of one command with all the processes that it starts."""
 
-    seconds: float
+    seconds: float  # by the clock
+    processor: float  # seconds in which it had one, which other work on the machine changes less
     megabytes: float  # the most that they held together
 
 
@@ -29,7 +31,7 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
     when it needs them, do not count.
     """
     with (folder / "output.txt").open("w+b") as output:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _processor()
         process = psutil.Popen(
             command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
@@ -42,7 +44,13 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
             output.seek(0)
             said = output.read().decode(errors="replace")
             raise UserError(f"{' '.join(command)}: exit status {process.returncode}\n{said}")
-    return Cost(seconds, peak / 2**20)
+    return Cost(seconds, _processor() - before, peak / 2**20)
+
+
+def _processor() -> float:
+    """Seconds that all children of this process took which have ended, and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _held(process: psutil.Popen) -> int:

@@ -60,7 +60,8 @@ def main() -> None:
         with TemporaryDirectory(dir=arguments.workdir, prefix="scale-") as folder:
             prepare(Path(folder), images)
             costs[images] = dict(run(Path(folder), images))
-    console.print(time_table(costs))
+    console.print(time_table(costs, "Seconds", "seconds"))
+    console.print(time_table(costs, "Seconds of the processor", "processor"))
     console.print(memory_table(costs))
     print(json.dumps({"cores": os.cpu_count(), "costs": as_json(costs)}))
 
@@ -96,21 +97,21 @@ def environment(workspace: Path) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
 
 
-def time_table(costs: dict[int, Costs]) -> Table:
+def time_table(costs: dict[int, Costs], title: str, kind: str) -> Table:
     """Seconds, and what each further thousand pictures takes: where start-up counts no more."""
-    table = _table("Seconds", costs)
+    table = _table(title, costs)
     for less in list(costs)[:-1]:
         table.add_column(f"per 1,000 above {less:,}", justify="right")
     for step in STEPS:
-        seconds = [f"{cost[step].seconds:.1f}" for cost in costs.values()]
-        further = [f"{slope(costs, step, *pair):.2f}" for pair in pairwise(costs)]
-        table.add_row(step, *seconds, *further)
+        seconds = {images: getattr(cost[step], kind) for images, cost in costs.items()}
+        further = [f"{slope(seconds, *pair):.2f}" for pair in pairwise(seconds)]
+        table.add_row(step, *(f"{taken:.1f}" for taken in seconds.values()), *further)
     return table
 
 
-def slope(costs: dict[int, Costs], step: str, less: int, more: int) -> float:
+def slope(seconds: dict[int, float], less: int, more: int) -> float:
     """Seconds for each thousand pictures by which the larger number is larger."""
-    return (costs[more][step].seconds - costs[less][step].seconds) / (more - less) * 1000
+    return (seconds[more] - seconds[less]) / (more - less) * 1000
 
 
 def memory_table(costs: dict[int, Costs]) -> Table:

@@ -172,8 +172,9 @@ def write_splits(
     counts = {}
     with atomic_folder(folder) as target:
         for split, rows in splits.items():
-            write_csv(target / f"{split}.csv", index.loc[rows, COLUMNS])
-            counts[split] = index.loc[rows].groupby(COLUMNS[1:], observed=True).size()
+            table = index.loc[rows, COLUMNS]
+            write_csv(target / f"{split}.csv", table)
+            counts[split] = table.groupby(COLUMNS[1:], observed=True).size()
         write_csv(target / "duplicates.csv", duplicates)
         write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
 

@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks import scale
 from benchmarks.cost import Cost, measure
 from benchmarks.drawn import draw_archives
-from benchmarks.scale import STEPS, memory_table, slope
+from benchmarks.scale import STEPS, memory_table, slope, time_table
 from pipeline.terminal import UserError
 
 
@@ -45,6 +45,16 @@ def test_memory_is_that_of_the_command_and_its_children(tmp_path):
     assert cost.seconds > 0.5
 
 
+def test_processor_time_is_that_of_the_command_and_its_children_and_not_their_sleep(tmp_path):
+    child = (
+        "import time; time.sleep(0.5); end = time.process_time() + 0.3\n"
+        "while time.process_time() < end: pass"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    cost = measure([sys.executable, "-c", parent], tmp_path, {})
+    assert 0.3 < cost.processor < cost.seconds - 0.4
+
+
 def test_a_command_that_fails_says_so_with_its_own_words(tmp_path):
     with pytest.raises(UserError, match=r"exit status 3\n.*no such thing"):
         measure([sys.executable, "-c", "print('no such thing'); exit(3)"], tmp_path, {})
@@ -52,10 +62,11 @@ def test_a_command_that_fails_says_so_with_its_own_words(tmp_path):
 
 def test_what_a_thousand_more_pictures_take_is_without_the_start():
     costs = {
-        images: dict.fromkeys(STEPS, Cost(2 + images * 0.003, 100 + images / 1000))
+        images: dict.fromkeys(STEPS, Cost(2 + images * 0.003, 1, 100 + images / 1000))
         for images in (1000, 10_000)
     }
-    assert slope(costs, "split", 1000, 10_000) == pytest.approx(3)
+    assert slope({1000: 5, 10_000: 32}, 1000, 10_000) == pytest.approx(3)
+    assert list(time_table(costs, "Seconds", "seconds").columns[-1].cells) == ["3.00"] * len(STEPS)
     assert list(memory_table(costs).columns[-1].cells) == ["1.09"] * len(STEPS)
 
 
