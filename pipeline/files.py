@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
 ROWS = 2_000  # of a table that are text at a time while it is written
 
@@ -25,10 +27,10 @@ def workspace_root() -> Path:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -37,17 +39,52 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path`; put it in its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
+    with scratch_folder(path, "new") as made, scratch_folder(path, "old") as old:
+        yield made
         if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
+            path.rename(old / path.name)  # not removed in its place: a kill would leave half of it
+        made.rename(path)
+
+
+@contextmanager
+def scratch_folder(path: Path, what: str = "work") -> Iterator[Path]:
+    """Give an empty folder beside `path`, for this process alone; it goes with the block."""
+    folder = _beside(path, f".{what}")
+    folder.mkdir()
+    try:
+        yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the disk in the block name `path`, where they would name nothing (a full disk)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def _beside(path: Path, what: str = "") -> Path:
+    """A temporary name of this process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_abandoned(path.parent.absolute())
+    return path.with_name(f".{path.name}{what}.{os.getpid()}.tmp")
+
+
+@cache
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what killed processes left under temporary names; once a process is enough."""
+    for left in folder.glob(".*.tmp"):
+        pid = left.name.split(".")[-2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: object) -> None:

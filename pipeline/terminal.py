@@ -1,5 +1,6 @@
 """What a person sees while a command runs: progress, and errors written for them."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console()
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a file's size limit
 
 Item = TypeVar("Item")
 
@@ -20,13 +23,23 @@ class UserError(Exception):
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's main and leave with its exit status.
 
-    A UserError is printed without a traceback (status 1): it is a message, not a crash.
+    A UserError is printed without a traceback (status 1): it is a message, not a crash. So is a
+    disk that is full.
     """
     try:
         sys.exit(main())
     except UserError as error:
         # To standard error, as plain text: a path in brackets is not markup, and is not wrapped.
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        print(
+            f"error: {error.filename or 'a file'} cannot be written: {error.strerror}. Make room, "
+            "and run it again: what was finished before is kept",
+            file=sys.stderr,
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

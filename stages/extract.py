@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import tempfile
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +19,7 @@ from pipeline.data.findings import Reason
 from pipeline.data.inventory import Fault, Listed, take_inventory
 from pipeline.data.parallel import map_processes
 from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
-from pipeline.files import atomic_folder, file_digest, write_csv, write_json
+from pipeline.files import atomic_folder, file_digest, scratch_folder, write_csv, write_json
 from pipeline.params import STRICT, read_section
 from pipeline.terminal import UserError, console, run_command, track
 
@@ -64,9 +63,7 @@ def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str,
     Raises UserError for missing or unsafe archives, another layout, bad lists, or a quarantined
     fraction above the given one; `pets` is then left as it was.
     """
-    pets.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=pets.parent, prefix=".extract-") as temporary:
-        source = Path(temporary)
+    with scratch_folder(pets) as source:
         for stem in ("images", "annotations"):
             extract_archive(find_archive(raw, stem), source)
         listed, faults, names = take_inventory(source)

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
-from pipeline.files import workspace_root
+from pipeline.files import naming, workspace_root
 from pipeline.records.store import Store
 
 BATCH = 100  # entries a request; a store refuses more tags than that
@@ -27,14 +27,15 @@ PATIENCE = 30.0  # seconds that the end of a stage waits for a store that is slo
 class Outbox:
     """The entries of one run from one process. A lock beside the file says that it is in use."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, ended: int | None = None) -> None:
+        """`ended`: when the run had ended before, in milliseconds since 1970."""
         self.failing = False  # whether the last try to send failed
         self._client, self._run_id = store.client, run_id
         self._path = outbox_folder() / f"{run_id}-{time.time_ns()}.jsonl"
         self._lock = outbox_lock(self._path)
         self._lock.acquire()
         self._file = self._path.open("a")
-        self._write({"store": store.uri, "run": run_id})
+        self._write({"store": store.uri, "run": run_id, "ended": ended})
         self._pending: list[dict[str, Any]] = []
         self._news, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._send, name="outbox", daemon=True)
@@ -60,8 +61,9 @@ class Outbox:
         return complete
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+        with naming(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
 
     def _send(self) -> None:
         """Send what comes, until `close`; from then on a batch that fails is the last."""
@@ -113,6 +115,8 @@ def outbox_lock(path: Path) -> FileLock:
 
 def is_held(lock: FileLock) -> bool:
     """Whether another process, or another part of this one, holds the lock."""
+    if not Path(lock.lock_file).exists():  # asking shall leave no file
+        return False
     try:
         with lock.acquire(timeout=0):
             return False

@@ -1,7 +1,11 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +63,46 @@ def test_an_error_leaves_the_earlier_folder_and_nothing_else(tmp_path):
         write_half_and_fail(temporary / "new")
     assert names(tmp_path / "folder") == ["old"]
     assert names(tmp_path) == ["folder"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_one_that_writes_there(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    gone = int(ended.stdout)
+    (tmp_path / f".folder.new.{gone}.tmp").mkdir()
+    (tmp_path / f".folder.new.{gone}.tmp/half").touch()
+    for name in (f".file.txt.{gone}.tmp", f".other.{os.getppid()}.tmp", ".a-users.tmp"):
+        (tmp_path / name).touch()
+    with atomic_file(tmp_path / "file.txt") as temporary:
+        temporary.write_text("whole")
+    assert names(tmp_path) == [".a-users.tmp", f".other.{os.getppid()}.tmp", "file.txt"]
+
+
+def test_a_folder_is_never_there_in_part(tmp_path):
+    """The earlier one is set aside at once, and removed only when the new one is in its place."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/old").touch()
+    seen = []
+    rename = Path.rename
+
+    def look(self, target):
+        seen.append(names(tmp_path / "folder") if (tmp_path / "folder").exists() else None)
+        return rename(self, target)
+
+    with pytest.MonkeyPatch.context() as patch, atomic_folder(tmp_path / "folder") as temporary:
+        (temporary / "new").touch()
+        patch.setattr(Path, "rename", look)
+    assert seen == [["old"], None]
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"No space left.*file\.txt"),
+        atomic_file(tmp_path / "file.txt"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
 
 
 def test_what_is_written_reads_back(tmp_path):

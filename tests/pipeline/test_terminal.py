@@ -1,5 +1,7 @@
 """Errors are messages, progress ends with its block."""
 
+import errno
+
 import pytest
 
 from pipeline.terminal import UserError, console, run_command, track
@@ -22,6 +24,16 @@ def interrupt():
 def test_a_user_error_is_printed_as_it_is_and_fails(capsys):
     assert status(fail) == 1
     assert capsys.readouterr().err == "error: data/raw [a]: no archive; run dvc repro download\n"
+
+
+def test_a_full_disk_is_a_message_too(capsys):
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device", "models/model.onnx")
+
+    assert status(fill) == 1
+    assert capsys.readouterr().err.startswith(
+        "error: models/model.onnx cannot be written: No space left on device. Make room"
+    )
 
 
 def test_the_status_is_that_of_the_command():
