@@ -58,7 +58,8 @@ def _send_locked(store: Store, path: Path) -> bool:
         return False  # another command was faster
     header, entries = lines[0], lines[1:]
     if not any("status" in entry for entry in entries):
-        entries.append({"status": "FAILED", "time": int(path.stat().st_mtime * 1000)})
+        ended = header.get("ended") or int(path.stat().st_mtime * 1000)
+        entries.append({"status": "FAILED", "time": ended})
     try:
         for start in range(0, len(entries), BATCH):
             deliver(store.client, header["run"], entries[start : start + BATCH])

@@ -17,27 +17,27 @@ PARAMS_A_REQUEST = 100
 DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
 
 
-def create_run(
-    store: Store,
-    data: Path,
-    params: Mapping[str, Any],
-    tags: Mapping[str, str],
-    counts: Mapping[str, int],
-) -> str:
-    """Create a run with lineage, params, tags and the data set as its input; return its id.
-
-    `counts`: pairs by list, shown with the data set.
-    """
+def create_run(store: Store, data: Path, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Create a run with lineage and tags, by which it is found again; return its id."""
     origin = lineage_tags(data, Path())
-    run_id = store.client.create_run(
+    return store.client.create_run(
         store.experiment_id, tags=resolve_tags({**origin, **tags}), run_name=_name(origin, params)
     ).info.run_id
+
+
+def describe_run(
+    store: Store, run_id: str, data: Path, params: Mapping[str, Any], counts: Mapping[str, int]
+) -> None:
+    """Give a new run its origin, its data set as input, and its params.
+
+    `counts`: pairs by list, shown with the data set. The params come last: a run that has some
+    lacks nothing of this.
+    """
+    log_origin(store, run_id)
+    store.client.log_inputs(run_id, [_data_input(data, lineage_tags(data, Path()), counts)])
     values = [Param(key, str(value)) for key, value in params.items()]
     for start in range(0, len(values), PARAMS_A_REQUEST):
         store.client.log_batch(run_id, params=values[start : start + PARAMS_A_REQUEST])
-    store.client.log_inputs(run_id, [_data_input(data, origin, counts)])
-    log_origin(store, run_id)
-    return run_id
 
 
 def _name(origin: Mapping[str, str], params: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Run:
     def __init__(self, store: Store, run_id: str, ended: int | None = None) -> None:
         self.store, self.run_id = store, run_id
         self._ended = ended  # when its training did: adding to it later does not make it longer
-        self._outbox = Outbox(store, run_id)
+        self._outbox = Outbox(store, run_id, ended)
 
     def log_metrics(
         self, values: Mapping[str, Any], step: int = 0, time: int | None = None

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.files import workspace_root
+from pipeline.files import scratch_folder, workspace_root
 from pipeline.terminal import UserError
 
 EXPERIMENT = "petseg"
@@ -69,6 +69,7 @@ def open_store(uri: str | None = None) -> Store:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     # Two processes that make the same tables, or the same experiment, would both fail.
     with store_errors(uri), store_lock():
+        _create_database(uri)
         client = MlflowClient(uri, registry_uri=uri)
         return Store(uri, _experiment_id(client, name, _artifact_location(uri)), client)
 
@@ -99,6 +100,15 @@ def unless_it_exists() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+
+
+def _create_database(uri: str) -> None:
+    """All tables or none: of a process killed meanwhile, mlflow refuses what it leaves."""
+    file = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not file.exists():
+        with scratch_folder(file) as folder:
+            MlflowClient(f"{SQLITE}{folder}/mlflow.db")
+            (folder / "mlflow.db").rename(file)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:

@@ -11,7 +11,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.records import lineage
 from pipeline.records.leftovers import send_leftovers
-from pipeline.records.new_run import create_run
+from pipeline.records.new_run import create_run, describe_run
 from pipeline.records.origin_files import log_environment
 from pipeline.records.run import CHECKPOINT_TAG, Run
 from pipeline.records.store import SQLITE, Store, default_uri, open_store, store_errors, store_lock
@@ -38,14 +38,11 @@ def training_run(
     store = open_store()
     send_leftovers(store)
     with store_errors(store.uri):
-        if stored := _find_run(store, TRAINING_TAG, training_id):
-            run_id = stored.info.run_id
-            store.client.update_run(run_id, status="RUNNING")
-        else:
-            locked = lineage.locked_params(lineage.read_lock(Path()))
-            logged, tags = {**locked, **lineage.flatten(params)}, {TRAINING_TAG: training_id}
-            run_id = create_run(store, data, logged, tags, counts)
-            log_environment(store, run_id)
+        stored = _find_run(store, TRAINING_TAG, training_id)
+        locked = lineage.locked_params(lineage.read_lock(Path()))
+        logged = {**locked, **lineage.flatten(params)}
+        tags = {TRAINING_TAG: training_id}
+        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
     monitor = SystemMetricsMonitor(
         run_id,
         SYSTEM_METRICS_INTERVAL,
@@ -69,8 +66,10 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
     # Under a lock: experiments that share a checkpoint shall share its run.
     with store_errors(store.uri), store_lock():
         stored = find_run(store, checkpoint_sha256)
-        run_id = stored.info.run_id if stored else _restore(store, checkpoint_sha256, data)
-        store.client.update_run(run_id, status="RUNNING")
+        stages = (*lineage.DATA_STAGES, "train")
+        params = lineage.locked_params(lineage.read_lock(Path()), stages)
+        tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
+        run_id = _open_run(store, stored, data, params, tags=tags, counts=None)
     with _closing(Run(store, run_id, ended=stored.info.end_time if stored else None)) as run:
         yield run
 
@@ -103,11 +102,26 @@ def _find_run(store: Store, tag: str, value: str) -> StoredRun | None:
     return runs[0] if runs else None
 
 
-def _restore(store: Store, checkpoint_sha256: str, data: Path) -> str:
-    stages = (*lineage.DATA_STAGES, "train")
-    params = lineage.locked_params(lineage.read_lock(Path()), stages)
-    tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
-    return create_run(store, data, params, tags, counts={})
+def _open_run(
+    store: Store,
+    stored: StoredRun | None,
+    data: Path,
+    params: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str],
+    counts: Mapping[str, int] | None,
+) -> str:
+    """Go on in the stored run, else in a new one; return its id.
+
+    counts: as of `training_run`; None if this process does not train.
+    """
+    run_id = stored.info.run_id if stored else create_run(store, data, params, tags)
+    if stored is None or not stored.data.params:  # or its process was killed at the start
+        if counts is not None:
+            log_environment(store, run_id)
+        describe_run(store, run_id, data, params, counts or {})
+    store.client.update_run(run_id, status="RUNNING")
+    return run_id
 
 
 @contextmanager

@@ -106,6 +106,21 @@ def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(
     assert store.client.get_run(run_id).info.status == "FAILED"
 
 
+def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(
+    store: Store, run_id: str, workspace: Path
+) -> None:
+    file = leave(workspace, store.uri, run_id, loss(0))
+    file.write_text(file.read_text().replace('"run"', '"ended": 5000, "run"'))
+    assert send_leftovers(store) == 1
+    assert store.client.get_run(run_id).info.end_time == 5000
+
+
+def test_to_ask_for_leftovers_leaves_no_file(store: Store, run_id: str, workspace: Path) -> None:
+    file = leave(workspace, store.uri, run_id, loss(0))
+    assert stores_with_leftovers() == [store.uri]
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_the_leftovers_for_another_store_stay_where_they_are(
     store: Store, run_id: str, workspace: Path
 ) -> None:

@@ -221,3 +221,15 @@ with training_run(Path("data/pets"), {PARAMS!r}, {COUNTS!r}, "the-training") as 
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25)]
     with training_run(DATA, PARAMS, COUNTS, "another") as other:
         assert other.run_id != run.run_id
+
+
+def test_a_run_whose_process_was_killed_at_its_start_is_described_by_the_next(workspace):
+    store = open_store()
+    begun = store.client.create_run(store.experiment_id, tags={"training.id": "the-training"})
+    with training_run(DATA, PARAMS, COUNTS, "the-training") as run:
+        assert run.run_id == begun.info.run_id
+    kept = stored(run.run_id)
+    assert kept.data.params["train.lr"] == "0.001"
+    assert len(kept.inputs.dataset_inputs) == 1
+    artifacts = workspace / "mlartifacts" / run.run_id / "artifacts/lineage"
+    assert {"environment.json", "sources.json"} <= {path.name for path in artifacts.iterdir()}
