@@ -12,6 +12,7 @@ from pipeline.data.splits import read_split
 from pipeline.files import atomic_file, write_csv, write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
+from pipeline.model.resume import forget
 from pipeline.model.segmenter import Segmenter
 from pipeline.params import STRICT, read_section
 from pipeline.records.tracking import checkpoint_run
@@ -37,6 +38,8 @@ def main() -> None:
     params = read_section("evaluate", EvaluateParams)
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
+    digest = checkpoint_digest(arguments.models)
+    forget(digest)  # DVC runs this stage when it has saved the training's outputs
     images = read_split(arguments.splits / "test.csv")
 
     measured = examine(segmenter, arguments.pets, images["name"].tolist(), params.batch_size)
@@ -51,7 +54,7 @@ def main() -> None:
     save_plots(arguments.plots, measured, tables["slices"], whole)
     save_pictures(arguments.plots, segmenter, arguments.pets, tables["per_image"])
 
-    with checkpoint_run(checkpoint_digest(arguments.models), arguments.pets) as run:
+    with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"evaluate": params})
         run.log_metrics({"test": scores})
         run.log_artifact(arguments.metrics, "metrics")

@@ -1,6 +1,7 @@
 """Train the U-Net on the train list and keep the epoch that scores best on the validation list."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -172,7 +173,10 @@ def run_training(
         run.log_artifact(arguments.metrics, "metrics")
         run.log_artifacts(arguments.plots, "plots/train")
         run.finish(checkpoint_digest(arguments.models))
-    state.remove()
+    if os.environ.get("DVC_STAGE"):  # it has still to save the outputs
+        state.finish(checkpoint_digest(arguments.models))
+    else:
+        state.remove()
 
 
 def config_of(model: ModelParams, train: TrainParams) -> ModelConfig:

@@ -6,7 +6,6 @@ everything the training depends on: whoever asks for the same training again goe
 
 import hashlib
 import io
-import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from pipeline.files import atomic_file, workspace_root
+from pipeline.files import atomic_file, scratch_folder, workspace_root
 from pipeline.terminal import console
 
-STATE = "state.pth"
+STATE, FINISHED = "state.pth", "finished"
 ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a state
 
 
@@ -32,6 +31,7 @@ class TrainingState:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / STATE
+        self._finished = folder / FINISHED
         self._id_file = folder / "id"
         if not self._id_file.exists():
             with atomic_file(self._id_file) as temporary:
@@ -55,9 +55,24 @@ class TrainingState:
             console.print(f"{self.file} is damaged, the training starts over", soft_wrap=True)
             return None
 
+    def finish(self, checkpoint_sha256: str) -> None:
+        """The training is finished, but DVC has its outputs only when it has saved them.
+
+        Killed until then, the command writes them again from here. `forget` removes the state.
+        """
+        with atomic_file(self._finished) as temporary:
+            temporary.write_text(checkpoint_sha256)
+
     def remove(self) -> None:
         """The training is finished: the next one of this name is another."""
-        shutil.rmtree(self.file.parent)
+        _remove(self.file.parent)
+
+
+def forget(checkpoint_sha256: str) -> None:
+    """Remove the state of the finished training that gave this checkpoint."""
+    for file in _states().glob(f"*/{FINISHED}"):
+        if file.read_text() == checkpoint_sha256:
+            _remove(file.parent)
 
 
 def training_key(*parts: object) -> str:
@@ -71,7 +86,7 @@ def training_state(key: str) -> Iterator[TrainingState]:
 
     States that nobody came back for are removed first.
     """
-    folder = workspace_root() / ".cache" / "training"
+    folder = _states()
     folder.mkdir(parents=True, exist_ok=True)
     mine = folder / key[:32]
     _remove_abandoned(folder, mine)
@@ -88,11 +103,20 @@ def training_state(key: str) -> Iterator[TrainingState]:
         lock.release()
 
 
+def _states() -> Path:
+    return workspace_root() / ".cache" / "training"
+
+
+def _remove(state: Path) -> None:
+    with scratch_folder(state) as gone:  # at once: half a state would be another training
+        state.rename(gone / state.name)
+
+
 def _remove_abandoned(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
         try:
             if state != mine and time.time() - state.stat().st_mtime > ABANDONED:
                 with FileLock(f"{state}.lock", timeout=0):
-                    shutil.rmtree(state)
+                    _remove(state)
         except (Timeout, FileNotFoundError):
             continue  # a slow epoch; or another training removes it

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.model.resume import ABANDONED, training_key, training_state
+from pipeline.model.resume import ABANDONED, forget, training_key, training_state
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 KEY, OTHER = training_key("mine"), training_key("another")
@@ -78,6 +78,19 @@ def test_the_id_stays_until_the_training_is_finished_and_is_then_another(folder)
     with training_state(KEY) as state:
         assert state.id != first
         assert state.load() is None
+
+
+def test_a_finished_training_is_kept_until_its_checkpoint_is_known_to_be_saved(folder):
+    with training_state(KEY) as state:
+        first = state.id
+        state.save(STATE)
+        state.finish("0123")
+    forget("4567")
+    with training_state(KEY) as state:
+        assert state.id == first
+        assert repr(state.load()) == repr(STATE)
+    forget("0123")
+    assert states(folder) == []
 
 
 def test_an_error_keeps_the_state_and_frees_it(folder):
