@@ -33,6 +33,7 @@ HTTP_DEFAULTS = {
 
 TALKERS = {
     "mlflow": logging.WARNING,  # it narrates each table it makes
+    "mlflow.store.db.utils": logging.CRITICAL,  # tracebacks of a full disk: the command says it
     "mlflow.system_metrics": logging.ERROR,  # a dead server is told of once, by the run
     "urllib3.connectionpool": logging.ERROR,  # a line for each try
 }
