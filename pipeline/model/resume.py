@@ -9,7 +9,7 @@ import io
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,9 @@ class TrainingState:
 def forget(checkpoint_sha256: str) -> None:
     """Remove the state of the finished training that gave this checkpoint."""
     for file in _states().glob(f"*/{FINISHED}"):
-        if file.read_text() == checkpoint_sha256:
-            _remove(file.parent)
+        with suppress(FileNotFoundError):  # another evaluation of it was faster
+            if file.read_text() == checkpoint_sha256:
+                _remove(file.parent)
 
 
 def training_key(*parts: object) -> str:
