@@ -10,7 +10,7 @@ PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test test-teams evaluate ui visualize predict app serve report models promote verify \
+.PHONY: all help test test-teams torture evaluate ui visualize predict app serve report models promote verify \
   sweep doctor oxford sync bench bench-scale lint format lock clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
@@ -23,6 +23,11 @@ test: $(INSTALLED) ## Set up and run the tests
 
 test-teams: $(INSTALLED_FOR_TEAMS) ## Try docs/teams.md against PostgreSQL and an S3 server, both on this machine
 	python -m pytest -m teams
+
+torture: $(INSTALLED) ## Break real runs and count what is lost (TRIES=10 of each fault; docs/reliability.md)
+	rm -rf .cache/torture
+	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadgroup $(if $(ONLY),-k "$(ONLY)"); \
+	  tests=$$?; python tests/torture/ledger.py && exit $$tests
 
 evaluate: $(INSTALLED) ## Bring the evaluation up to date and print the scores
 	dvc repro evaluate

@@ -2,10 +2,13 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DRIP = 8192  # bytes
 
 
 @dataclass
@@ -16,6 +19,8 @@ class Reply:
     headers: dict[str, str | None] = field(default_factory=dict)  # None leaves one out
     send: int | None = None  # bytes of the body after which the connection is closed
     ranges: bool = True
+    damage: int | None = None  # place of a byte of the body that is another one
+    drip: float = 0.0  # seconds between pieces of 8 kB
     before: Callable[[], object] = lambda: None  # called before the reply begins
 
 
@@ -58,7 +63,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body[: reply.send])
+        if reply.damage is not None:
+            body = bytes([*body[: reply.damage], body[reply.damage] ^ 1, *body[reply.damage + 1 :]])
+        body = body[: reply.send]
+        piece = DRIP if reply.drip else len(body) or 1
+        for start in range(0, len(body), piece):
+            time.sleep(reply.drip)
+            self.wfile.write(body[start : start + piece])
         self.close_connection = True
 
     def answer(self, reply: Reply) -> tuple[int, dict[str, str | None], bytes]:

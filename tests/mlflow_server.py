@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,8 @@ class Server:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[Server]:
-    port = free_port()
+def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
+    port = port or free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     process = subprocess.Popen(
@@ -43,7 +43,8 @@ def mlflow_server(folder: Path) -> Iterator[Server]:
         wait_for(f"{server.uri}/health")
         yield server
     finally:
-        server.signal(signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a test may have killed it
+            server.signal(signal.SIGKILL)
         process.wait()
 
 

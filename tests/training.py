@@ -23,12 +23,17 @@ TIMEOUT = 120  # seconds
 
 
 @contextmanager
-def training(workspace: Path, start: Sequence[str] = PLAIN) -> Iterator[subprocess.Popen[str]]:
-    """Run the stage in the workspace; what of it still runs when the block ends is killed."""
+def training(
+    workspace: Path, start: Sequence[str] = PLAIN, root: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the stage in the workspace; what of it still runs when the block ends is killed.
+
+    root: of the repository, if the workspace is a copy as DVC makes them for experiments.
+    """
     process = subprocess.Popen(
         [sys.executable, *start, *ARGUMENTS],
         cwd=workspace,
-        env=os.environ | {"DVC_ROOT": str(workspace), "PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"DVC_ROOT": str(root or workspace), "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

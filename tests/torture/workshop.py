@@ -1,0 +1,339 @@
+"""A clone whose stages are started, killed at a chosen moment, and started again: what was lost?
+
+The pipeline is run once undisturbed. Before each stage the clone is copied, so that every try
+starts from the same state, at the same path.
+"""
+
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from clone import make_clone
+
+from pipeline.files import file_digest
+
+STAGES = ("download", "extract", "split", "train", "evaluate", "export")
+TIMEOUT = 300  # seconds
+SAVING = 0.7  # seconds that DVC takes to save a stage's outputs
+FASTER = 0.8  # after a moment that came too late
+
+# The stage as `python -m` runs it, with a sign when all is imported, and a wait for the word to go.
+ALONE = """
+import importlib, sys
+stage = importlib.import_module(sys.argv.pop(1))
+print("imported", flush=True)
+sys.stdin.readline()
+stage.run_command(stage.main)
+"""
+
+
+@dataclass
+class Undisturbed:
+    """What a stage takes and leaves when nobody kills it."""
+
+    imports: float = 0.0  # seconds
+    work: float = 0.0  # seconds from then to the end
+    outputs: dict[str, str] = field(default_factory=dict)  # sha256 by path
+    store: dict[str, Any] = field(default_factory=dict)
+    lock: Any = None  # its entry in dvc.lock
+    pace: float = 1.0  # of the seconds, what the last tries took: the machine is not always as busy
+
+
+class Workshop:
+    def __init__(self, root: Path) -> None:
+        self.copies = root / "copies"
+        self.clone = make_clone(root / "petseg")
+        self.root = self.clone.root
+        self._lengthen_the_training()
+        (self.root / "dvc.lock").unlink()
+        shutil.rmtree(self.root / "metrics")
+        self.pipeline = yaml.safe_load((self.root / "dvc.yaml").read_text())["stages"]
+        self.undisturbed = {stage: self._run_undisturbed(stage) for stage in STAGES}
+
+    def _lengthen_the_training(self) -> None:
+        params = yaml.safe_load((self.root / "params.yaml").read_text())
+        params["train"] |= {"epochs": 3}
+        params["export"] |= {"calibration_images": 8}
+        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def _run_undisturbed(self, stage: str) -> Undisturbed:
+        copy = self.copies / stage
+        copy.parent.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", self.root, copy], check=True)
+        started = time.monotonic()
+        with self.alone(stage) as process:
+            wait_for_imports(process)
+            imported = time.monotonic()
+            go(process)
+            finish(process)
+        done = Undisturbed(imported - started, time.monotonic() - imported)
+        self.clone.run(f"dvc commit --force {stage}")
+        done.outputs, done.store, done.lock = self.state(stage)
+        return done
+
+    def reset(self, stage: str) -> None:
+        """Back to where the stage has not run yet."""
+        shutil.rmtree(self.root)
+        subprocess.run(["cp", "-a", self.copies / stage, self.root], check=True)
+
+    # --- starting and killing ---------------------------------------------------------------
+
+    @contextmanager
+    def alone(self, stage: str) -> Iterator[subprocess.Popen[str]]:
+        arguments = shlex.split(self.pipeline[stage]["cmd"])[2:]
+        with self._started([sys.executable, "-c", ALONE, *arguments]) as process:
+            yield process
+
+    @contextmanager
+    def by_dvc(self, stage: str) -> Iterator[subprocess.Popen[str]]:
+        with self._started(["dvc", "repro", stage]) as process:
+            yield process
+
+    @contextmanager
+    def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.clone.environment | {"COLUMNS": "200"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
+    def kill_alone(self, stage: str, share: float) -> str | None:
+        """Kill the stage when this share of its work is done; None if all was done already."""
+        usual = self.undisturbed[stage]
+        with self.alone(stage) as process:
+            wait_for_imports(process)
+            go(process)
+            time.sleep(share * usual.work * usual.pace)
+            running = kill_group(process)
+        # What may be left is the interpreter's own end, of which the next run can know nothing.
+        ended = self.outputs(stage) == usual.outputs and self.store() == usual.store
+        if running and (not ended or list(self.root.glob(".cache/training/*/id"))):
+            return "stage"
+        usual.pace *= FASTER
+        return None
+
+    def kill_dvc(self, stage: str, share: float) -> str | None:
+        """Kill DVC and the stage it runs: in the stage, or while DVC saves what came out."""
+        usual = self.undisturbed[stage]
+        with self.by_dvc(stage) as process:
+            running = stage_process(process, stage)
+            time.sleep(usual.pace * (usual.imports + share * (usual.work + SAVING)))
+            where = "saving" if zombie(running) else "stage"
+            if kill_group(process):
+                return where
+        usual.pace *= FASTER
+        return None
+
+    def run_again(self, stage: str, how: str) -> None:
+        """The same command once more, to its end."""
+        with self.alone(stage) if how == "alone" else self.by_dvc(stage) as process:
+            if how == "alone":
+                wait_for_imports(process)
+                go(process)
+            finish(process)
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def state(self, stage: str) -> tuple[dict[str, str], dict[str, Any], Any]:
+        """Output files, MLflow's content, and the stage's entry in dvc.lock."""
+        lock = self.root / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+        return self.outputs(stage), self.store(), stages.get(stage)
+
+    def output_paths(self, stage: str) -> list[Path]:
+        entry = self.pipeline[stage]
+        named = [*entry["outs"], *(key for metric in entry["metrics"] for key in metric)]
+        return [self.root / path for path in named]
+
+    def outputs(self, stage: str) -> dict[str, str]:
+        """The sha256 of every file that the stage's outputs hold, hidden ones too."""
+        files = [
+            file
+            for path in self.output_paths(stage)
+            for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+            if file.is_file()
+        ]
+        return {file.relative_to(self.root).as_posix(): file_digest(file) for file in files}
+
+    def half_written(self, stage: str) -> list[str]:
+        """Files under their final names that are not what they are in the end."""
+        whole = self.undisturbed[stage].outputs
+        found = {name: sha for name, sha in self.outputs(stage).items() if not hidden(Path(name))}
+        wrong = [name for name, sha in found.items() if whole.get(name) != sha]
+        for folder in ("data/pets/", "data/splits/"):  # whole or not there
+            inside = {name for name in found if name.startswith(folder)}
+            expected = {name for name in whole if name.startswith(folder)}
+            if inside and inside != expected:
+                wrong.append(folder)
+        return [f"half-written: {name}" for name in wrong]
+
+    def left_behind(self) -> list[str]:
+        """Temporary files and folders, and entries that were not sent."""
+        skipped = {".git", ".venv", ".dvc"}
+        found = []
+        for top in self.root.iterdir():
+            if top.name not in skipped:
+                found += [top, *top.rglob("*")]
+        names = [
+            path.relative_to(self.root).as_posix()
+            for path in found
+            if path.name.endswith(".tmp") or path.parent.name == "unsent"
+        ]
+        return [f"left behind: {name}" for name in sorted(names)]
+
+    def store(self) -> dict[str, Any]:
+        """What the store and its artifacts hold, without ids, times and what varies."""
+        database = self.root / "mlflow.db"
+        if not database.exists():
+            return {}
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+
+            def rows(query: str) -> list[tuple]:
+                return sorted(connection.execute(query).fetchall())
+
+            runs = rows("SELECT run_uuid, status FROM runs WHERE lifecycle_stage = 'active'")
+            return {
+                "database": rows("PRAGMA integrity_check"),
+                "runs": [status for _, status in runs],
+                "params": rows("SELECT key, value FROM params"),
+                "tags": rows(
+                    "SELECT key, value FROM tags WHERE key NOT LIKE 'mlflow.%'"
+                    " AND key != 'training.id'"
+                ),
+                "metrics": rows(
+                    "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%'"
+                    " AND key NOT LIKE 'export.milliseconds%'"
+                ),
+                "inputs": rows("SELECT name, digest FROM datasets"),
+                "data of runs": len(rows("SELECT * FROM inputs WHERE source_type = 'DATASET'")),
+                "models": len(rows("SELECT * FROM logged_models WHERE lifecycle_stage = 'active'")),
+                "versions": len(rows("SELECT * FROM model_versions")),
+                "version tags": rows(
+                    "SELECT key, value FROM model_version_tags WHERE key != 'run.id'"
+                    " AND key NOT LIKE 'export.milliseconds%'"
+                ),
+                "artifacts": self._artifacts([run for run, _ in runs]),
+            }
+
+    def _artifacts(self, runs: list[str]) -> list[str]:
+        """Of the runs, by their paths."""
+        files = (self.root / "mlartifacts").rglob("*")
+        names = [path.relative_to(self.root).as_posix() for path in files if path.is_file()]
+        return sorted(
+            name.replace(run, f"run-{place}")
+            for name in names
+            for place, run in enumerate(runs)
+            if run in name
+        )
+
+    def losses(self, stage: str) -> list[str]:
+        """Everything in which the clone differs from one in which nothing was killed."""
+        outputs, store, lock = self.state(stage)
+        usual = self.undisturbed[stage]
+        found = [f"lost or wrong: {name}" for name in difference(usual.outputs, outputs)]
+        found += [
+            f"store, {key}: {brief(usual.store.get(key), store.get(key))}"
+            for key in difference(usual.store, store)
+        ]
+        if lock is not None and lock != usual.lock:
+            found.append("dvc.lock differs")
+        return found + self.left_behind()
+
+
+def wait_for_imports(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line == "imported\n", line + process.stdout.read()
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    """Let a stage begin its work."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_group(process: subprocess.Popen[str]) -> bool:
+    """Kill the process and its group at once; say whether it was still running."""
+    running = process.poll() is None
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return running
+
+
+def stage_process(process: subprocess.Popen[str], stage: str) -> psutil.Process:
+    """The stage's process as soon as DVC has started it."""
+    parent = psutil.Process(process.pid)
+    while process.poll() is None:
+        for child in parent.children(recursive=True):
+            try:
+                words = child.cmdline()
+            except psutil.Error:
+                continue
+            if f"stages.{stage}" in words:
+                return child
+        time.sleep(0.005)
+    raise AssertionError(process.stdout.read() if process.stdout else "DVC ended")
+
+
+def zombie(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def difference(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
+def brief(usual: Any, found: Any) -> str:
+    if isinstance(usual, list) and isinstance(found, list):
+        missing = [each for each in usual if each not in found]
+        extra = [each for each in found if each not in usual]
+        text = f"missing {json.dumps(missing)}, extra {json.dumps(extra)}"
+        if not missing and not extra:
+            text = f"{len(found)} entries instead of {len(usual)}"
+        return text[:400]
+    return f"{usual} became {found}"
+
+
+def moments(how: str, stage: str, seed: int) -> Iterator[float]:
+    """Random shares of a stage's work, the same ones for the same seed."""
+    numbers = random.Random(f"{seed}:{how}:{stage}")
+    while True:
+        yield round(numbers.random(), 4)
