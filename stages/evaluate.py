@@ -14,7 +14,7 @@ from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.resume import forget
 from pipeline.model.segmenter import Segmenter
-from pipeline.params import STRICT, read_section
+from pipeline.params import STRICT, Threads, read_section
 from pipeline.records.tracking import checkpoint_run
 from pipeline.scoring import gallery, plots
 from pipeline.scoring.calibration import calibration_error, reliability_table
@@ -29,8 +29,8 @@ from pipeline.terminal import run_command
 class EvaluateParams:
     """How to run the network; neither knob should change a score beyond the last digits."""
 
-    batch_size: Annotated[int, Field(gt=0)]
-    threads: Annotated[int, Field(gt=0)]  # on a CPU
+    batch_size: Annotated[int, Field(gt=0, le=10_000)]
+    threads: Threads  # on a CPU
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pipeline.files import write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.segmenter import Segmenter
-from pipeline.params import STRICT, read_section
+from pipeline.params import STRICT, Threads, read_section
 from pipeline.records.model_files import int8_beside
 from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
@@ -40,7 +40,7 @@ class ExportParams:
     max_disagreement: Annotated[float, Field(ge=0, le=1)]  # share of the test pixels
     max_int8_miou_drop: Annotated[float, Field(ge=0, le=1)]
     calibration_images: Annotated[int, Field(gt=0)]
-    threads: Annotated[int, Field(gt=0)]  # on a CPU
+    threads: Threads  # on a CPU
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.data.duplicates import nearest_within
 from pipeline.files import atomic_folder, write_csv, write_json
-from pipeline.params import STRICT, read_section
+from pipeline.params import STRICT, Seed, read_section
 from pipeline.terminal import UserError, console, run_command
 
 AGAIN = "run extract again"
@@ -37,7 +37,7 @@ def main() -> None:
     """Read the index, take out what resembles a test picture, divide the rest, write the lists."""
     arguments = parse_arguments()
     params = read_section("split", SplitParams)
-    seed: int = read_section("seed", int)
+    seed: int = read_section("seed", Seed)
     index = read_index(arguments.index)
     duplicates = find_duplicates(index, params.duplicate_distance)
     in_test = index["split"] == "test"

@@ -17,7 +17,7 @@ from pipeline.data.cache import Pictures, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
-from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.data.transforms import Augmentation, AugmentationParams, ImageSize
 from pipeline.files import file_digest, write_csv, write_json
 from pipeline.model.checkpoint import (
     ModelConfig,
@@ -30,15 +30,16 @@ from pipeline.model.engine import Precision, device_name, launch, resolve_precis
 from pipeline.model.fit import Epoch, fit
 from pipeline.model.learner import Learner, build_learner, go_on
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.pretrained import check_model
 from pipeline.model.resume import TrainingState, training_key, training_state
 from pipeline.model.unet import ModelParams
-from pipeline.params import STRICT, read_section
+from pipeline.params import PARAMS_FILE, STRICT, ParamsError, Seed, Threads, read_section
 from pipeline.records.lineage import code_digest
 from pipeline.records.run import Run
 from pipeline.records.tracking import training_run
 from pipeline.scoring.confusion import confusion_matrix
 from pipeline.scoring.curves import Row, best_row, curve_row, curve_table, summary
-from pipeline.terminal import console, run_command
+from pipeline.terminal import UserError, console, run_command
 
 SPLITS = ("train", "val")
 Epochs = Callable[..., Iterator[Epoch]]  # `fit` from the epoch `first` on
@@ -48,9 +49,9 @@ Epochs = Callable[..., Iterator[Epoch]]  # `fit` from the epoch `first` on
 class TrainParams:
     """How to train."""
 
-    epochs: Annotated[int, Field(gt=0)]
-    batch_size: Annotated[int, Field(gt=0)]  # of all processes together
-    image_size: Annotated[int, Field(ge=32)]  # side of the square that pictures are stretched to
+    epochs: Annotated[int, Field(gt=0, le=1_000_000)]
+    batch_size: Annotated[int, Field(gt=0, le=10_000)]  # of all processes together
+    image_size: ImageSize  # side of the square that pictures are stretched to
     lr: Annotated[float, Field(gt=0)]  # the highest of the schedule
     encoder_lr_factor: Annotated[float, Field(gt=0)]  # the encoder's lr is this times lr
     weight_decay: Annotated[float, Field(ge=0)]
@@ -59,15 +60,15 @@ class TrainParams:
     max_gradient_norm: Annotated[float, Field(gt=0)]
     augmentation: AugmentationParams
     precision: Precision
-    processes: Annotated[int, Field(gt=0)]  # on this machine; torchrun says its own number
-    threads: Annotated[int, Field(gt=0)]  # of all processes on a CPU; the weights depend on it
+    processes: Annotated[int, Field(gt=0, le=256)]  # on this machine; torchrun says its own number
+    threads: Threads  # of all processes on a CPU; the weights depend on it
 
 
 def main() -> None:
     arguments = parse_arguments()
     train = read_section("train", TrainParams)
-    model = read_section("model", ModelParams)
-    seed: int = read_section("seed", int)
+    model = read_model()
+    seed: int = read_section("seed", Seed)
 
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
@@ -86,6 +87,16 @@ def main() -> None:
         rows, _ = go_on(learner, None)
         for _ in epochs(first=len(rows) + 1):
             pass
+
+
+def read_model() -> ModelParams:
+    """The params of a network that can be built. Raises ParamsError, also for what timm refuses."""
+    params = read_section("model", ModelParams)
+    try:
+        check_model(params, len(CLASSES))
+    except UserError as error:
+        raise ParamsError(f"{PARAMS_FILE}: {error}") from None
+    return params
 
 
 def open_split(arguments: argparse.Namespace, split: str, size: int) -> Pictures:

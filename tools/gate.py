@@ -36,12 +36,18 @@ class NotRecordedError(Exception):
     """The runs do not hold both versions' results on the same pictures; the message says why."""
 
 
-def run_gate(store: Store, data: Path, splits: Path, dry_run: bool) -> Decision:
+def read_params() -> GateParams:
+    """The params.yaml section `gate`."""
+    return read_section("gate", GateParams)
+
+
+def run_gate(
+    store: Store, params: GateParams, data: Path, splits: Path, dry_run: bool
+) -> Decision:
     """Decide on the newest version; a dry run leaves the registry as it is.
 
     data, splits: data/pets and data/splits, for scoring anew.
     """
-    params = read_section("gate", GateParams)
     challenger, champion = contestants(store)
     decision = decide_by_origin(challenger, champion)
     if decision is None:

@@ -65,8 +65,10 @@ def register_restored(
 
 
 def _gate(store: Store, arguments: argparse.Namespace) -> None:
-    from tools.gate import run_gate  # noqa: PLC0415 - who only looks need not wait for torch
+    # Who only looks need not wait for torch.
+    from tools.gate import read_params, run_gate  # noqa: PLC0415
 
+    params = read_params()
     dry_run = arguments.dry_run
     if not dry_run:
         register_restored(
@@ -74,7 +76,7 @@ def _gate(store: Store, arguments: argparse.Namespace) -> None:
         )
     elif arguments.model.is_file() and not find_version(store, file_digest(arguments.model)):
         console.print(f"{arguments.model} is not registered; without --dry-run it would be, first.")
-    decision = run_gate(store, arguments.data, arguments.splits, dry_run)
+    decision = run_gate(store, params, arguments.data, arguments.splits, dry_run)
     outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
     console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)

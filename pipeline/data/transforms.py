@@ -11,6 +11,7 @@ from pipeline.data.vision import tv_tensors, v2
 from pipeline.params import STRICT
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
+ImageSize = Annotated[int, Field(ge=32, le=4096)]  # side of a square, in pixels
 Strength = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -16,18 +16,25 @@ Weights = Mapping[str, Tensor]
 SHOWN = 5  # tensors named in an error
 
 
+def check_model(params: ModelParams, classes: int) -> None:
+    """Raise UserError for a network that cannot be built, or begun, as the params say.
+
+    It takes no memory for that, and a moment: pictures need not be decoded first.
+    """
+    with torch.device("meta"):
+        network = UNet(params, classes)
+    _check_weights(network, params)
+
+
 def load_pretrained(network: UNet, params: ModelParams) -> None:
     """Give the encoder its ImageNet weights: of `params.weights`, of a package, or of timm.
 
     Raises UserError if they cannot be had or do not fit, and for weights of an encoder that is not
     timm's, which has learned nothing yet.
     """
+    _check_weights(network, params)
     encoder = network.encoder
     if not isinstance(encoder, TimmEncoder):
-        if params.weights is not None:
-            raise UserError(
-                f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
-            )
         return
     if params.weights is not None:
         weights = read_weights(Path(params.weights))
@@ -38,6 +45,17 @@ def load_pretrained(network: UNet, params: ModelParams) -> None:
     fill(encoder, weights, params.weights or params.encoder)
 
 
+def _check_weights(network: UNet, params: ModelParams) -> None:
+    if params.weights is None:
+        return
+    if not isinstance(network.encoder, TimmEncoder):
+        raise UserError(
+            f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
+        )
+    if not Path(params.weights).is_file():
+        raise UserError(f"model.weights: {params.weights} is missing")
+
+
 def read_weights(file: Path) -> Weights:
     """A state dict, as timm saves it: .safetensors, or a pickle of tensors alone."""
     try:
@@ -46,8 +64,6 @@ def read_weights(file: Path) -> Weights:
 
             return load_file(file)
         return torch.load(file, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise UserError(f"model.weights: {file} is missing") from None
     except Exception as error:
         raise UserError(f"model.weights: {file} is not a file of tensors: {error}") from None
 

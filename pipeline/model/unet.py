@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from pipeline.model.encoders import PLAIN, DoubleConv, build_encoder
 from pipeline.params import STRICT
 
+Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
+
 
 @dataclass(frozen=True, config=STRICT)
 class ModelParams:
@@ -23,7 +25,7 @@ class ModelParams:
     # Channels of each level, from full resolution down: the decoder's. The plain encoder has them
     # too, and a bottleneck of twice the last: [64, 128, 256, 512] is the paper's network. Others
     # bring their own, and need as many numbers here as they halve the picture (most: 5).
-    features: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+    features: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8)]
     encoder: str = PLAIN  # or efficientnet_lite0, or another of timm's names
     weights: str | None = None  # file of a timm encoder's weights; null: what timm has
 

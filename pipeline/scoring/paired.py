@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.data.pets import CLASSES
-from pipeline.params import STRICT
+from pipeline.params import STRICT, Seed
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
 from pipeline.scoring.intervals import bootstrap, interval, paired_difference
 from pipeline.scoring.summary import counts_of
@@ -24,8 +24,8 @@ class GateParams:
     """What a challenger must show to become champion; gain and drops are differences of IoU."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]  # of the interval, both ends
-    resamples: Annotated[int, Field(ge=100)]  # of the test pictures, for the interval
-    seed: Annotated[int, Field(ge=0)]  # of the resamples
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)]  # of the test pictures, for the interval
+    seed: Seed  # of the resamples
     min_gain: Share  # of the mIoU: the interval must lie above it
     max_class_drop: dict[str, Share]  # by class
 

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from dvc.utils.serialize import parse_yaml
 from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
@@ -122,6 +123,16 @@ def test_a_number_that_is_text_gets_a_hint(file, value):
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "epochs"), [("010", 10), ("0o10", 8), ("0x10", 16), ("1_0", 10), ("+3", 3)]
+)
+def test_whole_numbers_are_what_dvc_takes_them_for(file, value, epochs):
+    """Older YAML, such as PyYAML's, reads 010 as 8: another run than dvc.lock would speak of."""
+    file.write_text(f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
+    assert read_section("train", Train, file).epochs == epochs
+    assert parse_yaml(file.read_text(), file)["train"]["epochs"] == epochs
+
+
 @pytest.mark.parametrize("value", ["1e-05", "1E-5", "0.1e-4", "+1.e-5"])
 def test_numbers_as_dvc_writes_them_are_numbers(file, value):
     file.write_text(f"train: {{epochs: 3, optimizer: {{lr: {value}}}}}")
@@ -139,7 +150,9 @@ def test_a_number_where_text_is_expected_gets_no_such_hint(file):
         ("epochs", "0", "greater than or equal to 1"),
         ("epochs", "1001", "less than or equal to 1000"),
         ("optimizer", "{lr: 0}", "greater than 0"),
-        ("optimizer", "{lr: .nan}", "greater than 0"),
+        ("optimizer", "{lr: .nan}", "a finite number"),
+        ("optimizer", "{lr: .inf}", "a finite number"),
+        ("optimizer", "{lr: 1.0e+400}", "a finite number"),
     ],
 )
 def test_a_value_out_of_range_is_shown_with_the_range(file, key, value, accepted):
@@ -197,6 +210,56 @@ def test_what_is_not_yaml_is_refused_with_its_place(file, text):
     found = message(file, text)
     assert "F is not valid YAML" in found
     assert "line 1" in found or "line 2" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("train: {epochs: 1, epochs: 2, optimizer: {lr: 1}}", 1),
+        ("train:\n  epochs: 1\n  optimizer: {lr: 1}\n  epochs: 1", 4),
+        ("train: {epochs: 1, optimizer: {lr: 1, lr: 1}}", 1),
+        ("train: {epochs: 1}\ntrain: {epochs: 1, optimizer: {lr: 1}}", 2),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused(file, text, line):
+    found = message(file, text)
+    assert 'found duplicate key "' in found
+    assert found.endswith(f"in line {line}")
+
+
+def test_aliases_are_refused_before_they_are_multiplied(file):
+    """The "billion laughs": ten lines that stand for 10^9 values."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    found = message(file, "\n".join(lines), section="a9")
+    assert found == "F is not valid YAML: *a0 in line 2: aliases are not accepted"
+    assert "*a in line 1" in message(file, "train: &a {epochs: *a}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "9" * 5000,
+        "0x" + "f" * 5000,
+        "2024-13-01",
+        "!!int many",
+        "!!bool perhaps",
+        "!!timestamp now",
+        "!!python/object/apply:os.system [date]",
+        "[" * 3000 + "]" * 3000,
+        '"\\ud800"',
+        "{2024-01-01: 1}",
+        "{!!binary aGk=: 1}",
+    ],
+)
+def test_values_that_readers_stumble_over_are_errors_of_the_file(file, value):
+    message(file, f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
+
+
+def test_a_folder_of_that_name_is_no_file(file):
+    file.mkdir()
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: Is a directory"):
+        read_section("train", Train, file)
 
 
 def test_bytes_that_are_no_text_are_refused(file):

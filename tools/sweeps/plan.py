@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.params import PARAMS_FILE, load_yaml, read_params, read_section
+from pipeline.params import PARAMS_FILE, ParamsError, load_yaml, read_params, read_section
 from pipeline.records.lineage import flatten, git_commit, source_patch
 from pipeline.terminal import UserError
 
@@ -54,7 +52,7 @@ def read_plan(file: Path) -> Plan:
     """
     try:
         sections = load_yaml(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, ParamsError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
     known = isinstance(sections, dict) and sections.keys() <= SECTIONS.keys()
     if not known or not sections.keys() & {"grid", "list"}:

@@ -31,7 +31,7 @@ class SampleParams:
     """What to draw: images of each breed, the size of a typical one in pixels, the seed."""
 
     builtin: Literal["sample"]
-    images_per_breed: Annotated[int, Field(ge=2)]
+    images_per_breed: Annotated[int, Field(ge=2, le=100_000)]
     width: Annotated[int, Field(ge=64, le=1024)]
     height: Annotated[int, Field(ge=64, le=1024)]
     seed: int
