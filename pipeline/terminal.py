@@ -1,6 +1,7 @@
 """What a person sees while a command runs: progress, and errors written for them."""
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(main())
     except UserError as error:
         # To standard error, as plain text: a path in brackets is not markup, and is not wrapped.
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in DISK_FULL:
@@ -43,6 +44,12 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def printable(message: object) -> str:
+    """The text with what a terminal obeys (but for line ends) written out: names may hold it."""
+    obeyed = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
+    return re.sub(obeyed, lambda found: repr(found[0])[1:-1], str(message))
 
 
 def progress() -> Progress:

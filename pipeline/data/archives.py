@@ -4,10 +4,12 @@ import lzma
 import posixpath
 import re
 import tarfile
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from pipeline.terminal import UserError, progress
 
@@ -16,12 +18,40 @@ from pipeline.terminal import UserError, progress
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 100 * 2**30
 
+# Members that are no files but say something about the next one, which tarfile reads into memory,
+# whatever size they claim: a long name has some hundred bytes. And a file with holes, which can
+# claim any size at no cost.
+MAX_HEADER = 2**20
+_HEADERS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+
+PACK = "pack the files themselves (tar --dereference)"
+
 # What the compressions' readers raise on damaged data, beside an OSError without a number.
 DAMAGED = (tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class ArchiveError(UserError):
     """An archive is missing, damaged, or holds what is not extracted."""
+
+
+class _RefusedError(Exception):
+    """A member that is not looked at any further; none of tarfile's errors, which it may catch."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is looked at before tarfile acts on it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _HEADERS and member.size > MAX_HEADER:
+            raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise _RefusedError(f"{member.name} is a file with holes: {PACK}")
+        return member
 
 
 def archive_name(stem: str, url: str) -> str:
@@ -60,8 +90,9 @@ def extract_archive(archive: Path, folder: Path) -> None:
     permissions of the archive are not. What macOS adds (._NAME, .DS_Store) is left out.
 
     Raises ArchiveError, naming archive and member, for anything else in it, for two members of
-    one name (either could be meant), for more than MAX_MEMBERS members or MAX_BYTES bytes, for a
-    damaged or cut archive, and for a disk that refuses. The folder then holds what came before.
+    one name (either could be meant; capitals and Unicode's forms do not tell names apart), for
+    more than MAX_MEMBERS members or MAX_BYTES bytes, for a damaged or cut archive, and for a disk
+    that refuses. The folder then holds what came before.
     """
     with _opened(archive) as tar, progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
@@ -90,8 +121,12 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folde
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(archive, "r:*") as tar:
+        with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
             yield tar
+    except _RefusedError as error:
+        raise ArchiveError(f"{archive}: {error}") from None
+    except MemoryError:
+        raise ArchiveError(f"{archive}: its headers take more memory than there is") from None
     except DAMAGED as error:
         raise _damaged(archive, str(error)) from None
     except OSError as error:
@@ -121,14 +156,17 @@ def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarf
         name = posixpath.normpath(member.name).lstrip("/")
         if posixpath.basename(name).startswith("._") or name.endswith(".DS_Store"):
             continue
-        if not (member.isreg() or member.isdir() or member.islnk()):
+        if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):
             raise ArchiveError(
-                f"{archive}: {member.name} is a symbolic link or a device: pack the files "
-                "themselves (tar --dereference)"
+                f"{archive}: {member.name} is a symbolic link, a device or a file with holes:"
+                f" {PACK}"
             )
-        if name in names and not member.isdir():
-            raise ArchiveError(f"{archive}: {member.name} is in it twice: pack it once")
-        names.add(name)
+        folded = unicodedata.normalize("NFC", name).casefold()  # some systems take A.jpg for a.jpg
+        if folded in names and not member.isdir():
+            raise ArchiveError(
+                f"{archive}: {member.name} is in it twice, perhaps in capitals: pack it once"
+            )
+        names.add(folded)
         yield member
 
 

@@ -1,4 +1,5 @@
 import io
+import os
 import random
 import subprocess
 import sys
@@ -23,6 +24,13 @@ FILES = {
     "annotations/list.txt": b"",
 }
 REPOSITORY = Path(__file__).resolve().parents[3]
+EXTRACT = """
+import sys
+from pathlib import Path
+from pipeline.data.archives import extract_archive
+from pipeline.terminal import run_command
+run_command(lambda: extract_archive(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
 
 
 def pack(archive: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w") -> Path:
@@ -155,9 +163,13 @@ def test_a_member_that_is_not_safe_is_named(tmp_path, folder, member):
     assert {path.name for path in tmp_path.iterdir()} <= {"a.tar", "out"}
 
 
-@pytest.mark.parametrize("again", ["images/a.jpg", "./images/a.jpg", "/images//a.jpg"])
+AGAIN = ["images/é.jpg", "./images/é.jpg", "/images//é.jpg", "images/É.JPG", "images/e\u0301.jpg"]
+
+
+@pytest.mark.parametrize("again", AGAIN)
 def test_a_name_that_comes_twice_is_refused(tmp_path, folder, again):
-    archive = pack(tmp_path / "a.tar", a_file("images/a.jpg"), a_file(again))
+    """Also where it is only to some systems the same."""
+    archive = pack(tmp_path / "a.tar", a_file("images/é.jpg"), a_file(again))
     with pytest.raises(ArchiveError, match="twice"):
         extract_archive(archive, folder)
 
@@ -184,6 +196,48 @@ def test_more_bytes_than_the_limit_are_refused_before_they_are_written(
     with pytest.raises(ArchiveError, match=r"images/bomb\.jpg: more than .* 1,000 bytes"):
         extract_archive(archive, folder)
     assert set(files_in(folder)) == {"images/a.jpg"}
+
+
+KINDS = {
+    "L": "a long name",
+    "K": "a long link",
+    "x": "of the next member",
+    "g": "of all that follow",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KINDS.get)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path, folder, kind, first):
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind.encode(), 2**40
+    content = b"" if first else (pack(tmp_path / "b.tar", a_file("a.jpg"))).read_bytes()[:1024]
+    (tmp_path / "a.tar").write_bytes(content + header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(ArchiveError, match=r"a header of 1,099,511,627,776 bytes"):
+        extract_archive(tmp_path / "a.tar", folder)
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_a_file_with_holes_is_refused_since_it_may_be_of_any_size(tmp_path, folder, form):
+    hollow = tmp_path / "images" / "a.jpg"
+    hollow.parent.mkdir()
+    hollow.touch()
+    os.truncate(hollow, 50 * 2**30)
+    command = ["tar", "--create", "--sparse", f"--format={form}", "--file=a.tar", "images"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "a.tar").stat().st_size < 20_000
+    with pytest.raises(ArchiveError, match=r"images/.*a\.jpg is .*a file with holes"):
+        extract_archive(tmp_path / "a.tar", folder)
+    assert files_in(folder) == {}
+
+
+def test_what_the_terminal_would_obey_is_shown_in_the_error_as_it_is_written(tmp_path):
+    """A name must not move the cursor, or set the title of the window."""
+    pack(tmp_path / "a.tar", a_special("\x1b[2J\x07.jpg", tarfile.FIFOTYPE))
+    command = [sys.executable, "-c", EXTRACT, str(tmp_path / "a.tar"), str(tmp_path / "out")]
+    failed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert r"\x1b[2J\x07.jpg is a symbolic link" in failed.stderr
+    assert "\x1b" not in failed.stderr
 
 
 # --- what is damaged ------------------------------------------------------------------------
@@ -256,14 +310,7 @@ def test_a_missing_archive_is_named(tmp_path):
 
 
 # A limit on the size of a file stands for a disk that becomes full: the kernel refuses the write.
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from pipeline.data.archives import extract_archive
-from pipeline.terminal import run_command
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-run_command(lambda: extract_archive(Path(sys.argv[1]), Path(sys.argv[2])))
-"""
+LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)){EXTRACT}"
 
 
 def test_a_full_disk_names_the_folder_and_the_member(tmp_path, folder):
