@@ -12,6 +12,15 @@ from pipeline.data.findings import Note, Reason
 
 TRIMAP_VALUES = (1, 2, 3)  # pet, background, border
 JPEG_LONGEST_SIDE = 65_500  # pixels that the format can hold
+MAX_BYTES = 2**28  # of a file, as the largest picture that is accepted has without compression
+# A progressive JPEG has about ten scans. Each is 30 bytes at least, and a pass over the picture: a
+# file of 1 MB could keep a core busy for an hour.
+MAX_SCANS = 100
+
+# No other decoder of Pillow's is offered a file that is not trusted (that of EPS runs Ghostscript).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
+PNG_END = b"IEND\xaeB`\x82"  # with its checksum
+START_OF_SCAN = b"\xff\xda"  # in a JPEG's compressed data an FF is followed by other bytes
 _ORIENTATION = 0x0112  # the EXIF tag
 
 _FORMATS = {"PNG": Note.PNG, "GIF": Note.GIF}
@@ -69,15 +78,21 @@ def check_pair(image_file: Path, mask_file: Path) -> Pair:
 
 def _decode(file: Path) -> Image.Image:
     """The decoded picture; only the first of an animation."""
+    if file.stat().st_size > MAX_BYTES:
+        raise UnusableError(Reason.TOO_LARGE, file)
     data = file.read_bytes()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(io.BytesIO(data)).verify()  # the checksums of a PNG, which load() skips
-            image = Image.open(io.BytesIO(data))
-            if image.format == "JPEG" and not _jpeg_ends(data):
+            Image.open(
+                io.BytesIO(data), formats=FORMATS
+            ).verify()  # the checksums of a PNG, which load() skips
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if not _ends(image, data):
                 raise UnusableError(Reason.TRUNCATED, file)
+            if too_many_scans(image, data):
+                raise UnusableError(Reason.TOO_LARGE, file)
             image.load()
     except UnusableError:
         raise
@@ -92,13 +107,20 @@ def _decode(file: Path) -> Image.Image:
     return image
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the last start of scan.
+def too_many_scans(image: Image.Image, data: bytes) -> bool:
+    """Whether the file is a JPEG that takes its decoder forever."""
+    return image.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS
 
-    A JPEG with its tail zeroed may decode without an error. A thumbnail has its own end marker,
-    but it stands before the scan.
+
+def _ends(image: Image.Image, data: bytes) -> bool:
+    """Whether the end is there, without which Pillow may decode a JPEG or PNG all the same.
+
+    Of a JPEG with its tail zeroed only the end marker may tell: it follows the last start of scan.
+    A thumbnail has its own, but that stands before the scan.
     """
-    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if image.format == "PNG":
+        return PNG_END in data
+    return image.format != "JPEG" or data.rfind(b"\xff\xd9") > data.rfind(START_OF_SCAN)
 
 
 def _class_ids(trimap: Image.Image, file: Path) -> np.ndarray:

@@ -77,7 +77,7 @@ def _stems(folder: Path, suffix: str) -> set[str]:
         return {
             entry.name.removesuffix(suffix).encode(errors="backslashreplace").decode()
             for entry in entries
-            if entry.name.endswith(suffix) and not entry.name.startswith(".")
+            if entry.name.endswith(suffix) and not entry.name.startswith(".") and entry.is_file()
         }
 
 

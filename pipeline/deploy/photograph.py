@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline.data.checks import FORMATS, too_many_scans
 from pipeline.terminal import UserError
 
 # Above today's largest cameras for people, and below what takes a machine's memory: decoding and
 # drawing take about 12 bytes a pixel. A small file may claim any size.
 MAX_MEGAPIXELS = 120
-
-# No other decoder of Pillow's is offered a file that is not trusted (that of EPS runs Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 
 # Pillow warns of what it takes for a bomb from 89 megapixels on; here the limit above is an error.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -47,6 +45,9 @@ def _read(stream: BinaryIO) -> NDArray[np.uint8]:
     with Image.open(stream, formats=FORMATS) as image:
         _check_size(*image.size)
         image.verify()  # the checksums of a PNG, which load() skips
+    stream.seek(0)
+    if too_many_scans(image, stream.read()):
+        raise ValueError("it has more scans than any photograph")
     stream.seek(0)
     with Image.open(stream, formats=FORMATS) as image:
         image.load()

@@ -176,6 +176,29 @@ def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
     assert all((pets / file).read_bytes() == (again / file).read_bytes() for file in files)
 
 
+def test_a_folder_in_place_of_a_file_is_a_pair_that_lacks_it(tmp_path):
+    """And not a disk that refuses, which would stop the run."""
+    images = {name: photograph(1) for name in ("pug_1", "pug_2", "pug_3/a")}
+    trimaps = dict.fromkeys(["pug_1", "pug_2/a", "pug_3"], trimap())
+    pack(
+        tmp_path / "raw/images.tar", {f"images/{_in_folder(n, '.jpg')}": images[n] for n in images}
+    )
+    masks = {f"annotations/trimaps/{_in_folder(n, '.png')}": trimaps[n] for n in trimaps}
+    lists = {"annotations/trainval.txt": b"pug_1\npug_2\npug_3", "annotations/test.txt": b""}
+    pack(tmp_path / "raw/annotations.tar", lists | masks)
+    extract(tmp_path / "raw", tmp_path / "pets", 1.0)
+    assert list(index_of(tmp_path / "pets")["name"]) == ["pug_1"]
+    assert pd.read_csv(tmp_path / "pets/quarantine.csv")[["name", "reason"]].values.tolist() == [
+        ["pug_2", Reason.NO_MASK],
+        ["pug_3", Reason.NO_IMAGE],
+    ]
+
+
+def _in_folder(name: str, suffix: str) -> str:
+    stem, _, inside = name.partition("/")
+    return f"{stem}{suffix}/{inside}" if inside else f"{stem}{suffix}"
+
+
 def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):
     images = {f"pug_{number:02}": b"broken" for number in range(30)}
     write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_00"])

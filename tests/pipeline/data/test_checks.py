@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ def jpeg(picture: Image.Image, **options) -> bytes:
     return stream.getvalue()
 
 
-def encoded(picture: Image.Image, kind: str) -> bytes:
+def encoded(picture: Image.Image, kind: str, **options) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, format=kind)
+    picture.save(stream, format=kind, **options)
     return stream.getvalue()
 
 
@@ -172,6 +173,37 @@ def test_a_png_with_a_wrong_checksum_does_not_decode(tmp_path):
     data = bytearray(encoded(Image.fromarray(smooth()), "PNG"))
     data[data.index(b"IDAT") + 20] ^= 1
     assert reason(tmp_path, bytes(data)) == (Reason.DAMAGED, "image.jpg")
+
+
+def test_a_png_that_lacks_nothing_but_its_end_is_not_used(tmp_path):
+    data = encoded(Image.fromarray(trimap()), "PNG")
+    for missing in range(1, 12):
+        found, file = reason(tmp_path, PLAIN, data[:-missing])
+        assert found in (Reason.TRUNCATED, Reason.DAMAGED)
+        assert file == "mask.png"
+
+
+def test_a_jpeg_of_endless_scans_is_too_large(tmp_path):
+    data = encoded(GRAY, "JPEG", progressive=True)
+    scan = data[data.rfind(b"\xff\xda") : -2]
+    few, many = (data[:-2] + count * scan + b"\xff\xd9" for count in (50, 100))
+    assert check(tmp_path, few).notes == (Note.GRAYSCALE,)
+    assert reason(tmp_path, many) == (Reason.TOO_LARGE, "image.jpg")
+
+
+def test_a_file_of_more_bytes_than_any_picture_is_not_read(tmp_path):
+    (tmp_path / "huge.jpg").touch()
+    os.truncate(tmp_path / "huge.jpg", 2**40)
+    (tmp_path / "mask.png").write_bytes(encoded(Image.fromarray(trimap()), "PNG"))
+    with pytest.raises(UnusableError) as caught:
+        check_pair(tmp_path / "huge.jpg", tmp_path / "mask.png")
+    assert caught.value.reason == Reason.TOO_LARGE
+
+
+def test_formats_whose_decoders_start_programs_are_not_tried(tmp_path):
+    """Pillow hands an EPS to Ghostscript, whatever the file is called."""
+    data = encoded(Image.fromarray(smooth()), "EPS")
+    assert reason(tmp_path, data) == (Reason.NOT_A_PICTURE, "image.jpg")
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\0" * 500])

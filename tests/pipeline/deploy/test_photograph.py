@@ -237,3 +237,19 @@ def test_what_is_not_there_is_named(tmp_path):
         load_photograph(tmp_path / "none.jpg")
     with pytest.raises(PhotographError, match="Is a directory"):
         load_photograph(Path(tmp_path))
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_takes_an_hour():
+    content = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True).getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    with pytest.raises(PhotographError, match="more scans than any photograph"):
+        load_photograph(io.BytesIO(content[:-2] + 200 * scan + b"\xff\xd9"))
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_texts_and_profiles_that_unpack_without_end_are_refused(kind):
+    body = kind + b"a\0\0" + zlib.compress(bytes(300 * 2**20))
+    bomb = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    content = encoded(Image.fromarray(PIXELS), "PNG").getvalue()
+    with pytest.raises(PhotographError, match="Decompressed data too large"):
+        load_photograph(io.BytesIO(content[:33] + bomb + content[33:]))
