@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from pipeline.data.transforms import Normalisation
+from pipeline.data.transforms import ImageSize, Normalisation
 from pipeline.files import atomic_file, file_digest, write_json
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.params import STRICT
@@ -27,7 +28,7 @@ class ModelConfig:
 
     model: ModelParams
     classes: tuple[str, ...]
-    image_size: int  # side in pixels of the square that the network was trained on
+    image_size: ImageSize  # the network was trained on
     normalisation: Normalisation
 
 
@@ -58,15 +59,39 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
     Raises UserError if a file is missing, is not what it should be, or the two do not fit.
     """
     config = _load_config(folder / CONFIG)
-    model = UNet(config.model, len(config.classes))
     file = folder / CHECKPOINT
     try:
-        model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
+        _require_stored(file)
+        # Mapped, not read: what the file claims to hold takes no memory that its bytes do not.
+        weights = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
+        with torch.device("meta"):  # a network of any size costs nothing until the weights fit it
+            _require_fit(UNet(config.model, len(config.classes)).state_dict(), weights)
+        model = UNet(config.model, len(config.classes))
+        model.load_state_dict(weights)
     except FileNotFoundError:
         raise UserError(f"{file} is missing: train first (dvc repro train)") from None
     except Exception as error:
         raise UserError(f"{file} does not fit {CONFIG} beside it: {error}") from error
     return model.eval(), config
+
+
+def _require_stored(file: Path) -> None:
+    """Raise an error unless the file is a zip archive, as torch writes it: without compression.
+
+    A compressed one could unpack to any size.
+    """
+    with zipfile.ZipFile(file) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it is compressed")
+
+
+def _require_fit(wanted: Weights, weights: Weights) -> None:
+    """Raise ValueError unless the weights are whole tensors of the wanted names and shapes."""
+    shapes = {name: value.shape for name, value in weights.items()}
+    if shapes != {name: value.shape for name, value in wanted.items()}:
+        raise ValueError("it holds other tensors")
+    if any(value.untyped_storage().nbytes() < value.nbytes for value in weights.values()):
+        raise ValueError("it holds less than it claims")
 
 
 def checkpoint_digest(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """A model survives the disk, byte for byte, and a damaged one is named."""
 
 import json
+import zipfile
 
 import pytest
 import torch
@@ -76,4 +77,80 @@ def test_tensors_of_another_architecture_are_refused(tmp_path, network):
     config["model"]["features"] = [4, 16]
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="does not fit"):
+        load_checkpoint(tmp_path)
+
+
+def change_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {"features": [10**9]}},
+        {"model": {"features": [8] * 40}},
+        {"image_size": 10**9},
+        {"image_size": 0},
+        {"normalisation": {"mean": [float("nan")] * 3, "std": [1, 1, 1]}},
+        {"classes": 3},
+    ],
+)
+def test_a_configuration_beyond_all_measure_is_refused(tmp_path, network, change):
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    change_config(tmp_path, **change)
+    with pytest.raises(UserError, match=r"config\.json is not a model configuration"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_network_is_not_made_before_the_tensors_fit_it(tmp_path, network):
+    """One of this size would take 100 GB."""
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    change_config(tmp_path, model={"features": [4096] * 8})
+    with pytest.raises(UserError, match="it holds other tensors"):
+        load_checkpoint(tmp_path)
+
+
+def test_tensors_larger_than_their_file_are_refused(tmp_path, network):
+    """A single number, repeated without end by its strides, has any shape."""
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    change_config(tmp_path, model={"features": [4096] * 8})
+    with torch.device("meta"):
+        wanted = UNet(ModelParams(features=(4096,) * 8)).state_dict()
+    lies = {
+        name: torch.zeros((), dtype=each.dtype).expand(each.shape) for name, each in wanted.items()
+    }
+    torch.save(lies, tmp_path / "checkpoint.pth")
+    assert (tmp_path / "checkpoint.pth").stat().st_size < 200_000
+    with pytest.raises(UserError, match="it holds less than it claims"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_compressed_file_which_could_unpack_to_any_size_is_refused(tmp_path, network):
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    with zipfile.ZipFile(tmp_path / "checkpoint.pth") as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / "checkpoint.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content + bytes(2**26) * name.endswith("data.pkl"))
+    with pytest.raises(UserError, match="it is compressed"):
+        load_checkpoint(tmp_path)
+
+
+def test_storages_shorter_than_their_tensors_are_refused(tmp_path, network):
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    with zipfile.ZipFile(tmp_path / "checkpoint.pth") as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / "checkpoint.pth", "w") as cut:
+        for name, content in members.items():
+            cut.writestr(name, content[:4] if "/data/" in name else content)
+    with pytest.raises(UserError, match=r"checkpoint\.pth does not fit"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", [[1], {"head.weight": 3}, {1: torch.zeros(1)}, "text"])
+def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, network, content):
+    save_checkpoint(tmp_path, copy_weights(network), CONFIG)
+    torch.save(content, tmp_path / "checkpoint.pth")
+    with pytest.raises(UserError, match=r"checkpoint\.pth does not fit"):
         load_checkpoint(tmp_path)
