@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from pipeline.arguments import positive
-from pipeline.data.pets import CLASSES
 from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.search import find_photographs
 from pipeline.records.model_files import find_model
-from pipeline.terminal import UserError, progress, run_command
+from pipeline.terminal import UserError, printable, progress, run_command
 
 WHAT_IS_WRITTEN = """
 For each photograph, four pictures in the folder of results: NAME.input.png, the photograph itself,
@@ -54,13 +52,7 @@ def load_model(reference: str | None, precision: str) -> Predictor:
     """The model meant, tried once. Raises UserError if it is not of this project's kind."""
     found = find_model(reference, precision)
     # One thread for each photograph: several photographs at a time use the cores better.
-    predictor = Predictor(found.file, threads=1)
-    try:
-        mask = predictor(np.zeros((8, 6, 3), np.uint8))
-    except Exception as error:  # the runtime's own classes have no common base but this
-        raise UserError(f"{found.file} takes no photographs: {error}") from None
-    if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(CLASSES):
-        raise UserError(f"{found.file} gives no masks of {', '.join(CLASSES)}")
+    predictor = Predictor(found.file, threads=1).tried()
     report(f"model: {found.source}")
     return predictor
 
@@ -89,7 +81,7 @@ def progress_on_stderr() -> Progress:
 
 def report(message: object) -> None:
     prefix = "error: " if isinstance(message, UserError) else ""
-    print(f"{prefix}{message}", file=sys.stderr)
+    print(f"{prefix}{printable(message)}", file=sys.stderr)
 
 
 def make_folder(folder: Path) -> None:

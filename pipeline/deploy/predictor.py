@@ -1,11 +1,13 @@
 """The deployed model applied: an ONNX file and ONNX Runtime, nothing else."""
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from pipeline.data.pets import CLASSES
 from pipeline.terminal import UserError
 
 
@@ -26,9 +28,20 @@ class Predictor:
             )
         except Exception as error:  # the runtime's own classes have no common base but this
             raise UserError(f"{file} is not a model that ONNX Runtime can load: {error}") from error
+        self.file = file
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
         (mask,) = self.session.run(None, {self.input: photograph})
         return mask
+
+    def tried(self) -> Self:
+        """Itself, once a photograph got a mask. Raises UserError for another kind of model."""
+        try:
+            mask = self(np.zeros((8, 6, 3), np.uint8))
+        except Exception as error:  # the runtime's own classes have no common base but this
+            raise UserError(f"{self.file} takes no photographs: {error}") from None
+        if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(CLASSES):
+            raise UserError(f"{self.file} gives no masks of {', '.join(CLASSES)}")
+        return self

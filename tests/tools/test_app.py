@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import streamlit as st
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, write_onnx
 from onnx import numpy_helper
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -118,6 +118,14 @@ def test_without_a_version_the_exported_file_is_used(page):
     assert give(page, picture()).session_state["result"].mask.tolist() == MASK
 
 
+def test_a_file_that_is_a_model_of_another_kind_is_told_at_once(page):
+    Path("models").mkdir()
+    write_onnx(Path("models/model.onnx"), weight=7)  # its masks hold 7
+    page.run()
+    assert not page.exception
+    assert "gives no masks of pet, background, border" in page.error[0].value
+
+
 def test_scores_and_origin_of_the_model_stand_beside_it(page):
     register("first")
     page.run()
@@ -169,7 +177,15 @@ def test_the_files_to_take_away_have_every_pixel(page):
     assert mask.convert("RGB").getpixel((0, 0)) != (PET, PET, PET)
 
 
-@pytest.mark.parametrize("content", [b"not a picture", picture()[1][:60], b""])
+def claims_to_be_huge():
+    content = picture()[1]
+    return content[:16] + 2 * (65_535).to_bytes(4) + content[24:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not a picture", picture()[1][:60], b"", b"<svg width='65535'/>", claims_to_be_huge()],
+)
 def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(page, content):
     register("first")
     give(page.run(), ("pet.png", content, "image/png"))

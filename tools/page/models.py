@@ -72,10 +72,10 @@ def list_choices() -> list[Choice]:
 def load_model(reference: str, precision: str, changed: object) -> Model:
     """The model, ready. `changed` tells apart what is different under the same reference.
 
-    Raises UserError if its file is missing or cannot be loaded.
+    Raises UserError if its file is missing, cannot be loaded, or is no model of this kind.
     """
     file = find_model(reference, precision).file
-    return Model(Predictor(file, cores()), file, (f"{reference} {changed}", precision))
+    return Model(Predictor(file, cores()).tried(), file, (f"{reference} {changed}", precision))
 
 
 def choose_model() -> tuple[Choice, str]:
