@@ -39,7 +39,7 @@ class ExportParams:
 
     max_disagreement: Annotated[float, Field(ge=0, le=1)]  # share of the test pixels
     max_int8_miou_drop: Annotated[float, Field(ge=0, le=1)]
-    calibration_images: Annotated[int, Field(gt=0)]
+    calibration_images: Annotated[int, Field(gt=0, le=100_000)]
     threads: Threads  # on a CPU
 
 

@@ -32,14 +32,13 @@ SHOWN_SCORES = {"mIoU": SCORE, "INT8": "export.int8.miou"}
 def main() -> None:
     """List by default."""
     arguments = _parser().parse_args()
-    store = open_store()
     if arguments.command == "gate":
-        _gate(store, arguments)
+        _gate(arguments)
     elif arguments.command == "promote":
-        decision = promote(store, arguments.version)
+        decision = promote(open_store(), arguments.version)
         console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
     else:
-        _print_versions(list_versions(store))
+        _print_versions(list_versions(open_store()))
 
 
 def register_restored(
@@ -64,11 +63,12 @@ def register_restored(
         return register_model(run, onnx_file, {name: measured[name] for name in VERSION_SCORES})
 
 
-def _gate(store: Store, arguments: argparse.Namespace) -> None:
+def _gate(arguments: argparse.Namespace) -> None:
     # Who only looks need not wait for torch.
     from tools.gate import read_params, run_gate  # noqa: PLC0415
 
     params = read_params()
+    store = open_store()
     dry_run = arguments.dry_run
     if not dry_run:
         register_restored(

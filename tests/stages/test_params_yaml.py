@@ -1,0 +1,136 @@
+"""Whatever stands in params.yaml: it is read, or refused by file and key before any work."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_pets import REPOSITORY
+
+from pipeline.model.unet import ModelParams
+from pipeline.params import ParamsError, Seed, read_section
+from pipeline.records.lineage import flatten
+from pipeline.scoring.paired import GateParams
+from stages import download, evaluate, export, extract, split, train
+from tools import models
+
+STAGES = {
+    each.__name__.removeprefix("stages."): each
+    for each in (download, extract, split, train, evaluate, export)
+}
+SECTIONS = {
+    "seed": Seed,
+    "download": download.DownloadParams,
+    "extract": extract.ExtractParams,
+    "split": split.SplitParams,
+    "model": ModelParams,
+    "train": train.TrainParams,
+    "evaluate": evaluate.EvaluateParams,
+    "export": export.ExportParams,
+    "gate": GateParams,
+}
+GOOD = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+KEYS = sorted(flatten(GOOD))
+NONSENSE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([2**31, 2**63, 10**30, -(10**400), 0, -1]),
+    st.floats(),
+    st.sampled_from([float("inf"), float("nan"), 1e308, 5e-324]),
+    st.text(max_size=5),
+    st.sampled_from(["0.1", "1e-3", "\0", "\ud800", "../../etc/passwd"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+def changed(values: dict, key: str, value: object) -> dict:
+    """The params with one value replaced, or a key added."""
+    name, _, rest = key.partition(".")
+    return values | {name: changed(values.get(name, {}), rest, value) if rest else value}
+
+
+@given(st.sampled_from(KEYS), NONSENSE)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_value_of_any_key_is_taken_or_refused_by_its_name(tmp_path_factory, key, value):
+    section = key.split(".")[0]
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(
+        yaml.safe_dump({section: changed(GOOD, key, value)[section]}), errors="surrogatepass"
+    )
+    said = complaint(section, file)
+    assert said is None or said.startswith(str(file))
+    assert said is None or section in said or "is not valid YAML" in said
+
+
+def complaint(section: str, file: Path) -> str | None:
+    """What is said against the section; anything else than a ParamsError comes through."""
+    try:
+        read_section(section, SECTIONS[section], file)
+    except ParamsError as error:
+        return str(error)
+    return None
+
+
+TEXT = st.text(max_size=200).map(lambda text: text.encode(errors="replace"))
+
+
+@given(st.binary(max_size=200) | TEXT)
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_read_or_refused_by_the_file(tmp_path_factory, content):
+    file = tmp_path_factory.getbasetemp() / "bytes.yaml"
+    file.write_bytes(b"seed: " + content)
+    said = complaint("seed", file)
+    assert said is None or said.startswith(str(file))
+
+
+# One mistake for each stage; all of them are seen before anything is read or written.
+MISTAKES = {
+    "download": ["download.dataset", "download.datasets.sample.images_per_breed"],
+    "extract": ["extract.max_quarantined_fraction"],
+    "split": ["split.val_fraction", "seed"],
+    "train": ["train.epochs", "train.processes", "train.lr"],
+    "the model of train": ["seed", "model.encoder", "model.weights"],
+    "evaluate": ["evaluate.threads", "evaluate.batch_size"],
+    "export": ["export.calibration_images", "export.threads"],
+    "gate": ["gate.resamples", "gate.confidence"],
+}
+WRONG = [-(10**30), "none", float("inf")]
+
+
+def broken(key: str) -> list[str]:
+    """Texts of params.yaml: a wrong value, the key twice, without it, with another beside it."""
+    huge = [10**30] if key != "train.lr" else []  # which is a rate, if one that explodes
+    texts = [yaml.safe_dump(changed(GOOD, key, value)) for value in (*WRONG, *huge)]
+    section, _, rest = key.partition(".")
+    if rest:
+        without = {name: value for name, value in GOOD[section].items() if name != rest}
+        texts += [yaml.safe_dump(changed(GOOD, f"{section}.unheard_of", 1))]
+        texts += [yaml.safe_dump(GOOD | {section: None}), yaml.safe_dump(GOOD | {section: {}})]
+        if rest in GOOD[section] and key not in ("model.encoder", "model.weights"):
+            texts.append(yaml.safe_dump(GOOD | {section: without}))
+    texts.append(yaml.safe_dump(GOOD) + f"{section}: {{}}\n")
+    missing = {name: value for name, value in GOOD.items() if name != section}
+    return [*texts, yaml.safe_dump(missing)]
+
+
+@pytest.mark.parametrize("stage", MISTAKES)
+def test_a_mistake_is_named_before_any_work(tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    stage = stage.split()[-1]
+    command = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].get(stage, {})
+    arguments = command["cmd"].split()[3:] if command else ["gate"]
+    monkeypatch.setattr(sys, "argv", [stage, *arguments])
+    main = STAGES[stage].main if command else models.main
+    for key in MISTAKES[stage]:
+        for text in broken(key):
+            Path("params.yaml").write_text(text)
+            with pytest.raises(ParamsError) as error:
+                main()
+            assert str(error.value).startswith("params.yaml")
+            assert key.split(".")[0] in str(error.value)
+            assert [*Path().iterdir()] == [Path("params.yaml")], (key, text)
