@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: all help test test-teams torture evaluate ui visualize predict app serve report models promote verify \
-  sweep doctor oxford sync bench bench-scale lint format lock clean
+  sweep doctor oxford sync bench bench-scale lint format lock audit clean
 
 all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
 	dvc repro
@@ -108,6 +108,14 @@ lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock and r
 	  --output-file requirements-teams.lock pyproject.toml
 	sed 's/+cpu$$//' requirements-teams.lock | grep -vxFf requirements.lock > requirements-teams.new
 	mv requirements-teams.new requirements-teams.lock
+
+# In a place of its own, since it is no part of the project. Needs the network: strict, since without it
+# pip-audit skips every package and still says that none is vulnerable.
+audit: ## Look up the pinned packages in the lists of known vulnerabilities (needs pypi.org)
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"
+	for lock in requirements.lock requirements-teams.lock; do \
+	  .cache/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock || exit 1; done
 
 clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifacts, results
 	rm -rf data models metrics/plots metrics/tables .cache
