@@ -41,9 +41,7 @@ def read_params() -> GateParams:
     return read_section("gate", GateParams)
 
 
-def run_gate(
-    store: Store, params: GateParams, data: Path, splits: Path, dry_run: bool
-) -> Decision:
+def run_gate(store: Store, params: GateParams, data: Path, splits: Path, dry_run: bool) -> Decision:
     """Decide on the newest version; a dry run leaves the registry as it is.
 
     data, splits: data/pets and data/splits, for scoring anew.
