@@ -53,15 +53,25 @@ def default_uri() -> str:
     return f"{SQLITE}{workspace_root()}/mlflow.db"
 
 
+def configured_uri() -> str:
+    """MLFLOW_TRACKING_URI, else `default_uri()`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+
+
+def is_new(uri: str) -> bool:
+    """Whether opening the store would create its database: nothing is in it yet."""
+    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()
+
+
 def open_store(uri: str | None = None) -> Store:
-    """Open the store at `uri`, else at MLFLOW_TRACKING_URI, else at `default_uri()`.
+    """Open the store at `uri`, else at `configured_uri()`.
 
     Database and experiment ("petseg", or what MLFLOW_EXPERIMENT_NAME says) are created if they
     are not there yet. The artifacts of an SQLite store lie beside its database; a server decides
     for itself.
     Raises UserError, in seconds, for a store that cannot be reached or read.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    uri = uri or configured_uri()
     for name, value in HTTP_DEFAULTS.items():
         os.environ.setdefault(name, value)
     for talker, level in TALKERS.items():

@@ -22,7 +22,7 @@ from pipeline.records.registry import (
     Version,
     list_versions,
 )
-from pipeline.records.store import Store, open_store, store_errors
+from pipeline.records.store import Store, configured_uri, is_new, open_store, store_errors
 from pipeline.terminal import UserError
 
 REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
@@ -38,6 +38,8 @@ def find_version_file(reference: str, precision: str) -> ModelFile:
 
 def find_champion(precision: str) -> ModelFile | None:
     """See `find_model`: the champion, if there is one."""
+    if is_new(configured_uri()):  # who only asks should not wait for tables
+        return None
     store = open_store()
     champion = next((each for each in _versions(store) if CHAMPION in each.aliases), None)
     return _model_file(store, champion, precision) if champion else None

@@ -133,6 +133,13 @@ def test_what_cannot_be_found_says_what_can(
         find_model(reference, precision)
 
 
+def test_looking_for_a_champion_creates_no_store(workspace: Path) -> None:
+    (workspace / "mlflow.db").unlink()
+    exported()
+    assert find_model().file == Path("models/model.onnx")
+    assert not (workspace / "mlflow.db").exists()
+
+
 def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> None:
     register(1)
     stored = find_model("1").file
