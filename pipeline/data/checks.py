@@ -1,6 +1,7 @@
 """Look at one pair, photograph and trimap: usable as it is, usable when converted, or unusable."""
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ MAX_SCANS = 100
 # No other decoder of Pillow's is offered a file that is not trusted (that of EPS runs Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 PNG_END = b"IEND\xaeB`\x82"  # with its checksum
-START_OF_SCAN = b"\xff\xda"  # in a JPEG's compressed data an FF is followed by other bytes
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"  # in a JPEG
+# In a JPEG's compressed data an FF is followed by 00, or by a restart's number.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _ORIENTATION = 0x0112  # the EXIF tag
 
 _FORMATS = {"PNG": Note.PNG, "GIF": Note.GIF}
@@ -85,9 +88,8 @@ def _decode(file: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(
-                io.BytesIO(data), formats=FORMATS
-            ).verify()  # the checksums of a PNG, which load() skips
+            # The checksums of a PNG, which load() skips.
+            Image.open(io.BytesIO(data), formats=FORMATS).verify()
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if not _ends(image, data):
                 raise UnusableError(Reason.TRUNCATED, file)
@@ -109,7 +111,17 @@ def _decode(file: Path) -> Image.Image:
 
 def too_many_scans(image: Image.Image, data: bytes) -> bool:
     """Whether the file is a JPEG that takes its decoder forever."""
-    return image.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS
+    return image.format in ("JPEG", "MPO") and count_scans(data) > MAX_SCANS
+
+
+def count_scans(jpeg: bytes) -> int:
+    """Of the first picture: what a thumbnail has, or a film behind the picture, does not count."""
+    scans, at = 0, len(b"\xff\xd8")  # behind the start of image
+    while (marker := _MARKER.search(jpeg, at)) and marker[0] != END_OF_IMAGE:
+        scans += marker[0] == START_OF_SCAN
+        # Its length and what that covers are no compressed data, and may hold anything.
+        at = marker.end() + max(2, int.from_bytes(jpeg[marker.end() : marker.end() + 2]))
+    return scans
 
 
 def _ends(image: Image.Image, data: bytes) -> bool:
@@ -120,7 +132,7 @@ def _ends(image: Image.Image, data: bytes) -> bool:
     """
     if image.format == "PNG":
         return PNG_END in data
-    return image.format != "JPEG" or data.rfind(b"\xff\xd9") > data.rfind(START_OF_SCAN)
+    return image.format != "JPEG" or data.rfind(END_OF_IMAGE) > data.rfind(START_OF_SCAN)
 
 
 def _class_ids(trimap: Image.Image, file: Path) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.checks import Pair, UnusableError, check_pair
+from pipeline.data.checks import Pair, UnusableError, check_pair, count_scans
 from pipeline.data.findings import Note, Reason
 
 WIDTH, HEIGHT = 48, 32
@@ -189,6 +189,17 @@ def test_a_jpeg_of_endless_scans_is_too_large(tmp_path):
     few, many = (data[:-2] + count * scan + b"\xff\xd9" for count in (50, 100))
     assert check(tmp_path, few).notes == (Note.GRAYSCALE,)
     assert reason(tmp_path, many) == (Reason.TOO_LARGE, "image.jpg")
+
+
+def test_what_looks_like_scans_in_a_segment_or_behind_the_picture_does_not_count(tmp_path):
+    """A telephone puts a film behind its photograph, and any bytes into segments of its own."""
+    data = encoded(GRAY, "JPEG", progressive=True)
+    scans = data.count(b"\xff\xda")  # of a small grey picture; none of its bytes are so by chance
+    like_scans = 200 * b"\xff\xda\x12\x34"
+    segment = b"\xff\xe5" + (2 + len(like_scans)).to_bytes(2) + like_scans
+    telephone_s = data[:2] + segment + data[2:] + like_scans
+    assert count_scans(data) == count_scans(telephone_s) == scans > 1
+    assert check(tmp_path, telephone_s + b"\xff\xd9").notes == (Note.GRAYSCALE,)
 
 
 def test_a_file_of_more_bytes_than_any_picture_is_not_read(tmp_path):
