@@ -19,7 +19,8 @@ from pipeline.terminal import run_command
 try:
     run_command(lambda: extract_archive(Path(sys.argv[1]), Path(sys.argv[2])))
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    # Not getrusage, whose figure begins with that of the process that started this one.
+    print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024)
 """
 
 
