@@ -28,13 +28,14 @@ if TRIES == 1:  # the short form
     DISKS = ["split", "train, after an epoch"]
 
 
-def in_one_process(how):
-    return pytest.mark.xdist_group(how)
+def kill_of(how, stage):
+    """Named for `-k`; those of one kind share a process, and its workshop."""
+    return pytest.param(
+        how, stage, id=f"{how.split()[0]}-{stage}", marks=pytest.mark.xdist_group(how)
+    )
 
 
-@pytest.mark.parametrize(
-    ("how", "stage"), [pytest.param(*each, marks=in_one_process(each[0])) for each in KILLS]
-)
+@pytest.mark.parametrize(("how", "stage"), [kill_of(*each) for each in KILLS])
 def test_a_killed_stage_ends_at_the_next_try_as_one_that_was_not(workshop, how, stage):
     row = Row("kill -9", f"{stage}, {how}")
     kill = workshop.kill_alone if how == "alone" else workshop.kill_dvc
@@ -51,7 +52,7 @@ def test_a_killed_stage_ends_at_the_next_try_as_one_that_was_not(workshop, how, 
     row.check()
 
 
-@pytest.mark.parametrize("case", DISKS)
+@pytest.mark.parametrize("case", DISKS, ids=lambda case: f"disk-{case.replace(', after an ', '-')}")
 def test_a_full_disk_is_an_error_that_names_the_file_and_loses_nothing(workshop, case):
     row = Row("full disk", case)
     stage = case.partition(",")[0]
