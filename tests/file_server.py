@@ -68,7 +68,8 @@ class Handler(BaseHTTPRequestHandler):
         body = body[: reply.send]
         piece = DRIP if reply.drip else len(body) or 1
         for start in range(0, len(body), piece):
-            time.sleep(reply.drip)
+            if reply.drip:
+                time.sleep(reply.drip)
             self.wfile.write(body[start : start + piece])
         self.close_connection = True
 

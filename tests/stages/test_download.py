@@ -187,9 +187,9 @@ def test_the_params_of_the_repository_are_accepted():
 
 
 def test_an_unknown_data_set_is_named_beside_the_known_ones(tmp_path):
-    archive = {"url": "a.tar"}
-    entry = {"images": archive, "annotations": archive}
-    found = problem(tmp_path, dataset="c", datasets={"a": entry, "b": entry})
+    stems = ("images", "annotations")
+    datasets = {name: {stem: {"url": "a.tar"} for stem in stems} for name in ("a", "b")}
+    found = problem(tmp_path, dataset="c", datasets=datasets)
     assert found == "download: dataset 'c' is not in datasets; known: a, b"
 
 
