@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +15,7 @@ FOLDER = REPOSITORY / ".cache" / "torture"
 COLUMNS = ("fault", "where", "tries", "inside", "lost")
 
 TRIES = int(os.environ.get("PETSEG_TRIES", "1"))  # of each fault
+FULL = pytest.mark.skipif(TRIES == 1, reason="in the full form alone")
 SEED = int(os.environ.get("PETSEG_SEED", "0"))  # of the moments
 
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 from clone import make_clone
-from ledger import TRIES, Row
+from ledger import FULL, TRIES, Row
 from tiny_pets import write_params, write_tiny_pets
 from training import client, finish, outputs, train_here, training
 
@@ -57,7 +57,7 @@ def train_at_once(root, alone):
     return lost + [f"left behind: {path.name}" for path in left]
 
 
-@pytest.mark.skipif(TRIES == 1, reason="in the full form")
+@FULL
 def test_four_experiments_of_dvc_at_once_lose_no_run(tmp_path):
     clone = make_clone(tmp_path / "petseg")
     clone.run("dvc repro && git add --all && git commit --quiet --message baseline")

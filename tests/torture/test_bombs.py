@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from ledger import FULL
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MEMORY = 2**31  # bytes of addresses: far more than is needed, far less than the bombs unpack to
@@ -62,6 +63,7 @@ def test_a_name_of_4_gb_is_not_read(tmp_path):
     assert peak < 100
 
 
+@FULL
 @pytest.mark.torture
 def test_a_million_members_are_the_most(tmp_path):
     files = [header(f"images/{number}", 0) for number in range(1_000_001)]
@@ -70,6 +72,7 @@ def test_a_million_members_are_the_most(tmp_path):
     assert peak < 500
 
 
+@FULL
 @pytest.mark.torture
 def test_files_of_200_gb_are_refused_by_what_they_claim(tmp_path):
     bomb = header("images/a.jpg", 200 * 2**30)

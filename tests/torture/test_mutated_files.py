@@ -1,6 +1,6 @@
 """Thousands of broken files: each is quarantined with a true reason, or used, and none is lost.
 
-The long form, of PETSEG_MUTATIONS pairs, shows its counts with: pytest -m torture -s
+The long form shows its counts with: PETSEG_TRIES=10 pytest -m torture -s -k thousands
 """
 
 import io
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ledger import FULL, TRIES
 from mutations import KINDS, Files, mutated, original, trimap
 from PIL import Image
 from traffic_light import write_traffic_light
@@ -23,7 +24,7 @@ from pipeline.data.pets import load_image, load_mask
 from stages.extract import extract
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHORT, LONG = 4 * len(KINDS), int(os.environ.get("PETSEG_MUTATIONS", 100 * len(KINDS)))
+SHORT, LONG = 4 * len(KINDS), 10 * TRIES * len(KINDS)
 USED, OTHER = "used", "used, with other pixels"
 ODD = ["with space_1", 'it\'s "q"_2', "Kätzchen_3", "-rf_4", "a\nb_5", "\x1b[2J_6", "pug_7.jpg"]
 
@@ -135,11 +136,13 @@ def test_a_hundred_broken_photographs_are_predicted_or_reported(tmp_path):
     predict(tmp_path, SHORT)
 
 
+@FULL
 @pytest.mark.torture
 def test_thousands_of_broken_pairs(tmp_path):
     survive(tmp_path, LONG)
 
 
+@FULL
 @pytest.mark.torture
 def test_thousands_of_broken_photographs(tmp_path):
     predict(tmp_path, LONG)
