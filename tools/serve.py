@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from pipeline.arguments import positive
 from pipeline.records.gate import CHAMPION
@@ -20,10 +21,12 @@ def main() -> None:
     with store_errors(store.uri):
         version = find_named(list_versions(store), arguments.model)
     console.print(f"version {version.number} on http://{HOST}:{arguments.port}", highlight=False)
-    os.environ["MLFLOW_TRACKING_URI"] = store.uri
+    # MLflow starts uvicorn by its name, which is beside python even if nobody activated .venv.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store.uri, "PATH": path}
     # In the place of this process: what ends the command ends the server.
     command = [sys.executable, *server(version, arguments.port), *options]
-    os.execv(sys.executable, command)  # noqa: S606 - no shell is in between, on purpose
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is in between, on purpose
 
 
 def server(version: Version, port: int) -> list[str]:

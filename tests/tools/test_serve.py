@@ -18,7 +18,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command as far as the server's start; return what it would run."""
     make_workspace(tmp_path, monkeypatch)
     started: list[list[str]] = []
-    monkeypatch.setattr("tools.serve.os.execv", lambda _, command: started.append(command))
+    monkeypatch.setattr("tools.serve.os.execve", lambda _, command, __: started.append(command))
 
     def run(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["serve", *arguments])
