@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mlflow.entities import LoggedModelOutput, Metric
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.files import file_digest
@@ -16,7 +16,6 @@ from pipeline.records.lineage import UNKNOWN
 from pipeline.records.model_files import int8_beside
 from pipeline.records.model_folder import INT8_FILE, pack_model
 from pipeline.records.origin_files import log_export_origin
-from pipeline.records.outbox import now
 from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
 from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
 
@@ -115,7 +114,7 @@ def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client = run.store.client
-    model = client.create_logged_model(
+    model = _begun_before(run, tags[ONNX_TAG]) or client.create_logged_model(
         run.store.experiment_id, MODEL_NAME, run.run_id, {ONNX_TAG: tags[ONNX_TAG]}
     )
     with TemporaryDirectory() as folder:
@@ -123,8 +122,10 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         pack_model(onnx_file, packed, model)
         client.log_model_artifacts(model.model_id, str(packed))
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
-    _link_scores(run, model.model_id, tags)
+    outputs = client.get_run(run.run_id).outputs
+    if model.model_id not in [each.model_id for each in (outputs.model_outputs if outputs else ())]:
+        client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _link_scores(run, model, tags)
     with unless_it_exists():
         client.create_registered_model(MODEL_NAME)
     # By its place: models:/ID would be looked up in whatever store is mlflow's global one.
@@ -132,6 +133,15 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         MODEL_NAME, model.artifact_location, run.run_id, tags, model_id=model.model_id
     )
     return int(version.version)
+
+
+def _begun_before(run: Run, onnx_sha256: str) -> LoggedModel | None:
+    """What a process that was killed before it made the version has left of it."""
+    found = run.store.client.search_logged_models(
+        [run.store.experiment_id],
+        filter_string=f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{onnx_sha256}'",
+    )
+    return found[0] if found else None
 
 
 def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
@@ -142,14 +152,17 @@ def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
     return min(same)
 
 
-def _link_scores(run: Run, model_id: str, tags: Mapping[str, str]) -> None:
-    """Log the test scores once more, as the model's on its data set: MLflow shows them with it."""
+def _link_scores(run: Run, model: LoggedModel, tags: Mapping[str, str]) -> None:
+    """Log the test scores once more, as the model's on its data set: MLflow shows them with it.
+
+    At the time of the model, so that they are there once however often that is begun.
+    """
     inputs = run.store.client.get_run(run.run_id).inputs
     assert inputs is not None, "every run is created with its data set"
     data = inputs.dataset_inputs[0]
     link = {"dataset_name": data.dataset.name, "dataset_digest": data.dataset.digest}
     scores = [
-        Metric(name, float(tags[name]), now(), 0, model_id=model_id, **link)
+        Metric(name, float(tags[name]), model.creation_timestamp, 0, model.model_id, **link)
         for name in tags
         if name.startswith(TEST_SCORES)
     ]

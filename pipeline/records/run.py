@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Run as StoredRun
+
 from pipeline.records.lineage import flatten
 from pipeline.records.outbox import Outbox, now
 from pipeline.records.store import Store
@@ -25,20 +27,25 @@ class Run:
     Nested names are joined with dots: {"test": {"iou": {"pet": 0.9}}} is test.iou.pet.
     """
 
-    def __init__(self, store: Store, run_id: str, ended: int | None = None) -> None:
+    def __init__(self, store: Store, run_id: str, stored: StoredRun | None = None) -> None:
+        """`stored`: what the store has of the run, if it is reopened."""
         self.store, self.run_id = store, run_id
-        self._ended = ended  # when its training did: adding to it later does not make it longer
-        self._outbox = Outbox(store, run_id, ended)
+        # When its training ended: adding to it later does not make it longer.
+        self._ended = stored.info.end_time if stored else None
+        self._known = stored.data.metrics if stored else {}
+        self._outbox = Outbox(store, run_id, self._ended)
 
     def log_metrics(
         self, values: Mapping[str, Any], step: int = 0, time: int | None = None
     ) -> None:
         """Log the `numbers` in what the stage measured; of two with one name the newer counts.
 
-        Logged again with the same `time` (milliseconds since 1970) they are still there once.
+        Logged again with the same `time` (milliseconds since 1970) they are still there once; so
+        is, without a time, what a reopened run has already: a stage that was killed logs it twice.
         """
         for name, value in numbers(values).items():
-            self._outbox.put(metric=name, value=value, step=step, time=time or now())
+            if time is not None or self._known.get(name) != value:
+                self._outbox.put(metric=name, value=value, step=step, time=time or now())
 
     def set_tags(self, values: Mapping[str, Any]) -> None:
         """Set tags; so does a stage with its params that adds to the training's run."""

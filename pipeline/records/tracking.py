@@ -70,7 +70,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         params = lineage.locked_params(lineage.read_lock(Path()), stages)
         tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
         run_id = _open_run(store, stored, data, params, tags=tags, counts=None)
-    with _closing(Run(store, run_id, ended=stored.info.end_time if stored else None)) as run:
+    with _closing(Run(store, run_id, stored)) as run:
         yield run
 
 

@@ -54,6 +54,29 @@ def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(worksp
     ]
 
 
+@pytest.mark.parametrize("step", ["finalize_logged_model", "log_batch", "create_model_version"])
+def test_a_registration_that_was_broken_off_is_taken_up_where_it_ended(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    file = write_onnx(workspace / "model.onnx")
+    register(write_onnx(workspace / "another.onnx", weight=1), SCORES)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    usual = getattr(mlflow.MlflowClient, step)
+    monkeypatch.setattr(mlflow.MlflowClient, step, killed)
+    with pytest.raises(KeyboardInterrupt):
+        register(file, SCORES)
+    monkeypatch.setattr(mlflow.MlflowClient, step, usual)
+    _, run = register(file, SCORES)
+    stored = run.store.client.get_run(run.run_id)
+    models = run.store.client.search_logged_models([run.store.experiment_id])
+    assert len(models) == len(stored.outputs.model_outputs) == len(list_versions(run.store)) == 2
+    history = run.store.client.get_metric_history(run.run_id, "test.miou")
+    assert len(history) == 2, "one of each model"
+
+
 def test_a_file_that_another_machine_registers_meanwhile_is_one_version(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

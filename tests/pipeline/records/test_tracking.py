@@ -91,6 +91,16 @@ def test_system_metrics_are_in_the_run_of_the_training(
     assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
 
 
+def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace: Path) -> None:
+    train("abc")
+    for scores in ({"miou": 0.5}, {"miou": 0.5, "dice": 0.25}, {"miou": 0.25}, {"miou": 0.5}):
+        with checkpoint_run("abc", DATA) as run:
+            run.log_metrics({"test": scores})
+    history = run.store.client.get_metric_history(run.run_id, "test.miou")
+    assert [point.value for point in history] == [0.5, 0.25, 0.5]
+    assert len(run.store.client.get_metric_history(run.run_id, "test.dice")) == 1
+
+
 @pytest.mark.parametrize(
     ("failure", "status"),
     [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")],
