@@ -1,14 +1,12 @@
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
+from downloading import run_download
 from file_server import FileServer, Reply
 
 from pipeline.params import ParamsError, read_section
@@ -44,20 +42,6 @@ def entry(server: FileServer) -> dict[str, Entry]:
     }
 
 
-def run(folder: Path, entry: object) -> subprocess.CompletedProcess[str]:
-    """Run the stage as DVC does, in a folder with a params.yaml of its own."""
-    params = {"download": {"dataset": "mine", "datasets": {"mine": entry}}}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    return subprocess.run(
-        [sys.executable, "-m", "stages.download", "data/raw", "metrics/download.json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -73,7 +57,7 @@ def bring(entry: dict[str, Entry], folder: Path) -> Path:
 
 
 def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_path, entry):
-    done = run(tmp_path, entry)
+    done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
     assert names(tmp_path / "data" / "raw") == {"images.tar.gz", "annotations.tar.xz"}
     assert (tmp_path / "data" / "raw" / "images.tar.gz").read_bytes() == IMAGES
@@ -92,7 +76,7 @@ def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_pat
 def test_without_a_checksum_the_one_found_is_printed_and_recorded(tmp_path, entry):
     for archive in entry.values():
         archive["md5"] = None
-    done = run(tmp_path, entry)
+    done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
     assert f"images.tar.gz: {len(IMAGES)} bytes, md5 {md5(IMAGES)}" in done.stdout
     recorded = json.loads((tmp_path / "metrics" / "download.json").read_text())
@@ -101,7 +85,7 @@ def test_without_a_checksum_the_one_found_is_printed_and_recorded(tmp_path, entr
 
 def test_a_download_survives_a_server_that_breaks_off_and_stumbles(tmp_path, entry, server):
     server.replies = [Reply(send=50), Reply(503, send=0)]
-    done = run(tmp_path, entry)
+    done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
     assert "the server says 503" in done.stdout
     assert (tmp_path / "data" / "raw" / "annotations.tar.xz").read_bytes() == ANNOTATIONS
@@ -109,7 +93,7 @@ def test_a_download_survives_a_server_that_breaks_off_and_stumbles(tmp_path, ent
 
 def test_a_failure_is_a_message_and_leaves_no_archive_and_no_metrics(tmp_path, entry):
     entry["annotations"]["url"] = "missing/annotations.tar"
-    done = run(tmp_path, entry)
+    done = run_download(tmp_path, entry)
     assert done.returncode == 1
     assert done.stderr.startswith("error: missing/annotations.tar: ")
     assert "Traceback" not in done.stderr
@@ -118,7 +102,7 @@ def test_a_failure_is_a_message_and_leaves_no_archive_and_no_metrics(tmp_path, e
 
 
 def test_the_sample_is_drawn_without_a_server(tmp_path):
-    done = run(
+    done = run_download(
         tmp_path, {"builtin": "sample", "images_per_breed": 2, "width": 64, "height": 64, "seed": 0}
     )
     assert done.returncode == 0, done.stderr

@@ -3,19 +3,15 @@
 import hashlib
 import io
 import json
-import os
 import random
-import subprocess
-import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import yaml
+from downloading import run_download
 from file_server import Reply, serving
 from ledger import SEED, TRIES, Row
-from tiny_pets import REPOSITORY
 
 pytestmark = pytest.mark.torture
 
@@ -90,15 +86,16 @@ def try_once(folder: Path, fault, number: int) -> dict:
         server.files["/elsewhere.tar"] = ARCHIVES["annotations"]
         server.replies = fault(numbers)  # of annotations.tar, which comes first
         expected = len(server.replies)
-        write_params(folder, server.url)
-        first = download(folder)
+        folder.mkdir()
+        mine = entry(server.url)
+        first = run_download(folder, mine)
         asked = len(server.requests)
         lost = wrong_files(folder)
         if first.returncode and (first.returncode != 1 or not first.stderr.startswith("error: ")):
             lost.append(f"no clear error: {first.stdout}{first.stderr}")
         server.replies = []
         if first.returncode:  # the fault is over: the next run has them
-            again = download(folder)
+            again = run_download(folder, mine)
             if again.returncode:
                 lost.append(f"the next run failed: {again.stdout}{again.stderr}")
         lost += wrong_files(folder) + missing_files(folder)
@@ -106,25 +103,11 @@ def try_once(folder: Path, fault, number: int) -> dict:
     return {"inside": asked >= min(expected, 2), "requests": asked, "said": said, "lost": lost}
 
 
-def write_params(folder: Path, url: str) -> None:
-    folder.mkdir()
-    entry = {
+def entry(url: str) -> dict[str, dict[str, str]]:
+    return {
         stem: {"url": f"{url}/{stem}.tar", "md5": hashlib.md5(content).hexdigest()}
         for stem, content in ARCHIVES.items()
     }
-    params = {"download": {"dataset": "mine", "datasets": {"mine": entry}}}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def download(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.download", "data/raw", "metrics/download.json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def wrong_files(folder: Path) -> list[str]:

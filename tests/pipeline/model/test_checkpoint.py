@@ -126,24 +126,32 @@ def test_tensors_larger_than_their_file_are_refused(tmp_path, network):
         load_checkpoint(tmp_path)
 
 
+def repack(file, change, compression=zipfile.ZIP_STORED):
+    """Write the archive's members anew, each as `change(name, content)`."""
+    with zipfile.ZipFile(file) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(file, "w", compression) as packed:
+        for name, content in members.items():
+            packed.writestr(name, change(name, content))
+
+
 def test_a_compressed_file_which_could_unpack_to_any_size_is_refused(tmp_path, network):
     save_checkpoint(tmp_path, copy_weights(network), CONFIG)
-    with zipfile.ZipFile(tmp_path / "checkpoint.pth") as whole:
-        members = {name: whole.read(name) for name in whole.namelist()}
-    with zipfile.ZipFile(tmp_path / "checkpoint.pth", "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in members.items():
-            packed.writestr(name, content + bytes(2**26) * name.endswith("data.pkl"))
+    repack(
+        tmp_path / "checkpoint.pth",
+        lambda name, content: content + bytes(2**26) * name.endswith("data.pkl"),
+        zipfile.ZIP_DEFLATED,
+    )
     with pytest.raises(UserError, match="it is compressed"):
         load_checkpoint(tmp_path)
 
 
 def test_storages_shorter_than_their_tensors_are_refused(tmp_path, network):
     save_checkpoint(tmp_path, copy_weights(network), CONFIG)
-    with zipfile.ZipFile(tmp_path / "checkpoint.pth") as whole:
-        members = {name: whole.read(name) for name in whole.namelist()}
-    with zipfile.ZipFile(tmp_path / "checkpoint.pth", "w") as cut:
-        for name, content in members.items():
-            cut.writestr(name, content[:4] if "/data/" in name else content)
+    repack(
+        tmp_path / "checkpoint.pth",
+        lambda name, content: content[:4] if "/data/" in name else content,
+    )
     with pytest.raises(UserError, match=r"checkpoint\.pth does not fit"):
         load_checkpoint(tmp_path)
 
