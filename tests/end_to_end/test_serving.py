@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +38,33 @@ CLIENTS = 10
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The address of a server with a U-Net as the champion, and the same model's file."""
+    """The address of a server with a U-Net as the champion, the same model's file, the process."""
     with pytest.MonkeyPatch.context() as patch:
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
         register_champion(model)
-        port = str(free_port())
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tools.serve", "--port", port],
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-            start_new_session=True,
-        )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}", model
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+        with started([sys.executable, "-m", "tools.serve"]) as (url, process):
+            yield url, model, process
+
+
+@contextmanager
+def started(command):
+    """Address and process of a server."""
+    port = str(free_port())
+    environment = {
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{Path('mlflow.db').absolute()}",
+    }
+    process = subprocess.Popen(
+        [*command, "--port", port], env=os.environ | environment, start_new_session=True
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def register_champion(model):
@@ -76,41 +87,45 @@ def photograph(seed, height=24, width=40):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def ask(url, pixels):
+def send(url, pixels):
     return requests.post(f"{url}/invocations", json={"inputs": pixels}, timeout=60)
 
 
-def test_the_curl_example_gets_a_mask(server):
-    url, model = server
-    [command] = examples("sh", url)
-    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+def test_the_curl_examples_get_a_mask(server, tmp_path):
+    url, model, _ = server
+    picture, array = examples("sh", url)
+    Image.fromarray(photograph(0)).save(tmp_path / "pet.jpg")
+    subprocess.run(["bash", "-c", picture], cwd=tmp_path, check=True)
+    expected = Predictor(model, 1)(np.array(Image.open(tmp_path / "pet.jpg")))
+    assert np.array_equal(Image.open(tmp_path / "mask.png"), expected)
+
+    answer = subprocess.run(["bash", "-c", array], capture_output=True, text=True, check=True)
     mask = Predictor(model, 1)(np.array([[[230, 160, 90], [20, 60, 30]]], np.uint8))
     assert json.loads(answer.stdout) == {"predictions": {"mask": mask.tolist()}}
 
 
-def test_the_python_example_writes_the_mask_of_an_upright_photograph(server, tmp_path):
-    url, model = server
+def test_the_python_example_says_how_much_of_an_upright_photograph_is_pet(server, tmp_path):
+    url, model, _ = server
     [code] = examples("python", url)
     rotated = Image.Exif()
     rotated[0x0112] = 6
     Image.fromarray(photograph(0, 600, 500)).save(tmp_path / "pet.jpg", quality=95, exif=rotated)
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-
-    sent = Image.open(tmp_path / "pet.jpg").transpose(Image.Transpose.ROTATE_270)
-    sent.thumbnail((384, 384))
-    expected = Image.fromarray(Predictor(model, 1)(np.array(sent))).resize(
-        (600, 500), Image.Resampling.NEAREST
+    code += "assert mask.shape == (500, 600)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
     )
-    written = Image.open(tmp_path / "mask.png")
-    assert written.size == (600, 500)
-    assert np.array_equal(written, expected)
+
+    upright = Image.open(tmp_path / "pet.jpg").transpose(Image.Transpose.ROTATE_270)
+    share = np.mean(Predictor(model, 1)(np.array(upright)) == 0)
+    assert 0 < share < 1
+    assert done.stdout == f"{share:.1%} of it is pet\n"
 
 
 def test_ten_clients_at_once_get_each_the_mask_that_the_predictor_gives(server):
-    url, model = server
+    url, model, _ = server
     photographs = [photograph(seed, 20 + seed, 50 - seed) for seed in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = list(clients.map(lambda each: ask(url, each.tolist()), photographs))
+        answers = list(clients.map(lambda each: send(url, each.tolist()), photographs))
     predictor = Predictor(model, 1)
     masks = [predictor(each) for each in photographs]
     assert all(len(np.unique(mask)) > 1 for mask in masks)
@@ -119,50 +134,66 @@ def test_ten_clients_at_once_get_each_the_mask_that_the_predictor_gives(server):
 
 
 @pytest.mark.parametrize(
-    "pixels",
-    [
-        photograph(0)[..., 0].tolist(),  # grey
-        np.zeros((4, 4, 4), int).tolist(),  # with transparency
-        photograph(0)[None].tolist(),  # a batch
-        [],
-        [[]],
-        [[[1, 2, 3]], [[1, 2]]],  # ragged
-        "cat.jpg",
-        [[["a", "b", "c"]]],
-        [[[1, 2, None]]],
-        [[[1, 2, -1]]],
-        [[[1, 2, 256]]],
-        {"photograph": [[[1, 2, 3]]]},
-        None,
-    ],
-)
-def test_what_is_no_photograph_is_refused_as_the_clients_mistake(server, pixels):
-    answer = ask(server[0], pixels)
-    assert answer.status_code == 400
-    assert answer.json()["message"]
-
-
-@pytest.mark.parametrize(
     ("content", "body", "status"),
     [
         ("application/json", "no JSON", 400),
         ("application/json", '{"photograph": [[[1, 2, 3]]]}', 400),
-        ("text/csv", "1,2,3", 400),
-        ("image/jpeg", b"\xff\xd8\xff", 415),
+        ("application/json", b"[" * 1_000_000, 400),
+        ("image/jpeg", b"\xff\xd8\xff", 400),
+        ("text/csv", "1,2,3", 415),
+        (None, '{"inputs": [[[1, 2, 3]]]}', 415),
     ],
 )
-def test_what_is_no_array_is_refused_as_the_clients_mistake(server, content, body, status):
-    url, _ = server
-    answer = requests.post(
-        f"{url}/invocations", data=body, headers={"Content-Type": content}, timeout=60
-    )
+def test_what_is_no_photograph_is_refused_as_the_clients_mistake(server, content, body, status):
+    headers = {"Content-Type": content}
+    answer = requests.post(f"{server[0]}/invocations", data=body, headers=headers, timeout=60)
     assert answer.status_code == status
-    assert answer.text
+    assert answer.json()["message"]
+
+
+def test_a_huge_body_is_refused_and_takes_no_memory(server):
+    url, _, process = server
+    before = largest_memory(process)
+    pieces = (b"[[[1,2,3]]]," * 100_000 for _ in range(200))
+    headers = {"Content-Type": "application/json"}
+    answer = requests.post(f"{url}/invocations", data=pieces, headers=headers, timeout=60)
+    assert answer.status_code == 413
+    assert "240.0 MB, accepted are 20 MB" in answer.json()["message"]
+    assert largest_memory(process) - before < 100_000_000
+
+
+def test_ten_bodies_of_empty_arrays_at_once_take_the_memory_of_one(server):
+    url, _, process = server
+    before = largest_memory(process)
+    body = b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}"
+    headers = {"Content-Type": "application/json"}
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        answers = clients.map(
+            lambda _: requests.post(f"{url}/invocations", data=body, headers=headers, timeout=60),
+            range(CLIENTS),
+        )
+        assert [answer.status_code for answer in answers] == [400] * CLIENTS
+    # Each is 3 MB as text, and about 100 MB once it is read.
+    assert largest_memory(process) - before < 250_000_000
 
 
 def test_the_server_goes_on_after_refusing(server):
-    url, model = server
-    ask(url, None)
-    assert ask(url, photograph(1).tolist()).json()["predictions"]["mask"] == (
+    url, model, _ = server
+    send(url, None)
+    assert send(url, photograph(1).tolist()).json()["predictions"]["mask"] == (
         Predictor(model, 1)(photograph(1)).tolist()
     )
+
+
+def test_mlflows_own_server_takes_the_same_json(server):
+    url, _, _ = server
+    [command] = re.findall(r"`(mlflow models serve.*?)`", PAGE, re.DOTALL)
+    with started(command.split()) as (mlflows, _):
+        answers = [send(each, photograph(2).tolist()) for each in (url, mlflows)]
+    assert answers[0].json() == answers[1].json()
+
+
+def largest_memory(process):
+    """Bytes: the most that the process has ever had."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024

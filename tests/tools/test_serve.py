@@ -11,39 +11,47 @@ from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
 from pipeline.terminal import UserError
 from tools.serve import main
+from tools.serving.app import MODEL_FILE
 
 
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command as far as the server's start; return what it would run."""
     make_workspace(tmp_path, monkeypatch)
-    started: list[list[str]] = []
-    monkeypatch.setattr("tools.serve.os.execve", lambda _, command, __: started.append(command))
+    started: list[tuple[bytes, str]] = []
 
-    def run(*arguments: str) -> str:
+    def execve(_, command: list[str], environment: dict[str, str]) -> None:
+        started.append((Path(environment[MODEL_FILE]).read_bytes(), " ".join(command)))
+
+    monkeypatch.setattr("tools.serve.os.execve", execve)
+
+    def run(*arguments: str) -> tuple[bytes, str]:
+        """The model's bytes, and the command."""
         monkeypatch.setattr(sys, "argv", ["serve", *arguments])
         main()
-        return " ".join(started.pop())
+        return started.pop()
 
     return run
 
 
-def test_without_a_champion_it_says_what_there_is(serve) -> None:
-    with pytest.raises(UserError, match="no version @champion; registered: none, run `make` first"):
+def test_without_a_model_it_says_what_to_do(serve) -> None:
+    with pytest.raises(UserError, match="there is no model yet"):
         serve()
-    register(1)
-    with pytest.raises(UserError, match=r"no version @champion; registered: 1$"):
-        serve()
+    with pytest.raises(UserError, match="no version 3; registered: none, run `make` first"):
+        serve("--model", "3")
 
 
-def test_the_champion_is_served_or_the_version_meant_for_this_machine_alone(serve) -> None:
+def test_the_champion_is_served_or_what_is_named(serve) -> None:
     promote(register(1), 1)
     register(2)
-    served = "models:/pet-segmentation/{} --env-manager local --host 127.0.0.1 --port {}"
-    assert served.format(1, 5001) in serve()
-    assert f"{served.format(2, 5002)} --workers 4" in serve(
-        *("--model", "2", "--port", "5002", "--workers", "4")
-    )
+    model, command = serve()
+    assert model == Path("1.onnx").read_bytes()
+    assert "--host 127.0.0.1 --port 5001" in command
+    model, command = serve("--model", "2", "--port", "5002", "--workers", "4")
+    assert model == Path("2.onnx").read_bytes()
+    assert "--host 127.0.0.1 --port 5002" in command
+    assert command.endswith("--workers 4")
+    assert serve("--model", "1.onnx")[0] == Path("1.onnx").read_bytes()
 
 
 def register(number: int):

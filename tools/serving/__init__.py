@@ -1,0 +1,1 @@
+"""What the server of `make serve` does with a request."""
