@@ -72,8 +72,8 @@ sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=experiments/sweep.
 doctor: $(INSTALLED) ## Look whether everything is in place, and say what to do about what is not
 	python -m tools.doctor
 
-oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SET="train.epochs=5 ...")
-	python -m tools.oxford $(if $(IMAGES),--images "$(IMAGES)") \
+oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SETTINGS=file SET="seed=1 ...")
+	python -m tools.oxford $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")
 	python -m tools.models gate
 	python -m tools.scores

@@ -1,4 +1,4 @@
-"""The decision on the newest version: compared with the champion on the same test pictures."""
+"""The decision on a version: compared with the champion on the same test pictures."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,18 +41,26 @@ def read_params() -> GateParams:
     return read_section("gate", GateParams)
 
 
-def run_gate(store: Store, params: GateParams, data: Path, splits: Path, dry_run: bool) -> Decision:
-    """Decide on the newest version; a dry run leaves the registry as it is.
+def run_gate(
+    store: Store,
+    params: GateParams,
+    data: Path,
+    splits: Path,
+    *,
+    number: int | None,
+    dry_run: bool,
+) -> Decision:
+    """Decide on the version of the number, or the newest; a dry run leaves the registry as it is.
 
     data, splits: data/pets and data/splits, for scoring anew.
     """
-    challenger, champion = contestants(store)
+    challenger, champion = contestants(store, number)
     decision = decide_by_origin(challenger, champion)
     if decision is None:
         assert champion is not None, "the first version is decided by its origin"
         decision = decide_by_scores(store, (challenger, champion), data, splits, params)
     if not dry_run:
-        settle(store, decision, champion)
+        settle(store, decision, champion, number)
     return decision
 
 

@@ -76,7 +76,11 @@ def _gate(arguments: argparse.Namespace) -> None:
         )
     elif arguments.model.is_file() and not find_version(store, file_digest(arguments.model)):
         console.print(f"{arguments.model} is not registered; without --dry-run it would be, first.")
-    decision = run_gate(store, params, arguments.data, arguments.splits, dry_run)
+    decision = run_gate(
+        *(store, params, arguments.data, arguments.splits),
+        number=arguments.version,
+        dry_run=dry_run,
+    )
     outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
     console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
@@ -109,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("list", help="show versions, aliases, data sets and scores (the default)")
     gate = commands.add_parser(
-        "gate", help="make the newest version @challenger, and @champion if it is better"
+        "gate", help="make a version @challenger, and @champion if it is better"
     )
+    gate.add_argument("--version", type=int, help="number of the version (the newest)")
     paths = {
         "--model": ("models/model.onnx", "exported model, registered first if it is not yet"),
         "--checkpoint": ("models/checkpoint.pth", "checkpoint that it was exported from"),

@@ -26,16 +26,17 @@ class Decision:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def contestants(store: Store) -> tuple[Version, Version | None]:
-    """The newest version, and the champion if there is one: perhaps the same.
+def contestants(store: Store, number: int | None = None) -> tuple[Version, Version | None]:
+    """The version of the number, else the newest, and the champion, if any: perhaps the same.
 
-    Raises UserError if there is no version or the store fails.
+    Raises UserError if there is no such version or the store fails.
     """
     with store_errors(store.uri):
         versions = list_versions(store)
     if not versions:
         raise UserError(f"no version of {MODEL_NAME} is registered yet: run `dvc repro`")
-    return versions[0], _champion(versions)
+    challenger = versions[0] if number is None else find_named(versions, str(number))
+    return challenger, _champion(versions)
 
 
 def decide_by_origin(challenger: Version, champion: Version | None) -> Decision | None:
@@ -59,20 +60,22 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
     return None
 
 
-def settle(store: Store, decision: Decision, champion: Version | None) -> None:
+def settle(
+    store: Store, decision: Decision, champion: Version | None, number: int | None = None
+) -> None:
     """Name the version @challenger, write the decision on it, and make it @champion if so decided.
 
-    `champion`: the one that the decision was made against. Raises UserError, and changes nothing,
-    if meanwhile a version was registered or another one became champion.
+    `champion`: the one that the decision was made against; `number`: as of `contestants`. Raises
+    UserError, and changes nothing, if they are others by now.
     """
     with store_errors(store.uri), store_lock():
-        newest, present = contestants(store)
-        if (newest.number, _number(present)) != (decision.version, _number(champion)):
+        challenger, present = contestants(store, number)
+        if (challenger.number, _number(present)) != (decision.version, _number(champion)):
             raise UserError("the registry changed while the gate decided: run it again")
         version = str(decision.version)
         store.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
         if champion is None or champion.number != decision.version:
-            _record(store, newest, decision, champion)
+            _record(store, challenger, decision, champion)
 
 
 def promote(store: Store, number: int) -> Decision:

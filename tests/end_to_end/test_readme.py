@@ -66,7 +66,8 @@ def test_every_command_runs(clone, server, tmp_path):
         elif command == "make oxford":
             clone.run(f"{command} {archives.from_server} SET='{TINY}'")
         elif command.startswith("make oxford"):
-            clone.run(f"make oxford {archives.from_disk} SET='{TINY}'")
+            [settings] = re.findall(r"SETTINGS=\S+", command)
+            clone.run(f"make oxford {archives.from_disk} {settings} SET='{TINY}'")
         elif "train.epochs=200" in command:
             shrunk = command.replace("=200", "=1").replace("64, 128, 256, 512", "4, 8, 8, 16")
             clone.run(shrunk)

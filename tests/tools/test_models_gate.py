@@ -116,6 +116,17 @@ def test_a_better_model_is_promoted_and_all_numbers_are_written_and_shown(gate) 
     assert "no class drops by more than allowed" in printed
 
 
+def test_a_version_that_is_not_the_newest_can_be_decided_on(gate) -> None:
+    register(1, CHAMPION)
+    gate()
+    register(2, pixel_table(pet_missed=range(100, 120)))
+    register(3, CHAMPION)
+    assert "Version 2 would be @champion" in gate("--version", "2", "--dry-run")
+    assert champion() == 1
+    assert "Version 2 is @champion" in gate("--version", "2")
+    assert (champion(), version(3).aliases) == (2, ())
+
+
 def test_better_on_average_but_worse_on_one_class_is_refused_for_that_reason(gate) -> None:
     register(1, CHAMPION)
     gate()

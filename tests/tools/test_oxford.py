@@ -35,9 +35,10 @@ def test_a_missing_archive_is_named(tmp_path):
         archive_settings("images", str(tmp_path / "none.tar"))
 
 
-def test_every_setting_for_the_official_set_is_a_known_param():
+@pytest.mark.parametrize("name", ["oxford", "oxford-plain"])
+def test_every_setting_for_the_official_set_is_a_known_param(name):
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    settings = yaml.safe_load((REPOSITORY / "experiments/oxford.yaml").read_text())
+    settings = yaml.safe_load((REPOSITORY / f"experiments/{name}.yaml").read_text())
     for key, value in settings.items():
         known = params
         for part in key.split("."):

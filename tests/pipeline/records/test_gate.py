@@ -68,6 +68,10 @@ def test_contestants_are_the_newest_version_and_the_champion(workspace: Path) ->
     promote(store, 1)
     newest, champion = contestants(store)
     assert (newest.number, champion.number) == (2, 1)
+    named, champion = contestants(store, 1)
+    assert (named.number, champion.number) == (1, 1)
+    with pytest.raises(UserError, match=r"no version 3; registered: 1 @champion, 2$"):
+        contestants(store, 3)
 
 
 def test_a_decision_moves_the_aliases_and_is_written_on_the_version_with_its_numbers(
