@@ -10,7 +10,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline.deploy.batch import cores
 from pipeline.deploy.predictor import Predictor
 from tools.serving.body import read_body
 from tools.serving.formats import Predict, answer
@@ -20,7 +19,7 @@ MODEL_FILE = "PETSEG_SERVED_MODEL"
 
 def served_app() -> Starlette:
     """What each worker of the server calls: the application of the file in PETSEG_SERVED_MODEL."""
-    return make_app(Predictor(Path(os.environ[MODEL_FILE]), cores()).tried())
+    return make_app(Predictor(Path(os.environ[MODEL_FILE]), threads=0).tried())  # 0: all cores
 
 
 def make_app(predict: Predict) -> Starlette:
