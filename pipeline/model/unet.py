@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from pipeline.model.encoders import PLAIN, DoubleConv, build_encoder
+from pipeline.model.upsampling import UpConvolution
 from pipeline.params import STRICT
 
 Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
@@ -35,7 +36,7 @@ class Up(nn.Module):
 
     def __init__(self, inputs: int, skips: int, outputs: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(inputs, outputs, kernel_size=2, stride=2)
+        self.up = UpConvolution(inputs, outputs)
         self.conv = DoubleConv(skips + outputs, outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
