@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.data.transforms import Normalisation
 from pipeline.data.vision import timm
+from pipeline.model.depthwise import widen_slow_depthwise
 from pipeline.terminal import UserError
 
 PLAIN = "plain"
@@ -70,6 +71,7 @@ class TimmEncoder(nn.Module):
             self.network = timm.create_model(self.name, features_only=True, pretrained=False)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"model.encoder: {name!r} gives no feature maps ({error})") from None
+        widen_slow_depthwise(self.network)
         maps: Any = self.network.feature_info
         reductions = maps.reduction()
         if reductions != [2**level for level in range(1, len(reductions) + 1)]:

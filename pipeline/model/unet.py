@@ -41,7 +41,9 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(N, inputs, H, W) and the skip (N, skips, 2H, 2W) to (N, outputs, 2H, 2W)."""
-        return self.conv(torch.cat([skip, self.up(x)], dim=1))
+        up = self.up(x)
+        # The first skip may be the image, in float32: the convolution would make it narrow anyway.
+        return self.conv(torch.cat([skip.to(up.dtype), up], dim=1))
 
 
 class UNet(nn.Module):

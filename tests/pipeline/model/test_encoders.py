@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.data.transforms import Normalisation, Normalise
 from pipeline.model.encoders import build_encoder, normalisation_of
@@ -93,3 +94,24 @@ def test_no_parameter_is_left_without_a_gradient(name):
         weight for weight, p in network.named_parameters() if p.grad is None or not p.grad.any()
     ]
     assert silent == []
+
+
+class WideConvolutions(TorchDispatchMode):
+    """Kernel sides and strides of the convolutions that are calculated in float32 in the block."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        if operator is torch.ops.aten.convolution.default and args[0].dtype == torch.float32:
+            self.found.append((args[1].shape[-1], args[3][0]))
+        return operator(*args, **(kwargs or {}))
+
+
+def test_of_lite0_bfloat16_trains_all_but_what_it_is_slow_for():
+    encoder = build_encoder(LITE, (8,) * 5)
+    with WideConvolutions() as wide, torch.autocast("cpu", torch.bfloat16):
+        encoder(torch.randn(1, 3, 64, 64))
+    # B0's table: stages 3, 5 and 6 are 2, 3 and 4 layers with 5x5 kernels; 2, 3, 4 and 6 halve.
+    assert wide.found == [(3, 2), (5, 2), (5, 1), (3, 2), *[(5, 1)] * 3, (5, 2), *[(5, 1)] * 3]
