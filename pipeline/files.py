@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +14,8 @@ import pandas as pd
 import psutil
 
 ROWS = 2_000  # of a table that are text at a time while it is written
+
+_CLEARING = threading.Lock()
 
 
 def workspace_root() -> Path:
@@ -71,7 +74,8 @@ def naming(path: Path) -> Iterator[None]:
 def _beside(path: Path, what: str = "") -> Path:
     """A temporary name of this process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_abandoned(path.parent.absolute())
+    with _CLEARING:  # else a thread that comes late would take another's file for abandoned
+        _clear_abandoned(path.parent.absolute())
     return path.with_name(f".{path.name}{what}.{os.getpid()}.tmp")
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -123,3 +125,33 @@ def test_the_root_is_dvcs_where_dvc_says_it_else_the_repository(monkeypatch, tmp
     assert workspace_root() == Path(__file__).resolve().parents[2]
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert workspace_root() == tmp_path
+
+
+def test_a_thread_that_is_late_to_clear_takes_no_others_file_for_abandoned(tmp_path, monkeypatch):
+    looked, written, done = (threading.Event() for _ in range(3))
+    glob = Path.glob
+
+    def held_up(folder, pattern):
+        first = not looked.is_set()
+        looked.set()
+        if first:
+            written.wait(0.5)  # in vain where threads wait for each other
+        return glob(folder, pattern)
+
+    def late():
+        with atomic_file(tmp_path / "late") as temporary:
+            temporary.touch()
+        done.set()
+
+    def early():
+        looked.wait(5)
+        with atomic_file(tmp_path / "early") as temporary:
+            temporary.touch()
+            written.set()
+            done.wait(5)
+
+    monkeypatch.setattr(Path, "glob", held_up)
+    with ThreadPoolExecutor() as pool:
+        for thread in [pool.submit(late), pool.submit(early)]:
+            thread.result(timeout=10)
+    assert names(tmp_path) == ["early", "late"]
