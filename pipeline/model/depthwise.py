@@ -2,7 +2,7 @@
 
 torch's routines for a CPU (oneDNN's) are fast in bfloat16 for 3x3 kernels of stride 1. Of larger
 kernels the weights' gradient, and of larger strides the input's, takes 3 to 50 times as long as in
-float32: more than all the rest of such an encoder.
+float32: together a third of a training step with EfficientNet-Lite0.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""The up-convolution's own backward pass against torch's and against differences."""
+"""The up-convolution with its bias apart against torch's own, and gradients against differences."""
 
 import pytest
 import torch
