@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rate import Rate
-from benchmarks.setting import BATCH, Setting
+from benchmarks.setting import BATCH, Setting, Training
 from pipeline.data.pets import CLASSES
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.unet import UNet
 
 CPU_SIDES = (1024, 2048, 4096)  # rows and columns of the matrices
 GPU_SIDES = (4096, 8192, 16384)
@@ -25,10 +25,11 @@ def flops(network: nn.Module, images: Tensor) -> int:
     return counter.get_total_flops()
 
 
-def step_gflop(model: ModelParams, size: int) -> float:
+def step_gflop(training: Training) -> float:
     """Of one training step, in units of 10^9; nothing is calculated to find it."""
+    size = training.size
     with torch.device("meta"):
-        network, images = UNet(model, len(CLASSES)), torch.empty(BATCH, 3, size, size)
+        network, images = UNet(training.model, len(CLASSES)), torch.empty(BATCH, 3, size, size)
     return flops(network, images) / 1e9
 
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.ours import our_training
 from benchmarks.rate import Rate, Work
-from benchmarks.setting import BATCH, SEED, SMALL, Setting
+from benchmarks.setting import BATCH, SEED, Setting
 from pipeline.deploy.batch import cores
 from pipeline.model.engine import launch, resolve_precision
 from pipeline.terminal import UserError, console
@@ -28,7 +28,7 @@ def main() -> None:
     setting = TypeAdapter(Setting).validate_json(sys.argv[1])
     fabric = launch(PROCESSES, resolve_precision("auto"), PROCESSES, SEED)
     console.quiet = True
-    learner, together = our_training(fabric, setting, SMALL, setting.size)
+    learner, together = our_training(fabric, setting, setting.trainings["small"])
 
     def apart(steps: int) -> None:
         with fabric.no_backward_sync(learner.model):  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def alone_rates(fabric: Fabric, setting: Setting) -> dict[str, Rate]:
     """One process to compare with, in pictures per second: with the one thread that each of the two
     has; on a CPU also with two.
     """
-    work = our_training(fabric, setting, SMALL, setting.size)[1]
+    work = our_training(fabric, setting, setting.trainings["small"])[1]
     threads = {"ddp.one_process": 1}
     if fabric.device.type == "cpu":
         threads["ddp.one_with_two_threads"] = PROCESSES

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmarks.rate import Work
-from benchmarks.setting import AUGMENTATION, BATCH, SEED, Setting
+from benchmarks.setting import AUGMENTATION, BATCH, SEED, Setting, Training
 from pipeline.data.cache import open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, load
 from pipeline.data.pets import CLASSES
@@ -15,7 +15,6 @@ from pipeline.data.transforms import Augmentation
 from pipeline.model.learner import Learner, build_learner
 from pipeline.model.loop import train_one_epoch
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.unet import ModelParams
 
 STEPS = 100_000  # of the schedule: more than are ever taken
 
@@ -30,13 +29,11 @@ def endless_batches(fabric: Fabric, setting: Setting, size: int) -> Iterator[tup
         yield from batches
 
 
-def our_training(
-    fabric: Fabric, setting: Setting, model: ModelParams, size: int
-) -> tuple[Learner, Work]:
+def our_training(fabric: Fabric, setting: Setting, training: Training) -> tuple[Learner, Work]:
     """A network with its optimizer, and its training step by step."""
     learner = build_learner(
         fabric,
-        model,
+        training.model,
         len(CLASSES),
         lr=0.001,
         encoder_lr_factor=1.0,
@@ -44,7 +41,7 @@ def our_training(
         warmup_fraction=0.1,
         steps=STEPS,
     )
-    batches = endless_batches(fabric, setting, size)
+    batches = endless_batches(fabric, setting, training.size)
 
     def work(steps: int) -> None:
         train_one_epoch(
@@ -60,9 +57,9 @@ def our_training(
     return learner, work
 
 
-def our_data(fabric: Fabric, setting: Setting) -> Work:
+def our_data(fabric: Fabric, setting: Setting, size: int) -> Work:
     """The data path alone: batches are made and dropped."""
-    batches = endless_batches(fabric, setting, setting.size)
+    batches = endless_batches(fabric, setting, size)
 
     def work(steps: int) -> None:
         for _ in islice(batches, steps):

@@ -1,11 +1,11 @@
 """The plain side: the loop that a tutorial would write, in float32, over the files on disk.
 
 The network, the loss, the kinds of augmentation and their strengths are ours. What a tutorial has
-not: decoded pictures kept, bfloat16, the channels_last layout, a fused optimizer, repeatability.
+not: decoded pictures kept, bfloat16, the channels_last layout, a fused optimizer, repeatability,
+memory that is kept.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.rate import Work
-from benchmarks.setting import AUGMENTATION, BATCH, Setting
+from benchmarks.setting import AUGMENTATION, BATCH, Setting, Training
 from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.data.transforms import Normalisation
 from pipeline.data.vision import tv_tensors, v2
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.unet import UNet
 
 
 class FilesDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -55,14 +55,14 @@ class FilesDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def plain_training(
-    setting: Setting, model: ModelParams, device: torch.device, workers: int
+    setting: Setting, training: Training, device: torch.device, workers: int
 ) -> Work:
     """A network's training step by step; workers: processes that load, 0 for none but this one."""
-    network = UNet(model, len(CLASSES)).to(device)
+    network = UNet(training.model, len(CLASSES)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.001)
     batches = _endless(
         DataLoader(
-            FilesDataset(setting.pets, setting.names(), setting.size),
+            FilesDataset(setting.pets, setting.names(), training.size),
             BATCH,
             shuffle=True,
             num_workers=workers,
@@ -73,14 +73,13 @@ def plain_training(
     def work(steps: int) -> None:
         network.train()
         running_loss = 0.0
-        with _any_algorithm():
-            for images, masks in islice(batches, steps):
-                images, masks = images.to(device), masks.to(device)  # noqa: PLW2901
-                optimizer.zero_grad()
-                loss = segmentation_loss(network(images), masks)
-                loss.backward()
-                optimizer.step()
-                running_loss += loss.item()
+        for images, masks in islice(batches, steps):
+            images, masks = images.to(device), masks.to(device)  # noqa: PLW2901
+            optimizer.zero_grad()
+            loss = segmentation_loss(network(images), masks)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
 
     return work
 
@@ -88,13 +87,3 @@ def plain_training(
 def _endless(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield from batches
-
-
-@contextmanager
-def _any_algorithm() -> Iterator[None]:
-    """Repeatability, which our side has switched on and may cost time, is off in the block."""
-    torch.use_deterministic_algorithms(False)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(True, warn_only=True)

@@ -11,7 +11,6 @@ from pipeline.terminal import console
 
 Samples = Mapping[str, list[float]]  # rates by name, one a round
 
-TRAININGS = ("reference", "small")
 MEANING = {
     "ours_to_plain": "our training to the plain one",
     "share_of_matmul": "our training to matrix products",
@@ -23,20 +22,23 @@ MEANING = {
 
 
 def ratios(
-    medians: Mapping[str, float], gflop: Mapping[str, float], batch: int
+    medians: Mapping[str, float],
+    gflop: Mapping[str, float],
+    sizes: Mapping[str, int],
+    batch: int,
 ) -> dict[str, float]:
     """All of one run, of medians that are pictures per second, and GFLOP/s for `matmul`.
 
-    gflop: of a step of `batch` pictures, by the network's name.
+    By the training's name, gflop is that of a step of `batch` pictures, sizes are theirs in pixels.
     """
     matmul = max(value for name, value in medians.items() if name.startswith("matmul"))
     found = {}
-    for name in TRAININGS:
+    for name, size in sizes.items():
         ours = medians[f"{name}.ours"]
         plain = max(medians[f"{name}.plain_0_workers"], medians[f"{name}.plain_2_workers"])
         found[f"{name}.ours_to_plain"] = ours / plain
         found[f"{name}.share_of_matmul"] = ours / batch * gflop[name] / matmul
-        found[f"{name}.data_to_training"] = medians["data"] / ours
+        found[f"{name}.data_to_training"] = medians[f"data_{size}px"] / ours
     if "ddp.two_processes" in medians:
         two = medians["ddp.two_processes"]
         found["ddp.share_of_ideal"] = two / (2 * medians["ddp.one_process"])
@@ -46,13 +48,19 @@ def ratios(
     return found
 
 
-def print_report(samples: Samples, gflop: Mapping[str, float], facts: Mapping[str, Any]) -> None:
+def print_report(
+    samples: Samples,
+    gflop: Mapping[str, float],
+    sizes: Mapping[str, int],
+    facts: Mapping[str, Any],
+) -> None:
     """The tables, the reasons for what is missing in them, and all as JSON in the last line."""
     medians = {name: median(values) for name, values in samples.items()}
-    found = ratios(medians, gflop, facts["batch"])
+    found = ratios(medians, gflop, sizes, facts["batch"])
     console.print(sample_table("Pictures per second; GFLOP/s of matmul", samples))
     console.print(_ratio_table(found))
-    print(json.dumps({**facts, "gflop_per_step": gflop, "medians": medians, "ratios": found}))
+    needed = {"sizes": sizes, "gflop_per_step": gflop}
+    print(json.dumps({**facts, **needed, "medians": medians, "ratios": found}))
 
 
 def sample_table(title: str, samples: Samples) -> Table:

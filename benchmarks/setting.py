@@ -19,12 +19,29 @@ LITE0 = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITE)
 
 
 @dataclass(frozen=True)
+class Training:
+    """What is trained."""
+
+    model: ModelParams
+    size: int  # side of the square pictures, in pixels
+
+
+def trainings(size: int) -> dict[str, Training]:
+    """What both sides train; lite0 has pictures half as large again, as with `make oxford`."""
+    return {
+        "reference": Training(REFERENCE, size),
+        "small": Training(SMALL, size),
+        "lite0": Training(LITE0, size * 3 // 2),
+    }
+
+
+@dataclass(frozen=True)
 class Setting:
     """What the command line says."""
 
     pets: Path  # folder of photographs and masks
     splits: Path  # folder of train.csv
-    size: int  # side of the square pictures, in pixels
+    trainings: dict[str, Training]  # by name
     threads: int  # that torch calculates with on a CPU
     seconds: float  # that one measurement takes, about
     quick: bool  # only to see that it works: small matrices, and the first round counts

@@ -2,25 +2,25 @@
 
 import argparse
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
+from benchmarks.apart import plain_rates, start_plain
 from benchmarks.arithmetic import matmul_rates, step_gflop
 from benchmarks.ddp import alone_rates, reason_against, together_rates
 from benchmarks.ours import our_data, our_training
-from benchmarks.plain import plain_training
 from benchmarks.rate import Rate, Work
 from benchmarks.report import Samples, print_report
-from benchmarks.setting import BATCH, LITE0, REFERENCE, SEED, SMALL, Setting
+from benchmarks.setting import BATCH, SEED, Setting, trainings
 from pipeline.arguments import positive
 from pipeline.model.engine import device_name, launch, resolve_precision
 from pipeline.terminal import console, run_command, track
 
-BESIDE_PLAIN = {"reference": REFERENCE, "small": SMALL}
-PLAIN_WORKERS = (0, 2)  # the faster counts
+Rates = dict[str, Callable[[], float]]
 
 
 def main() -> None:
@@ -34,8 +34,9 @@ def main() -> None:
     ddp = facts["no_ddp"] is None
     rates = build_rates(fabric, setting, precision, ddp=ddp)
     samples = measure(rates, setting, arguments.repeats, ddp=ddp)
-    gflop = {name: step_gflop(model, setting.size) for name, model in BESIDE_PLAIN.items()}
-    print_report(samples, gflop, facts)
+    gflop = {name: step_gflop(training) for name, training in setting.trainings.items()}
+    sizes = {name: training.size for name, training in setting.trainings.items()}
+    print_report(samples, gflop, sizes, facts)
 
 
 def describe(fabric: Fabric, setting: Setting, precision: str, repeats: int) -> dict[str, Any]:
@@ -46,7 +47,6 @@ def describe(fabric: Fabric, setting: Setting, precision: str, repeats: int) -> 
         "precision": precision,
         "torch": torch.__version__,
         "pictures": len(setting.names()),
-        "size": setting.size,
         "batch": BATCH,
         "repeats": repeats,
         "quick": setting.quick,
@@ -54,25 +54,23 @@ def describe(fabric: Fabric, setting: Setting, precision: str, repeats: int) -> 
     }
 
 
-def build_rates(fabric: Fabric, setting: Setting, precision: str, *, ddp: bool) -> dict[str, Rate]:
+def build_rates(fabric: Fabric, setting: Setting, precision: str, *, ddp: bool) -> Rates:
     """All that one process measures, by name: in pictures per second, matmul in GFLOP/s."""
 
     def pictures(work: Work) -> Rate:
         return Rate(fabric, work, BATCH, setting.seconds)
 
-    rates = matmul_rates(fabric, setting, precision)
-    for name, model in BESIDE_PLAIN.items():
-        for workers in PLAIN_WORKERS:
-            work = plain_training(setting, model, fabric.device, workers)
-            rates[f"{name}.plain_{workers}_workers"] = pictures(work)
-        rates[f"{name}.ours"] = pictures(our_training(fabric, setting, model, setting.size)[1])
-    for size in (setting.size, setting.size * 3 // 2):
-        rates[f"lite0_{size}px.ours"] = pictures(our_training(fabric, setting, LITE0, size)[1])
-    rates["data"] = pictures(our_data(fabric, setting))
+    rates: Rates = {**matmul_rates(fabric, setting, precision)}
+    plain = start_plain(setting)
+    for name, training in setting.trainings.items():
+        rates |= plain_rates(plain, name)
+        rates[f"{name}.ours"] = pictures(our_training(fabric, setting, training)[1])
+        size = training.size
+        rates[f"data_{size}px"] = pictures(our_data(fabric, setting, size))
     return rates | (alone_rates(fabric, setting) if ddp else {})
 
 
-def measure(rates: dict[str, Rate], setting: Setting, repeats: int, *, ddp: bool) -> Samples:
+def measure(rates: Rates, setting: Setting, repeats: int, *, ddp: bool) -> Samples:
     """Go through all the rates round by round, so that what disturbs the machine meets all.
 
     The first round warms up, and its numbers are dropped; a quick run has none.
@@ -96,7 +94,7 @@ def setting_of(arguments: argparse.Namespace) -> Setting:
     return Setting(
         pets=arguments.pets.resolve(),
         splits=arguments.splits.resolve(),
-        size=arguments.size,
+        trainings=trainings(arguments.size),
         threads=arguments.threads,
         seconds=0.0 if arguments.quick else 4.0,
         quick=arguments.quick,

@@ -11,16 +11,17 @@ from torch import nn
 from benchmarks import training
 from benchmarks.arithmetic import flops, step_gflop
 from benchmarks.report import ratios
-from benchmarks.setting import BATCH
+from benchmarks.setting import BATCH, Training
 from pipeline.model.unet import ModelParams
 from pipeline.terminal import UserError
 
 TINY = ModelParams(features=(4, 8))
+SIZES = {"reference": 32, "small": 48}
 RATES = {
-    *("matmul.256", "matmul.512", "data", "lite0_32px.ours", "lite0_48px.ours"),
+    *("matmul.256", "matmul.512", "data_32px", "data_48px"),
     *(
         f"{name}.{side}"
-        for name in ("reference", "small")
+        for name in ("reference", "small", "lite0")
         for side in ("plain_0_workers", "plain_2_workers", "ours")
     ),
 }
@@ -28,7 +29,8 @@ DDP_RATES = {"ddp.one_process", "ddp.two_processes", "ddp.two_apart"}
 MEDIANS = {
     "matmul.256": 100.0,
     "matmul.512": 200.0,
-    "data": 1000.0,
+    "data_32px": 1000.0,
+    "data_48px": 600.0,
     "reference.plain_0_workers": 5.0,
     "reference.plain_2_workers": 4.0,
     "reference.ours": 10.0,
@@ -45,14 +47,17 @@ def bench(monkeypatch, *arguments):
 
 
 def test_the_last_line_holds_all_rates_and_ratios(tiny_pets, monkeypatch, capsys):
-    monkeypatch.setattr(training, "BESIDE_PLAIN", {"reference": TINY, "small": TINY})
+    sizes = {"reference": 32, "small": 32, "lite0": 48}
+    tiny = {name: Training(TINY, size) for name, size in sizes.items()}
+    monkeypatch.setattr(training, "trainings", lambda size: tiny)
     bench(monkeypatch, "--quick")
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     medians = found["medians"]
     assert medians.keys() >= (RATES if found["no_ddp"] else RATES | DDP_RATES)
     numbers = [*medians.values(), *found["ratios"].values(), *found["gflop_per_step"].values()]
     assert all(math.isfinite(number) and number > 0 for number in numbers)
-    assert found["ratios"] == ratios(medians, found["gflop_per_step"], found["batch"])
+    given = found["gflop_per_step"], found["sizes"], found["batch"]
+    assert found["ratios"] == ratios(medians, *given)
     assert {"device", "threads", "precision", "torch"} <= found.keys()
 
 
@@ -62,27 +67,33 @@ def test_a_missing_data_set_says_what_to_run(tiny_pets, monkeypatch):
 
 
 def test_our_training_is_compared_with_the_faster_plain_one():
-    found = ratios(MEDIANS, GFLOP, batch=8)
+    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
     assert found["reference.ours_to_plain"] == 2.0
     assert found["small.ours_to_plain"] == 1.5
 
 
+def test_the_data_path_is_that_of_the_training_s_pictures():
+    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
+    assert found["reference.data_to_training"] == 100.0
+    assert found["small.data_to_training"] == 5.0
+
+
 def test_the_share_is_of_the_best_matrix_product():
-    found = ratios(MEDIANS, GFLOP, batch=8)
+    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
     assert found["reference.share_of_matmul"] == 10 / 8 * 80 / 200
     assert found["small.share_of_matmul"] == 120 / 8 * 4 / 200
 
 
 def test_two_processes_are_ideal_when_they_do_twice_the_work_of_one():
     ddp = {"ddp.one_process": 60.0, "ddp.two_processes": 90.0, "ddp.two_apart": 100.0}
-    found = ratios({**MEDIANS, **ddp, "ddp.one_with_two_threads": 75.0}, GFLOP, batch=8)
+    found = ratios({**MEDIANS, **ddp, "ddp.one_with_two_threads": 75.0}, GFLOP, SIZES, batch=8)
     assert found["ddp.share_of_ideal"] == 0.75
     assert found["ddp.share_of_apart"] == 0.9
     assert found["ddp.to_two_threads"] == 1.2
 
 
 def test_without_ddp_there_are_no_ratios_of_it():
-    assert not [name for name in ratios(MEDIANS, GFLOP, batch=8) if name.startswith("ddp")]
+    assert not [name for name in ratios(MEDIANS, GFLOP, SIZES, batch=8) if name.startswith("ddp")]
 
 
 def test_a_convolution_is_counted_as_by_hand():
@@ -97,6 +108,7 @@ def test_a_convolution_is_counted_as_by_hand():
 
 
 def test_a_step_has_the_operations_of_its_batch():
-    """Of a network of one level: twice the pixels' sides, four times the work."""
-    assert step_gflop(TINY, 64) == pytest.approx(4 * step_gflop(TINY, 32), rel=1e-12)
+    """Twice the pixels' sides, four times the work."""
+    once, twice = (step_gflop(Training(TINY, size)) for size in (32, 64))
+    assert twice == pytest.approx(4 * once, rel=1e-12)
     assert BATCH == 8
