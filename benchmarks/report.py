@@ -29,7 +29,8 @@ def ratios(
 ) -> dict[str, float]:
     """All of one run, of medians that are pictures per second, and GFLOP/s for `matmul`.
 
-    By the training's name, gflop is that of a step of `batch` pictures, sizes are theirs in pixels.
+    By the training's name, sizes are its pictures' in pixels, and gflop is what a step of `batch`
+    of them takes, where that is known.
     """
     matmul = max(value for name, value in medians.items() if name.startswith("matmul"))
     found = {}
@@ -37,7 +38,8 @@ def ratios(
         ours = medians[f"{name}.ours"]
         plain = max(medians[f"{name}.plain_0_workers"], medians[f"{name}.plain_2_workers"])
         found[f"{name}.ours_to_plain"] = ours / plain
-        found[f"{name}.share_of_matmul"] = ours / batch * gflop[name] / matmul
+        if name in gflop:
+            found[f"{name}.share_of_matmul"] = ours / batch * gflop[name] / matmul
         found[f"{name}.data_to_training"] = medians[f"data_{size}px"] / ours
     if "ddp.two_processes" in medians:
         two = medians["ddp.two_processes"]

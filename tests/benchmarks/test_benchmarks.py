@@ -84,6 +84,12 @@ def test_the_share_is_of_the_best_matrix_product():
     assert found["small.share_of_matmul"] == 120 / 8 * 4 / 200
 
 
+def test_there_is_no_share_where_the_operations_are_not_known():
+    found = ratios(MEDIANS, {"reference": 80.0}, SIZES, batch=8)
+    assert found["small.ours_to_plain"] == 1.5
+    assert "small.share_of_matmul" not in found
+
+
 def test_two_processes_are_ideal_when_they_do_twice_the_work_of_one():
     ddp = {"ddp.one_process": 60.0, "ddp.two_processes": 90.0, "ddp.two_apart": 100.0}
     found = ratios({**MEDIANS, **ddp, "ddp.one_with_two_threads": 75.0}, GFLOP, SIZES, batch=8)

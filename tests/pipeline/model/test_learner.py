@@ -94,6 +94,29 @@ def test_training_that_goes_on_ends_as_one_that_was_never_stopped(encoder, steps
     assert leaves(second.state_dict()) == leaves(whole.state_dict())
 
 
+@pytest.mark.parametrize("encoder", FEATURES)
+def test_the_first_step_is_adamw_s_element_by_element(encoder):
+    """The fused AdamW goes through memory as it lies: a gradient laid out otherwise than its
+    weight would train the wrong elements, without a word.
+    """
+    learner = new_learner(encoder)
+    before = {name: weight.detach().clone() for name, weight in learner.network.named_parameters()}
+    rates = {
+        id(weight): (group["lr"], group["weight_decay"])
+        for group in learner.optimizer.param_groups
+        for weight in group["params"]
+    }
+    train(learner, batches()[:1])
+    for name, weight in learner.network.named_parameters():
+        lr, decay = rates[id(weight)]
+        # Both moments are corrected for their start: of the first gradient the sign is left.
+        direction = weight.grad / (weight.grad.abs() + 1e-8)
+        expected = before[name] * (1 - lr * decay) - lr * direction
+        torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-6, msg=name)
+    laid_out = [p for p in learner.network.parameters() if not p.is_contiguous()]
+    assert laid_out  # in channels_last
+
+
 def test_a_training_that_was_never_stopped_begins_with_nothing():
     learner = new_learner("plain")
     before = leaves(learner.state_dict())
