@@ -84,11 +84,19 @@ def _clear_abandoned(folder: Path) -> None:
     """Remove what killed processes left under temporary names; once a process is enough."""
     for left in folder.glob(".*.tmp"):
         pid = left.name.split(".")[-2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        if pid.isdecimal() and (int(pid) == os.getpid() or not _works(int(pid))):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+
+def _works(pid: int) -> bool:
+    """Of a killed process something stays until its parent has asked how it ended, or for ever."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def write_json(path: Path, values: object) -> None:

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from pipeline.files import (
@@ -79,6 +81,19 @@ def test_what_a_killed_process_left_goes_with_the_next_one_that_writes_there(tmp
     with atomic_file(tmp_path / "file.txt") as temporary:
         temporary.write_text("whole")
     assert names(tmp_path) == [".a-users.tmp", f".other.{os.getppid()}.tmp", "file.txt"]
+
+
+def test_what_it_left_goes_also_while_its_parent_has_not_asked_how_it_ended(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    left = tmp_path / f".file.txt.{killed.pid}.tmp"
+    left.touch()
+    killed.kill()
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    with atomic_file(tmp_path / "file.txt") as temporary:
+        temporary.touch()
+    killed.wait()
+    assert names(tmp_path) == ["file.txt"]
 
 
 def test_a_folder_is_never_there_in_part(tmp_path):
