@@ -17,9 +17,9 @@ WORKERS = (0, 2)  # of the data loader; the faster counts
 _rates: dict[str, Rate] = {}  # in that process
 
 
-def start_plain(setting: Setting) -> ProcessPoolExecutor:
-    """The process; it ends with this one."""
-    arguments = (setting, get_start_method())
+def start_plain(fabric: Fabric, setting: Setting) -> ProcessPoolExecutor:
+    """The process, on the same kind of device; it ends with this one."""
+    arguments = (setting, fabric.device.type, get_start_method())
     return ProcessPoolExecutor(1, get_context("spawn"), _prepare, arguments)
 
 
@@ -33,11 +33,11 @@ def _measure_there(process: ProcessPoolExecutor, name: str) -> float:
     return process.submit(_measure, name).result()
 
 
-def _prepare(setting: Setting, start_method: str) -> None:
+def _prepare(setting: Setting, device: str, start_method: str) -> None:
     set_start_method(start_method, force=True)  # of the loaders' processes: not this one's
     torch.manual_seed(SEED)
     torch.set_num_threads(setting.threads)
-    fabric = Fabric(devices=1)
+    fabric = Fabric(accelerator=device, devices=1)
     for name, training in setting.trainings.items():
         for workers in WORKERS:
             work = plain_training(setting, training, fabric.device, workers)

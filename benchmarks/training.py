@@ -62,7 +62,7 @@ def build_rates(fabric: Fabric, setting: Setting, precision: str, *, ddp: bool) 
         return Rate(fabric, work, BATCH, setting.seconds)
 
     rates: Rates = {**matmul_rates(fabric, setting, precision)}
-    plain = start_plain(setting)
+    plain = start_plain(fabric, setting)
     for name, training in setting.trainings.items():
         rates |= plain_rates(plain, name)
         rates[f"{name}.ours"] = pictures(our_training(fabric, setting, training)[1])
