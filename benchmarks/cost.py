@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 INTERVAL = 0.05  # seconds between two looks at the memory
 

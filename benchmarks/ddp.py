@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 from benchmarks.ours import our_training
 from benchmarks.rate import Rate, Work
 from benchmarks.setting import BATCH, SEED, Setting
+from pipeline.core.terminal import UserError, console
 from pipeline.deploy.batch import cores
 from pipeline.model.engine import launch, resolve_precision
-from pipeline.terminal import UserError, console
 
 PROCESSES = 2
 

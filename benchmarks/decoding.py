@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipeline.arguments import positive
+from pipeline.core.terminal import console, positive, run_command
 from pipeline.data.cache import open_pictures
 from pipeline.data.splits import read_split
-from pipeline.terminal import console, run_command
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Samples, sample_table
 from benchmarks.setting import LITE0, REFERENCE, SEED
-from pipeline.arguments import positive
+from pipeline.core.terminal import console, positive, run_command, track
 from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy.batch import cores
@@ -28,7 +28,6 @@ from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.device import prepare_torch
 from pipeline.model.segmenter import Segmenter
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.terminal import console, run_command, track
 
 Side = Callable[[], object]
 

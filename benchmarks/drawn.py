@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.data.sample.breeds import BREEDS
+from pipeline.sample.breeds import BREEDS
 
 SIDE = 40  # pixels
 PATCHES = 8  # random colours a side, so that no two pictures look alike

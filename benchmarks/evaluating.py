@@ -10,14 +10,13 @@ import torch
 
 from benchmarks.rate import Rate, Work
 from benchmarks.report import sample_table
-from pipeline.arguments import positive
+from pipeline.core.terminal import console, positive, run_command, track
 from pipeline.data.pets import image_path, load_image
 from pipeline.data.splits import read_split
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.model.engine import launch
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.examine import examine
-from pipeline.terminal import console, run_command, track
 
 BATCH = 16  # pictures, as in params.yaml
 HELD = 256  # pictures that wait in memory, ready for the network, on the forward side

@@ -15,14 +15,13 @@ import onnxruntime
 from PIL import Image
 
 from benchmarks.report import Samples, sample_table
-from pipeline.arguments import positive
+from pipeline.core.terminal import UserError, console, positive, run_command, track
 from pipeline.data.pets import PALETTE
 from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.results import COMPRESSION, result_files
 from pipeline.deploy.search import find_photographs
 from pipeline.scoring.pictures import overlay
-from pipeline.terminal import UserError, console, run_command, track
 
 Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to write into
 

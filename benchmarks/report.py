@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.terminal import console
+from pipeline.core.terminal import console
 
 Samples = Mapping[str, list[float]]  # rates by name, one a round
 

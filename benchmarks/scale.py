@@ -15,8 +15,7 @@ from rich.table import Table
 
 from benchmarks.cost import Cost, measure
 from benchmarks.drawn import draw_archives
-from pipeline.arguments import positive
-from pipeline.terminal import console, run_command
+from pipeline.core.terminal import console, positive, run_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = 32  # of the network's pictures, in pixels

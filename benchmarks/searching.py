@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.data.duplicates import nearest_within
-from pipeline.terminal import console, run_command
+from pipeline.core.terminal import console, run_command
+from pipeline.ingest.duplicates import nearest_within
 
 DISTANCE = 6  # bits, as in params.yaml
 

@@ -16,9 +16,8 @@ from benchmarks.ours import our_data, our_training
 from benchmarks.rate import Rate, Work
 from benchmarks.report import Samples, print_report
 from benchmarks.setting import BATCH, SEED, Setting, trainings
-from pipeline.arguments import positive
+from pipeline.core.terminal import console, positive, run_command, track
 from pipeline.model.engine import device_name, launch, resolve_precision
-from pipeline.terminal import console, run_command, track
 
 Rates = dict[str, Callable[[], float]]
 

@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.archives import archive_name, check_archive
-from pipeline.data.fetch import fetch
-from pipeline.data.sample import SampleParams, draw_sample
-from pipeline.files import file_digest, workspace_root, write_json
-from pipeline.params import STRICT, read_section
-from pipeline.terminal import console, run_command
+from pipeline.core.files import file_digest, write_json
+from pipeline.core.layout import workspace_root
+from pipeline.core.params import STRICT, read_section
+from pipeline.core.terminal import console, run_command
+from pipeline.ingest.archives import archive_name, check_archive
+from pipeline.ingest.fetch import fetch
+from pipeline.sample import SampleParams, draw_sample
 
 
 @dataclass(frozen=True, config=STRICT)

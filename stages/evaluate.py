@@ -8,13 +8,14 @@ import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.core.files import atomic_file, write_csv, write_json
+from pipeline.core.params import STRICT, Threads, read_section
+from pipeline.core.terminal import run_command
 from pipeline.data.splits import read_split
-from pipeline.files import atomic_file, write_csv, write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.resume import forget
 from pipeline.model.segmenter import Segmenter
-from pipeline.params import STRICT, Threads, read_section
 from pipeline.records.tracking import checkpoint_run
 from pipeline.scoring import gallery, plots
 from pipeline.scoring.calibration import calibration_error, reliability_table
@@ -22,7 +23,6 @@ from pipeline.scoring.examine import examine
 from pipeline.scoring.measure import Measured
 from pipeline.scoring.slices import slice_table
 from pipeline.scoring.summary import headline, per_image_table, score_table
-from pipeline.terminal import run_command
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -12,6 +12,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.core.files import write_json
+from pipeline.core.params import STRICT, Threads, read_section
+from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.pets import image_path, load_image
 from pipeline.data.splits import read_split, spread
 from pipeline.deploy.int8 import export_int8
@@ -19,15 +22,12 @@ from pipeline.deploy.latency import latencies
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.parity import Parity, compare
 from pipeline.deploy.predictor import Predictor
-from pipeline.files import write_json
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.segmenter import Segmenter
-from pipeline.params import STRICT, Threads, read_section
 from pipeline.records.model_files import int8_beside
 from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
-from pipeline.terminal import UserError, console, run_command, track
 
 FP32, INT8 = "fp32", "int8"
 TIMED_SIDE, TIMED_ROUNDS = 256, 20  # of the photograph that is timed the pixels, and how often

@@ -13,15 +13,15 @@ import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.archives import extract_archive, find_archive
-from pipeline.data.checks import UnusableError, check_pair
-from pipeline.data.findings import Reason
-from pipeline.data.inventory import Fault, Listed, take_inventory
-from pipeline.data.parallel import map_processes
+from pipeline.core.files import atomic_folder, file_digest, scratch_folder, write_csv, write_json
+from pipeline.core.params import STRICT, read_section
+from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
-from pipeline.files import atomic_folder, file_digest, scratch_folder, write_csv, write_json
-from pipeline.params import STRICT, read_section
-from pipeline.terminal import UserError, console, run_command, track
+from pipeline.ingest.archives import extract_archive, find_archive
+from pipeline.ingest.checks import UnusableError, check_pair
+from pipeline.ingest.findings import Reason
+from pipeline.ingest.inventory import Fault, Listed, take_inventory
+from pipeline.ingest.parallel import map_processes
 
 SHOWN = 20  # quarantined names in an error message
 ROWS = ["name", "breed", "species", "width", "height", "split"]

@@ -11,10 +11,10 @@ from pandas.api.types import union_categoricals
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.data.duplicates import nearest_within
-from pipeline.files import atomic_folder, write_csv, write_json
-from pipeline.params import STRICT, Seed, read_section
-from pipeline.terminal import UserError, console, run_command
+from pipeline.core.files import atomic_folder, write_csv, write_json
+from pipeline.core.params import STRICT, Seed, read_section
+from pipeline.core.terminal import UserError, console, run_command
+from pipeline.ingest.duplicates import nearest_within
 
 AGAIN = "run extract again"
 ROWS = 2_000  # of the index that are text at a time, which takes ten times the memory

@@ -13,12 +13,14 @@ from lightning_fabric import Fabric
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.core.files import file_digest, write_csv, write_json
+from pipeline.core.params import PARAMS_FILE, STRICT, ParamsError, Seed, Threads, read_section
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.cache import Pictures, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation, AugmentationParams, ImageSize
-from pipeline.files import file_digest, write_csv, write_json
 from pipeline.model.checkpoint import (
     ModelConfig,
     checkpoint_digest,
@@ -33,13 +35,11 @@ from pipeline.model.losses import segmentation_loss
 from pipeline.model.pretrained import check_model
 from pipeline.model.resume import TrainingState, training_key, training_state
 from pipeline.model.unet import ModelParams
-from pipeline.params import PARAMS_FILE, STRICT, ParamsError, Seed, Threads, read_section
 from pipeline.records.lineage import code_digest
 from pipeline.records.run import Run
 from pipeline.records.tracking import training_run
 from pipeline.scoring.confusion import confusion_matrix
 from pipeline.scoring.curves import Row, best_row, curve_row, curve_table, summary
-from pipeline.terminal import UserError, console, run_command
 
 SPLITS = ("train", "val")
 Epochs = Callable[..., Iterator[Epoch]]  # `fit` from the epoch `first` on

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tiny_pets import LISTS, REPOSITORY, write_tiny_pets
 
+from pipeline.core.params import read_section
 from pipeline.data.pets import load_mask, mask_path
-from pipeline.params import read_section
 from stages.download import DownloadParams, download
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()

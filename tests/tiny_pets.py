@@ -9,8 +9,8 @@ import yaml
 from mlflow_workspace import make_workspace
 from PIL import Image
 
+from pipeline.core.files import file_digest
 from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
-from pipeline.files import file_digest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width

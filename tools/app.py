@@ -9,9 +9,9 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
 from pipeline.deploy.photograph import PhotographError, load_photograph
-from pipeline.terminal import UserError
 from tools.page.facts import show_facts
 from tools.page.models import Model, choose_model, load_model
 from tools.page.photograph import Upload, choose_photograph

@@ -4,9 +4,9 @@ import argparse
 import functools
 from collections.abc import Callable, Iterable
 
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.records.addresses import moved_from, readdress
 from pipeline.records.store import open_store
-from pipeline.terminal import UserError, console, run_command
 from tools.checkup.disk import check_disk
 from tools.checkup.environment import check_environment
 from tools.checkup.finding import Finding

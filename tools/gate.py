@@ -6,10 +6,11 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from rich.table import Table
 
+from pipeline.core.files import file_digest
+from pipeline.core.params import read_section
+from pipeline.core.terminal import console
 from pipeline.data.splits import read_split
 from pipeline.deploy.counts import count_pixels
-from pipeline.files import file_digest
-from pipeline.params import read_section
 from pipeline.records.gate import (
     DATA,
     SCORE,
@@ -26,7 +27,6 @@ from pipeline.records.tables import fetch_table
 from pipeline.scoring.confusion import Counts, mean_iou
 from pipeline.scoring.paired import Change, Comparison, GateParams, compare, same_pictures
 from pipeline.scoring.summary import counts_of
-from pipeline.terminal import console
 
 Versions = tuple[Version, Version]  # challenger and champion
 Pair = tuple[Counts, Counts]  # their matrices of the same pictures

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import console, run_command
 from pipeline.records.gate import CHAMPION, SCORE, promote
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.registry import (
@@ -20,7 +21,6 @@ from pipeline.records.registry import (
 )
 from pipeline.records.store import Store, open_store
 from pipeline.records.tracking import checkpoint_run, find_run
-from pipeline.terminal import console, run_command
 
 # Which of the pipeline's metrics files holds the numbers that a run shows under this name.
 METRICS = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}

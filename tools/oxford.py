@@ -5,10 +5,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from pipeline.files import file_digest
-from pipeline.params import load_yaml
-from pipeline.terminal import UserError, console, run_command
-from tools.experiments import git_identity, param_options, split_setting
+from pipeline.core.files import file_digest
+from pipeline.core.git import git_identity
+from pipeline.core.params import load_yaml
+from pipeline.core.terminal import UserError, console, run_command
+from tools.experiments import param_options, split_setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
 To go back to the committed params:  git restore params.yaml && dvc repro"""

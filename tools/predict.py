@@ -11,12 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.arguments import positive
+from pipeline.core.terminal import UserError, positive, printable, progress, run_command
 from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.search import find_photographs
 from pipeline.records.model_files import find_model
-from pipeline.terminal import UserError, printable, progress, run_command
 
 WHAT_IS_WRITTEN = """
 For each photograph, four pictures in the folder of results: NAME.input.png, the photograph itself,

@@ -13,13 +13,13 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
+from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.pets import CLASSES
-from pipeline.files import atomic_file, file_digest
 from pipeline.records.registry import find_version
 from pipeline.records.store import Store, open_store
 from pipeline.records.tracking import checkpoint_run, find_run
 from pipeline.scoring.plots import draw_curves, save_figure
-from pipeline.terminal import UserError, console, run_command
 from tools.scores import SHOWN
 
 TEMPLATES = Path(__file__).parent / "templates"

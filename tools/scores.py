@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from pipeline.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, run_command
 
 NEXT_STEPS = """
 What next:

@@ -4,9 +4,8 @@ import argparse
 import os
 import sys
 
-from pipeline.arguments import positive
+from pipeline.core.terminal import console, positive, run_command
 from pipeline.records.model_files import find_model
-from pipeline.terminal import console, run_command
 from tools.serving.app import MODEL_FILE
 
 HOST = "127.0.0.1"  # the server knows no passwords

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import workspace_root
-from pipeline.params import ParamsError, read_section
+from pipeline.core.layout import workspace_root
+from pipeline.core.params import ParamsError, read_section
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.records.store import open_store
-from pipeline.terminal import UserError, console, run_command
 from tools.experiments import split_setting
 from tools.sweeps.display import Board, print_failures, print_ranking
 from tools.sweeps.plan import Experiment, Plan, plan_experiments, read_plan

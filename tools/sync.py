@@ -2,9 +2,9 @@
 
 import argparse
 
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.records.leftovers import send_leftovers, stores_with_leftovers
 from pipeline.records.store import open_store
-from pipeline.terminal import UserError, console, run_command
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.integrity import changed_files
 from pipeline.records.compare import Finding, judge, short
 from pipeline.records.evidence import INDEX, data_finding, gather
@@ -15,7 +16,6 @@ from pipeline.records.origin import Origin, find_origin
 from pipeline.records.rebuild import rebuild, restore_params, store_uri
 from pipeline.records.store import open_store
 from pipeline.records.worktree import worktree
-from pipeline.terminal import UserError, console, run_command
 
 AFTER_EXTRACT = "split"  # the stage that reads data/pets first
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pipeline.arguments import positive
+from pipeline.core.files import atomic_file
+from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.pets import BORDER, PET, image_path, load_image, load_mask, mask_path
 from pipeline.data.splits import read_split
-from pipeline.files import atomic_file
 from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
-from pipeline.terminal import UserError, console, run_command
 
 PAIRS = 3  # a row
 

@@ -19,9 +19,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.core.files import atomic_folder, file_digest
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError, track
 from pipeline.data import pets, transforms
-from pipeline.files import atomic_folder, file_digest, workspace_root
-from pipeline.terminal import UserError, track
 
 CHUNK = 256  # pairs in memory at a time while the files are written
 ROWS = 10_000  # of index.csv in memory at a time

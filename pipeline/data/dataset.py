@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from pipeline.core.terminal import UserError
 from pipeline.data.cache import Pictures
-from pipeline.terminal import UserError
 
 GPU_WORKERS = 8  # processes
 

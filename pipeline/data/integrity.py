@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import track
 from pipeline.data.pets import image_path, mask_path
-from pipeline.files import file_digest
-from pipeline.terminal import track
 
 
 def changed_files(pets: Path) -> dict[Path, tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 # A mask holds the position of its class here: the official trimap value minus one.
 CLASSES = ("pet", "background", "border")

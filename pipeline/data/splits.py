@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 Item = TypeVar("Item")
 

@@ -7,8 +7,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from pipeline.core.params import STRICT
 from pipeline.data.vision import tv_tensors, v2
-from pipeline.params import STRICT
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 ImageSize = Annotated[int, Field(ge=32, le=4096)]  # side of a square, in pixels

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
 from pipeline.deploy.mask import predict_mask
 from pipeline.deploy.photograph import load_photograph
 from pipeline.deploy.results import claim_stem, photograph_key, result_files, save_results
-from pipeline.terminal import UserError
 
 Array = NDArray[np.uint8]
 

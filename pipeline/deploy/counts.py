@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.core.terminal import UserError, track
 from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
 from pipeline.deploy.predictor import Predictor
 from pipeline.scoring.confusion import Counts, confusion_matrix
-from pipeline.terminal import UserError, track
 
 
 def count_pixels(models: Sequence[Path], pets: Path, names: Sequence[str]) -> list[Counts]:

@@ -8,7 +8,7 @@ import onnx
 import torch
 from torch.export import Dim
 
-from pipeline.files import atomic_file
+from pipeline.core.files import atomic_file
 from pipeline.model.segmenter import Segmenter
 
 INPUT = "photograph"  # (height, width, 3) uint8 RGB

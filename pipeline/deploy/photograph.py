@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.data.checks import FORMATS, too_many_scans
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
+from pipeline.ingest.checks import FORMATS, too_many_scans
 
 # Above today's largest cameras for people, and below what takes a machine's memory: decoding and
 # drawing take about 12 bytes a pixel. A small file may claim any size.

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
-from pipeline.terminal import UserError
 
 
 class Predictor:

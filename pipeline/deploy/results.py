@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from pipeline.core.files import atomic_file
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import with_palette
-from pipeline.files import atomic_file
 from pipeline.scoring.pictures import overlay
-from pipeline.terminal import UserError
 
 KINDS = ("input", "mask", "palette", "overlay")
 

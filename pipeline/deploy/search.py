@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
+from pipeline.core.terminal import UserError
 from pipeline.deploy.results import is_result
-from pipeline.terminal import UserError
 
 # What is taken for a photograph in a folder. HEIC cannot be read: it is taken to be reported, since
 # it is a photograph to whoever has put it there.

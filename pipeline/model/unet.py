@@ -12,9 +12,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from pipeline.core.params import STRICT
 from pipeline.model.encoders import PLAIN, DoubleConv, build_encoder
 from pipeline.model.upsampling import UpConvolution
-from pipeline.params import STRICT
 
 Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
 

@@ -4,11 +4,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.records.lineage import UNKNOWN
+from pipeline.core.git import UNKNOWN
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
 # Source and params that the data itself is made by: they come before it.
-DATA_MAKERS = ("pipeline/data/", "stages/download.py", "stages/extract.py", "download.", "extract.")
+DATA_MAKERS = (
+    "pipeline/ingest/",
+    "pipeline/sample/",
+    "pipeline/data/",
+    "stages/download.py",
+    "stages/extract.py",
+    "download.",
+    "extract.",
+)
 RESULT = "result"
 SCORE = "test mIoU"
 MISSING = "missing"

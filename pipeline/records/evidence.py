@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import file_digest
-from pipeline.params import load_yaml
+from pipeline.core.files import file_digest
+from pipeline.core.git import UNKNOWN
+from pipeline.core.params import load_yaml
 from pipeline.records.compare import MISSING, RESULT, SCORE, Finding, compare
 from pipeline.records.environment import describe_environment
-from pipeline.records.lineage import UNKNOWN, code_digest, source_digests
+from pipeline.records.lineage import code_digest, source_digests
 from pipeline.records.old_params import contradictions
 from pipeline.records.origin import LATER_STAGES, Origin
 from pipeline.records.origin_files import PARAMS

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.records.lineage import UNKNOWN
+from pipeline.core.git import UNKNOWN
+from pipeline.core.terminal import UserError
 from pipeline.records.named import find_named
 from pipeline.records.registry import MODEL_NAME, Version, list_versions
 from pipeline.records.store import Store, store_errors, store_lock
-from pipeline.terminal import UserError
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"

@@ -7,9 +7,9 @@ from typing import Any
 from filelock import Timeout
 from mlflow.exceptions import MlflowException
 
+from pipeline.core.terminal import console
 from pipeline.records.outbox import BATCH, deliver, is_held, outbox_folder, outbox_lock, release
 from pipeline.records.store import Store
-from pipeline.terminal import console
 
 # Answers that another try will not change: the run was deleted, or the entry is malformed.
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

@@ -2,22 +2,17 @@
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
+from pipeline.core.git import UNKNOWN, git_commit, source_patch
+from pipeline.core.params import flatten
 
-UNKNOWN = "unknown"
 DATA_STAGES = ("download", "extract", "split")
-
-# What decides a run besides params.yaml, dvc.lock and the metrics, which are recorded anyway.
-SOURCE = ("*.py", "pipeline", "stages", "dvc.yaml", "pyproject.toml", "requirements.lock")
 
 
 def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
@@ -44,20 +39,6 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
     if name := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.exp_name"] = name
     return tags
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"train": {"lr": 1}} as {"train.lr": 1}; dataclasses count as mappings, lists as values."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if is_dataclass(value) and not isinstance(value, type):
-            flat.update(flatten(asdict(value), f"{name}."))
-        elif isinstance(value, Mapping):
-            flat.update(flatten(value, f"{name}."))
-        else:
-            flat[name] = value
-    return flat
 
 
 def read_lock(workspace: Path) -> dict[str, Any]:
@@ -92,46 +73,6 @@ def code_digest(workspace: Path) -> str:
     """sha256 over names and contents of the Python files in pipeline/ and stages/."""
     lines = [f"{name} {digest}\n" for name, digest in source_digests(workspace).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def git_commit(workspace: Path) -> str:
-    """The full hash of HEAD, or "unknown"."""
-    commit = _git(workspace, "rev-parse", "--verify", "HEAD")
-    return UNKNOWN if commit is None else commit.decode().strip()
-
-
-def source_patch(workspace: Path) -> bytes | None:
-    """What `git apply` needs to make HEAD's source the present one; None without a commit.
-
-    Files that git does not know yet are in it as additions, unless they are ignored.
-    """
-    if git_commit(workspace) == UNKNOWN:
-        return None
-    with TemporaryDirectory() as folder:
-        # An index of our own, so that new files can be shown without touching the user's.
-        index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        _git(workspace, "read-tree", "HEAD", **index)
-        new = _git(
-            workspace, "ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCE, **index
-        )
-        if names := [os.fsdecode(name) for name in (new or b"").split(b"\0") if name]:
-            _git(workspace, "add", "--intent-to-add", "--", *names, **index)
-        return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *SOURCE, **index)
-
-
-def _git(workspace: Path, *arguments: str, **environment: str) -> bytes | None:
-    """The output of a git command in the workspace; None if it fails or git is missing."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=workspace,
-            env={**os.environ, **environment},
-            capture_output=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout
 
 
 def _locked_digest(lock: Mapping[str, Any], data: Path, index_md5: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 Precision = Literal["auto", "fp32", "int8"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.core.terminal import UserError
 from pipeline.records.registry import MODEL_NAME, Version
-from pipeline.terminal import UserError
 
 
 def find_named(versions: Sequence[Version], name: str) -> Version:

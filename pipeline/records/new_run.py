@@ -9,7 +9,8 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from pipeline.records.lineage import UNKNOWN, lineage_tags
+from pipeline.core.git import UNKNOWN
+from pipeline.records.lineage import lineage_tags
 from pipeline.records.origin_files import log_origin
 from pipeline.records.store import Store
 

@@ -5,7 +5,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.records.lineage import flatten
+from pipeline.core.params import flatten
 
 
 def with_recorded(values: Mapping[str, Any], recorded: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 
-from pipeline.records.lineage import UNKNOWN
+from pipeline.core.git import UNKNOWN
+from pipeline.core.terminal import UserError
 from pipeline.records.named import find_named
 from pipeline.records.origin_files import (
     ENVIRONMENT,
@@ -24,7 +25,6 @@ from pipeline.records.origin_files import (
 from pipeline.records.registry import ONNX_TAG, Version, list_versions
 from pipeline.records.run import CHECKPOINT_TAG
 from pipeline.records.store import Store, store_errors
-from pipeline.terminal import UserError
 
 VERSION = re.compile(r"\d{1,6}|@[\w.-]+")
 LATER_STAGES = ("evaluate.", "export.")  # their params are tags of the run

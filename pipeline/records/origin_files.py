@@ -3,9 +3,10 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.files import write_json
+from pipeline.core.files import write_json
+from pipeline.core.git import git_commit
 from pipeline.records.environment import describe_environment
-from pipeline.records.lineage import code_digest, git_commit, source_digests, source_patch
+from pipeline.records.lineage import code_digest, source_digests, source_patch
 from pipeline.records.store import Store
 
 # Where among its artifacts a run keeps what it came from, and in which files.

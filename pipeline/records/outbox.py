@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
-from pipeline.files import naming, workspace_root
+from pipeline.core.files import naming
+from pipeline.core.layout import workspace_root
 from pipeline.records.store import Store
 
 BATCH = 100  # entries a request; a store refuses more tags than that

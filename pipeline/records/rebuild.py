@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.params import load_yaml
+from pipeline.core.params import load_yaml
 from pipeline.records.old_params import with_recorded
 from pipeline.records.origin import Origin
 from pipeline.records.origin_files import PARAMS

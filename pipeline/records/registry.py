@@ -11,8 +11,8 @@ from typing import Any
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from pipeline.files import file_digest
-from pipeline.records.lineage import UNKNOWN
+from pipeline.core.files import file_digest
+from pipeline.core.git import UNKNOWN
 from pipeline.records.model_files import int8_beside
 from pipeline.records.model_folder import INT8_FILE, pack_model
 from pipeline.records.origin_files import log_export_origin

@@ -6,10 +6,10 @@ from typing import Any
 
 from mlflow.entities import Run as StoredRun
 
-from pipeline.records.lineage import flatten
+from pipeline.core.params import flatten
+from pipeline.core.terminal import console
 from pipeline.records.outbox import Outbox, now
 from pipeline.records.store import Store
-from pipeline.terminal import console
 
 CHECKPOINT_TAG = "checkpoint.sha256"
 

@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.files import scratch_folder, workspace_root
-from pipeline.terminal import UserError
+from pipeline.core.files import scratch_folder
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError
 
 EXPERIMENT = "petseg"
 SQLITE = "sqlite:///"

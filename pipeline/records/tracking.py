@@ -9,13 +9,14 @@ from mlflow.entities import Run as StoredRun
 from mlflow.entities import ViewType
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from pipeline.core.params import flatten
+from pipeline.core.terminal import console
 from pipeline.records import lineage
 from pipeline.records.leftovers import send_leftovers
 from pipeline.records.new_run import create_run, describe_run
 from pipeline.records.origin_files import log_environment
 from pipeline.records.run import CHECKPOINT_TAG, Run
 from pipeline.records.store import SQLITE, Store, default_uri, open_store, store_errors, store_lock
-from pipeline.terminal import console
 
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
@@ -40,7 +41,7 @@ def training_run(
     with store_errors(store.uri):
         stored = _find_run(store, TRAINING_TAG, training_id)
         locked = lineage.locked_params(lineage.read_lock(Path()))
-        logged = {**locked, **lineage.flatten(params)}
+        logged = {**locked, **flatten(params)}
         tags = {TRAINING_TAG: training_id}
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
     monitor = SystemMetricsMonitor(

@@ -9,7 +9,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
-from pipeline.files import atomic_file, file_digest, workspace_root
+from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError
 from pipeline.records.gate import CHAMPION
 from pipeline.records.model_files import ACCEPTED, ModelFile
 from pipeline.records.model_folder import FP32_FILE, INT8_FILE
@@ -23,7 +25,6 @@ from pipeline.records.registry import (
     list_versions,
 )
 from pipeline.records.store import Store, configured_uri, is_new, open_store, store_errors
-from pipeline.terminal import UserError
 
 REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 
 @contextmanager

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.core.terminal import track
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.measure import Measured, concatenate, measure, stack
-from pipeline.terminal import track
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]  # photograph, mask, network's input
 

@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from pipeline.core.params import STRICT, Seed
 from pipeline.data.pets import CLASSES
-from pipeline.params import STRICT, Seed
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
 from pipeline.scoring.intervals import bootstrap, interval, paired_difference
 from pipeline.scoring.summary import counts_of

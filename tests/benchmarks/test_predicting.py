@@ -10,7 +10,7 @@ from PIL import Image
 from traffic_light import write_traffic_light
 
 from benchmarks import predicting
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 
 @pytest.fixture

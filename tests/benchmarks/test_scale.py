@@ -12,7 +12,7 @@ from benchmarks import scale
 from benchmarks.cost import Cost, measure
 from benchmarks.drawn import draw_archives
 from benchmarks.scale import STEPS, memory_table, slope, time_table
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 
 def test_the_archives_hold_so_many_different_pairs_of_both_lists(tmp_path):

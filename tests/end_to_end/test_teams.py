@@ -23,7 +23,7 @@ from postgres_server import ADMINISTRATOR, PROGRAMS, postgres_server
 from s3_server import s3_server
 from tiny_pets import REPOSITORY
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
 from pipeline.records.registry import MODEL_NAME
 
 pytestmark = pytest.mark.teams

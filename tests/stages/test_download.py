@@ -9,7 +9,7 @@ import yaml
 from downloading import run_download
 from file_server import FileServer, Reply
 
-from pipeline.params import ParamsError, read_section
+from pipeline.core.params import ParamsError, read_section
 from stages.download import ArchiveParams, DownloadParams, FetchedParams, download
 
 REPOSITORY = Path(__file__).resolve().parents[2]

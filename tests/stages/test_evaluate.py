@@ -12,12 +12,12 @@ from PIL import Image
 from sklearn import metrics
 from tiny_pets import LISTS, write_params
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
 from pipeline.data.transforms import Normalisation
 from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
 from pipeline.model.segmenter import Segmenter
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.terminal import UserError
 from stages import evaluate as stage
 
 

@@ -12,13 +12,13 @@ from random_network import random_network
 from tiny_pets import LISTS, write_params
 from training import runs
 
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES, image_path, mask_path, save_mask
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy import predictor
-from pipeline.files import file_digest
 from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
 from pipeline.model.unet import ModelParams
-from pipeline.terminal import UserError
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.data.findings import Note, Reason
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import load_image, load_mask
-from pipeline.files import file_digest
-from pipeline.terminal import UserError
+from pipeline.ingest.findings import Note, Reason
 from stages.extract import ROWS, extract
 
 

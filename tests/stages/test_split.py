@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import breed_of, species_of
-from pipeline.terminal import UserError
 from stages import split as stage
 from stages.split import divide, find_duplicates, read_index, val_quotas
 

@@ -12,14 +12,14 @@ from mlflow import MlflowClient
 from tiny_pets import LISTS, write_params
 from torch import nn
 
+from pipeline.core.params import ParamsError
+from pipeline.core.terminal import UserError
 from pipeline.data.cache import open_pictures
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.loop import validate
 from pipeline.model.losses import segmentation_loss
-from pipeline.params import ParamsError
 from pipeline.scoring.confusion import confusion_matrix, iou, mean_iou
-from pipeline.terminal import UserError
 from stages import train as stage
 
 OUTPUTS = ["models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv"]

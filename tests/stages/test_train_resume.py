@@ -9,7 +9,7 @@ import torch
 from tiny_pets import write_params, write_tiny_pets
 from training import client, finish, kill, outputs, runs, states, train, train_here, training
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 
 EPOCHS = 6
 SLOW = {"image_size": 224, "batch_size": 2, "epochs": EPOCHS}  # some tenths of a second an epoch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 from tools.experiments import param_options, split_setting
 
 

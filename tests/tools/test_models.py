@@ -8,7 +8,7 @@ from pixel_tables import miou_of, pixel_table
 from rich.console import Console
 from tiny_pets import write_params
 
-from pipeline.files import file_digest, write_csv
+from pipeline.core.files import file_digest, write_csv
 from pipeline.records.registry import list_versions
 from pipeline.records.store import open_store
 from pipeline.records.tracking import find_run, training_run

@@ -14,13 +14,13 @@ from rich.console import Console
 from threshold_model import write_threshold_model
 from tiny_pets import LISTS, write_params, write_split
 
+from pipeline.core.files import write_csv
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import mask_path
 from pipeline.deploy.counts import count_pixels
-from pipeline.files import write_csv
 from pipeline.records.registry import Version, list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
-from pipeline.terminal import UserError
 from tools.models import main
 
 CHAMPION = pixel_table(pet_missed=200)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tiny_pets import REPOSITORY
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 from tools.oxford import archive_settings
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 from tiny_pets import REPOSITORY
 from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
+from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS, photograph_key
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
-from pipeline.terminal import UserError
 from tools.predict import main
 
 MODEL = ("--model", "models/model.onnx")

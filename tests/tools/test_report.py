@@ -10,13 +10,13 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
 from pipeline.model.unet import ModelParams, UNet
 from pipeline.records.store import open_store
 from pipeline.records.tracking import find_run, training_run
-from pipeline.terminal import UserError
 from stages import evaluate
 from tools import report as tool
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.terminal import UserError
+from pipeline.core.terminal import UserError
 from tools import scores as tool
 
 

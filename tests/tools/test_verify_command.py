@@ -15,11 +15,11 @@ import yaml
 from mlflow_workspace import make_workspace
 from tiny_pets import REPOSITORY
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.records.origin import Origin
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run, training_run
-from pipeline.terminal import UserError
 from tools import verify
 
 EXTRACT = """

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from tiny_pets import write_pair
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import PALETTE
 from pipeline.data.splits import read_split
 from pipeline.scoring.pictures import MARGIN, TEXT
-from pipeline.terminal import UserError
 from tools import visualize as tool
 
 

@@ -9,7 +9,7 @@ from ledger import FULL, TRIES, Row
 from tiny_pets import write_params, write_tiny_pets
 from training import client, finish, outputs, train_here, training
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
 
 pytestmark = pytest.mark.torture
 

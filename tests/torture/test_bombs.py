@@ -15,8 +15,8 @@ EXTRACT = """
 import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
-from pipeline.data.archives import extract_archive
-from pipeline.terminal import run_command
+from pipeline.ingest.archives import extract_archive
+from pipeline.core.terminal import run_command
 try:
     run_command(lambda: extract_archive(Path(sys.argv[1]), Path(sys.argv[2])))
 finally:

@@ -19,8 +19,8 @@ from mutations import KINDS, Files, mutated, original, trimap
 from PIL import Image
 from traffic_light import write_traffic_light
 
-from pipeline.data.findings import Reason
 from pipeline.data.pets import load_image, load_mask
+from pipeline.ingest.findings import Reason
 from stages.extract import extract
 
 REPOSITORY = Path(__file__).resolve().parents[2]

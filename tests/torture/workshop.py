@@ -24,7 +24,7 @@ import psutil
 import yaml
 from clone import make_clone
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
 
 STAGES = ("download", "extract", "split", "train", "evaluate", "export")
 TIMEOUT = 300  # seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from pipeline.files import workspace_root
+from pipeline.core.layout import workspace_root
 from pipeline.records.addresses import local_path
 from pipeline.records.store import Store
 from pipeline.records.tracking import all_runs

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from pipeline.core.git import git_identity
 from tools.checkup.finding import Finding
-from tools.experiments import git_identity
 
 OLDEST_PYTHON = (3, 11, 4)
 NAMED = 5  # packages at most; the others are counted

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
 from pipeline.records.run import CHECKPOINT_TAG
 from pipeline.records.store import Store
 from pipeline.records.tracking import all_runs

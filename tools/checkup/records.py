@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.files import workspace_root
+from pipeline.core.layout import workspace_root
 from pipeline.records.addresses import local_path, moved_from
 from pipeline.records.leftovers import stores_with_leftovers
 from pipeline.records.outbox import is_held

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.deploy.batch import cores
 from pipeline.deploy.predictor import Predictor
-from pipeline.files import file_digest
 from pipeline.records.gate import CHAMPION
 from pipeline.records.model_files import EXPORT_METRICS, EXPORTED, find_model, int8_beside
 from pipeline.records.registry import (
@@ -21,7 +22,6 @@ from pipeline.records.registry import (
 )
 from pipeline.records.run import numbers
 from pipeline.records.store import open_store, store_errors
-from pipeline.terminal import UserError
 
 SCORES = Path("metrics/evaluate.json")
 PRECISIONS = {"fp32": "float32", "int8": "INT8"}

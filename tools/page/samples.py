@@ -9,9 +9,9 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pipeline.data.pets import breed_of, image_path, species_of
-from pipeline.data.sample.breeds import BREEDS
-from pipeline.data.sample.picture import draw_pair
 from pipeline.data.splits import read_split, spread
+from pipeline.sample.breeds import BREEDS
+from pipeline.sample.picture import draw_pair
 
 PETS = Path("data/pets")
 TEST_LIST = Path("data/splits/test.csv")

@@ -9,9 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.params import PARAMS_FILE, ParamsError, load_yaml, read_params, read_section
-from pipeline.records.lineage import flatten, git_commit, source_patch
-from pipeline.terminal import UserError
+from pipeline.core.git import git_commit
+from pipeline.core.params import (
+    PARAMS_FILE,
+    ParamsError,
+    flatten,
+    load_yaml,
+    read_params,
+    read_section,
+)
+from pipeline.core.terminal import UserError
+from pipeline.records.lineage import source_patch
 
 # The sections of a plan's file: how they are called here, and what is in them.
 SECTIONS: dict[str, tuple[str, Any]] = {

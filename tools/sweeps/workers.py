@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.experiments import git_identity, param_options
+from pipeline.core.git import git_identity
+from tools.experiments import param_options
 from tools.sweeps.plan import Experiment
 
 PATIENCE = 30  # seconds that an interrupted training gets to end its run

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from tiny_pets import LISTS, write_pair
 
+from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
 from pipeline.data.pets import image_path, load_mask, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
-from pipeline.terminal import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PETS = Path("data/pets")

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from tiny_pets import LISTS
 
+from pipeline.core.terminal import UserError
 from pipeline.data.cache import Pictures, _map, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.pets import image_path, load_mask, mask_path
 from pipeline.data.transforms import Augmentation, AugmentationParams
-from pipeline.terminal import UserError
 
 NAMES = LISTS["train"]
 

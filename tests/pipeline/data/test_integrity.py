@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tiny_pets import write_tiny_pets
 
+from pipeline.core.files import file_digest
 from pipeline.data.integrity import changed_files
-from pipeline.files import file_digest
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import (
     CLASSES,
     PALETTE,
@@ -20,7 +21,6 @@ from pipeline.data.pets import (
     save_mask,
     species_of,
 )
-from pipeline.terminal import UserError
 
 MASKS = arrays(
     np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.integers(0, 2)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.core.terminal import UserError
 from pipeline.data.splits import read_split, spread
-from pipeline.terminal import UserError
 
 
 def test_a_missing_or_empty_list_is_named(tmp_path):

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from traffic_light import BACKGROUND, COLOURS, PET, write_traffic_light
 
+from pipeline.core.terminal import UserError
 from pipeline.deploy import batch
 from pipeline.deploy.batch import Prediction, predict_all
 from pipeline.deploy.predictor import Predictor
-from pipeline.terminal import UserError
 
 
 @pytest.fixture(scope="module")

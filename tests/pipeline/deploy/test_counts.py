@@ -3,9 +3,9 @@ import pytest
 from threshold_model import write_threshold_model
 from tiny_pets import LISTS
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import image_path, load_image, load_mask, mask_path
 from pipeline.deploy.counts import count_pixels
-from pipeline.terminal import UserError
 
 
 def test_each_model_is_counted_on_each_picture_at_its_own_size(tiny_pets):

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from tiny_pets import REPOSITORY
 
+from pipeline.core.terminal import UserError
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.terminal import UserError
 
 
 @pytest.mark.parametrize("size", [(48, 64), (32, 32), (100, 37), (500, 333), (3, 5), (1, 1)])

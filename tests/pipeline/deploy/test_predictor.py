@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper
 from traffic_light import write_traffic_light
 
+from pipeline.core.terminal import UserError
 from pipeline.deploy.predictor import Predictor
-from pipeline.terminal import UserError
 
 IMAGE = helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])
 MASK = helper.make_tensor_value_info("mask", TensorProto.UINT8, ["height", "width"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.terminal import UserError
 from pipeline.data.pets import PALETTE
 from pipeline.deploy import results
 from pipeline.deploy.results import (
@@ -16,7 +17,6 @@ from pipeline.deploy.results import (
     save_results,
 )
 from pipeline.scoring.pictures import overlay
-from pipeline.terminal import UserError
 
 RANDOM = np.random.default_rng(0)
 PHOTOGRAPH = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)

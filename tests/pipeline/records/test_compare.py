@@ -1,5 +1,6 @@
 import pytest
 
+from pipeline.core.git import UNKNOWN
 from pipeline.records.compare import (
     CAUSES,
     RESULT,
@@ -10,7 +11,6 @@ from pipeline.records.compare import (
     judge,
     short,
 )
-from pipeline.records.lineage import UNKNOWN
 
 SAME = [Finding(part, part, "a", "a") for part in CAUSES]
 FILES = ("checkpoint.pth", "model.onnx", "model.int8.onnx")
@@ -34,7 +34,7 @@ def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first: 
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [("code", "pipeline/data/archives.py"), ("params", "download.datasets.sample.seed")],
+    [("code", "pipeline/ingest/archives.py"), ("params", "download.datasets.sample.seed")],
 )
 def test_data_differs_after_what_it_is_made_by_and_before_all_else(part: str, name: str) -> None:
     data, maker = Finding("data", "index.csv", "a", "b"), Finding(part, name, "a", "b")

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from mlflow_workspace import write_onnx
 
+from pipeline.core.terminal import UserError
 from pipeline.records.gate import Decision, contestants, decide_by_origin, promote, settle
 from pipeline.records.registry import Version, list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
-from pipeline.terminal import UserError
 
 
 def version(number: int, index_md5: str | None = "1111111aaaa") -> Version:

@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records.lineage import (
-    UNKNOWN,
-    code_digest,
-    flatten,
-    lineage_tags,
-    locked_params,
-    source_patch,
-)
+from pipeline.core.git import UNKNOWN, source_patch
+from pipeline.core.params import flatten
+from pipeline.records.lineage import code_digest, lineage_tags, locked_params
 
 INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
 

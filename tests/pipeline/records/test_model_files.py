@@ -10,12 +10,12 @@ from mlflow_server import mlflow_server
 from mlflow_workspace import write_onnx
 from tiny_pets import REPOSITORY
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.records.model_files import find_model
 from pipeline.records.registry import MODEL_NAME, list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
-from pipeline.terminal import UserError
 
 
 def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:

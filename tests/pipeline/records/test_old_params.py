@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.records.lineage import flatten
+from pipeline.core.params import flatten
 from pipeline.records.old_params import contradictions, parse, with_recorded
 
 FILE = {

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from mlflow_workspace import write_onnx
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.records.environment import describe_environment
 from pipeline.records.gate import promote
 from pipeline.records.lineage import code_digest
@@ -14,7 +15,6 @@ from pipeline.records.origin import Origin, find_origin
 from pipeline.records.registry import register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run, training_run
-from pipeline.terminal import UserError
 
 DATA = Path("data/pets")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mlflow_workspace import write_onnx
 
-from pipeline.files import file_digest
+from pipeline.core.files import file_digest
 from pipeline.records import registry
 from pipeline.records.registry import MODEL_NAME, find_version, list_versions, register_model
 from pipeline.records.run import Run

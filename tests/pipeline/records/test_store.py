@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
+from pipeline.core.terminal import UserError
 from pipeline.records.store import EXPERIMENT, open_store
-from pipeline.terminal import UserError
 
 LOG_ONE_RUN = """
 from pipeline.records.store import open_store

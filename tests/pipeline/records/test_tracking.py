@@ -13,12 +13,12 @@ from mlflow_server import mlflow_server
 from mlflow_workspace import write_onnx
 from tiny_pets import REPOSITORY
 
+from pipeline.core.terminal import UserError
 from pipeline.records import tracking
 from pipeline.records.leftovers import send_leftovers
 from pipeline.records.registry import list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run, training_run
-from pipeline.terminal import UserError
 
 DATA = Path("data/pets")
 PARAMS = {"seed": 0, "train": {"lr": 0.001, "epochs": 2}, "model": {"features": [8, 16]}}

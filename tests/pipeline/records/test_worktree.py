@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.terminal import UserError
 from pipeline.records.lineage import source_patch
 from pipeline.records.worktree import worktree
-from pipeline.terminal import UserError
 
 
 def git(folder: Path, *arguments: str) -> str:

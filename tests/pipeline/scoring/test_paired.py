@@ -8,7 +8,7 @@ import yaml
 from pixel_tables import NAMES, pixel_table
 from tiny_pets import REPOSITORY
 
-from pipeline.params import ParamsError, read_section
+from pipeline.core.params import ParamsError, read_section
 from pipeline.scoring.confusion import mean_iou
 from pipeline.scoring.paired import GateParams, compare, same_pictures
 from pipeline.scoring.summary import counts_of

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from tiny_pets import REPOSITORY
 
-from pipeline.params import ParamsError
-from pipeline.terminal import UserError
+from pipeline.core.params import ParamsError
+from pipeline.core.terminal import UserError
 from tools.sweeps.plan import Plan, plan_experiments, read_plan
 
 

@@ -1,0 +1,1 @@
+"""What every room stands on: params, files, terminal, paths, git. It knows no images."""

@@ -1,0 +1,45 @@
+"""Where things are: the paths that the tools share. A stage gets its own from dvc.yaml."""
+
+import os
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
+REQUIREMENTS = Path("requirements.lock")
+
+PETS = Path("data/pets")  # pictures and masks, from extract
+INDEX = PETS / "index.csv"
+SPLITS = Path("data/splits")  # train.csv, val.csv and test.csv
+
+MODELS = Path("models")
+CHECKPOINT = MODELS / "checkpoint.pth"
+CONFIG = MODELS / "config.json"
+ONNX = MODELS / "model.onnx"
+
+METRICS = Path("metrics")  # one JSON file a stage
+TRAIN_METRICS = METRICS / "train.json"
+EVALUATE_METRICS = METRICS / "evaluate.json"
+EXPORT_METRICS = METRICS / "export.json"
+TABLES = METRICS / "tables"  # scores.csv, slices.csv and per_image.csv
+PLOTS = METRICS / "plots"
+
+
+def int8_beside(model: Path) -> Path:
+    """The INT8 file of a model: model.int8.onnx beside model.onnx."""
+    return model.with_suffix(f".int8{model.suffix}")
+
+
+def workspace_root() -> Path:
+    """The repository that owns the lasting state: the MLflow store and the caches.
+
+    DVC runs some experiments in a temporary copy of the workspace. DVC_ROOT then still names the
+    repository that they came from.
+    """
+    return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
+
+
+def cache_folder(name: str) -> Path:
+    """The folder `name` of what can be rebuilt, in .cache of the repository; it is created."""
+    folder = workspace_root() / ".cache" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

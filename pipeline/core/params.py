@@ -1,0 +1,143 @@
+"""Read one section of params.yaml into a checked, frozen class."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.events import AliasEvent
+
+from pipeline.core.terminal import UserError
+
+PARAMS_FILE = Path("params.yaml")
+
+# For every params class: a string is not a number, nor is infinity, and a key nobody reads is a
+# typing error.
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and torch both take
+Threads = Annotated[int, Field(gt=0, le=1024)]
+
+MISSING = ("missing", "missing_argument")  # pydantic's error types
+
+Section = TypeVar("Section")
+
+
+class ParamsError(UserError):
+    """params.yaml holds something that the program does not accept."""
+
+
+def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) -> Section:
+    """Return the section of the file as a checked `kind`, a pydantic dataclass or a plain type.
+
+    Raises ParamsError, naming file, key and what is accepted, for a missing file or section,
+    an unknown or missing key, a wrong type (numbers in quotes included) or a value out of range.
+    """
+    values = read_params(file)
+    if section not in values:
+        raise ParamsError(
+            f"{file}: section '{section}' is missing; it has {', '.join(sorted(map(str, values)))}"
+        )
+    try:
+        # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats.
+        text = json.dumps(values[section], default=str)
+    except (TypeError, ValueError) as error:  # a date for a key, a number of 5,000 digits
+        raise ParamsError(f"{file}: {section}: {error}") from None
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        problems = [
+            _explain(section, kind, json.loads(text), problem) for problem in error.errors()
+        ]
+        raise ParamsError("\n".join(f"{file}: {problem}" for problem in problems)) from None
+
+
+def read_params(file: Path = PARAMS_FILE) -> dict[str, Any]:
+    """Return all sections, unchecked. Raises ParamsError if the file has none to read."""
+    try:
+        values = load_yaml(file.read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{file} is missing: run from the root of the repository") from None
+    except OSError as error:
+        raise ParamsError(f"{file} cannot be read: {error.strerror}") from None
+    except (ParamsError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{file} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{file}: expected sections such as 'train:', found {values!r}")
+    return values
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"train": {"lr": 1}} as {"train.lr": 1}; dataclasses count as mappings, lists as values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if is_dataclass(value) and not isinstance(value, type):
+            flat.update(flatten(asdict(value), f"{name}."))
+        elif isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def load_yaml(text: str) -> Any:
+    """What the text says, by the reader that DVC has: 1e-05 and 010 are the same numbers to both.
+
+    Raises ParamsError for what is not YAML, a key that comes twice (one of the two would be
+    passed over), and aliases, a few lines of which can stand for more than memory holds.
+    """
+    reader = YAML(typ="safe", pure=True)
+    try:
+        for event in reader.parse(text):
+            if isinstance(event, AliasEvent):
+                line = event.start_mark.line + 1
+                raise ParamsError(f"*{event.anchor} in line {line}: aliases are not accepted")
+        return reader.load(text)
+    except ParamsError:
+        raise
+    except Exception as error:  # its constructors raise errors of many kinds: a date of month 13
+        mark, problem = (getattr(error, name, None) for name in ("problem_mark", "problem"))
+        place = f" in line {mark.line + 1}" if mark else ""
+        raise ParamsError(f"{problem or error}{place}") from None
+
+
+def _explain(section: str, kind: type, values: object, problem: ErrorDetails) -> str:
+    """One line about one pydantic error: which key, what is wrong, what was found."""
+    key = ".".join([section, *_keys(values, problem)])
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+        inner = len(problem["loc"]) > 1 or not known
+        return f"{key} is not a known key" + ("" if inner else f"; known: {', '.join(known)}")
+    if problem["type"] in MISSING:
+        return f"{key} is missing"
+    if problem["type"] == "value_error":  # raised by a params class about its own fields
+        return f"{key}: {problem['ctx']['error']}"
+    hint = _number_hint(problem)
+    return f"{key}: {problem['msg']}, found {problem['input']!r}{hint}"
+
+
+def _keys(values: object, problem: ErrorDetails) -> list[str]:
+    """The keys that lead to the problem; the names pydantic gives a union's members are no keys."""
+    keys = []
+    for part in problem["loc"]:
+        try:
+            values = values[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            continue
+        keys.append(str(part))
+    return [*keys, str(problem["loc"][-1])] if problem["type"] in MISSING else keys
+
+
+def _number_hint(problem: ErrorDetails) -> str:
+    if problem["type"] not in ("int_type", "float_type") or not isinstance(problem["input"], str):
+        return ""
+    try:
+        float(problem["input"])
+    except ValueError:
+        return ""
+    return " (text, not a number: leave out the quotes)"

@@ -1,0 +1,91 @@
+"""What a person sees while a command runs: progress, and errors written for them."""
+
+import argparse
+import errno
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console()
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a file's size limit
+
+Item = TypeVar("Item")
+
+
+class UserError(Exception):
+    """Something the user can mend; the message says what, where and how."""
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's main and leave with its exit status.
+
+    A UserError is printed without a traceback (status 1): it is a message, not a crash. So is a
+    disk that is full.
+    """
+    try:
+        sys.exit(main())
+    except UserError as error:
+        # To standard error, as plain text: a path in brackets is not markup, and is not wrapped.
+        print(f"error: {printable(error)}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        print(
+            f"error: {error.filename or 'a file'} cannot be written: {error.strerror}. Make room, "
+            "and run it again: what was finished before is kept",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def positive(text: str) -> int:
+    """The whole number, at least 1, that a command line's option holds, for argparse's `type`."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too small: the smallest is 1")
+    return number
+
+
+def printable(message: object) -> str:
+    """The text with what a terminal obeys (but for line ends) written out: names may hold it."""
+    obeyed = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
+    return re.sub(obeyed, lambda found: repr(found[0])[1:-1], str(message))
+
+
+def progress() -> Progress:
+    """A progress display for counted work (bars come with `add_task`)."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+    )
+
+
+@contextmanager
+def track(
+    items: Iterable[Item], description: str, total: int | None = None
+) -> Iterator[Iterator[Item]]:
+    """Give the items to go through in the block, counted by a progress bar.
+
+    A block, and not just an iterator, so that the display ends with it after an error too.
+    """
+    with progress() as bars:
+        task = bars.add_task(description, total=total)
+
+        def counted() -> Iterator[Item]:
+            for item in items:
+                yield item
+                bars.advance(task)
+
+        yield counted()

@@ -1,0 +1,181 @@
+"""Tar archives that are not trusted: their names, and their extraction into a folder."""
+
+import lzma
+import posixpath
+import re
+import tarfile
+import unicodedata
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from pipeline.core.terminal import UserError, progress
+
+# Far above any data set of this kind, far below what would fill a disk unnoticed: the official
+# archives hold 26,000 files and 0.8 GB.
+MAX_MEMBERS = 1_000_000
+MAX_BYTES = 100 * 2**30
+
+# Members that are no files but say something about the next one, which tarfile reads into memory,
+# whatever size they claim: a long name has some hundred bytes. And a file with holes, which can
+# claim any size at no cost.
+MAX_HEADER = 2**20
+_HEADERS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+
+PACK = "pack the files themselves (tar --dereference)"
+
+# What the compressions' readers raise on damaged data, beside an OSError without a number.
+DAMAGED = (tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError)
+
+
+class ArchiveError(UserError):
+    """An archive is missing, damaged, or holds what is not extracted."""
+
+
+class _RefusedError(Exception):
+    """A member that is not looked at any further; none of tarfile's errors, which it may catch."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is looked at before tarfile acts on it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _HEADERS and member.size > MAX_HEADER:
+            raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise _RefusedError(f"{member.name} is a file with holes: {PACK}")
+        return member
+
+
+def archive_name(stem: str, url: str) -> str:
+    """`stem` with the tar suffix of the url: .tar.gz for pets.tgz?v=2, .tar where it has none.
+
+    The compression is told by the content, so that a url without a suffix is good enough.
+    """
+    ending = re.search(r"\.(?:tar(\.\w+)?|t(gz|bz2|xz|zst))$", re.split(r"[?#]", url)[0].lower())
+    if ending is None:
+        return f"{stem}.tar"
+    return f"{stem}.tar" + (ending[1] or (f".{ending[2]}" if ending[2] else ""))
+
+
+def find_archive(folder: Path, stem: str) -> Path:
+    """The one file `stem.tar*` in the folder. Raises ArchiveError for none or several."""
+    found = sorted(folder.glob(f"{stem}.tar*"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "none"
+    raise ArchiveError(
+        f"{folder}: expected one archive {stem}.tar*, found {names}: run the stage download "
+        "(dvc repro download)"
+    )
+
+
+def check_archive(archive: Path) -> None:
+    """Raise ArchiveError if the file does not begin as a tar archive, compressed or not."""
+    with _opened(archive):
+        pass
+
+
+def extract_archive(archive: Path, folder: Path) -> None:
+    """Extract the files of a tar archive of any compression into the folder.
+
+    Only files, folders and hard links are taken, and none outside the folder; times, owners and
+    permissions of the archive are not. What macOS adds (._NAME, .DS_Store) is left out.
+
+    Raises ArchiveError, naming archive and member, for anything else in it, for two members of
+    one name (either could be meant; capitals and Unicode's forms do not tell names apart), for
+    more than MAX_MEMBERS members or MAX_BYTES bytes, for a damaged or cut archive, and for a disk
+    that refuses. The folder then holds what came before.
+    """
+    with _opened(archive) as tar, progress() as bars:
+        task = bars.add_task(f"extracting {archive.name}", total=None)
+        for member in _checked(archive, tar):
+            _extract(tar, member, archive, folder)
+            # tarfile keeps all it has read: 100 MB of 100,000 members.
+            tar.members.clear()  # type: ignore[attr-defined]
+            bars.advance(task)
+        _read_to_the_end(archive, tar)
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
+    try:
+        tar.extract(member, folder, set_attrs=False, filter="data")
+    except (tarfile.FilterError, KeyError) as error:
+        raise ArchiveError(f"{archive}: {member.name} is not extracted: {error}") from None
+    except OSError as error:
+        if error.errno is None:  # of the archive's data, not of the disk
+            raise
+        raise ArchiveError(
+            f"{folder}: {member.name} of {archive.name} cannot be written: {error.strerror}. "
+            "Make room or mend the permissions, and run it again"
+        ) from None
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
+            yield tar
+    except _RefusedError as error:
+        raise ArchiveError(f"{archive}: {error}") from None
+    except MemoryError:
+        raise ArchiveError(f"{archive}: its headers take more memory than there is") from None
+    except DAMAGED as error:
+        raise _damaged(archive, str(error)) from None
+    except OSError as error:
+        if error.errno is None:  # gzip and bz2 say so that the data is wrong
+            raise _damaged(archive, str(error)) from None
+        raise ArchiveError(f"{error.filename or archive}: {error.strerror}") from None
+
+
+def _damaged(archive: Path, reason: str) -> ArchiveError:
+    first = reason.splitlines()[0] if reason else "it ends too early"
+    return ArchiveError(
+        f"{archive} is not a whole tar archive: {first}. Download it again (dvc repro --force "
+        "download), and if that gives the same, correct its url in params.yaml"
+    )
+
+
+def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
+    """The members to extract, as long as count, size, kind and name are acceptable."""
+    size, names = 0, set()
+    for count, member in enumerate(members, start=1):
+        size += member.size
+        if count > MAX_MEMBERS or size > MAX_BYTES:
+            raise ArchiveError(
+                f"{archive}: refused at {member.name}: more than {MAX_MEMBERS:,} members or "
+                f"{MAX_BYTES:,} bytes are not what a data set of photographs holds"
+            )
+        name = posixpath.normpath(member.name).lstrip("/")
+        if posixpath.basename(name).startswith("._") or name.endswith(".DS_Store"):
+            continue
+        if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):
+            raise ArchiveError(
+                f"{archive}: {member.name} is a symbolic link, a device or a file with holes:"
+                f" {PACK}"
+            )
+        folded = unicodedata.normalize("NFC", name).casefold()  # some systems take A.jpg for a.jpg
+        if folded in names and not member.isdir():
+            raise ArchiveError(
+                f"{archive}: {member.name} is in it twice, perhaps in capitals: pack it once"
+            )
+        names.add(folded)
+        yield member
+
+
+def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
+    """Raise where tarfile stops in silence: at a damaged header, at a cut, at a wrong checksum."""
+    stream = tar.fileobj
+    assert stream is not None
+    stream.seek(tar.offset)
+    if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise _damaged(archive, f"no end mark and no member at byte {tar.offset:,}")
+    while stream.read(1 << 20):  # the checksum of gzip and xz comes last
+        pass

@@ -1,0 +1,66 @@
+"""One picture of one animal, as a photograph would show it, and its trimap."""
+
+from random import Random
+
+from PIL import Image, ImageChops, ImageDraw
+
+from pipeline.sample.animal import Animal, draw_animal, own_coat
+from pipeline.sample.brush import NEUTRAL, Size, blurred, level, lit, noise
+from pipeline.sample.looks import Breed, Coat
+from pipeline.sample.occluders import INDOORS, OUTDOORS, Occluder
+from pipeline.sample.placement import Placement, place
+from pipeline.sample.poses import POSES, portrait
+from pipeline.sample.scene import draw_scene, thing_colour
+from pipeline.sample.trimap import trimap
+
+FINE = 2  # everything is painted this many times larger, then reduced: soft edges
+
+
+def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image.Image]:
+    """A picture (RGB) of one animal of this breed and its trimap (mode L), both of this size."""
+    canvas = (size[0] * FINE, size[1] * FINE)
+    coat, pose = own_coat(rng, breed), rng.choice((*POSES, portrait))
+    figure = pose(breed.shape, rng)
+    placement = place(rng, figure, canvas)
+    scene = draw_scene(rng, canvas, coat, int(placement.y))
+    animal, mask = draw_animal(rng, Animal(breed, coat, figure, placement), canvas)
+    picture = _with_shadow(rng, scene.picture, mask, placement)
+    picture.paste(animal, mask=mask)
+    if rng.random() < 0.22:
+        occluder = rng.choice(OUTDOORS if scene.outdoors else INDOORS)
+        _hide_behind(occluder, rng, picture, mask, coat)
+    return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
+
+
+def _with_shadow(
+    rng: Random, picture: Image.Image, mask: Image.Image, placement: Placement
+) -> Image.Image:
+    """The scene with the animal's shadow on ground and wall."""
+    shadow, drop = Image.new("L", picture.size), int(placement.scale * 0.25)
+    shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
+    light = [NEUTRAL - value * 56 // 255 for value in range(256)]
+    return lit(picture, blurred(shadow, max(2, drop // 2)).point(light))
+
+
+def _hide_behind(
+    occluder: Occluder, rng: Random, picture: Image.Image, mask: Image.Image, coat: Coat
+) -> None:
+    """Paint something in front of the animal and take it out of the mask."""
+    front, stencil = picture.copy(), Image.new("RGB", picture.size)
+    colour, same = thing_colour(rng, coat), rng.random()
+    occluder(ImageDraw.Draw(front), Random(same), front.size, colour)
+    occluder(ImageDraw.Draw(stencil), Random(same), front.size, (255, 255, 255))
+    hidden = stencil.convert("L").point([0] + [255] * 255)
+    picture.paste(front, mask=hidden)
+    mask.paste(0, mask=hidden)
+
+
+def _as_photograph(rng: Random, picture: Image.Image) -> Image.Image:
+    """Unevenly lit, now and then a little soft, with a colour cast and the camera's noise."""
+    strength = rng.choice((16, 30, 46))
+    light = level(noise(rng, picture.size, (128, 128)), NEUTRAL - strength, NEUTRAL + strength)
+    photo = blurred(lit(picture, light), int(rng.random() < 0.1))
+    cast = Image.new("RGB", photo.size, tuple(rng.randint(236, 255) for _ in range(3)))
+    grain = rng.choice((3, 5, 9))
+    channels = [level(noise(rng, photo.size, (1, 1)), 0, 2 * grain) for _ in range(3)]
+    return ImageChops.add(ImageChops.multiply(photo, cast), Image.merge("RGB", channels), 1, -grain)

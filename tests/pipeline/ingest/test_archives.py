@@ -1,0 +1,329 @@
+import io
+import os
+import random
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingest import archives
+from pipeline.ingest.archives import (
+    ArchiveError,
+    archive_name,
+    check_archive,
+    extract_archive,
+    find_archive,
+)
+
+FILES = {
+    "images/b.jpg": random.Random(0).randbytes(3000),
+    "images/a.jpg": random.Random(1).randbytes(2000),
+    "annotations/trimaps/a.png": b"mask",
+    "annotations/list.txt": b"",
+}
+REPOSITORY = Path(__file__).resolve().parents[3]
+EXTRACT = """
+import sys
+from pathlib import Path
+from pipeline.ingest.archives import extract_archive
+from pipeline.core.terminal import run_command
+run_command(lambda: extract_archive(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def pack(archive: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w") -> Path:
+    with tarfile.open(archive, mode) as tar:
+        for member, content in members:
+            tar.addfile(member, io.BytesIO(content))
+    return archive
+
+
+def a_file(name: str, content: bytes = b"x") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member, content
+
+
+def a_special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://host/pets/images.tar.gz", "images.tar.gz"),
+        ("/disk/pets.tar", "images.tar"),
+        ("pets.v2.tgz", "images.tar.gz"),
+        ("file:///disk/PETS.TAR.BZ2", "images.tar.bz2"),
+        ("a.tbz2", "images.tar.bz2"),
+        ("a.txz?download=1#top", "images.tar.xz"),
+        ("https://host/download?file=a.tar.gz", "images.tar"),
+        ("https://host.tar.gz/42", "images.tar"),
+    ],
+)
+def test_an_archive_keeps_the_suffix_of_its_url(url, name):
+    assert archive_name("images", url) == name
+
+
+def test_the_one_archive_is_found(tmp_path):
+    for name in ("images.tar.gz", "annotations.tar", ".images.tar.1.tmp", "images.txt"):
+        (tmp_path / name).touch()
+    assert find_archive(tmp_path, "images") == tmp_path / "images.tar.gz"
+
+
+@pytest.mark.parametrize("names", [[], ["images.tar", "images.tar.gz"]])
+def test_none_or_several_archives_are_named(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(ArchiveError) as error:
+        find_archive(tmp_path, "images")
+    assert f"found {', '.join(names) or 'none'}: run the stage download" in str(error.value)
+
+
+# --- extraction -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_an_archive_of_any_compression_is_extracted_whatever_its_name(
+    tmp_path, folder, compression
+):
+    members = [a_file(name, content) for name, content in FILES.items()]
+    archive = pack(tmp_path / "a.tar", *members, mode=f"w:{compression}")
+    check_archive(archive)
+    extract_archive(archive, folder)
+    assert files_in(folder) == FILES
+
+
+def test_names_that_begin_with_a_dot_or_a_slash_land_in_the_folder(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar", a_file("./images/a.jpg"), a_file("/images/b.jpg"))
+    extract_archive(archive, folder)
+    assert set(files_in(folder)) == {"images/a.jpg", "images/b.jpg"}
+
+
+def test_what_macos_adds_is_left_out(tmp_path, folder):
+    names = ("images/a.jpg", "images/._a.jpg", "._images", "images/.DS_Store")
+    extract_archive(pack(tmp_path / "a.tar", *map(a_file, names)), folder)
+    assert set(files_in(folder)) == {"images/a.jpg"}
+
+
+def test_permissions_and_times_of_the_archive_do_not_matter(tmp_path, folder):
+    closed, shut = a_file("images/a.jpg"), a_special("images", tarfile.DIRTYPE)
+    closed[0].mode = shut[0].mode = 0
+    extract_archive(pack(tmp_path / "a.tar", shut, closed), folder)
+    assert (folder / "images").stat().st_mode & 0o700 == 0o700
+    assert (folder / "images" / "a.jpg").stat().st_mode & 0o600 == 0o600
+    assert (folder / "images" / "a.jpg").stat().st_mtime > closed[0].mtime == 0
+
+
+def test_a_hard_link_becomes_the_file_it_names(tmp_path, folder):
+    link = a_special("images/b.jpg", tarfile.LNKTYPE, "images/a.jpg")
+    extract_archive(pack(tmp_path / "a.tar", a_file("images/a.jpg", b"pet"), link), folder)
+    assert files_in(folder) == {"images/a.jpg": b"pet", "images/b.jpg": b"pet"}
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        a_file("../outside.jpg"),
+        a_file("images/../../outside.jpg"),
+        a_special("images/b.jpg", tarfile.SYMTYPE, "a.jpg"),
+        a_special("images/b.jpg", tarfile.SYMTYPE, "/etc/passwd"),
+        a_special("images/b.jpg", tarfile.LNKTYPE, "../../outside.jpg"),
+        a_special("images/b.jpg", tarfile.LNKTYPE, "images/missing.jpg"),
+        a_special("images/b.jpg", tarfile.FIFOTYPE),
+        a_special("images/b.jpg", tarfile.CHRTYPE),
+    ],
+)
+def test_a_member_that_is_not_safe_is_named(tmp_path, folder, member):
+    archive = pack(tmp_path / "a.tar", a_file("images/a.jpg"), member)
+    with pytest.raises(ArchiveError) as error:
+        extract_archive(archive, folder)
+    assert str(archive) in str(error.value)
+    assert member[0].name in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} <= {"a.tar", "out"}
+
+
+AGAIN = ["images/é.jpg", "./images/é.jpg", "/images//é.jpg", "images/É.JPG", "images/e\u0301.jpg"]
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_name_that_comes_twice_is_refused(tmp_path, folder, again):
+    """Also where it is only to some systems the same."""
+    archive = pack(tmp_path / "a.tar", a_file("images/é.jpg"), a_file(again))
+    with pytest.raises(ArchiveError, match="twice"):
+        extract_archive(archive, folder)
+
+
+def test_a_folder_may_come_twice(tmp_path, folder):
+    images = a_special("images", tarfile.DIRTYPE)
+    extract_archive(pack(tmp_path / "a.tar", images, a_file("images/a.jpg"), images), folder)
+    assert set(files_in(folder)) == {"images/a.jpg"}
+
+
+def test_more_members_than_the_limit_are_refused(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
+    archive = pack(tmp_path / "a.tar", *(a_file(f"images/{n}.jpg") for n in range(3)))
+    with pytest.raises(ArchiveError, match=r"images/2\.jpg: more than 2 members"):
+        extract_archive(archive, folder)
+
+
+def test_more_bytes_than_the_limit_are_refused_before_they_are_written(
+    tmp_path, folder, monkeypatch
+):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    bomb = a_file("images/bomb.jpg", bytes(1000))
+    archive = pack(tmp_path / "a.tar.gz", a_file("images/a.jpg"), bomb, mode="w:gz")
+    with pytest.raises(ArchiveError, match=r"images/bomb\.jpg: more than .* 1,000 bytes"):
+        extract_archive(archive, folder)
+    assert set(files_in(folder)) == {"images/a.jpg"}
+
+
+KINDS = {
+    "L": "a long name",
+    "K": "a long link",
+    "x": "of the next member",
+    "g": "of all that follow",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=KINDS.get)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path, folder, kind, first):
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind.encode(), 2**40
+    content = b"" if first else (pack(tmp_path / "b.tar", a_file("a.jpg"))).read_bytes()[:1024]
+    (tmp_path / "a.tar").write_bytes(content + header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(ArchiveError, match=r"a header of 1,099,511,627,776 bytes"):
+        extract_archive(tmp_path / "a.tar", folder)
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_a_file_with_holes_is_refused_since_it_may_be_of_any_size(tmp_path, folder, form):
+    hollow = tmp_path / "images" / "a.jpg"
+    hollow.parent.mkdir()
+    hollow.touch()
+    os.truncate(hollow, 50 * 2**30)
+    command = ["tar", "--create", "--sparse", f"--format={form}", "--file=a.tar", "images"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "a.tar").stat().st_size < 20_000
+    with pytest.raises(ArchiveError, match=r"images/.*a\.jpg is .*a file with holes"):
+        extract_archive(tmp_path / "a.tar", folder)
+    assert files_in(folder) == {}
+
+
+def test_what_the_terminal_would_obey_is_shown_in_the_error_as_it_is_written(tmp_path):
+    """A name must not move the cursor, or set the title of the window."""
+    pack(tmp_path / "a.tar", a_special("\x1b[2J\x07.jpg", tarfile.FIFOTYPE))
+    command = [sys.executable, "-c", EXTRACT, str(tmp_path / "a.tar"), str(tmp_path / "out")]
+    failed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert r"\x1b[2J\x07.jpg is a symbolic link" in failed.stderr
+    assert "\x1b" not in failed.stderr
+
+
+# --- what is damaged ------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["", "gz", "bz2", "xz"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    members = [a_file(name, content) for name, content in FILES.items()]
+    return pack(tmp_path / "a.tar", *members, mode=f"w:{request.param}")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9])
+def test_an_archive_cut_short_is_refused(archive, folder, fraction):
+    whole = archive.read_bytes()
+    # The end of a plain tar is 10 kB of zeros, of which two blocks matter.
+    end = len(whole.rstrip(b"\0")) if whole.endswith(bytes(1024)) else len(whole)
+    archive.write_bytes(whole[: int(end * fraction)])
+    with pytest.raises(ArchiveError, match=r"a\.tar is not a whole tar archive.*Download it again"):
+        extract_archive(archive, folder)
+
+
+def test_a_tar_cut_exactly_between_two_members_is_refused(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar", a_file("images/a.jpg"), a_file("images/b.jpg"))
+    archive.write_bytes(archive.read_bytes()[:1024])
+    with pytest.raises(ArchiveError, match="no end mark and no member at byte 1,024"):
+        extract_archive(archive, folder)
+
+
+def test_a_damaged_header_in_the_middle_does_not_end_the_archive_in_silence(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar", *(a_file(f"images/{n}.jpg") for n in range(3)))
+    content = bytearray(archive.read_bytes())
+    content[1024 + 5] ^= 1  # in the name of the second member
+    archive.write_bytes(content)
+    with pytest.raises(ArchiveError, match="not a whole tar archive"):
+        extract_archive(archive, folder)
+
+
+@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, compression):
+    members = [a_file(name, content) for name, content in FILES.items()]
+    archive = pack(tmp_path / "a.tar", *members, mode=f"w:{compression}")
+    content = bytearray(archive.read_bytes())
+    for place in range(200, len(content) - 200, 500):
+        content[place] ^= 1
+        archive.write_bytes(content)
+        with pytest.raises(ArchiveError, match="not a whole tar archive"):
+            extract_archive(archive, folder)
+        content[place] ^= 1
+
+
+def test_the_checksum_at_the_end_of_gzip_is_read(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar.gz", a_file("images/a.jpg"), mode="w:gz")
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(ArchiveError, match="CRC check failed"):
+        extract_archive(archive, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>please log in</html>", b"PK\3\4" + bytes(2000)])
+def test_what_is_no_tar_is_refused_at_first_sight(tmp_path, content):
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"a\.tar is not a whole tar archive"):
+        check_archive(tmp_path / "a.tar")
+
+
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(ArchiveError, match=r"a\.tar: No such file"):
+        check_archive(tmp_path / "a.tar")
+
+
+# A limit on the size of a file stands for a disk that becomes full: the kernel refuses the write.
+LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)){EXTRACT}"
+
+
+def test_a_full_disk_names_the_folder_and_the_member(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar", a_file("images/a.jpg", bytes(5000)))
+    command = [sys.executable, "-c", LIMITED, str(archive), str(folder)]
+    failed = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    assert f"{folder}: images/a.jpg of a.tar cannot be written" in failed.stderr
+    assert "Make room" in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ingest import duplicates
+from pipeline.ingest.duplicates import nearest_within
+
+HASHES = st.integers(0, 2**64 - 1)
+
+
+def near(centre: int) -> st.SearchStrategy[int]:
+    """Hashes a few bits from the centre, so that near ones are common."""
+    return st.lists(st.integers(0, 63), max_size=8).map(
+        lambda bits: centre ^ sum(1 << bit for bit in set(bits))
+    )
+
+
+MIXED = st.lists(st.one_of(HASHES, near(0), near(0xF0F0F0F0F0F0F0F0), near(2**64 - 1)), max_size=30)
+
+
+def array(values: list[int]) -> np.ndarray:
+    return np.array(values, dtype=np.uint64)
+
+
+def brute_force(hashes: list[int], others: list[int], distance: int) -> tuple[list[int], list[int]]:
+    positions, bits = [], []
+    for one in hashes:
+        counts = [(one ^ other).bit_count() for other in others]
+        found = bool(counts) and min(counts) <= distance
+        positions.append(counts.index(min(counts)) if found else -1)
+        bits.append(min(counts) if found else -1)
+    return positions, bits
+
+
+def found(hashes: list[int], others: list[int], distance: int) -> tuple[list[int], list[int]]:
+    positions, bits = nearest_within(array(hashes), array(others), distance)
+    return positions.tolist(), bits.tolist()
+
+
+@given(hashes=MIXED, others=MIXED, distance=st.integers(0, 16))
+def test_the_search_finds_what_comparing_every_two_finds(hashes, others, distance):
+    assert found(hashes, others, distance) == brute_force(hashes, others, distance)
+
+
+@given(hashes=MIXED, others=MIXED, distance=st.integers(0, 16))
+def test_small_pieces_find_the_same(hashes, others, distance):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "AT_A_TIME", 3)
+        assert found(hashes, others, distance) == brute_force(hashes, others, distance)
+
+
+@pytest.mark.parametrize("distance", range(17))
+def test_the_distance_itself_is_near_and_one_more_bit_is_not(distance):
+    spread = [63 * bit // 16 for bit in range(17)]  # differing bits all over the hash
+    exact = sum(1 << bit for bit in spread[:distance])
+    beyond = exact | 1 << spread[distance]
+    assert found([exact, beyond], [0], distance) == ([0, -1], [distance, -1])
+
+
+def test_the_nearest_wins_and_of_equally_near_ones_the_first():
+    others = [0b1111, 0b0011, 0b0001, 0b0010, 0b0001]
+    assert found([0], others, 6) == ([2], [1])
+    assert found([0b0011], others, 6) == ([1], [0])
+
+
+def test_equal_hashes_all_get_the_same_answer():
+    assert found([7, 0, 7, 2**64 - 1], [0, 7, 7], 0) == ([1, 0, 1, -1], [0, 0, 0, -1])
+
+
+def test_nothing_is_near_nothing():
+    assert found([1, 2], [], 6) == ([-1, -1], [-1, -1])
+    assert found([], [1, 2], 6) == ([], [])
+
+
+def test_many_pictures_alike_are_compared_in_bounded_pieces():
+    # 20,000 x 20,000 of one hash, and 2,000 x 2,000 of hashes that share most of their bands.
+    blank = [0] * 20_000 + list(range(2_000))
+    sizes = [
+        len(rows)
+        for rows, _ in duplicates._equal_pairs(array(list(range(2_000))) & 0, array([0] * 2_000))
+    ]
+    assert sum(sizes) == 4_000_000
+    assert max(sizes) <= duplicates.AT_A_TIME + 2_000
+    positions, bits = nearest_within(array(blank), array(blank), 6)
+    assert positions[:20_000].max() == 0
+    assert bits.max() == 0

@@ -1,0 +1,95 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.terminal import UserError
+from pipeline.ingest.findings import Note, Reason
+from pipeline.ingest.inventory import Fault, take_inventory
+
+
+def layout(
+    root: Path, images: str, trimaps: str, trainval: str = "beagle_1", test: str = "beagle_2"
+) -> Path:
+    """The official layout with empty files; names are separated by spaces."""
+    (root / "images").mkdir()
+    (root / "annotations" / "trimaps").mkdir(parents=True)
+    for name in images.split():
+        (root / "images" / f"{name}.jpg").touch()
+    for name in trimaps.split():
+        (root / "annotations" / "trimaps" / f"{name}.png").touch()
+    for split, names in (("trainval", trainval), ("test", test)):
+        (root / "annotations" / f"{split}.txt").write_text("\n".join(names.split()))
+    return root
+
+
+def test_listed_names_with_both_files_are_pairs_with_their_split(tmp_path):
+    pairs, faults, names = take_inventory(
+        layout(tmp_path, "beagle_1 beagle_2", "beagle_1 beagle_2")
+    )
+    assert [(pair.name, pair.split, pair.notes) for pair in pairs] == [
+        ("beagle_1", "trainval", ()),
+        ("beagle_2", "test", ()),
+    ]
+    assert (tmp_path / pairs[0].image).is_file()
+    assert (tmp_path / pairs[0].trimap).is_file()
+    assert (faults, names) == ([], 2)
+
+
+def test_every_name_that_is_no_pair_is_listed_with_its_reason(tmp_path):
+    source = layout(tmp_path, "pug_1 pug_2 pug_3", "pug_1 pug_4", "pug_2 pug_4", "pug_5")
+    pairs, faults, names = take_inventory(source)
+    assert pairs == []
+    assert names == 3
+    assert faults == [
+        Fault("pug_1", "images/pug_1.jpg", Reason.NOT_LISTED),
+        Fault("pug_2", "images/pug_2.jpg", Reason.NO_MASK),
+        Fault("pug_3", "images/pug_3.jpg", Reason.NO_MASK),
+        Fault("pug_4", "annotations/trimaps/pug_4.png", Reason.NO_IMAGE),
+        Fault("pug_5", "images/pug_5.jpg", Reason.NO_FILES),
+    ]
+
+
+def test_hidden_and_other_files_are_passed_over(tmp_path):
+    source = layout(tmp_path, "beagle_1 beagle_2 ._beagle_1", "beagle_1 beagle_2 ._beagle_2")
+    (source / "images" / "beagle_1.mat").touch()
+    assert take_inventory(source)[1] == []
+
+
+def test_a_file_name_that_is_no_utf8_can_be_written_to_a_table(tmp_path):
+    source = layout(tmp_path, os.fsdecode(b"pug_\xff"), "")
+    fault = next(fault for fault in take_inventory(source)[1] if fault.name.startswith("pug"))
+    assert fault == Fault(r"pug_\udcff", r"images/pug_\udcff.jpg", Reason.NO_MASK)
+
+
+def test_a_name_in_both_lists_is_a_test_picture_and_noted(tmp_path):
+    files = "beagle_1 beagle_2"
+    pairs, _, names = take_inventory(
+        layout(tmp_path, files, files, "beagle_1 beagle_2", "beagle_2")
+    )
+    assert names == 2
+    assert (pairs[1].split, pairs[1].notes) == ("test", (Note.IN_BOTH_LISTS,))
+
+
+def test_a_name_listed_twice_counts_once_and_is_noted(tmp_path):
+    files = "beagle_1 beagle_2"
+    pairs, _, names = take_inventory(layout(tmp_path, files, files, "beagle_1 beagle_1"))
+    assert names == 2
+    assert (pairs[0].split, pairs[0].notes) == ("trainval", (Note.LISTED_TWICE,))
+
+
+def test_list_txt_does_not_give_a_name_its_place(tmp_path):
+    source = layout(tmp_path, "pug_1", "pug_1")
+    (source / "annotations" / "list.txt").write_text("pug_1 27 2 19\n")
+    assert Fault("pug_1", "images/pug_1.jpg", Reason.NOT_LISTED) in take_inventory(source)[1]
+
+
+def test_empty_lists_are_refused(tmp_path):
+    with pytest.raises(UserError, match="name no pictures"):
+        take_inventory(layout(tmp_path, "pug_1", "pug_1", "", ""))
+
+
+def test_another_layout_is_refused_with_the_one_expected(tmp_path):
+    (tmp_path / "oxford-iiit-pet").mkdir()
+    with pytest.raises(UserError, match=r"no folder images/: .* annotations/trimaps/NAME\.png"):
+        take_inventory(tmp_path)
