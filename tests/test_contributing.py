@@ -1,8 +1,7 @@
-"""What CONTRIBUTING.md adds as examples can be added by doing what it says, and then works."""
+"""Apply every example of CONTRIBUTING.md to a copy of the source, and check that it works there."""
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,11 +16,12 @@ from pipeline.data.pets import load_mask, mask_path
 from stages.download import DownloadParams, download
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()
-# A block of code or of changes, with the paragraph above it.
+# A block of Python or a diff, with the paragraph above it.
 BLOCK = re.compile(r"((?:[^\n]+\n)*)\n```(python|diff)\n(.*?)```", re.DOTALL)
-COPIED = ("pipeline", "stages", "dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml")
+COPIED = ("pipeline", "stages", "tests/test_dvc_yaml.py",
+          "dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml")  # fmt: skip
 
-# In a process of its own, since it imports the changed copy instead of the repository.
+# Runs in a process of its own, which imports the changed copy instead of the repository.
 CHANGED_MODEL = """
 import json
 import numpy, torch
@@ -45,17 +45,12 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the source in which every example was added."""
+    """A copy of the source with every example added."""
     root = tmp_path_factory.mktemp("changed")
-    for name in COPIED:
-        source, ignored = REPOSITORY / name, shutil.ignore_patterns("__pycache__")
-        copy = shutil.copyfile if source.is_file() else shutil.copytree
-        copy(source, root / name, **({} if source.is_file() else {"ignore": ignored}))
-    (root / "tests").mkdir()
-    shutil.copyfile(REPOSITORY / "tests/test_dvc_yaml.py", root / "tests/test_dvc_yaml.py")
+    subprocess.run(["cp", "--recursive", "--parents", *COPIED, root], cwd=REPOSITORY, check=True)
     for words, kind, block in BLOCK.findall(PAGE):
         if names := re.findall(r"`([\w/]+\.(?:py|yaml))`", words):
-            file = root / names[-1]  # the last that is named above the block
+            file = root / names[-1]  # the last one named above the block
         if kind == "python":
             assert not file.exists()
             file.write_text(block)
@@ -65,17 +60,17 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def edit(file: Path, lines: list[str]) -> None:
-    """Replace the lines with a blank or a minus before them by those with a blank or a plus."""
+    """Apply one diff, whose old lines must occur exactly once in the file."""
     before, after = (
         "".join(line[1:] for line in lines if line[0] != other) for other in ("+", "-")
     )
     text = file.read_text()
-    assert text.count(before) == 1, f"{file.name} does not have once:\n{before}"
+    assert text.count(before) == 1, f"{file.name} must have this once:\n{before}"
     file.write_text(text.replace(before, after))
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """Run python, on the sources in the folder where it is called; return what it printed."""
+    """Run Python in the folder, on its own sources, and return the output."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -83,7 +78,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_dvc_yaml_names_all_that_the_changed_stages_import_and_read(changed):
+def test_dvc_yaml_covers_whatever_the_changed_stages_import_and_read(changed):
     run(changed, "-m", "pytest", "-q", "tests/test_dvc_yaml.py", "-k", "not lock")
 
 
@@ -110,7 +105,7 @@ def test_the_metric_is_a_headline_and_the_encoder_builds_a_u_net(changed):
     assert printed["logits"] == [1, 3, 21, 13]
 
 
-def test_the_data_set_is_fetched_from_where_params_say(changed, tmp_path):
+def test_the_data_set_is_fetched_from_the_address_in_params(changed, tmp_path):
     params = (changed / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params.replace("/data/pets/", f"{tmp_path}/"))
     for stem in ("images", "annotations"):
