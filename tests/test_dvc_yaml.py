@@ -1,7 +1,8 @@
-"""dvc.yaml says of each stage what its code says: the files it imports, the sections it reads."""
+"""dvc.yaml agrees with the code: what each stage imports, and which params it reads."""
 
 import ast
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def imports():
 
 
 def source_file(module):
-    """The module's path in the repository; None for a package with nothing but a docstring."""
+    """The module's path in the repository; None for a package that is nothing but a docstring."""
     path = Path(*module.split("."))
     if not (REPOSITORY / path).is_dir():
         return f"{path}.py"
@@ -39,15 +40,22 @@ def names(entries):
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
-def source_deps(stage):
-    return sorted(dep for dep in names(STAGES[stage]["deps"]) if dep.endswith(".py"))
+def is_source(dep):
+    return dep.endswith(".py") or dep.startswith("pipeline/")
+
+
+def contains(dep, file):
+    return file == dep or file.startswith(f"{dep}/")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_exactly_the_files_that_the_stage_imports(imports, stage):
+def test_deps_cover_what_the_stage_imports_and_nothing_else(imports, stage):
     modules = imports.find_upstream_modules(f"stages.{stage}") | {f"stages.{stage}"}
     files = {source_file(module) for module in modules} - {None}
-    assert source_deps(stage) == sorted(files)
+    deps = list(filter(is_source, names(STAGES[stage]["deps"])))
+    uncovered = {file for file in files if not any(contains(dep, file) for dep in deps)}
+    unused = {dep for dep in deps if not any(contains(dep, file) for file in files)}
+    assert (uncovered, unused) == (set(), set())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -62,7 +70,7 @@ def test_a_stage_is_given_every_path_that_it_depends_on_or_writes(stage):
     """The command names each path, or the folder that it is in."""
     entry = STAGES[stage]
     arguments = [Path(word) for word in entry["cmd"].split()[3:]]
-    paths = [dep for dep in names(entry["deps"]) if not dep.endswith(".py")]
+    paths = [dep for dep in names(entry["deps"]) if not is_source(dep)]
     paths += names(entry.get("outs", [])) + names(entry.get("metrics", []))
     for path in map(Path, paths):
         assert any(path == argument or argument in path.parents for argument in arguments), path
@@ -78,9 +86,22 @@ def test_a_stage_stands_below_those_whose_outputs_it_reads():
     written = []
     for stage in STAGES.values():
         for dep in names(stage["deps"]):
-            own = any(Path(dep).is_relative_to(out) for out in written)
-            assert dep.endswith(".py") or own, f"{dep}: no stage above writes it"
+            made = any(Path(dep).is_relative_to(out) for out in written)
+            assert is_source(dep) or made, f"{dep}: no stage above writes it"
         written += names(stage.get("outs", [])) + names(stage.get("metrics", []))
+
+
+def dvc_digest(dep):
+    """The md5 of a file; of a folder, DVC's: that of the list of its files with their md5s."""
+    path = REPOSITORY / dep
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    files = [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    entries = [
+        {"md5": dvc_digest(file), "relpath": file.relative_to(path).as_posix()}
+        for file in sorted(files, key=lambda file: file.relative_to(path).parts)
+    ]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -88,9 +109,8 @@ def test_the_lock_is_of_this_source_and_these_params(stage):
     """As `dvc repro --dry --allow-missing` would find in a fresh clone."""
     locked = LOCK[stage]
     for dep in locked["deps"]:
-        if dep["path"].endswith(".py"):
-            content = (REPOSITORY / dep["path"]).read_bytes()
-            assert dep["md5"] == hashlib.md5(content).hexdigest(), f"run dvc repro: {dep['path']}"
+        if is_source(dep["path"]):
+            assert dep["md5"] == dvc_digest(dep["path"]), f"run dvc repro: {dep['path']}"
     for key, value in locked.get("params", {}).get("params.yaml", {}).items():
         current = PARAMS
         for part in key.split("."):

@@ -65,7 +65,7 @@ def register_restored(
 
 def _gate(arguments: argparse.Namespace) -> None:
     # Who only looks need not wait for torch.
-    from tools.gate import read_params, run_gate  # noqa: PLC0415
+    from tools.gate import read_params, run_gate
 
     params = read_params()
     store = open_store()

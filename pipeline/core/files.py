@@ -1,62 +1,62 @@
 """Files and folders that appear whole or not at all, and their digests."""
 
+import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-if TYPE_CHECKING:  # it takes half a second to import: only a caller that has a table needs it
+if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
 
 ROWS = 2_000  # of a table that are text at a time while it is written
 
-_CLEARING = threading.Lock()
-
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` when the block ends well."""
-    temporary = _beside(path)
-    try:
-        with naming(path):
-            yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Give a temporary file beside `path`; rename it to `path` when the block succeeds."""
+    temporary = _name_beside(path)
+    with _in_use(temporary, os.O_CREAT | os.O_EXCL):
+        try:
+            with naming(path):
+                yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path`; put it in its place when the block ends well."""
+    """Give an empty folder beside `path`; move it to `path` when the block succeeds."""
     with scratch_folder(path, "new") as made, scratch_folder(path, "old") as old:
         yield made
         if path.exists():
-            path.rename(old / path.name)  # not removed in its place: a kill would leave half of it
+            path.rename(old / path.name)  # not removed in place: a kill would leave half of it
         made.rename(path)
 
 
 @contextmanager
 def scratch_folder(path: Path, what: str = "work") -> Iterator[Path]:
-    """Give an empty folder beside `path`, for this process alone; it goes with the block."""
-    folder = _beside(path, f".{what}")
+    """Give an empty folder beside `path`; remove it when the block ends."""
+    folder = _name_beside(path, f".{what}")
     folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _in_use(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of the disk in the block name `path`, where they would name nothing (a full disk)."""
+    """Put `path` into the block's disk errors that name no file: that of a full disk does not."""
     try:
         yield
     except OSError as error:
@@ -65,36 +65,42 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _beside(path: Path, what: str = "") -> Path:
-    """A temporary name of this process."""
+def _name_beside(path: Path, what: str = "") -> Path:
+    """A new temporary name in the folder of `path`, which is created if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _CLEARING:  # else a thread that comes late would take another's file for abandoned
-        _clear_abandoned(path.parent.absolute())
-    return path.with_name(f".{path.name}{what}.{os.getpid()}.tmp")
+    _clear_abandoned(path.parent.absolute())
+    return path.with_name(f".{path.name}{what}.petseg-{secrets.token_hex(4)}.tmp")
 
 
-@cache
-def _clear_abandoned(folder: Path) -> None:
-    """Remove what killed processes left under temporary names; once a process is enough."""
-    for left in folder.glob(".*.tmp"):
-        pid = left.name.split(".")[-2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not _works(int(pid))):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
-
-
-def _works(pid: int) -> bool:
-    """Of a killed process something stays until its parent has asked how it ended, or for ever."""
+@contextmanager
+def _in_use(temporary: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a lock on the temporary file or folder. The system frees it when the process dies."""
+    descriptor = os.open(temporary, os.O_RDONLY | flags, 0o666)
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@cache  # once per process and folder
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what killed processes left in the folder under temporary names."""
+    for left in folder.glob(".*.petseg-????????.tmp"):
+        with suppress(OSError):  # another process was quicker
+            descriptor = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError if in use
+                # A second: between its creation and its lock, a file looks abandoned too.
+                if time.time() - left.stat().st_mtime > 1:
+                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def write_json(path: Path, values: object) -> None:
-    """Write values as indented JSON, in the order they are in."""
+    """Write values as indented JSON, keeping their order."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 
@@ -106,6 +112,6 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The hex digest of a file's bytes, read in pieces."""
+    """The hex digest of a file's bytes, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()

@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from pipeline.core.files import (
+    _clear_abandoned,
     atomic_file,
     atomic_folder,
     file_digest,
@@ -69,31 +68,61 @@ def test_an_error_leaves_the_earlier_folder_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
-def test_what_a_killed_process_left_goes_with_the_next_one_that_writes_there(tmp_path):
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
-    )
-    gone = int(ended.stdout)
-    (tmp_path / f".folder.new.{gone}.tmp").mkdir()
-    (tmp_path / f".folder.new.{gone}.tmp/half").touch()
-    for name in (f".file.txt.{gone}.tmp", f".other.{os.getppid()}.tmp", ".a-users.tmp"):
-        (tmp_path / name).touch()
-    with atomic_file(tmp_path / "file.txt") as temporary:
+WRITER = """
+import sys
+from pathlib import Path
+from pipeline.core.files import atomic_file, scratch_folder
+folder = Path(sys.argv[1])
+with atomic_file(folder / "file.txt") as file, scratch_folder(folder / "images") as images:
+    (images / "half").touch()
+    print("writing", flush=True)
+    input()
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that has begun a file and a folder in tmp_path, a while ago."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    for left in tmp_path.iterdir():
+        os.utime(left, (0, 0))
+    yield process
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def write_other(folder):
+    _clear_abandoned.cache_clear()
+    with atomic_file(folder / "other.txt") as temporary:
         temporary.write_text("whole")
-    assert names(tmp_path) == [".a-users.tmp", f".other.{os.getppid()}.tmp", "file.txt"]
 
 
-def test_what_it_left_goes_also_while_its_parent_has_not_asked_how_it_ended(tmp_path):
-    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    left = tmp_path / f".file.txt.{killed.pid}.tmp"
-    left.touch()
-    killed.kill()
-    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+def test_temporary_files_of_a_killed_process_are_removed_by_the_next_writer(tmp_path, writer):
+    for name in (".thesis.2023.tmp", ".notes.petseg-1234.tmp"):  # somebody's own
+        (tmp_path / name).mkdir()
+    writer.kill()
+    while psutil.Process(writer.pid).status() != psutil.STATUS_ZOMBIE:  # it is not reaped yet
         time.sleep(0.01)
-    with atomic_file(tmp_path / "file.txt") as temporary:
-        temporary.touch()
-    killed.wait()
-    assert names(tmp_path) == ["file.txt"]
+    write_other(tmp_path)
+    assert names(tmp_path) == [".notes.petseg-1234.tmp", ".thesis.2023.tmp", "other.txt"]
+
+
+def test_temporary_files_of_a_running_process_stay(tmp_path, writer):
+    before = names(tmp_path)
+    write_other(tmp_path)
+    assert names(tmp_path) == sorted([*before, "other.txt"])
+
+
+def test_temporary_files_of_another_thread_stay(tmp_path):
+    with atomic_file(tmp_path / "early") as temporary:
+        temporary.write_text("early")
+        os.utime(temporary, (0, 0))
+        write_other(tmp_path)
+    assert names(tmp_path) == ["early", "other.txt"]
 
 
 def test_a_folder_is_never_there_in_part(tmp_path):
@@ -140,33 +169,3 @@ def test_the_root_is_dvcs_where_dvc_says_it_else_the_repository(monkeypatch, tmp
     assert workspace_root() == Path(__file__).resolve().parents[3]
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert workspace_root() == tmp_path
-
-
-def test_a_thread_that_is_late_to_clear_takes_no_others_file_for_abandoned(tmp_path, monkeypatch):
-    looked, written, done = (threading.Event() for _ in range(3))
-    glob = Path.glob
-
-    def held_up(folder, pattern):
-        first = not looked.is_set()
-        looked.set()
-        if first:
-            written.wait(0.5)  # in vain where threads wait for each other
-        return glob(folder, pattern)
-
-    def late():
-        with atomic_file(tmp_path / "late") as temporary:
-            temporary.touch()
-        done.set()
-
-    def early():
-        looked.wait(5)
-        with atomic_file(tmp_path / "early") as temporary:
-            temporary.touch()
-            written.set()
-            done.wait(5)
-
-    monkeypatch.setattr(Path, "glob", held_up)
-    with ThreadPoolExecutor() as pool:
-        for thread in [pool.submit(late), pool.submit(early)]:
-            thread.result(timeout=10)
-    assert names(tmp_path) == ["early", "late"]
