@@ -1,4 +1,4 @@
-# petseg: photographs of pets to a registered segmentation model.  `make help` lists the targets.
+# petseg: from photographs of pets to a registered segmentation model. `make help` lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,14 +6,14 @@ INSTALLED := $(VENV)/installed
 INSTALLED_FOR_TEAMS := $(VENV)/installed-for-teams
 PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
-# DVC starts the stages with the python it finds first.
+# DVC starts the stages with the first python on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: all help test test-teams torture evaluate ui visualize predict app serve report models promote verify \
   sweep doctor oxford sync bench bench-scale lint format lock audit clean
 
-all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the scores (the default)
+all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
 	python -m tools.models gate
 	python -m tools.scores --next
@@ -21,87 +21,87 @@ all: $(INSTALLED) ## Set up, run the pipeline, let the gate decide, print the sc
 test: $(INSTALLED) ## Set up and run the tests
 	python -m pytest --numprocesses auto --dist loadfile
 
-test-teams: $(INSTALLED_FOR_TEAMS) ## Try docs/teams.md against PostgreSQL and an S3 server, both on this machine
+test-teams: $(INSTALLED_FOR_TEAMS) ## Run docs/teams.md against PostgreSQL and S3 servers on this machine
 	python -m pytest -m teams
 
-torture: $(INSTALLED) ## Break real runs and count what is lost (TRIES=10 of each fault; docs/reliability.md)
+torture: $(INSTALLED) ## Break real runs and count the losses (TRIES=10 ONLY=network; docs/reliability.md)
 	rm -rf .cache/torture
 	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadgroup $(if $(ONLY),-k "$(ONLY)"); \
 	  tests=$$?; python tests/torture/ledger.py && exit $$tests
 
-evaluate: $(INSTALLED) ## Bring the evaluation up to date and print the scores
+evaluate: $(INSTALLED) ## Update the evaluation and print the scores
 	dvc repro evaluate
 	python -m tools.scores
 
-ui: $(INSTALLED) ## Compare runs in the browser: MLflow on http://127.0.0.1:5000
+ui: $(INSTALLED) ## Compare runs in the browser: MLflow at http://127.0.0.1:5000
 	mlflow ui --host 127.0.0.1 --port 5000
 
-visualize: $(INSTALLED) ## Draw a grid of photographs and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
+visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
 	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
-# IMAGE is taken from the environment, where make puts what was given to it: any name is one word.
-predict: $(INSTALLED) ## Predict masks into results/ (IMAGE=a file, folder or pattern, MODEL=3 PRECISION=fp32 OUT=)
+# The shell takes IMAGE from the environment, where make puts it: any name stays one word.
+predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results)
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
-app: $(INSTALLED) ## Try the model in the browser: the page on http://127.0.0.1:8501
+app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501
 	PYTHONPATH=. streamlit run tools/app.py
 
-serve: $(INSTALLED) ## Serve the champion over HTTP on 127.0.0.1:5001 (MODEL=3 PORT=5002; docs/serving.md)
+serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002; docs/serving.md)
 	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
 
-report: $(INSTALLED) ## Write the model's card: reports/NAME.html, one file with numbers, pictures and origin
+report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report
 
 models: $(INSTALLED) ## List the registered versions
 	python -m tools.models list
 
-promote: $(INSTALLED) ## Make a version the champion by hand (VERSION=n)
+promote: $(INSTALLED) ## Make a version the champion, whatever the gate says (VERSION=n)
 	python -m tools.models promote $(VERSION)
 
-verify: $(INSTALLED) ## Rebuild a model from its commit and compare the bytes (VERSION=1, or RUN=id; DATA=data/pets)
+verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=id; DATA=data/pets)
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
-sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=experiments/sweep.yaml WORKERS=2 SET="train.epochs=2 ...")
+sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=file WORKERS=2 SET="train.epochs=2")
 	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
 
-doctor: $(INSTALLED) ## Look whether everything is in place, and say what to do about what is not
+doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy if not
 	python -m tools.doctor
 
-oxford: $(INSTALLED) ## Run on the official photographs (IMAGES=, ANNOTATIONS=: archives elsewhere; SETTINGS=file SET="seed=1 ...")
+oxford: $(INSTALLED) ## Run on the official photographs (IMAGES= ANNOTATIONS= SETTINGS=file SET="seed=1")
 	python -m tools.oxford $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")
 	python -m tools.models gate
 	python -m tools.scores
 
-sync: $(INSTALLED) ## Send metrics that a tracking server missed
+sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync
 
-bench: $(INSTALLED) ## Measure training, evaluation, prediction and INT8 beside the plain way; prints ratios
+bench: $(INSTALLED) ## Measure training, evaluation, prediction and INT8 beside the plain way
 	python -m benchmarks.training
 	python -m benchmarks.evaluating
 	python -m benchmarks.predicting
 	python -m benchmarks.deploy
 
-bench-scale: $(INSTALLED) ## Measure what more pictures cost each stage (IMAGES="1000 10000"; docs/scale.md)
+bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1000 10000"; docs/scale.md)
 	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES))
 
-lint: $(INSTALLED) ## Check style, types and the doors between the packages
+lint: $(INSTALLED) ## Check style, types, and which package imports which
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
 
-format: $(INSTALLED) ## Format the code and mend what can be mended
+format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff check --fix .
 	ruff format .
 
-# requirements-teams.lock holds what a team needs beside requirements.lock, and nothing twice.
-lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock and requirements-teams.lock
+# requirements-teams.lock holds only what a team needs on top of requirements.lock.
+lock: $(INSTALLED) ## Pin the newest allowed packages in both lock files
 	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
 	sed -i.bak 's/+cpu$$//' requirements.lock && rm requirements.lock.bak
 	$(PIP_COMPILE) --extra teams --constraint requirements.lock --no-annotate \
@@ -109,15 +109,15 @@ lock: $(INSTALLED) ## Pin the newest allowed packages in requirements.lock and r
 	sed 's/+cpu$$//' requirements-teams.lock | grep -vxFf requirements.lock > requirements-teams.new
 	mv requirements-teams.new requirements-teams.lock
 
-# In a place of its own, since it is no part of the project. Needs the network: strict, since without it
-# pip-audit skips every package and still says that none is vulnerable.
-audit: ## Look up the pinned packages in the lists of known vulnerabilities (needs pypi.org)
+# pip-audit is not part of the project, so it has an environment of its own. --strict: without the network
+# it would skip every package and still report no vulnerabilities.
+audit: ## Check the pinned packages for known vulnerabilities (needs pypi.org)
 	$(PYTHON) -m venv .cache/audit
 	.cache/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"
 	for lock in requirements.lock requirements-teams.lock; do \
 	  .cache/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock || exit 1; done
 
-clean: ## Remove outputs and caches; spare what cannot be rebuilt: runs, artifacts, results
+clean: ## Remove outputs and caches; keep runs, artifacts and results
 	rm -rf data models metrics/plots metrics/tables .cache
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
