@@ -8,15 +8,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.events import AliasEvent
 
 from pipeline.core.terminal import UserError
 
 PARAMS_FILE = Path("params.yaml")
 
-# For every params class: a string is not a number, nor is infinity, and a key nobody reads is a
-# typing error.
+# Every params class: numbers in quotes and infinities are refused, and so are unknown keys, which
+# are typing errors.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and torch both take
@@ -28,7 +26,7 @@ Section = TypeVar("Section")
 
 
 class ParamsError(UserError):
-    """params.yaml holds something that the program does not accept."""
+    """params.yaml, or a file like it, holds a value that is not accepted."""
 
 
 def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) -> Section:
@@ -43,7 +41,7 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
             f"{file}: section '{section}' is missing; it has {', '.join(sorted(map(str, values)))}"
         )
     try:
-        # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats.
+        # Through JSON, because its strict mode accepts lists as tuples and integers as floats.
         text = json.dumps(values[section], default=str)
     except (TypeError, ValueError) as error:  # a date for a key, a number of 5,000 digits
         raise ParamsError(f"{file}: {section}: {error}") from None
@@ -57,7 +55,7 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
 
 
 def read_params(file: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Return all sections, unchecked. Raises ParamsError if the file has none to read."""
+    """Return all sections, unchecked. Raises ParamsError if the file has none."""
     try:
         values = load_yaml(file.read_text())
     except FileNotFoundError:
@@ -86,11 +84,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def load_yaml(text: str) -> Any:
-    """What the text says, by the reader that DVC has: 1e-05 and 010 are the same numbers to both.
+    """Parse YAML with the reader that DVC uses, so that 1e-05 and 010 are the same number to both.
 
-    Raises ParamsError for what is not YAML, a key that comes twice (one of the two would be
-    passed over), and aliases, a few lines of which can stand for more than memory holds.
+    Raises ParamsError for invalid YAML, for duplicate keys (one of them would be ignored), and for
+    aliases, because a few lines of them can expand to more than memory holds.
     """
+    from ruamel.yaml import YAML  # noqa: PLC0415 - `--help` reads no YAML
+    from ruamel.yaml.events import AliasEvent  # noqa: PLC0415
+
     reader = YAML(typ="safe", pure=True)
     try:
         for event in reader.parse(text):
@@ -122,7 +123,7 @@ def _explain(section: str, kind: type, values: object, problem: ErrorDetails) ->
 
 
 def _keys(values: object, problem: ErrorDetails) -> list[str]:
-    """The keys that lead to the problem; the names pydantic gives a union's members are no keys."""
+    """The keys that lead to the problem, without the names that pydantic gives to union members."""
     keys = []
     for part in problem["loc"]:
         try:

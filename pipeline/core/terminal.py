@@ -1,4 +1,4 @@
-"""What a person sees while a command runs: progress, and errors written for them."""
+"""What a person sees while a command runs: progress, and errors that say what to do."""
 
 import argparse
 import errno
@@ -6,10 +6,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 console = Console()
 
@@ -19,14 +21,13 @@ Item = TypeVar("Item")
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what, where and how."""
+    """A problem that the user can fix; the message says what, where and how."""
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's main and leave with its exit status.
+    """Run a command's main and exit with its status.
 
-    A UserError is printed without a traceback (status 1): it is a message, not a crash. So is a
-    disk that is full.
+    A UserError, or a full disk, is printed as a message without a traceback (status 1).
     """
     try:
         sys.exit(main())
@@ -56,18 +57,20 @@ def positive(text: str) -> int:
 
 
 def printable(message: object) -> str:
-    """The text with what a terminal obeys (but for line ends) written out: names may hold it."""
-    obeyed = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
-    return re.sub(obeyed, lambda found: repr(found[0])[1:-1], str(message))
+    """The text with control characters escaped, except line ends: a file's name may hold them."""
+    control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
+    return re.sub(control, lambda found: repr(found[0])[1:-1], str(message))
 
 
-def progress() -> Progress:
-    """A progress display for counted work (bars come with `add_task`)."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
+def progress() -> "Progress":
+    """A progress display for counted work; `add_task` adds a bar."""
+    from rich import progress as bars  # noqa: PLC0415 - `--help` shows no progress
+
+    return bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )
 
@@ -76,9 +79,9 @@ def progress() -> Progress:
 def track(
     items: Iterable[Item], description: str, total: int | None = None
 ) -> Iterator[Iterator[Item]]:
-    """Give the items to go through in the block, counted by a progress bar.
+    """Give an iterator over the items for the block, and count them with a progress bar.
 
-    A block, and not just an iterator, so that the display ends with it after an error too.
+    A context manager, because the display must end after an error too.
     """
     with progress() as bars:
         task = bars.add_task(description, total=total)
