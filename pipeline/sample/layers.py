@@ -1,23 +1,12 @@
 """The animal while it is painted: where it is, what colour it has, and how light falls on it."""
 
-from collections.abc import Iterable
 from math import sqrt
 from random import Random
 from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.sample.brush import (
-    Colour,
-    Disc,
-    Size,
-    box,
-    level,
-    lit,
-    mix,
-    noise,
-    sweep,
-)
+from pipeline.sample.brush import Colour, Disc, Size, dab, level, lit, mix, noise, sweep
 
 RIM, FLAT, CORE = 56, 118, 138  # light at the edge of a round part, in its middle, at its top
 SOFT = ImageFilter.BoxBlur(1)
@@ -39,7 +28,7 @@ class Layers:
         self,
         controls: list[Disc],
         start: Colour,
-        end: Colour,
+        end: Colour | None = None,
         tone: float = 1.0,
         joined: float = 0.0,
     ) -> list[Disc]:
@@ -50,26 +39,19 @@ class Layers:
         Returns the discs painted.
         """
         discs = sweep(controls)
+        dab(self.on_mask, 255, *discs)
         for index, disc in enumerate(discs):
-            self.on_mask.ellipse(box(disc), 255)
-            self.on_coat.ellipse(box(disc), mix(start, end, index / len(discs)))
+            dab(self.on_coat, mix(start, end or start, index / len(discs)), disc)
         reliefs = [1 - joined * max(0.0, 1 - 1.6 * i / len(discs)) for i in range(len(discs))]
         steps = min(8, max(3, int(max(disc.r for disc in discs)) // 4))
         for step in range(steps):
             inward = step / steps
             glow = RIM + (CORE - RIM) * sqrt(1 - (1 - inward) ** 2)
             for (x, y, r), relief in zip(discs, reliefs, strict=True):
-                shifted = Disc(
-                    x + self.sun * r * inward * 0.35, y - r * inward * 0.4, r * (1 - inward)
-                )
                 value = round(tone * (FLAT + (glow - FLAT) * relief))
-                self.on_light.ellipse(box(shifted), value)
+                shifted = x + self.sun * r * inward * 0.35, y - r * inward * 0.4, r * (1 - inward)
+                dab(self.on_light, value, shifted)
         return discs
-
-    def dab(self, colour: Colour, discs: Iterable[Disc]) -> None:
-        """Colour the coat there; neither the outline nor the light changes."""
-        for disc in discs:
-            self.on_coat.ellipse(box(disc), colour)
 
     def fur(self, discs: list[Disc], length: float, count: int, rng: Random) -> None:
         """Comb `count` tufts of about `length` pixels out of the discs, outwards and down."""
@@ -84,16 +66,14 @@ class Layers:
             if not inside or not where[x, y]:
                 continue
             reach = length * (0.5 + 0.7 * chance())
-            tip = (
-                round(x + (u * 0.75 + 0.5 * chance() - 0.25) * reach),
-                round(y + (v * 0.5 + 0.25 + 0.4 * chance()) * reach),
-            )
-            slope = 1 if u * v < 0 else -1
+            tip_x = round(x + (u * 0.75 + 0.5 * chance() - 0.25) * reach)
+            tip_y = round(y + (v * 0.5 + 0.25 + 0.4 * chance()) * reach)
+            tip, slope = (tip_x, tip_y), 1 if u * v < 0 else -1
             tuft = [tip]  # several hairs that meet in a tip, in one zigzag
             for root in range(-half, half + 1):
                 tuft += [(x + root, y + slope * root), tip]
             self.on_light.line(tuft, max(104, light[x, y]) - 18 + int(35 * chance()))
-            if 0 <= tip[0] < width and 0 <= tip[1] < height:
+            if 0 <= tip_x < width and 0 <= tip_y < height:
                 if coat[tip] != coat[x, y]:
                     self.on_coat.line(tuft, coat[x, y])
                 if not where[tip]:

@@ -1,29 +1,25 @@
-"""What an animal can look like: the vocabulary of the breed tables."""
+"""What an animal can look like, and the 37 breeds as breeds.toml describes them."""
 
-from dataclasses import dataclass
-from typing import Literal
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
-from pipeline.sample.brush import Colour, mix
+from PIL import ImageColor
+from pydantic.dataclasses import dataclass
 
-BLACK, INK, SLATE, GREY, SILVER = (
-    (44, 41, 44),
-    (58, 52, 50),
-    (92, 96, 108),
-    (146, 144, 142),
-    (182, 180, 176),
-)
-WHITE, CREAM, FAWN, PINK = (228, 224, 217), (226, 206, 172), (206, 164, 112), (222, 176, 160)
-GOLD, RED, RUST = (204, 150, 82), (190, 112, 56), (176, 100, 50)
-BROWN, LIVER, SEAL = (128, 86, 54), (96, 62, 46), (76, 56, 48)
+from pipeline.core.params import STRICT
+from pipeline.sample.brush import Colour, Triple, mix
 
-AMBER, GREEN, BLUE, HAZEL = (222, 156, 40), (142, 178, 70), (92, 152, 214), (104, 64, 34)
+BOOK = Path(__file__).with_name("breeds.toml")
 
-Ears = Literal["cat", "prick", "drop", "button", "rose"]
-Tail = Literal["cat", "plume", "whip", "curl", "stub", "flag"]
+Species = Literal["cat", "dog"]
 Role = Literal["body", "chest", "leg", "tail"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Coat:
     """Colours by part, each as the part it grows out of if not given, and the marks on top."""
 
@@ -61,34 +57,79 @@ class Coat:
         """The colour of the skull."""
         return self.head or self.body
 
+    @property
+    def snout(self) -> Colour:
+        """The colour of the muzzle."""
+        return self.muzzle or self.face
+
     def palette(self) -> tuple[Colour, ...]:
-        """All its colours."""
-        colours = (getattr(self, name) for name in self.__dataclass_fields__)
+        """All its colours, one for each field that has one."""
+        colours = (getattr(self, field.name) for field in fields(self))
         return tuple(colour for colour in colours if colour)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Shape:
     """Proportions; lengths are in units of the depth of the chest (its radius)."""
 
-    ears: Ears
-    tail: Tail
-    leg: float = 1.7
-    length: float = 2.6
-    head: float = 1.0
-    limb: float = 0.32
-    muzzle: float = 0.5  # 0 flat, 1 long
-    hair: float = 0.2  # 0 smooth, 1 long
-    ear: float = 1.0
-    wrinkles: bool = False
+    ears: tuple[Triple, ...]  # the path of a hanging ear from its root; empty if ears stand up
+    tail: tuple[Triple, ...]  # its path from the root
+    wraps: bool  # whether it can lie around the feet
+    leg: float
+    length: float
+    head: float
+    limb: float
+    muzzle: float  # 0 flat, 1 long
+    hair: float  # 0 smooth, 1 long
+    ear: float
+    wrinkles: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Breed:
     """One breed: its official name, its looks, and the colours its coat and eyes can have."""
 
     name: str
-    species: Literal["cat", "dog"]
+    species: Species
     shape: Shape
     coats: tuple[Coat, ...]
-    eyes: tuple[Colour, ...] = (HAZEL,)
+    eyes: tuple[Colour, ...]
+
+
+@cache
+def breeds() -> tuple[Breed, ...]:
+    """The 37 breeds in their official order: by name, ignoring case."""
+    return read_breeds(tomllib.loads(BOOK.read_text()))
+
+
+def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
+    """The breeds of a parsed breeds.toml, sorted by name.
+
+    Raises pydantic's ValidationError for an unknown or missing key or a wrong type, and KeyError
+    for a colour, a kind of coat, a tail or an ear that the book does not define.
+    """
+    colours = {name: ImageColor.getrgb(code) for name, code in book["colours"].items()}
+    found = []
+    for species in ("cat", "dog"):
+        usual = book["defaults"][species]
+        for name, own in book[species].items():
+            shape = usual["shape"] | own.get("shape", {})
+            shape["ears"] = tuple(map(tuple, book["ears"][shape["ears"]]))
+            shape["tail"] = tuple(map(tuple, book["tails"][shape["tail"]]))
+            looks = usual | own | {"shape": Shape(**shape)}
+            looks["coats"] = tuple(_coat(coat, book["kinds"], colours) for coat in own["coats"])
+            looks["eyes"] = tuple(colours[eye] for eye in looks["eyes"])
+            found.append(Breed(name, species, **looks))
+    return tuple(sorted(found, key=lambda breed: breed.name.lower()))
+
+
+def _coat(entry: Mapping[str, Any], kinds: Mapping[str, Any], colours: Mapping[str, Any]) -> Coat:
+    """A coat: the parts of its kind, if it has one, with its own on top."""
+    parts: dict[str, str] = {}
+    for key, value in entry.items():
+        if isinstance(value, list):  # a kind, with the colours for its numbers
+            kind = kinds[key].items()
+            parts |= {part: value[c - 1] if isinstance(c, int) else c for part, c in kind}
+        else:
+            parts[key] = value
+    return Coat(**{part: colours[name] for part, name in parts.items()})

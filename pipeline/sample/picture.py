@@ -2,18 +2,18 @@
 
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.sample.animal import Animal, draw_animal, own_coat
+from pipeline.sample import things
+from pipeline.sample.animal import draw_animal, own_coat
 from pipeline.sample.brush import NEUTRAL, Size, blurred, level, lit, noise
+from pipeline.sample.figure import POSES, place, portrait
 from pipeline.sample.looks import Breed, Coat
-from pipeline.sample.occluders import INDOORS, OUTDOORS, Occluder
-from pipeline.sample.placement import Placement, place
-from pipeline.sample.poses import POSES, portrait
 from pipeline.sample.scene import draw_scene, thing_colour
-from pipeline.sample.trimap import trimap
 
 FINE = 2  # everything is painted this many times larger, then reduced: soft edges
+PET, BACKGROUND, BORDER = 1, 2, 3  # the official trimap values
+OUTSIDE, INSIDE = 4, 4  # pixels of the border band on either side of the outline
 
 
 def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image.Image]:
@@ -22,28 +22,26 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     coat, pose = own_coat(rng, breed), rng.choice((*POSES, portrait))
     figure = pose(breed.shape, rng)
     placement = place(rng, figure, canvas)
-    scene = draw_scene(rng, canvas, coat, int(placement.y))
-    animal, mask = draw_animal(rng, Animal(breed, coat, figure, placement), canvas)
-    picture = _with_shadow(rng, scene.picture, mask, placement)
+    outdoors, scene = draw_scene(rng, canvas, coat, int(placement.y))
+    animal, mask = draw_animal(rng, breed, coat, figure, placement, canvas)
+    picture = _with_shadow(rng, scene, mask, int(placement.scale * 0.25))
     picture.paste(animal, mask=mask)
     if rng.random() < 0.22:
-        occluder = rng.choice(OUTDOORS if scene.outdoors else INDOORS)
-        _hide_behind(occluder, rng, picture, mask, coat)
+        hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
+        _hide_behind(hide, rng, picture, mask, coat)
     return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
 
 
-def _with_shadow(
-    rng: Random, picture: Image.Image, mask: Image.Image, placement: Placement
-) -> Image.Image:
-    """The scene with the animal's shadow on ground and wall."""
-    shadow, drop = Image.new("L", picture.size), int(placement.scale * 0.25)
+def _with_shadow(rng: Random, scene: Image.Image, mask: Image.Image, drop: int) -> Image.Image:
+    """The scene with the animal's shadow on ground and wall, up to `drop` pixels away."""
+    shadow = Image.new("L", scene.size)
     shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
     light = [NEUTRAL - value * 56 // 255 for value in range(256)]
-    return lit(picture, blurred(shadow, max(2, drop // 2)).point(light))
+    return lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
 
 
 def _hide_behind(
-    occluder: Occluder, rng: Random, picture: Image.Image, mask: Image.Image, coat: Coat
+    occluder: things.Occluder, rng: Random, picture: Image.Image, mask: Image.Image, coat: Coat
 ) -> None:
     """Paint something in front of the animal and take it out of the mask."""
     front, stencil = picture.copy(), Image.new("RGB", picture.size)
@@ -64,3 +62,20 @@ def _as_photograph(rng: Random, picture: Image.Image) -> Image.Image:
     grain = rng.choice((3, 5, 9))
     channels = [level(noise(rng, photo.size, (1, 1)), 0, 2 * grain) for _ in range(3)]
     return ImageChops.add(ImageChops.multiply(photo, cast), Image.merge("RGB", channels), 1, -grain)
+
+
+def trimap(mask: Image.Image) -> Image.Image:
+    """The trimap (mode L, official values) of a mask (mode L, 255 where the pet is).
+
+    Between any pet pixel and any background pixel lie at least OUTSIDE + INSIDE pixels, in rows,
+    in columns and diagonally. Beyond the frame the mask is taken to continue as at its edge: where
+    the frame cuts an animal off there is no band, as in the real set.
+    """
+    pet = mask.filter(ImageFilter.BoxBlur(1)).point([0] * 128 + [255] * 128)
+    # A box blur gives 0 where its window holds no pet and 255 where it holds nothing else.
+    near = pet.filter(ImageFilter.BoxBlur(OUTSIDE)).point([0] + [255] * 255)
+    deep = pet.filter(ImageFilter.BoxBlur(INSIDE)).point([0] * 255 + [255])
+    classes = Image.new("L", mask.size, BACKGROUND)
+    classes.paste(BORDER, mask=near)
+    classes.paste(PET, mask=deep)
+    return classes

@@ -1,98 +1,228 @@
 """Where the animal is: a room, a garden, or a blanket seen from above, with things in it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from random import Random
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw, ImageOps
 
-from pipeline.sample import props, surfaces
-from pipeline.sample.brush import Colour, Disc, Size, blurred, jittered, mix, scaled
+from pipeline.sample import things
+from pipeline.sample.brush import (
+    NEUTRAL,
+    Colour,
+    Disc,
+    Size,
+    blurred,
+    dab,
+    jittered,
+    level,
+    lit,
+    mix,
+    noise,
+    scaled,
+)
 from pipeline.sample.looks import Coat
 
+# Floors, walls, fabrics and gardens: each fills a whole picture around one colour.
+Surface = Callable[[Random, Size, Colour], Image.Image]
+
+
+def _toned(grey: Image.Image, colour: Colour, contrast: float) -> Image.Image:
+    return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
+
+
+def _grained(rng: Random, size: Size, cells: tuple[Size, Size], share: float) -> Image.Image:
+    """Grey noise of two grain sizes, the second with this share."""
+    return Image.blend(noise(rng, size, cells[0]), noise(rng, size, cells[1]), share)
+
+
+def plaster(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    return _toned(_grained(rng, size, ((128, 128), (2, 2)), 0.25), colour, 0.2)
+
+
+def carpet(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A woven or shaggy carpet, or short fur."""
+    return _toned(_grained(rng, size, ((2, 4), (32, 32)), 0.375), colour, 0.4)
+
+
+def pebbles(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Sand, gravel or asphalt."""
+    return _toned(_grained(rng, size, ((4, 4), (64, 64)), 0.375), colour, 0.45)
+
+
+def sky(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Clouds over a far, soft landscape."""
+    clouds = _grained(rng, size, ((128, 64), (32, 16)), 0.25)
+    return ImageOps.colorize(clouds, scaled(colour, 0.85), mix(colour, (246, 246, 244), 0.8))
+
+
+def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Stripes or dots on a wall."""
+    wall = plaster(rng, size, colour)
+    paint, other = ImageDraw.Draw(wall), jittered(rng, colour, 40)
+    gap = rng.randrange(24, 64)
+    if rng.random() < 0.5:
+        for x in range(rng.randrange(gap), size[0], gap):
+            paint.rectangle((x, 0, x + gap // 3, size[1]), other)
+        return wall
+    for row, y in enumerate(range(0, size[1] + gap, gap)):
+        columns = range((row % 2) * gap // 2, size[0] + gap, gap)
+        dab(paint, other, *((x, y, gap / 6) for x in columns))
+    return wall
+
+
+def bricks(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    wall = Image.new("RGB", size, mix(colour, (170, 164, 154), 0.7))
+    paint, high = ImageDraw.Draw(wall), rng.randrange(20, 34)
+    for row, y in enumerate(range(0, size[1], high)):
+        for x in range(-high * 2 + (row % 2) * high, size[0], high * 2):
+            paint.rectangle((x, y, x + high * 2 - 4, y + high - 4), jittered(rng, colour, 22))
+    return lit(wall, level(noise(rng, size, (2, 2)), 104, 150))
+
+
+def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A wooden floor or fence."""
+    wood = _toned(noise(rng, size, (64, 2)), colour, 0.22)
+    light = Image.new("L", size, NEUTRAL)
+    paint, high = ImageDraw.Draw(light), rng.randrange(26, 60)
+    for y in range(-rng.randrange(high), size[1], high):
+        x = -rng.randrange(200)
+        while x < size[0]:
+            wide = rng.randrange(140, 340)
+            paint.rectangle((x, y, x + wide, y + high), rng.randrange(108, 148), 70)
+            x += wide
+    return lit(wood, light)
+
+
+def tiles(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Square tiles in one or two tones."""
+    floor = plaster(rng, size, colour)
+    light = Image.new("L", size, NEUTRAL)
+    paint, side = ImageDraw.Draw(light), rng.randrange(40, 90)
+    checked = rng.random() < 0.4
+    for row, y in enumerate(range(-rng.randrange(side), size[1], side)):
+        for column, x in enumerate(range(-rng.randrange(side), size[0], side)):
+            tone = (100 if (row + column) % 2 else 140) if checked else rng.randrange(116, 140)
+            paint.rectangle((x, y, x + side, y + side), tone, 84)
+    return lit(floor, light)
+
+
+def folds(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A blanket or bed sheet in folds, plain or chequered."""
+    cloth = carpet(rng, size, colour)
+    if rng.random() < 0.4:
+        paint, gap = ImageDraw.Draw(cloth), rng.randrange(30, 70)
+        for x in range(rng.randrange(gap), size[0], gap):
+            paint.rectangle((x, 0, x + gap // 4, size[1]), jittered(rng, colour, 50))
+        for y in range(rng.randrange(gap), size[1], gap):
+            paint.rectangle((0, y, size[0], y + gap // 5), jittered(rng, colour, 50))
+    waves = noise(rng, size, rng.choice(((128, 64), (64, 128), (128, 128))))
+    creased = waves.point([92 + abs(value % 128 - 64) for value in range(256)])
+    return lit(cloth, blurred(creased, 3))
+
+
+def grass(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A lawn, dry or green."""
+    lawn = _toned(_grained(rng, size, ((2, 8), (64, 32)), 0.5), colour, 0.5)
+    paint = ImageDraw.Draw(lawn)
+    for _ in range(size[0] * size[1] // 250):
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        tip = (x + rng.randint(-6, 6), y - rng.randint(6, 18))
+        paint.line(((x, y), tip), jittered(rng, colour, 50))
+    return lawn
+
+
+def leaves(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Fallen leaves, or a hedge."""
+    ground = carpet(rng, size, scaled(colour, 0.5))
+    paint = ImageDraw.Draw(ground)
+    for _ in range(size[0] * size[1] // 450):
+        x, y, r = rng.randrange(size[0]), rng.randrange(size[1]), rng.randint(4, 11)
+        tone = jittered(rng, colour, 44)
+        dab(paint, scaled(tone, 0.45), (x + 1, y + 3, r), wide=1.5)
+        dab(paint, tone, (x, y, r), wide=1.5)
+    return ground
+
+
+def glimmer(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A garden far out of focus."""
+    garden = _toned(noise(rng, size, (64, 64)), colour, 0.5)
+    paint = ImageDraw.Draw(garden)
+    for _ in range(60):
+        spot = (rng.randrange(size[0]), rng.randrange(size[1]), rng.randint(8, 40))
+        dab(paint, jittered(rng, colour, 60), spot)
+    return blurred(garden, 7)
+
+
+WALLS: tuple[Surface, ...] = (plaster, wallpaper, bricks, planks, folds)
+FLOORS: tuple[Surface, ...] = (carpet, planks, tiles, folds, carpet)
+VIEWS: tuple[Surface, ...] = (sky, glimmer, leaves, glimmer, bricks, planks)
+GROUNDS: tuple[Surface, ...] = (grass, grass, leaves, pebbles)
+
+
+def _colours(codes: str) -> tuple[Colour, ...]:
+    return tuple(ImageColor.getrgb(code)[:3] for code in codes.split())
+
+
 # Colours of homes and gardens. Many are also colours of coats: colour alone must not tell.
-HOME = (
-    (222, 214, 200),
-    (196, 176, 148),
-    (150, 110, 76),
-    (120, 84, 60),
-    (98, 104, 116),
-    (206, 198, 190),
-    (92, 120, 140),
-    (150, 70, 62),
-    (122, 138, 112),
-    (70, 62, 62),
-    (214, 190, 160),
-    (232, 228, 222),
+HOME = _colours(
+    "#ded6c8 #c4b094 #966e4c #78543c #626874 #cec6be"
+    " #5c788c #96463e #7a8a70 #463e3e #d6bea0 #e8e4de"
 )
-GARDEN = ((96, 124, 62), (120, 138, 70), (150, 144, 92), (84, 108, 66), (176, 158, 116))
-AUTUMN = ((176, 108, 52), (150, 100, 60), (196, 140, 66), (112, 118, 60), (130, 120, 110))
-SKIES = ((150, 184, 214), (186, 198, 206), (120, 160, 204))
+TOYS = _colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
+SKIES = _colours("#96b8d6 #bac6ce #78a0cc")
+GARDEN = _colours("#607c3e #788a46 #96905c #546c42 #b09e74")
+AUTUMN = _colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
+PALETTES = {sky: SKIES, grass: GARDEN, glimmer: GARDEN, leaves: AUTUMN, pebbles: AUTUMN}
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What is behind the animal."""
+def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Image.Image]:
+    """Whether it is outdoors, and the scene (RGB), often in the colours of the coat.
 
-    picture: Image.Image  # RGB
-    outdoors: bool
-
-
-def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> Scene:
-    """Draw a scene, often in the colours of the coat; its floor begins above the animal's feet."""
+    Its floor begins above `feet`, the y of the animal's feet.
+    """
+    width, height = size
     kind = rng.choice(("room", "room", "room", "garden", "garden", "above"))
-    horizon = (
-        0
-        if kind == "above"
-        else max(0, min(int(size[1] * rng.uniform(0.3, 0.75)), feet - size[1] // 12))
-    )
-    if kind == "garden":
-        far, near = rng.choice(surfaces.VIEWS), rng.choice(surfaces.GROUNDS)
-    else:
-        far, near = rng.choice(surfaces.WALLS), rng.choice(surfaces.FLOORS)
+    horizon = 0
+    if kind != "above":
+        horizon = max(0, min(int(height * rng.uniform(0.3, 0.75)), feet - height // 12))
+    outdoors = kind == "garden"
+    walls, floors = (VIEWS, GROUNDS) if outdoors else (WALLS, FLOORS)
+    far, near = rng.choice(walls), rng.choice(floors)
     picture = near(rng, size, _colour(rng, near, coat))
     if horizon:
-        picture.paste(far(rng, (size[0], horizon), _colour(rng, far, coat)), (0, 0))
-    if kind == "room" and horizon:
+        picture.paste(far(rng, (width, horizon), _colour(rng, far, coat)), (0, 0))
+    if horizon and not outdoors:
         paint = ImageDraw.Draw(picture)
-        paint.rectangle((0, horizon - 8, size[0], horizon), scaled(_colour(rng, far, coat), 1.1))
-        paint.line(((0, horizon + 1), (size[0], horizon + 1)), (60, 54, 50))
-    _furnish(rng, picture, horizon, coat, kind == "garden")
+        paint.rectangle((0, horizon - 8, width, horizon), scaled(_colour(rng, far, coat), 1.1))
+        paint.line(((0, horizon + 1), (width, horizon + 1)), (60, 54, 50))
+    _furnish(rng, picture, horizon, coat, outdoors)
     # As in a portrait taken with a wide aperture: soft, and paler than what is in focus.
     haze = Image.new("RGB", size, jittered(rng, (150, 146, 140), 40))
     picture = Image.blend(picture, haze, 0.25)  # a quarter is exact in binary
-    return Scene(blurred(picture, rng.choice((5, 6, 8, 10))), kind == "garden")
+    return outdoors, blurred(picture, rng.choice((5, 6, 8, 10)))
 
 
 def _furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoors: bool) -> None:
     paint, (width, height) = ImageDraw.Draw(picture), picture.size
-    feet = sorted(
-        rng.uniform(horizon + 0.02 * height, height * 0.95) for _ in range(rng.randint(1, 3))
-    )
-    for y in feet:
+    top, low = horizon + 0.02 * height, height * 0.95
+    for y in sorted(rng.uniform(top, low) for _ in range(rng.randint(1, 3))):
         near = 0.4 + 0.6 * (y - horizon) / height
         foot = Disc(rng.uniform(-0.05, 1.05) * width, y, height * 0.22 * near)
-        rng.choice(props.OUTDOORS if outdoors else props.INDOORS)(
-            paint, rng, foot, thing_colour(rng, coat)
-        )
+        prop = rng.choice(things.OUTDOORS if outdoors else things.INDOORS)
+        prop(paint, rng, foot, thing_colour(rng, coat))
 
 
 def thing_colour(rng: Random, coat: Coat) -> Colour:
     """The colour of a thing: now and then the coat's own."""
     if rng.random() < 0.2:
         return jittered(rng, rng.choice(coat.palette()), 24)
-    return rng.choice((*HOME, (196, 62, 54), (58, 110, 170), (226, 188, 64), (90, 150, 96)))
+    return rng.choice(HOME + TOYS)
 
 
-def _colour(rng: Random, surface: surfaces.Surface, coat: Coat) -> Colour:
-    if surface is surfaces.sky:
-        return rng.choice(SKIES)
-    if surface in (surfaces.grass, surfaces.glimmer):
-        choices: tuple[Colour, ...] = GARDEN
-    elif surface in (surfaces.leaves, surfaces.pebbles):
-        choices = (*AUTUMN, *GARDEN)
-    else:
-        choices = HOME
-    colour = rng.choice(choices)
+def _colour(rng: Random, surface: Surface, coat: Coat) -> Colour:
+    colour = rng.choice(PALETTES.get(surface, HOME))
+    if surface is sky:
+        return colour
     if rng.random() < 0.15:
         colour = mix(colour, rng.choice(coat.palette()), 0.75)
     return jittered(rng, colour, 16)
