@@ -5,7 +5,7 @@ Only whole numbers and exactly rounded arithmetic reach a pixel. So: discs and o
 Gaussian ones, enlargements by powers of two (their weights are exact), and no sines.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from random import Random
 from typing import NamedTuple
 
@@ -29,9 +29,9 @@ class Disc(NamedTuple):
     r: float
 
 
-def sweep(controls: Sequence[Disc]) -> list[Disc]:
+def sweep(*controls: Triple) -> list[Disc]:
     """The discs along a smooth (Catmull-Rom) path through the controls, close enough to merge."""
-    padded = [controls[0], *controls, controls[-1]]
+    padded = [Disc(*triple) for triple in (controls[0], *controls, controls[-1])]
     discs = [Disc(*map(round, controls[0]))]
     for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         reach = max(abs(c.x - b.x), abs(c.y - b.y), abs(c.r - b.r))
@@ -78,25 +78,21 @@ def _colour(channels: Iterable[int]) -> Colour:
     return red, green, blue
 
 
-def noise(rng: Random, size: Size, cell: Size) -> Image.Image:
-    """Smooth random grey (mode L, 0-255); `cell` is the size of a grain, in powers of two."""
+def noise(rng: Random, size: Size, cell: Size, low: int = 0, high: int = 255) -> Image.Image:
+    """Smooth random grey (mode L, low-high); `cell` is the size of a grain, in powers of two."""
     columns, rows = size[0] // cell[0] + 2, size[1] // cell[1] + 2
     grains = Image.frombytes("L", (columns, rows), rng.randbytes(columns * rows))
     if cell != (1, 1):
         grains = grains.resize((columns * cell[0], rows * cell[1]), Image.Resampling.BILINEAR)
     left, top = cell[0] // 2, cell[1] // 2
-    return grains.crop((left, top, left + size[0], top + size[1]))
+    grey = grains.crop((left, top, left + size[0], top + size[1]))
+    return grey.point([low + (high - low) * value // 255 for value in range(256)])
 
 
 def blurred(image: Image.Image, radius: int) -> Image.Image:
     """Two box blurs: near enough to a Gaussian, and exact."""
     blur = ImageFilter.BoxBlur(radius)
     return image.filter(blur).filter(blur) if radius else image
-
-
-def level(image: Image.Image, low: int, high: int) -> Image.Image:
-    """The grey image with 0-255 squeezed into low-high."""
-    return image.point([low + (high - low) * value // 255 for value in range(256)])
 
 
 def lit(image: Image.Image, light: Image.Image) -> Image.Image:

@@ -4,8 +4,8 @@ Units are the depth of the chest (its radius); x runs towards where the animal f
 and the ground is y = 0.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from pipeline.sample.brush import SIDES, Disc, Size, Triple
@@ -17,7 +17,7 @@ class Part:
     """One tube of the animal."""
 
     role: Role
-    path: tuple[Triple, ...]
+    path: Sequence[Triple]
     far: bool = False  # on the other side of the animal: in shade
     joined: float = 0.85  # how much it grows out of what is painted before (see Layers.tube)
 
@@ -30,6 +30,10 @@ class Figure:
     head: Disc
     lean: float  # of the head: 0 upright, 0.3 much tilted
     cut: float | None = None  # where the frame ends below, if not somewhere under the feet
+    # In its place, in pixels:
+    scale: float = 1.0  # the depth of the chest
+    ground: float = 0.0  # the y of its feet
+    facing: int = 1  # 1 to the right, -1 to the left
 
     def extent(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of the whole, ears included."""
@@ -38,23 +42,17 @@ class Figure:
         left, top = min(x - r for x, _, r in discs), min(y - r for _, y, r in discs)
         return left, top, max(x + r for x, _, r in discs), max(y + r for _, y, r in discs)
 
+    def placed(self, x: float, y: float, scale: float, facing: int) -> "Figure":
+        """The figure in pixels, its origin at (x, y)."""
 
-@dataclass(frozen=True)
-class Placement:
-    """From the units of the figure to pixels of the canvas."""
+        def put(u: float, v: float, r: float) -> Disc:
+            return Disc(x + facing * scale * u, y + scale * v, scale * r)
 
-    x: float  # of the figure's origin
-    y: float  # of the ground under its feet
-    scale: float
-    facing: int  # 1 to the right, -1 to the left
-
-    def put(self, disc: Triple) -> Disc:
-        """The disc on the canvas."""
-        x, y, r = disc
-        return Disc(self.x + self.facing * self.scale * x, self.y + self.scale * y, self.scale * r)
+        parts = [replace(part, path=[put(*disc) for disc in part.path]) for part in self.parts]
+        return Figure(parts, put(*self.head), facing * self.lean, None, scale, y, facing)
 
 
-def place(rng: Random, figure: Figure, canvas: Size) -> Placement:
+def place(rng: Random, figure: Figure, canvas: Size) -> Figure:
     """Fit the animal into the frame: whole, or so near that the frame cuts parts of it off."""
     width, height = canvas
     left, top, right, low = figure.extent()
@@ -72,17 +70,13 @@ def place(rng: Random, figure: Figure, canvas: Size) -> Placement:
     down = height / 2 - scale * y + rng.uniform(-0.3, 1) * loose_y
     if figure.cut is not None:
         down = height - scale * figure.cut
-    return Placement(across, down, scale, facing)
-
-
-def _part(role: Role, *path: Triple, far: bool = False, joined: float = 0.85) -> Part:
-    return Part(role, path, far, joined)
+    return figure.placed(across, down, scale, facing)
 
 
 def _tail(shape: Shape, x: float, y: float, rng: Random) -> Part:
     """The tail, from its root at (x, y), carried higher or lower."""
     raised = rng.uniform(0.6, 1.3)
-    return _part("tail", *((x + a, y + b * raised, r) for a, b, r in shape.tail), joined=0)
+    return Part("tail", [(x + a, y + b * raised, r) for a, b, r in shape.tail], joined=0)
 
 
 def _leg(top: Triple, foot: float, limb: float, bend: float = 0.0, far: bool = False) -> Part:
@@ -90,12 +84,12 @@ def _leg(top: Triple, foot: float, limb: float, bend: float = 0.0, far: bool = F
     x, y, _ = top
     knee = ((x + foot) / 2 + bend, y * 0.5, limb * 1.1)
     ankle = (foot - limb * 0.1, -limb * 1.5, limb * 0.78)
-    return _part("leg", top, knee, ankle, (foot + limb * 0.55, -limb * 0.75, limb * 0.92), far=far)
+    return Part("leg", (top, knee, ankle, (foot + limb * 0.55, -limb * 0.75, limb * 0.92)), far=far)
 
 
 def _both(*path: Triple) -> list[Part]:
     """A pair of legs seen from the front, one on either side of x = 0."""
-    return [_part("leg", *((side * x, y, r) for x, y, r in path)) for side in SIDES]
+    return [Part("leg", [(side * x, y, r) for x, y, r in path]) for side in SIDES]
 
 
 def standing(shape: Shape, rng: Random) -> Figure:
@@ -108,9 +102,9 @@ def standing(shape: Shape, rng: Random) -> Figure:
         _tail(shape, rear - 0.65, back - 0.35, rng),
         _leg((rear + 0.35, back + 0.3, 0.6), rear + 0.3 - stride, limb, 0.1, far=True),
         _leg((front - 0.15, back + 0.3, 0.5), front - 0.2 - stride, limb, far=True),
-        _part("body", (rear, back, 0.86), (0, back + 0.06, 0.84), (front, back, 1), joined=0),
-        _part("body", (front + 0.05, back - 0.1, 0.9), (head.x - 0.1, head.y + 0.4, 0.62)),
-        _part("chest", (front + 0.6, back - 0.4, 0.4), (front + 0.65, back + 0.3, 0.38)),
+        Part("body", ((rear, back, 0.86), (0, back + 0.06, 0.84), (front, back, 1)), joined=0),
+        Part("body", ((front + 0.05, back - 0.1, 0.9), (head.x - 0.1, head.y + 0.4, 0.62))),
+        Part("chest", ((front + 0.6, back - 0.4, 0.4), (front + 0.65, back + 0.3, 0.38))),
         _leg((rear, back + 0.2, 0.72), rear - 0.15 + stride, limb, 0.12),
         _leg((front, back + 0.25, 0.55), front + 0.1 + stride, limb),
     ]
@@ -123,18 +117,18 @@ def sitting(shape: Shape, rng: Random) -> Figure:
     rump, chest, tall, limb = -0.75 * side, 0.35 * side, 1.5 + shape.leg * 0.5, shape.limb
     head = Disc(chest + 0.3 * side, -tall - 0.35 - shape.head * 0.85, shape.head)
     around = ((-1.4, -0.4, 0.25), (-1.1, -0.2, 0.2), (0, -0.12, 0.18), (0.5, -0.1, 0.1))
-    wrapped = _part("tail", *((x * side, y, r) for x, y, r in around), joined=0.3)
+    wrapped = Part("tail", [(x * side, y, r) for x, y, r in around], joined=0.3)
     raised = _tail(shape, rump - 0.7, -0.55, rng)
     thigh = ((rump + 0.15, -0.85, 0.72), (rump + 0.5, -0.5, 0.45))
     foot = ((rump + 0.75, -limb * 0.8, limb * 0.95), (rump + 1.0, -limb * 0.75, limb * 0.95))
     trunk = ((rump, -0.95, 1.0), (-0.25 * side, -1.35, 0.98), (chest, -tall, 0.82))
     parts = [
         _leg((chest + 0.25, -tall + 0.5, 0.45), chest + 0.62, limb, 0.05, far=True),
-        _part("body", *trunk, joined=0),
-        _part("body", (chest, -tall, 0.78), (head.x, head.y + 0.3, 0.6)),
-        _part("chest", (chest + 0.25, -tall - 0.25, 0.42), (chest + 0.3, -tall + 0.5, 0.35)),
+        Part("body", trunk, joined=0),
+        Part("body", ((chest, -tall, 0.78), (head.x, head.y + 0.3, 0.6))),
+        Part("chest", ((chest + 0.25, -tall - 0.25, 0.42), (chest + 0.3, -tall + 0.5, 0.35))),
         _leg((chest + 0.05, -tall + 0.5, 0.5), chest + 0.1, limb),
-        _part("leg", *thigh, *foot),
+        Part("leg", thigh + foot),
     ]
     wraps = shape.wraps and rng.random() < 0.5
     return Figure([*parts, wrapped] if wraps else [raised, *parts], head, rng.uniform(-0.2, 0.2))
@@ -145,12 +139,12 @@ def facing(shape: Shape, rng: Random) -> Figure:
     tall, limb = 1.6 + shape.leg * 0.5, shape.limb * 1.1
     head = Disc(0, -tall - 0.35 - shape.head * 0.8, shape.head)
     parts = [
-        _part("tail", (-0.8, -0.4, 0.24), (-1.5, -0.25, 0.24), (-2.0, -0.5, 0.1), joined=0),
-        _part("body", (0, -0.95, 1.08), (0, -tall, 0.82), joined=0),
+        Part("tail", ((-0.8, -0.4, 0.24), (-1.5, -0.25, 0.24), (-2.0, -0.5, 0.1)), joined=0),
+        Part("body", ((0, -0.95, 1.08), (0, -tall, 0.82)), joined=0),
         *_both((0.8, -0.75, 0.62), (1.05, -0.3, limb), (1.1, -limb * 0.75, limb)),
-        _part("body", (0, -tall, 0.8), (0, head.y + 0.3, 0.62)),
+        Part("body", ((0, -tall, 0.8), (0, head.y + 0.3, 0.62))),
         *_both((0.42, -tall + 0.4, 0.42), (0.4, -0.9, limb), (0.38, -limb * 0.75, limb * 1.05)),
-        _part("chest", (0, -tall - 0.2, 0.48), (0, -tall + 0.55, 0.34)),
+        Part("chest", ((0, -tall - 0.2, 0.48), (0, -tall + 0.55, 0.34))),
     ]
     return Figure(parts, head, rng.uniform(-0.22, 0.22))
 
@@ -165,12 +159,12 @@ def lying(shape: Shape, rng: Random) -> Figure:
     near = ((front + 0.8, -limb * 0.9, limb), (front + 1.5, -limb * 0.8, limb * 1.05))
     parts = [
         _tail(shape, rear - 0.7, -0.6, rng),
-        _part("leg", (front + 0.1, -0.6, 0.4), *far, far=True),
-        _part("body", (rear, -0.88, 0.9), (0, -0.9, 0.88), (front, -0.95, 0.92), joined=0),
-        _part("body", (front, -1.0, 0.85), (head.x, head.y + 0.35, 0.62)),
-        _part("chest", (front + 0.5, -1.2, 0.42), (front + 0.55, -0.7, 0.36)),
-        _part("leg", *hind),
-        _part("leg", (front, -0.5, 0.42), *near),
+        Part("leg", ((front + 0.1, -0.6, 0.4), *far), far=True),
+        Part("body", ((rear, -0.88, 0.9), (0, -0.9, 0.88), (front, -0.95, 0.92)), joined=0),
+        Part("body", ((front, -1.0, 0.85), (head.x, head.y + 0.35, 0.62))),
+        Part("chest", ((front + 0.5, -1.2, 0.42), (front + 0.55, -0.7, 0.36))),
+        Part("leg", hind),
+        Part("leg", ((front, -0.5, 0.42), *near)),
     ]
     return Figure(parts, head, rng.uniform(-0.2, 0.2))
 
@@ -180,11 +174,11 @@ def portrait(shape: Shape, rng: Random) -> Figure:
     drop, aside = shape.head * 0.9, rng.uniform(0.0, 0.5)
     trunk = ((-aside * 2.5, drop + 2.2, 1.2), (-aside, drop + 1.3, 1.15), (0, drop + 0.2, 0.78))
     parts = [
-        _part("body", *trunk, joined=0),
-        _part("leg", (-0.75, drop + 1.25, 0.5), (-0.85, drop + 3.2, 0.42)),
-        _part("leg", (0.72, drop + 1.25, 0.5), (0.7, drop + 3.2, 0.42)),
-        _part("body", (0, drop + 0.9, 0.9), (0, drop, 0.7)),
-        _part("chest", (0.05, drop + 0.2, 0.5), (0.05, drop + 1.4, 0.5)),
+        Part("body", trunk, joined=0),
+        Part("leg", ((-0.75, drop + 1.25, 0.5), (-0.85, drop + 3.2, 0.42))),
+        Part("leg", ((0.72, drop + 1.25, 0.5), (0.7, drop + 3.2, 0.42))),
+        Part("body", ((0, drop + 0.9, 0.9), (0, drop, 0.7))),
+        Part("chest", ((0.05, drop + 0.2, 0.5), (0.05, drop + 1.4, 0.5))),
     ]
     cut = drop + rng.uniform(0.5, 1.7)
     return Figure(parts, Disc(0.05, 0, shape.head), rng.uniform(-0.25, 0.25), cut)

@@ -1,22 +1,46 @@
-"""Heads in fur: skull, ears and muzzle, and the coat's marks on them."""
+"""Heads: skull, ears and muzzle in fur, and the face that is painted on the finished animal."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from pipeline.sample.brush import SIDES, Colour, Disc, Triple, dab, mix, scaled, sweep
+from PIL import Image, ImageDraw
+
+from pipeline.sample.brush import SIDES, Colour, Disc, Paint, Triple, dab, mix, scaled, sweep
 from pipeline.sample.layers import Layers
 from pipeline.sample.looks import Breed, Coat
 
 ROSY, BRASS = (214, 150, 142), (214, 178, 84)
 COLLARS = ((178, 42, 40), (40, 84, 150), (46, 120, 84), (60, 54, 52))
 
-M = (
-    *((-0.46, -0.28), (-0.38, -0.64), (-0.14, -0.34), (0.0, -0.7)),
-    *((0.14, -0.34), (0.38, -0.64), (0.46, -0.28)),
-)
+HALF_M = ((0.0, -0.7), (0.14, -0.34), (0.38, -0.64), (0.46, -0.28))
 BLAZE = ((0, -0.78, 0.04), (0, -0.5, 0.09), (0, -0.1, 0.11), (0, 0.3, 0.26))
 MASK = ((0, 0.25, 0.56), (-0.2, 0.1, 0.4), (0.2, 0.1, 0.4), (0, 0.4, 0.5))
+NIGHT, SHINE, WHISKER = (26, 22, 24), (255, 255, 255), (236, 234, 230)
+LEATHER, GLOSS, TONGUE = (70, 50, 52), (150, 146, 150), (226, 112, 118)
+
+# Eyes from the rim inwards: u from the eye's centre, v, radius, width by height, and a colour or
+# how much lighter than the iris.
+CAT_EYE = (
+    *((0, -0.02, 0.215, 1.12, NIGHT), (0, -0.02, 0.175, 1.1, 0.8), (0, 0.01, 0.135, 1.1, 1)),
+    *((0, -0.02, 0.155, 0.5, NIGHT), (-0.05, -0.09, 0.058, 1, SHINE)),
+)
+DOG_EYE = (
+    *((0, -0.08, 0.162, 1.12, NIGHT), (0, -0.08, 0.126, 1, 0.75), (0, -0.05, 0.084, 1, 1.15)),
+    *((0, -0.08, 0.077, 1, NIGHT), (-0.05, -0.15, 0.042, 1, SHINE)),
+)
+# Below the nose's height: u, v and radius of its discs.
+CAT_NOSE = ((-0.055, -0.035, 0.05), (0, -0.035, 0.05), (0.055, -0.035, 0.05), (0, 0, 0.06))
+DOG_NOSE = ((-0.09, 0, 0.11), (0, 0, 0.11), (0.09, 0, 0.11), (0, 0.06, 0.12))
+# The right half of a mouth: lines with thickness, depth and points, v again below the nose.
+CAT_MOUTH = (
+    (0.018, 0.3, ((0, 0.05), (0, 0.15))),
+    (0.018, 0.3, ((0, 0.15), (0.1, 0.21), (0.22, 0.17))),
+)
+DOG_MOUTH = (
+    (0.02, 0.4, ((0, 0.16), (0, 0.36))),
+    (0.022, 0.36, ((0, 0.36), (0.16, 0.46), (0.32, 0.4))),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +89,7 @@ class Head:
 
     def tube(self, colour: Colour, *spots: Triple, depth: float = 0.0) -> None:
         """Paint a round part of one colour along the spots."""
-        self.layers.tube(self.path(*spots, depth=depth), colour)
+        self.layers.tube(self.path(*spots, depth=depth), (colour, colour))
 
     def mark(self, colour: Colour, *discs: Disc) -> None:
         """Colour the coat there; neither the outline nor the light changes."""
@@ -76,7 +100,9 @@ def paint_head(head: Head, rng: Random) -> None:
     """Paint collar, ears, skull and muzzle."""
     hanging = head.breed.shape.ears
     if rng.random() < 0.3:
-        _collar(head, rng.choice(COLLARS))
+        collar = rng.choice(COLLARS)
+        head.tube(collar, (-0.6, 0.72, 0.09), (0, 0.98, 0.1), (0.6, 0.72, 0.09))
+        head.tube(BRASS, (0, 1.14, 0.11), (0, 1.15, 0.11))
     if not hanging:
         _upright_ears(head)
     _skull(head)
@@ -85,11 +111,6 @@ def paint_head(head: Head, rng: Random) -> None:
     (_cat_muzzle if head.feline else _dog_muzzle)(head)
     if hanging:
         _hanging_ears(head, rng)
-
-
-def _collar(head: Head, colour: Colour) -> None:
-    head.tube(colour, (-0.6, 0.72, 0.09), (0, 0.98, 0.1), (0.6, 0.72, 0.09))
-    head.tube(BRASS, (0, 1.14, 0.11), (0, 1.15, 0.11))
 
 
 def _upright_ears(head: Head) -> None:
@@ -102,7 +123,7 @@ def _upright_ears(head: Head) -> None:
         head.tube(colour, (root, -0.42, width), bend, (tip, top, 0.03), depth=-0.06)
         bend = (middle, -0.52 - 0.26 * tall, width * 0.36)
         hollow = ((root, -0.5, width * 0.55), bend, (tip, top + 0.16, 0.02))
-        head.layers.tube(head.path(*hollow, depth=-0.03), inner, scaled(inner, 0.85), 0.85)
+        head.layers.tube(head.path(*hollow, depth=-0.03), (inner, scaled(inner, 0.85)), 0.85)
 
 
 def _hanging_ears(head: Head, rng: Random) -> None:
@@ -110,7 +131,7 @@ def _hanging_ears(head: Head, rng: Random) -> None:
     spots = [(u, v if v < -0.2 else -0.2 + (v + 0.2) * shape.ear, r) for u, v, r in shape.ears]
     for side in SIDES:
         path = head.path(*((side * u, v, r) for u, v, r in spots), depth=-0.02)
-        discs = head.layers.tube(path, scaled(colour, 0.94), scaled(colour, 0.88), 0.95)
+        discs = head.layers.tube(path, (scaled(colour, 0.94), scaled(colour, 0.88)), 0.95)
         length, count = head.disc.r * (0.08 + 0.3 * shape.hair), int(40 + 200 * shape.hair)
         head.layers.fur(discs, length, count, rng)
 
@@ -144,9 +165,9 @@ def _dog_muzzle(head: Head) -> None:
     fur, long, low = head.coat.snout, head.breed.shape.muzzle, head.nose + 0.12
     width = 0.36 - 0.06 * long
     jaw = ((0, 0.5 + 0.2 * long, width * 0.85), (0, 0.55 + 0.22 * long, width * 0.8))
-    head.layers.tube(head.path(*jaw, depth=0.3), fur, scaled(fur, 0.9), 0.92)
+    head.layers.tube(head.path(*jaw, depth=0.3), (fur, scaled(fur, 0.9)), 0.92)
     bridge = ((0.1, 0.26, 0.15), (low * 0.7, width * 0.9, 0.28), (low, width, 0.4))
-    head.layers.tube([head.at(0, v, r, depth) for v, r, depth in bridge], fur)
+    head.layers.tube([head.at(0, v, r, depth) for v, r, depth in bridge], (fur, fur))
     for side in SIDES:
         lip = ((side * 0.1, low + 0.08, width * 0.72), (side * 0.2, low + 0.17, width * 0.68))
         head.tube(fur, *lip, depth=0.38)
@@ -162,7 +183,7 @@ def _marks(head: Head, rng: Random) -> None:
     if coat.forehead:
         _tabby_face(head, mix(coat.face, coat.forehead, 0.75))
     if coat.blaze:
-        head.mark(coat.blaze, *sweep(head.path(*BLAZE, depth=0.14)))
+        head.mark(coat.blaze, *sweep(*head.path(*BLAZE, depth=0.14)))
     _blotches(head, rng)
     if head.breed.shape.wrinkles:
         for v in (-0.5, -0.38):
@@ -171,8 +192,8 @@ def _marks(head: Head, rng: Random) -> None:
 
 
 def _tabby_face(head: Head, stripe: Colour) -> None:
-    head.mark(stripe, *head.line(0.045, 0.1, *M))
     for side in SIDES:
+        head.mark(stripe, *head.line(0.045, 0.1, *((side * u, v) for u, v in HALF_M)))
         head.mark(stripe, *head.line(0.04, 0.05, (side * 0.5, 0.08), (side * 0.92, 0.0)))
         head.mark(stripe, *head.line(0.035, 0.05, (side * 0.55, 0.28), (side * 0.9, 0.32)))
 
@@ -192,3 +213,69 @@ def _blotches(head: Head, rng: Random) -> None:
         for _ in range(40):
             u, v = rng.uniform(-0.75, 0.75), rng.uniform(-0.7, 0.5)
             head.mark(coat.speckle, head.at(u, v, rng.uniform(0.015, 0.05)))
+
+
+def paint_face(picture: Image.Image, head: Head, rng: Random) -> None:
+    """Paint the face on the picture (RGB); a tongue that hangs out is added to the mask."""
+    paint = ImageDraw.Draw(picture)
+    iris, asleep = rng.choice(head.breed.eyes), rng.random() < 0.06
+    panting = not head.feline and not asleep and rng.random() < 0.4
+    if panting:
+        _tongue(paint, head)
+    for side in SIDES:
+        if asleep:
+            _closed_eye(paint, head, side * 0.36)
+        else:
+            _eye(paint, head, side, iris)
+    if head.feline:
+        leather = ROSY if sum(head.coat.snout) > 330 else LEATHER
+        dab(paint, leather, *_below(head, CAT_NOSE, 0.3))
+        _mouth(paint, head)
+        _whiskers(paint, head)
+    else:
+        _mouth(paint, head)
+        dab(paint, NIGHT, *_below(head, DOG_NOSE, 0.44))
+        dab(paint, GLOSS, head.at(-0.06, head.nose - 0.06, 0.035, 0.44), wide=1.8)
+
+
+def _closed_eye(paint: Paint, head: Head, u: float) -> None:
+    lid = ((u - 0.16, -0.02), (u - 0.06, 0.04), (u + 0.06, 0.04), (u + 0.16, -0.02))
+    dab(paint, NIGHT, *head.line(0.022, 0.16, *lid))
+
+
+def _eye(paint: Paint, head: Head, side: int, iris: Colour) -> None:
+    middle, rings = (0.37, CAT_EYE) if head.feline else (0.33, DOG_EYE)
+    for u, v, r, wide, colour in rings:
+        tone = colour if isinstance(colour, tuple) else scaled(iris, colour)
+        dab(paint, tone, head.at(side * middle + u, v, r, 0.16), wide=wide)
+
+
+def _below(head: Head, spots: tuple[Triple, ...], depth: float) -> list[Disc]:
+    """The spots on the canvas, their v counted from the height of the nose."""
+    return head.path(*((u, head.nose + v, r) for u, v, r in spots), depth=depth)
+
+
+def _mouth(paint: Paint, head: Head) -> None:
+    fur = head.coat.snout
+    lip = scaled(fur, 0.4) if sum(fur) > 240 else (20, 16, 18)
+    for side in SIDES:
+        for r, depth, points in CAT_MOUTH if head.feline else DOG_MOUTH:
+            line = head.line(r, depth, *((side * u, head.nose + v) for u, v in points))
+            dab(paint, lip, *line)
+
+
+def _tongue(paint: Paint, head: Head) -> None:
+    top = head.nose + 0.54
+    tip = [head.at(0, top - 0.02 + 0.05 * k, 0.13 - 0.008 * k, 0.38) for k in range(6)]
+    dab(paint, TONGUE, *tip)
+    dab(head.layers.on_mask, 255, *tip)
+    dab(paint, scaled(TONGUE, 0.75), *head.line(0.015, 0.38, (0, top), (0, top + 0.22)))
+
+
+def _whiskers(paint: Paint, head: Head) -> None:
+    for side in SIDES:
+        for k in range(4):
+            root = head.at(side * 0.24, 0.38 + 0.05 * k, 0, 0.28)
+            middle = head.at(side * 0.7, 0.3 + 0.1 * k, 0, 0.2)
+            tip = head.at(side * 1.15, 0.25 + 0.17 * k, 0, 0.1)
+            paint.line([(round(spot.x), round(spot.y)) for spot in (root, middle, tip)], WHISKER)

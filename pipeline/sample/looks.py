@@ -45,12 +45,9 @@ class Coat:
 
     def of(self, role: Role) -> tuple[Colour, Colour]:
         """The colours of a part of the trunk, where it begins and where it ends."""
-        if role == "leg":
-            return self.body, self.feet or self.body
-        if role == "tail":
-            return mix(self.body, self.tail or self.body, 0.3), self.tail or self.body
-        colour = self.chest or self.body if role == "chest" else self.body
-        return colour, colour
+        ends = {"chest": self.chest, "leg": self.feet, "tail": self.tail}
+        end = ends.get(role) or self.body
+        return mix(self.body, end, {"leg": 0.0, "tail": 0.3}.get(role, 1.0)), end
 
     @property
     def face(self) -> Colour:

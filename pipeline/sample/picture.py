@@ -1,13 +1,15 @@
 """One picture of one animal, as a photograph would show it, and its trimap."""
 
+from dataclasses import replace
 from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from pipeline.sample import things
-from pipeline.sample.animal import draw_animal, own_coat
-from pipeline.sample.brush import NEUTRAL, Size, blurred, level, lit, noise
-from pipeline.sample.figure import POSES, place, portrait
+from pipeline.sample.brush import NEUTRAL, SIDES, Size, blurred, jittered, lit, noise
+from pipeline.sample.figure import POSES, Figure, place, portrait
+from pipeline.sample.head import Head, paint_face, paint_head
+from pipeline.sample.layers import Layers, mark
 from pipeline.sample.looks import Breed, Coat
 from pipeline.sample.scene import draw_scene, thing_colour
 
@@ -19,17 +21,37 @@ OUTSIDE, INSIDE = 4, 4  # pixels of the border band on either side of the outlin
 def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image.Image]:
     """A picture (RGB) of one animal of this breed and its trimap (mode L), both of this size."""
     canvas = (size[0] * FINE, size[1] * FINE)
-    coat, pose = own_coat(rng, breed), rng.choice((*POSES, portrait))
-    figure = pose(breed.shape, rng)
-    placement = place(rng, figure, canvas)
-    outdoors, scene = draw_scene(rng, canvas, coat, int(placement.y))
-    animal, mask = draw_animal(rng, breed, coat, figure, placement, canvas)
-    picture = _with_shadow(rng, scene, mask, int(placement.scale * 0.25))
+    coat = rng.choice(breed.coats)
+    coat = replace(coat, body=jittered(rng, coat.body, 14))  # no two sisters are quite alike
+    pose = rng.choice((*POSES, portrait))
+    figure = place(rng, pose(breed.shape, rng), canvas)
+    outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
+    animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
+    picture = _with_shadow(rng, scene, mask, int(figure.scale * 0.25))
     picture.paste(animal, mask=mask)
     if rng.random() < 0.22:
         hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
         _hide_behind(hide, rng, picture, mask, coat)
     return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
+
+
+def _draw_animal(
+    rng: Random, breed: Breed, coat: Coat, figure: Figure, canvas: Size
+) -> tuple[Image.Image, Image.Image]:
+    """The animal (RGB, of the canvas' size) and its mask (mode L, 255 where it is)."""
+    layers = Layers(canvas, sun=rng.choice(SIDES))
+    for part in figure.parts:
+        if part.role != "chest" or coat.chest:
+            discs = layers.tube(part.path, coat.of(part.role), 0.78 if part.far else 1, part.joined)
+            mark(layers.on_coat, coat, part.role, discs, rng)
+            less, fewer = (0.6, 0.35) if part.role == "leg" else (1.0, 1.0)
+            length = figure.scale * (0.08 + 0.3 * breed.shape.hair) * less
+            layers.fur(discs, length, int((150 + 700 * breed.shape.hair) * fewer), rng)
+    head = Head(layers, figure.head, figure.facing * rng.uniform(-0.3, 1), figure.lean, breed, coat)
+    paint_head(head, rng)
+    picture = layers.finished(rng)
+    paint_face(picture, head, rng)
+    return picture, layers.mask
 
 
 def _with_shadow(rng: Random, scene: Image.Image, mask: Image.Image, drop: int) -> Image.Image:
@@ -56,11 +78,11 @@ def _hide_behind(
 def _as_photograph(rng: Random, picture: Image.Image) -> Image.Image:
     """Unevenly lit, now and then a little soft, with a colour cast and the camera's noise."""
     strength = rng.choice((16, 30, 46))
-    light = level(noise(rng, picture.size, (128, 128)), NEUTRAL - strength, NEUTRAL + strength)
+    light = noise(rng, picture.size, (128, 128), NEUTRAL - strength, NEUTRAL + strength)
     photo = blurred(lit(picture, light), int(rng.random() < 0.1))
     cast = Image.new("RGB", photo.size, tuple(rng.randint(236, 255) for _ in range(3)))
     grain = rng.choice((3, 5, 9))
-    channels = [level(noise(rng, photo.size, (1, 1)), 0, 2 * grain) for _ in range(3)]
+    channels = [noise(rng, photo.size, (1, 1), 0, 2 * grain) for _ in range(3)]
     return ImageChops.add(ImageChops.multiply(photo, cast), Image.merge("RGB", channels), 1, -grain)
 
 

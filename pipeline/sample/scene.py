@@ -7,14 +7,12 @@ from PIL import Image, ImageColor, ImageDraw, ImageOps
 
 from pipeline.sample import things
 from pipeline.sample.brush import (
-    NEUTRAL,
     Colour,
     Disc,
     Size,
     blurred,
     dab,
     jittered,
-    level,
     lit,
     mix,
     noise,
@@ -30,29 +28,20 @@ def _toned(grey: Image.Image, colour: Colour, contrast: float) -> Image.Image:
     return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
 
 
-def _grained(rng: Random, size: Size, cells: tuple[Size, Size], share: float) -> Image.Image:
-    """Grey noise of two grain sizes, the second with this share."""
-    return Image.blend(noise(rng, size, cells[0]), noise(rng, size, cells[1]), share)
+def _grained(fine: Size, coarse: Size, share: float, contrast: float) -> Surface:
+    """A surface of noise in two sizes of grains, the second with this share."""
+
+    def surface(rng: Random, size: Size, colour: Colour) -> Image.Image:
+        grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), share)
+        return _toned(grey, colour, contrast)
+
+    return surface
 
 
-def plaster(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    return _toned(_grained(rng, size, ((128, 128), (2, 2)), 0.25), colour, 0.2)
-
-
-def carpet(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """A woven or shaggy carpet, or short fur."""
-    return _toned(_grained(rng, size, ((2, 4), (32, 32)), 0.375), colour, 0.4)
-
-
-def pebbles(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Sand, gravel or asphalt."""
-    return _toned(_grained(rng, size, ((4, 4), (64, 64)), 0.375), colour, 0.45)
-
-
-def sky(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Clouds over a far, soft landscape."""
-    clouds = _grained(rng, size, ((128, 64), (32, 16)), 0.25)
-    return ImageOps.colorize(clouds, scaled(colour, 0.85), mix(colour, (246, 246, 244), 0.8))
+plaster = _grained((128, 128), (2, 2), 0.25, 0.2)
+carpet = _grained((2, 4), (32, 32), 0.375, 0.4)  # woven or shaggy, or short fur
+pebbles = _grained((4, 4), (64, 64), 0.375, 0.45)  # sand, gravel or asphalt
+turf = _grained((2, 8), (64, 32), 0.5, 0.5)
 
 
 def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
@@ -76,13 +65,13 @@ def bricks(rng: Random, size: Size, colour: Colour) -> Image.Image:
     for row, y in enumerate(range(0, size[1], high)):
         for x in range(-high * 2 + (row % 2) * high, size[0], high * 2):
             paint.rectangle((x, y, x + high * 2 - 4, y + high - 4), jittered(rng, colour, 22))
-    return lit(wall, level(noise(rng, size, (2, 2)), 104, 150))
+    return lit(wall, noise(rng, size, (2, 2), 104, 150))
 
 
 def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
     """A wooden floor or fence."""
     wood = _toned(noise(rng, size, (64, 2)), colour, 0.22)
-    light = Image.new("L", size, NEUTRAL)
+    light = Image.new("L", size)
     paint, high = ImageDraw.Draw(light), rng.randrange(26, 60)
     for y in range(-rng.randrange(high), size[1], high):
         x = -rng.randrange(200)
@@ -96,7 +85,7 @@ def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
 def tiles(rng: Random, size: Size, colour: Colour) -> Image.Image:
     """Square tiles in one or two tones."""
     floor = plaster(rng, size, colour)
-    light = Image.new("L", size, NEUTRAL)
+    light = Image.new("L", size)
     paint, side = ImageDraw.Draw(light), rng.randrange(40, 90)
     checked = rng.random() < 0.4
     for row, y in enumerate(range(-rng.randrange(side), size[1], side)):
@@ -122,7 +111,7 @@ def folds(rng: Random, size: Size, colour: Colour) -> Image.Image:
 
 def grass(rng: Random, size: Size, colour: Colour) -> Image.Image:
     """A lawn, dry or green."""
-    lawn = _toned(_grained(rng, size, ((2, 8), (64, 32)), 0.5), colour, 0.5)
+    lawn = turf(rng, size, colour)
     paint = ImageDraw.Draw(lawn)
     for _ in range(size[0] * size[1] // 250):
         x, y = rng.randrange(size[0]), rng.randrange(size[1])
@@ -141,6 +130,12 @@ def leaves(rng: Random, size: Size, colour: Colour) -> Image.Image:
         dab(paint, scaled(tone, 0.45), (x + 1, y + 3, r), wide=1.5)
         dab(paint, tone, (x, y, r), wide=1.5)
     return ground
+
+
+def sky(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """Clouds over a far, soft landscape."""
+    clouds = Image.blend(noise(rng, size, (128, 64)), noise(rng, size, (32, 16)), 0.25)
+    return ImageOps.colorize(clouds, scaled(colour, 0.85), mix(colour, (246, 246, 244), 0.8))
 
 
 def glimmer(rng: Random, size: Size, colour: Colour) -> Image.Image:
@@ -172,7 +167,13 @@ TOYS = _colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
 SKIES = _colours("#96b8d6 #bac6ce #78a0cc")
 GARDEN = _colours("#607c3e #788a46 #96905c #546c42 #b09e74")
 AUTUMN = _colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
-PALETTES = {sky: SKIES, grass: GARDEN, glimmer: GARDEN, leaves: AUTUMN, pebbles: AUTUMN}
+PALETTES: dict[Surface, tuple[Colour, ...]] = {
+    sky: SKIES,
+    grass: GARDEN,
+    glimmer: GARDEN,
+    leaves: AUTUMN,
+    pebbles: AUTUMN,
+}
 
 
 def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Image.Image]:

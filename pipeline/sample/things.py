@@ -64,9 +64,9 @@ def plant(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     top = y - r * 0.8
     for _ in range(14):
         tip_x, tip_y = x + rng.uniform(-1.3, 1.3) * r, top - rng.uniform(0.4, 2.2) * r
-        bend = Disc((x + tip_x) / 2, min(top, tip_y) - r * 0.2, r * 0.13)
-        tone = jittered(rng, green, 26)
-        dab(paint, tone, *sweep([Disc(x, top, r * 0.06), bend, Disc(tip_x, tip_y, 1)]))
+        bend = ((x + tip_x) / 2, min(top, tip_y) - r * 0.2, r * 0.13)
+        leaf = sweep((x, top, r * 0.06), bend, (tip_x, tip_y, 1))
+        dab(paint, jittered(rng, green, 26), *leaf)
     pot = (int(x - r * 0.55), int(top), int(x + r * 0.55), int(y))
     _block(paint, pot, int(r * 0.15), colour)
 
@@ -106,8 +106,8 @@ def blades(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
     for _ in range(int(spread / 7)):
         x, high = middle + rng.uniform(-1, 1) * spread, tall * rng.uniform(0.4, 1.1)
         lean = rng.uniform(-0.4, 0.4) * high
-        bend, tip = Disc(x + lean * 0.3, low - high * 0.55, 3), Disc(x + lean, low - high, 1)
-        dab(paint, jittered(rng, green, 34), *sweep([Disc(x, low + 4, 4), bend, tip]))
+        bend, tip = (x + lean * 0.3, low - high * 0.55, 3), (x + lean, low - high, 1)
+        dab(paint, jittered(rng, green, 34), *sweep((x, low + 4, 4), bend, tip))
 
 
 def near_ball(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
@@ -137,8 +137,8 @@ def spray(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
     """A leafy twig that hangs in from a side."""
     side, high = rng.choice((0, size[0])), size[1] * rng.uniform(0.1, 0.8)
     inward = size[0] if side == 0 else -size[0]
-    middle, tip = Disc(side + inward * 0.12, high - 14, 3), Disc(side + inward * 0.25, high + 10, 1)
-    stem = sweep([Disc(side, high, 4), middle, tip])
+    middle, tip = (side + inward * 0.12, high - 14, 3), (side + inward * 0.25, high + 10, 1)
+    stem = sweep((side, high, 4), middle, tip)
     dab(paint, (92, 70, 44), *stem)
     for x, y, _ in stem[:: max(1, len(stem) // 9)]:
         leaf = (x + rng.randint(-6, 6), y + rng.choice((-10, 10)), rng.randint(7, 11))
