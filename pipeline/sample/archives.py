@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -34,18 +35,12 @@ def draw_files(seed: int, typical: Size, job: tuple[Breed, int]) -> tuple[str, b
     breed, number = job
     name = f"{breed.name}_{number}"
     rng = Random(f"{seed}:{name}")
-    picture, trimap = draw_pair(breed, _size(rng, typical), rng)
+    width, height = (int(side * rng.uniform(0.85, 1.1)) for side in typical)
+    kind = rng.random()  # every fourth picture is upright, some are square
+    size = (height, width) if kind < 0.22 else (height if kind < 0.3 else width, height)
+    picture, trimap = draw_pair(breed, size, rng)
     png = _encoded(trimap, "PNG", compress_type=3, compress_level=9)
     return name, _encoded(picture, "JPEG", quality=90), png
-
-
-def _size(rng: Random, typical: Size) -> Size:
-    """A size near the typical one; every fourth picture is upright, some are nearly square."""
-    width, height = (int(side * rng.uniform(0.85, 1.1)) for side in typical)
-    kind = rng.random()
-    if kind < 0.22:
-        return height, width
-    return (height, height) if kind < 0.3 else (width, height)
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -60,7 +55,7 @@ def list_lines(per_breed: int) -> dict[str, list[str]]:
     The last quarter of each breed's images, at least one, is the test part.
     """
     lines: dict[str, list[str]] = {"list": [], "trainval": [], "test": []}
-    seen = {"cat": 0, "dog": 0}
+    seen: Counter[str] = Counter()
     for class_id, breed in enumerate(breeds(), start=1):
         seen[breed.species] += 1
         species = 1 if breed.species == "cat" else 2

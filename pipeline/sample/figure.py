@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from pipeline.sample.brush import SIDES, Disc, Size, Triple
-from pipeline.sample.looks import Role, Shape
+from pipeline.sample.looks import Breed, Role
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,6 @@ class Figure:
         left, top = min(x - r for x, _, r in discs), min(y - r for _, y, r in discs)
         return left, top, max(x + r for x, _, r in discs), max(y + r for _, y, r in discs)
 
-    def placed(self, x: float, y: float, scale: float, facing: int) -> "Figure":
-        """The figure in pixels, its origin at (x, y)."""
-
-        def put(u: float, v: float, r: float) -> Disc:
-            return Disc(x + facing * scale * u, y + scale * v, scale * r)
-
-        parts = [replace(part, path=[put(*disc) for disc in part.path]) for part in self.parts]
-        return Figure(parts, put(*self.head), facing * self.lean, None, scale, y, facing)
-
 
 def place(rng: Random, figure: Figure, canvas: Size) -> Figure:
     """Fit the animal into the frame: whole, or so near that the frame cuts parts of it off."""
@@ -70,13 +61,19 @@ def place(rng: Random, figure: Figure, canvas: Size) -> Figure:
     down = height / 2 - scale * y + rng.uniform(-0.3, 1) * loose_y
     if figure.cut is not None:
         down = height - scale * figure.cut
-    return figure.placed(across, down, scale, facing)
+
+    def put(u: float, v: float, r: float) -> Disc:
+        return Disc(across + facing * scale * u, down + scale * v, scale * r)
+
+    parts = [replace(part, path=[put(*disc) for disc in part.path]) for part in figure.parts]
+    head, lean = put(*figure.head), facing * figure.lean
+    return Figure(parts, head, lean, scale=scale, ground=down, facing=facing)
 
 
-def _tail(shape: Shape, x: float, y: float, rng: Random) -> Part:
+def _tail(breed: Breed, x: float, y: float, rng: Random) -> Part:
     """The tail, from its root at (x, y), carried higher or lower."""
     raised = rng.uniform(0.6, 1.3)
-    return Part("tail", [(x + a, y + b * raised, r) for a, b, r in shape.tail], joined=0)
+    return Part("tail", [(x + a, y + b * raised, r) for a, b, r in breed.tail], joined=0)
 
 
 def _leg(top: Triple, foot: float, limb: float, bend: float = 0.0, far: bool = False) -> Part:
@@ -92,14 +89,14 @@ def _both(*path: Triple) -> list[Part]:
     return [Part("leg", [(side * x, y, r) for x, y, r in path]) for side in SIDES]
 
 
-def standing(shape: Shape, rng: Random) -> Figure:
+def standing(breed: Breed, rng: Random) -> Figure:
     """On four legs, seen from the side, looking at us."""
-    back, front, rear = -(shape.leg + 0.75), shape.length / 2, -shape.length / 2
-    stride, limb = rng.uniform(-0.3, 0.3), shape.limb
+    back, front, rear = -(breed.leg + 0.75), breed.length / 2, -breed.length / 2
+    stride, limb = rng.uniform(-0.3, 0.3), breed.limb
     lift = rng.uniform(-0.12, 0.18)
-    head = Disc(front + 0.75, back - 0.75 - shape.head * 0.75 + lift, shape.head)
+    head = Disc(front + 0.75, back - 0.75 - breed.head * 0.75 + lift, breed.head)
     parts = [
-        _tail(shape, rear - 0.65, back - 0.35, rng),
+        _tail(breed, rear - 0.65, back - 0.35, rng),
         _leg((rear + 0.35, back + 0.3, 0.6), rear + 0.3 - stride, limb, 0.1, far=True),
         _leg((front - 0.15, back + 0.3, 0.5), front - 0.2 - stride, limb, far=True),
         Part("body", ((rear, back, 0.86), (0, back + 0.06, 0.84), (front, back, 1)), joined=0),
@@ -111,14 +108,14 @@ def standing(shape: Shape, rng: Random) -> Figure:
     return Figure(parts, head, rng.uniform(-0.15, 0.15))
 
 
-def sitting(shape: Shape, rng: Random) -> Figure:
+def sitting(breed: Breed, rng: Random) -> Figure:
     """On the haunches, front legs upright, seen more or less from the side."""
     side = rng.uniform(0.5, 1.0)
-    rump, chest, tall, limb = -0.75 * side, 0.35 * side, 1.5 + shape.leg * 0.5, shape.limb
-    head = Disc(chest + 0.3 * side, -tall - 0.35 - shape.head * 0.85, shape.head)
+    rump, chest, tall, limb = -0.75 * side, 0.35 * side, 1.5 + breed.leg * 0.5, breed.limb
+    head = Disc(chest + 0.3 * side, -tall - 0.35 - breed.head * 0.85, breed.head)
     around = ((-1.4, -0.4, 0.25), (-1.1, -0.2, 0.2), (0, -0.12, 0.18), (0.5, -0.1, 0.1))
     wrapped = Part("tail", [(x * side, y, r) for x, y, r in around], joined=0.3)
-    raised = _tail(shape, rump - 0.7, -0.55, rng)
+    raised = _tail(breed, rump - 0.7, -0.55, rng)
     thigh = ((rump + 0.15, -0.85, 0.72), (rump + 0.5, -0.5, 0.45))
     foot = ((rump + 0.75, -limb * 0.8, limb * 0.95), (rump + 1.0, -limb * 0.75, limb * 0.95))
     trunk = ((rump, -0.95, 1.0), (-0.25 * side, -1.35, 0.98), (chest, -tall, 0.82))
@@ -130,14 +127,14 @@ def sitting(shape: Shape, rng: Random) -> Figure:
         _leg((chest + 0.05, -tall + 0.5, 0.5), chest + 0.1, limb),
         Part("leg", thigh + foot),
     ]
-    wraps = shape.wraps and rng.random() < 0.5
+    wraps = breed.wraps and rng.random() < 0.5
     return Figure([*parts, wrapped] if wraps else [raised, *parts], head, rng.uniform(-0.2, 0.2))
 
 
-def facing(shape: Shape, rng: Random) -> Figure:
+def facing(breed: Breed, rng: Random) -> Figure:
     """Sitting face to face with us."""
-    tall, limb = 1.6 + shape.leg * 0.5, shape.limb * 1.1
-    head = Disc(0, -tall - 0.35 - shape.head * 0.8, shape.head)
+    tall, limb = 1.6 + breed.leg * 0.5, breed.limb * 1.1
+    head = Disc(0, -tall - 0.35 - breed.head * 0.8, breed.head)
     parts = [
         Part("tail", ((-0.8, -0.4, 0.24), (-1.5, -0.25, 0.24), (-2.0, -0.5, 0.1)), joined=0),
         Part("body", ((0, -0.95, 1.08), (0, -tall, 0.82)), joined=0),
@@ -149,16 +146,16 @@ def facing(shape: Shape, rng: Random) -> Figure:
     return Figure(parts, head, rng.uniform(-0.22, 0.22))
 
 
-def lying(shape: Shape, rng: Random) -> Figure:
+def lying(breed: Breed, rng: Random) -> Figure:
     """Like a sphinx, front legs stretched out, the head raised or on the paws."""
-    front, rear, limb = shape.length * 0.5, -shape.length * 0.5, shape.limb
+    front, rear, limb = breed.length * 0.5, -breed.length * 0.5, breed.limb
     up = rng.uniform(0.0, 1.0)
-    head = Disc(front + 0.9 - 0.35 * up, -shape.head * 0.85 - 0.25 - 1.1 * up, shape.head)
+    head = Disc(front + 0.9 - 0.35 * up, -breed.head * 0.85 - 0.25 - 1.1 * up, breed.head)
     far = ((front + 1.1, -limb * 1.2, limb), (front + 1.75, -limb * 1.1, limb))
     hind = ((rear + 0.2, -0.72, 0.7), (rear + 0.7, -0.35, 0.38), (rear + 1.2, -limb * 0.8, limb))
     near = ((front + 0.8, -limb * 0.9, limb), (front + 1.5, -limb * 0.8, limb * 1.05))
     parts = [
-        _tail(shape, rear - 0.7, -0.6, rng),
+        _tail(breed, rear - 0.7, -0.6, rng),
         Part("leg", ((front + 0.1, -0.6, 0.4), *far), far=True),
         Part("body", ((rear, -0.88, 0.9), (0, -0.9, 0.88), (front, -0.95, 0.92)), joined=0),
         Part("body", ((front, -1.0, 0.85), (head.x, head.y + 0.35, 0.62))),
@@ -169,9 +166,9 @@ def lying(shape: Shape, rng: Random) -> Figure:
     return Figure(parts, head, rng.uniform(-0.2, 0.2))
 
 
-def portrait(shape: Shape, rng: Random) -> Figure:
+def portrait(breed: Breed, rng: Random) -> Figure:
     """Head and shoulders; the rest is below the frame."""
-    drop, aside = shape.head * 0.9, rng.uniform(0.0, 0.5)
+    drop, aside = breed.head * 0.9, rng.uniform(0.0, 0.5)
     trunk = ((-aside * 2.5, drop + 2.2, 1.2), (-aside, drop + 1.3, 1.15), (0, drop + 0.2, 0.78))
     parts = [
         Part("body", trunk, joined=0),
@@ -181,7 +178,7 @@ def portrait(shape: Shape, rng: Random) -> Figure:
         Part("chest", ((0.05, drop + 0.2, 0.5), (0.05, drop + 1.4, 0.5))),
     ]
     cut = drop + rng.uniform(0.5, 1.7)
-    return Figure(parts, Disc(0.05, 0, shape.head), rng.uniform(-0.25, 0.25), cut)
+    return Figure(parts, Disc(0.05, 0, breed.head), rng.uniform(-0.25, 0.25), cut)
 
 
-POSES: tuple[Callable[[Shape, Random], Figure], ...] = (standing, sitting, facing, lying, portrait)
+POSES: tuple[Callable[[Breed, Random], Figure], ...] = (standing, sitting, facing, lying, portrait)

@@ -16,31 +16,8 @@ COLLARS = ((178, 42, 40), (40, 84, 150), (46, 120, 84), (60, 54, 52))
 HALF_M = ((0.0, -0.7), (0.14, -0.34), (0.38, -0.64), (0.46, -0.28))
 BLAZE = ((0, -0.78, 0.04), (0, -0.5, 0.09), (0, -0.1, 0.11), (0, 0.3, 0.26))
 MASK = ((0, 0.25, 0.56), (-0.2, 0.1, 0.4), (0.2, 0.1, 0.4), (0, 0.4, 0.5))
-NIGHT, SHINE, WHISKER = (26, 22, 24), (255, 255, 255), (236, 234, 230)
-LEATHER, GLOSS, TONGUE = (70, 50, 52), (150, 146, 150), (226, 112, 118)
-
-# Eyes from the rim inwards: u from the eye's centre, v, radius, width by height, and a colour or
-# how much lighter than the iris.
-CAT_EYE = (
-    *((0, -0.02, 0.215, 1.12, NIGHT), (0, -0.02, 0.175, 1.1, 0.8), (0, 0.01, 0.135, 1.1, 1)),
-    *((0, -0.02, 0.155, 0.5, NIGHT), (-0.05, -0.09, 0.058, 1, SHINE)),
-)
-DOG_EYE = (
-    *((0, -0.08, 0.162, 1.12, NIGHT), (0, -0.08, 0.126, 1, 0.75), (0, -0.05, 0.084, 1, 1.15)),
-    *((0, -0.08, 0.077, 1, NIGHT), (-0.05, -0.15, 0.042, 1, SHINE)),
-)
-# Below the nose's height: u, v and radius of its discs.
-CAT_NOSE = ((-0.055, -0.035, 0.05), (0, -0.035, 0.05), (0.055, -0.035, 0.05), (0, 0, 0.06))
-DOG_NOSE = ((-0.09, 0, 0.11), (0, 0, 0.11), (0.09, 0, 0.11), (0, 0.06, 0.12))
-# The right half of a mouth: lines with thickness, depth and points, v again below the nose.
-CAT_MOUTH = (
-    (0.018, 0.3, ((0, 0.05), (0, 0.15))),
-    (0.018, 0.3, ((0, 0.15), (0.1, 0.21), (0.22, 0.17))),
-)
-DOG_MOUTH = (
-    (0.02, 0.4, ((0, 0.16), (0, 0.36))),
-    (0.022, 0.36, ((0, 0.36), (0.16, 0.46), (0.32, 0.4))),
-)
+NIGHT, WHISKER = (26, 22, 24), (236, 234, 230)
+DARK, GLOSS, TONGUE = (70, 50, 52), (150, 146, 150), (226, 112, 118)
 
 
 @dataclass(frozen=True)
@@ -65,8 +42,8 @@ class Head:
     @property
     def nose(self) -> float:
         """How low (v) the nose sits."""
-        long = self.breed.shape.muzzle
-        return 0.22 + 0.08 * long if self.feline else 0.1 + 0.38 * long
+        flat, long = self.breed.face.nose
+        return flat + long * self.breed.muzzle
 
     def at(self, u: float, v: float, r: float, depth: float = 0.0) -> Disc:
         """Head coordinates to the canvas; what lies nearer to us (depth) moves more in a turn."""
@@ -98,7 +75,7 @@ class Head:
 
 def paint_head(head: Head, rng: Random) -> None:
     """Paint collar, ears, skull and muzzle."""
-    hanging = head.breed.shape.ears
+    hanging, hair = head.breed.ears, head.breed.hair
     if rng.random() < 0.3:
         collar = rng.choice(COLLARS)
         head.tube(collar, (-0.6, 0.72, 0.09), (0, 0.98, 0.1), (0.6, 0.72, 0.09))
@@ -106,7 +83,8 @@ def paint_head(head: Head, rng: Random) -> None:
     if not hanging:
         _upright_ears(head)
     _skull(head)
-    _fur(head, rng)
+    discs = head.path((-0.4, 0.1, 0.62), (0.4, 0.1, 0.62), (0, -0.1, 0.78), (0, 0.15, 0.8))
+    head.layers.fur(discs, head.disc.r * (0.1 + 0.22 * hair), int(120 + 500 * hair), rng)
     _marks(head, rng)
     (_cat_muzzle if head.feline else _dog_muzzle)(head)
     if hanging:
@@ -114,8 +92,8 @@ def paint_head(head: Head, rng: Random) -> None:
 
 
 def _upright_ears(head: Head) -> None:
-    tall, colour = head.breed.shape.ear, head.coat.ears or head.coat.face
-    base, width = (0.56, 0.36) if head.feline else (0.5, 0.3)
+    tall, colour = head.breed.ear, head.coat.ears or head.coat.face
+    base, width = head.breed.face.ear
     inner, top = mix(scaled(colour, 0.7), ROSY, 0.55), -0.62 - 0.66 * tall
     for side in SIDES:
         root, middle, tip = side * base * 0.9, side * (base + 0.06), side * (base + 0.16)
@@ -127,17 +105,17 @@ def _upright_ears(head: Head) -> None:
 
 
 def _hanging_ears(head: Head, rng: Random) -> None:
-    shape, colour = head.breed.shape, head.coat.ears or head.coat.face
-    spots = [(u, v if v < -0.2 else -0.2 + (v + 0.2) * shape.ear, r) for u, v, r in shape.ears]
+    breed, colour = head.breed, head.coat.ears or head.coat.face
+    spots = [(u, v if v < -0.2 else -0.2 + (v + 0.2) * breed.ear, r) for u, v, r in breed.ears]
     for side in SIDES:
         path = head.path(*((side * u, v, r) for u, v, r in spots), depth=-0.02)
         discs = head.layers.tube(path, (scaled(colour, 0.94), scaled(colour, 0.88)), 0.95)
-        length, count = head.disc.r * (0.08 + 0.3 * shape.hair), int(40 + 200 * shape.hair)
+        length, count = head.disc.r * (0.08 + 0.3 * breed.hair), int(40 + 200 * breed.hair)
         head.layers.fur(discs, length, count, rng)
 
 
 def _skull(head: Head) -> None:
-    fluff, fur = head.breed.shape.hair, head.coat.face
+    fluff, fur = head.breed.hair, head.coat.face
     wide = 0.42 + 0.1 * fluff
     if head.feline:
         head.tube(fur, (-wide, 0.2, 0.58), (0, -0.05, 0.84), (wide, 0.2, 0.58))
@@ -148,12 +126,6 @@ def _skull(head: Head) -> None:
     head.tube(fur, (-0.25, 0.3, 0.5), (0.25, 0.3, 0.5), depth=0.08)
 
 
-def _fur(head: Head, rng: Random) -> None:
-    hair = head.breed.shape.hair
-    discs = head.path((-0.4, 0.1, 0.62), (0.4, 0.1, 0.62), (0, -0.1, 0.78), (0, 0.15, 0.8))
-    head.layers.fur(discs, head.disc.r * (0.1 + 0.22 * hair), int(120 + 500 * hair), rng)
-
-
 def _cat_muzzle(head: Head) -> None:
     fur, low = head.coat.snout, head.nose
     head.tube(fur, (-0.06, low + 0.3, 0.17), (0.06, low + 0.3, 0.17), depth=0.26)
@@ -162,7 +134,7 @@ def _cat_muzzle(head: Head) -> None:
 
 
 def _dog_muzzle(head: Head) -> None:
-    fur, long, low = head.coat.snout, head.breed.shape.muzzle, head.nose + 0.12
+    fur, long, low = head.coat.snout, head.breed.muzzle, head.nose + 0.12
     width = 0.36 - 0.06 * long
     jaw = ((0, 0.5 + 0.2 * long, width * 0.85), (0, 0.55 + 0.22 * long, width * 0.8))
     head.layers.tube(head.path(*jaw, depth=0.3), (fur, scaled(fur, 0.9)), 0.92)
@@ -185,7 +157,7 @@ def _marks(head: Head, rng: Random) -> None:
     if coat.blaze:
         head.mark(coat.blaze, *sweep(*head.path(*BLAZE, depth=0.14)))
     _blotches(head, rng)
-    if head.breed.shape.wrinkles:
+    if head.breed.wrinkles:
         for v in (-0.5, -0.38):
             crease = head.line(0.022, 0.1, (-0.3, v), (0, v + 0.08), (0.3, v))
             head.mark(scaled(coat.face, 0.72), *crease)
@@ -223,43 +195,37 @@ def paint_face(picture: Image.Image, head: Head, rng: Random) -> None:
     if panting:
         _tongue(paint, head)
     for side in SIDES:
-        if asleep:
-            _closed_eye(paint, head, side * 0.36)
-        else:
-            _eye(paint, head, side, iris)
+        _eye(paint, head, side, None if asleep else iris)
+    leather, depth = head.breed.face.leather, 0.3 if head.feline else 0.44
+    nose = head.path(*((u, head.nose + v, r) for u, v, r in leather), depth=depth)
     if head.feline:
-        leather = ROSY if sum(head.coat.snout) > 330 else LEATHER
-        dab(paint, leather, *_below(head, CAT_NOSE, 0.3))
+        dab(paint, ROSY if sum(head.coat.snout) > 330 else DARK, *nose)
         _mouth(paint, head)
         _whiskers(paint, head)
     else:
         _mouth(paint, head)
-        dab(paint, NIGHT, *_below(head, DOG_NOSE, 0.44))
+        dab(paint, NIGHT, *nose)
         dab(paint, GLOSS, head.at(-0.06, head.nose - 0.06, 0.035, 0.44), wide=1.8)
 
 
-def _closed_eye(paint: Paint, head: Head, u: float) -> None:
-    lid = ((u - 0.16, -0.02), (u - 0.06, 0.04), (u + 0.06, 0.04), (u + 0.16, -0.02))
-    dab(paint, NIGHT, *head.line(0.022, 0.16, *lid))
-
-
-def _eye(paint: Paint, head: Head, side: int, iris: Colour) -> None:
-    middle, rings = (0.37, CAT_EYE) if head.feline else (0.33, DOG_EYE)
-    for u, v, r, wide, colour in rings:
+def _eye(paint: Paint, head: Head, side: int, iris: Colour | None) -> None:
+    """An eye; without an iris it is closed."""
+    if not iris:
+        u = side * 0.36
+        lid = ((u - 0.16, -0.02), (u - 0.06, 0.04), (u + 0.06, 0.04), (u + 0.16, -0.02))
+        dab(paint, NIGHT, *head.line(0.022, 0.16, *lid))
+        return
+    face = head.breed.face
+    for u, v, r, wide, colour in face.eyes:
         tone = colour if isinstance(colour, tuple) else scaled(iris, colour)
-        dab(paint, tone, head.at(side * middle + u, v, r, 0.16), wide=wide)
-
-
-def _below(head: Head, spots: tuple[Triple, ...], depth: float) -> list[Disc]:
-    """The spots on the canvas, their v counted from the height of the nose."""
-    return head.path(*((u, head.nose + v, r) for u, v, r in spots), depth=depth)
+        dab(paint, tone, head.at(side * face.eye + u, v, r, 0.16), wide=wide)
 
 
 def _mouth(paint: Paint, head: Head) -> None:
     fur = head.coat.snout
     lip = scaled(fur, 0.4) if sum(fur) > 240 else (20, 16, 18)
     for side in SIDES:
-        for r, depth, points in CAT_MOUTH if head.feline else DOG_MOUTH:
+        for r, depth, points in head.breed.face.mouth:
             line = head.line(r, depth, *((side * u, head.nose + v) for u, v in points))
             dab(paint, lip, *line)
 

@@ -84,8 +84,7 @@ class Layers:
     def finished(self, rng: Random) -> Image.Image:
         """The lit animal (RGB) with a fine grain; valid where the mask is."""
         frame = self.mask.getbbox()
-        if frame is None:
-            return self.coat
+        assert frame, "the frame cuts off all of the animal"
         coat, light = self.coat.crop(frame), self.light.crop(frame).filter(SOFT)
         grain = noise(rng, coat.size, (2, 4), 0, 22)
         picture = self.coat.copy()
@@ -101,6 +100,12 @@ def mark(paint: Paint, coat: Coat, role: Role, discs: list[Disc], rng: Random) -
     elif ring and role in ("leg", "tail"):
         for index in part.every(0.9):
             part.band(index, mix(coat.body, ring, 0.75), (-0.95, 0.95, 0.2))
+    if coat.spots and role == "body":
+        for k in range(40):  # rosettes
+            x, y, r = part.somewhere(0.92, [discs[len(discs) * k // 40]])
+            size = r * rng.uniform(0.07, 0.13)
+            dab(paint, coat.spots, (x, y, size), wide=1.4)
+            dab(paint, mix(coat.body, coat.spots, 0.4), (x, y, size * 0.45), wide=1.4)
     if coat.brindle and role in ("body", "leg"):
         for index in part.every(0.16):
             start = rng.uniform(-0.8, 0.8)
@@ -130,12 +135,6 @@ def _mark_trunk(part: "_Part", coat: Coat) -> None:
         for index in part.every(0.42):
             stroke = (0.97, vary(-0.5, 0.1), 0.1)
             part.band(index, mix(coat.body, coat.tabby, 0.75), stroke, tapers=True)
-    if coat.spots:
-        for k in range(40):  # rosettes
-            x, y, r = part.somewhere(0.92, [discs[len(discs) * k // 40]])
-            size = r * vary(0.07, 0.13)
-            dab(paint, coat.spots, (x, y, size), wide=1.4)
-            dab(paint, mix(coat.body, coat.spots, 0.4), (x, y, size * 0.45), wide=1.4)
 
 
 @dataclass(frozen=True)

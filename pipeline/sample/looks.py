@@ -1,5 +1,6 @@
 """What an animal can look like, and the 37 breeds as breeds.toml describes them."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,14 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PIL import ImageColor
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.params import STRICT
 from pipeline.sample.brush import Colour, Triple, mix
 
-BOOK = Path(__file__).with_name("breeds.toml")
-
-Species = Literal["cat", "dog"]
 Role = Literal["body", "chest", "leg", "tail"]
 
 
@@ -66,12 +65,32 @@ class Coat:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Shape:
-    """Proportions; lengths are in units of the depth of the chest (its radius)."""
+class Face:
+    """What tells cats' faces from dogs', in the coordinates of a head (see head.Head)."""
 
+    ear: tuple[float, float]  # where an upright one stands (u), and its radius
+    eye: float  # u
+    eyes: tuple[tuple[float, float, float, float, float | Colour], ...]
+    nose: tuple[float, float]  # v of a flat one, and how much lower a long one is
+    leather: tuple[Triple, ...]
+    mouth: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Breed:
+    """One breed: its official name, its proportions, the colours its coat and eyes can have.
+
+    Lengths are in units of the depth of the chest (its radius).
+    """
+
+    name: str
+    species: Literal["cat", "dog"]
+    coats: tuple[Coat, ...]
+    eyes: tuple[Colour, ...]
+    face: Face
     ears: tuple[Triple, ...]  # the path of a hanging ear from its root; empty if ears stand up
     tail: tuple[Triple, ...]  # its path from the root
-    wraps: bool  # whether it can lie around the feet
+    wraps: bool  # whether the tail can lie around the feet
     leg: float
     length: float
     head: float
@@ -82,51 +101,32 @@ class Shape:
     wrinkles: bool
 
 
-@dataclass(frozen=True, config=STRICT)
-class Breed:
-    """One breed: its official name, its looks, and the colours its coat and eyes can have."""
-
-    name: str
-    species: Species
-    shape: Shape
-    coats: tuple[Coat, ...]
-    eyes: tuple[Colour, ...]
-
-
 @cache
 def breeds() -> tuple[Breed, ...]:
     """The 37 breeds in their official order: by name, ignoring case."""
-    return read_breeds(tomllib.loads(BOOK.read_text()))
+    return read_breeds(tomllib.loads(Path(__file__).with_name("breeds.toml").read_text()))
 
 
 def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
     """The breeds of a parsed breeds.toml, sorted by name.
 
     Raises pydantic's ValidationError for an unknown or missing key or a wrong type, and KeyError
-    for a colour, a kind of coat, a tail or an ear that the book does not define.
+    for a colour, a tail or an ear that the book does not define.
     """
     colours = {name: ImageColor.getrgb(code) for name, code in book["colours"].items()}
     found = []
     for species in ("cat", "dog"):
-        usual = book["defaults"][species]
         for name, own in book[species].items():
-            shape = usual["shape"] | own.get("shape", {})
-            shape["ears"] = tuple(map(tuple, book["ears"][shape["ears"]]))
-            shape["tail"] = tuple(map(tuple, book["tails"][shape["tail"]]))
-            looks = usual | own | {"shape": Shape(**shape)}
-            looks["coats"] = tuple(_coat(coat, book["kinds"], colours) for coat in own["coats"])
-            looks["eyes"] = tuple(colours[eye] for eye in looks["eyes"])
-            found.append(Breed(name, species, **looks))
-    return tuple(sorted(found, key=lambda breed: breed.name.lower()))
-
-
-def _coat(entry: Mapping[str, Any], kinds: Mapping[str, Any], colours: Mapping[str, Any]) -> Coat:
-    """A coat: the parts of its kind, if it has one, with its own on top."""
-    parts: dict[str, str] = {}
-    for key, value in entry.items():
-        if isinstance(value, list):  # a kind, with the colours for its numbers
-            kind = kinds[key].items()
-            parts |= {part: value[c - 1] if isinstance(c, int) else c for part, c in kind}
-        else:
-            parts[key] = value
-    return Coat(**{part: colours[name] for part, name in parts.items()})
+            looks = {"name": name, "species": species, **book["defaults"][species], **own}
+            looks |= looks.pop("shape", {})
+            looks["ears"] = book["ears"][looks["ears"]]
+            looks["tail"] = book["tails"][looks["tail"]]
+            looks["eyes"] = [colours[eye] for eye in looks["eyes"]]
+            looks["coats"] = [
+                {part: colours[name] for name, parts in coat.items() for part in parts.split()}
+                for coat in looks["coats"]
+            ]
+            found.append(looks)
+    found.sort(key=lambda looks: looks["name"].lower())
+    # By way of JSON, whose strict mode takes lists for tuples.
+    return TypeAdapter(tuple[Breed, ...]).validate_json(json.dumps(found))

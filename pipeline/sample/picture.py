@@ -24,7 +24,7 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     coat = rng.choice(breed.coats)
     coat = replace(coat, body=jittered(rng, coat.body, 14))  # no two sisters are quite alike
     pose = rng.choice((*POSES, portrait))
-    figure = place(rng, pose(breed.shape, rng), canvas)
+    figure = place(rng, pose(breed, rng), canvas)
     outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
     animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
     picture = _with_shadow(rng, scene, mask, int(figure.scale * 0.25))
@@ -45,8 +45,8 @@ def _draw_animal(
             discs = layers.tube(part.path, coat.of(part.role), 0.78 if part.far else 1, part.joined)
             mark(layers.on_coat, coat, part.role, discs, rng)
             less, fewer = (0.6, 0.35) if part.role == "leg" else (1.0, 1.0)
-            length = figure.scale * (0.08 + 0.3 * breed.shape.hair) * less
-            layers.fur(discs, length, int((150 + 700 * breed.shape.hair) * fewer), rng)
+            length = figure.scale * (0.08 + 0.3 * breed.hair) * less
+            layers.fur(discs, length, int((150 + 700 * breed.hair) * fewer), rng)
     head = Head(layers, figure.head, figure.facing * rng.uniform(-0.3, 1), figure.lean, breed, coat)
     paint_head(head, rng)
     picture = layers.finished(rng)

@@ -1,23 +1,13 @@
 """Where the animal is: a room, a garden, or a blanket seen from above, with things in it."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from PIL import Image, ImageColor, ImageDraw, ImageOps
 
 from pipeline.sample import things
-from pipeline.sample.brush import (
-    Colour,
-    Disc,
-    Size,
-    blurred,
-    dab,
-    jittered,
-    lit,
-    mix,
-    noise,
-    scaled,
-)
+from pipeline.sample.brush import Colour, Size, blurred, dab, jittered, lit, mix, noise, scaled
 from pipeline.sample.looks import Coat
 
 # Floors, walls, fabrics and gardens: each fills a whole picture around one colour.
@@ -28,20 +18,19 @@ def _toned(grey: Image.Image, colour: Colour, contrast: float) -> Image.Image:
     return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
 
 
-def _grained(fine: Size, coarse: Size, share: float, contrast: float) -> Surface:
-    """A surface of noise in two sizes of grains, the second with this share."""
+def _grained(
+    grain: tuple[Size, Size, float, float], rng: Random, size: Size, colour: Colour
+) -> Image.Image:
+    """Noise in two sizes of grains, the second with this share, and its contrast."""
+    fine, coarse, share, contrast = grain
+    grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), share)
+    return _toned(grey, colour, contrast)
 
-    def surface(rng: Random, size: Size, colour: Colour) -> Image.Image:
-        grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), share)
-        return _toned(grey, colour, contrast)
 
-    return surface
-
-
-plaster = _grained((128, 128), (2, 2), 0.25, 0.2)
-carpet = _grained((2, 4), (32, 32), 0.375, 0.4)  # woven or shaggy, or short fur
-pebbles = _grained((4, 4), (64, 64), 0.375, 0.45)  # sand, gravel or asphalt
-turf = _grained((2, 8), (64, 32), 0.5, 0.5)
+plaster = partial(_grained, ((128, 128), (2, 2), 0.25, 0.2))
+carpet = partial(_grained, ((2, 4), (32, 32), 0.375, 0.4))  # woven or shaggy, or short fur
+pebbles = partial(_grained, ((4, 4), (64, 64), 0.375, 0.45))  # sand, gravel or asphalt
+turf = partial(_grained, ((2, 8), (64, 32), 0.5, 0.5))
 
 
 def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
@@ -167,13 +156,8 @@ TOYS = _colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
 SKIES = _colours("#96b8d6 #bac6ce #78a0cc")
 GARDEN = _colours("#607c3e #788a46 #96905c #546c42 #b09e74")
 AUTUMN = _colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
-PALETTES: dict[Surface, tuple[Colour, ...]] = {
-    sky: SKIES,
-    grass: GARDEN,
-    glimmer: GARDEN,
-    leaves: AUTUMN,
-    pebbles: AUTUMN,
-}
+PALETTES = {sky: SKIES} | dict.fromkeys((grass, glimmer), GARDEN)
+PALETTES |= dict.fromkeys((leaves, pebbles), AUTUMN)
 
 
 def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Image.Image]:
@@ -208,7 +192,7 @@ def _furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoo
     top, low = horizon + 0.02 * height, height * 0.95
     for y in sorted(rng.uniform(top, low) for _ in range(rng.randint(1, 3))):
         near = 0.4 + 0.6 * (y - horizon) / height
-        foot = Disc(rng.uniform(-0.05, 1.05) * width, y, height * 0.22 * near)
+        foot = (rng.uniform(-0.05, 1.05) * width, y, height * 0.22 * near)
         prop = rng.choice(things.OUTDOORS if outdoors else things.INDOORS)
         prop(paint, rng, foot, thing_colour(rng, coat))
 

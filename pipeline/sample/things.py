@@ -1,6 +1,6 @@
 """Things behind the animal (props), and in front of it (occluders).
 
-A prop stands on its spot, `foot`, and is about `foot.r` large. What an occluder hides is background
+A prop stands on its spot, `foot`, and is about its radius large. What an occluder hides is background
 in the trimap. It must paint the same pixels whatever the colour, and none of them black when it is
 white: painted in white it is the stencil of what it hides.
 """
@@ -8,9 +8,9 @@ white: painted in white it is the stencil of what it hides.
 from collections.abc import Callable
 from random import Random
 
-from pipeline.sample.brush import Colour, Disc, Paint, Size, dab, jittered, mix, scaled, sweep
+from pipeline.sample.brush import Colour, Paint, Size, Triple, dab, jittered, mix, scaled, sweep
 
-Prop = Callable[[Paint, Random, Disc, Colour], None]
+Prop = Callable[[Paint, Random, Triple, Colour], None]
 Occluder = Callable[[Paint, Random, Size, Colour], None]
 
 
@@ -23,8 +23,9 @@ def _block(paint: Paint, corners: tuple[int, int, int, int], radius: int, colour
         paint.rounded_rectangle(area, max(0, radius - inset), scaled(colour, 0.66 + 0.06 * step))
 
 
-def ball(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
-    x, y, r = foot.x, foot.y, foot.r * rng.uniform(0.35, 0.7)
+def ball(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+    x, y, r = foot
+    r *= rng.uniform(0.35, 0.7)
     for step in range(9):
         spot = (x - r * 0.3 * step / 9, y - r - r * 0.35 * step / 9, r * (1 - step / 9))
         dab(paint, scaled(colour, 0.6 + 0.08 * step), spot)
@@ -33,32 +34,32 @@ def ball(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
         paint.line(seam, scaled(colour, 1.5), 3)
 
 
-def crate(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
-    wide, high = int(foot.r * rng.uniform(0.8, 1.6)), int(foot.r * rng.uniform(0.8, 2.0))
-    x, y, lid, edge = int(foot.x), int(foot.y), high // 5, scaled(colour, 0.5)
-    top = y - high
+def crate(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+    x, y, size = int(foot[0]), int(foot[1]), foot[2]
+    wide, high = int(size * rng.uniform(0.8, 1.6)), int(size * rng.uniform(0.8, 2.0))
+    top, lid, edge = y - high, high // 5, scaled(colour, 0.5)
     paint.rectangle((x - wide, top, x + wide, y), scaled(colour, 0.85), edge)
     paint.rectangle((x - wide, top, x + wide, top + lid), scaled(colour, 1.15), edge)
     paint.rectangle((x - wide // 8, top, x + wide // 8, top + lid * 2), scaled(colour, 1.3))
 
 
-def cushion(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+def cushion(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     """A cushion, plain, dotted or striped like a coat."""
-    wide, high = int(foot.r * rng.uniform(0.9, 1.5)), int(foot.r * rng.uniform(1.0, 1.6))
-    x, y = int(foot.x), int(foot.y)
-    _block(paint, (x - wide, y - high, x + wide, y), int(foot.r * 0.5), colour)
+    x, y, size = int(foot[0]), int(foot[1]), foot[2]
+    wide, high = int(size * rng.uniform(0.9, 1.5)), int(size * rng.uniform(1.0, 1.6))
+    _block(paint, (x - wide, y - high, x + wide, y), int(size * 0.5), colour)
     pattern, other = rng.random(), jittered(rng, colour, 70)
     if pattern < 0.35:
         for _ in range(16):
             at = x + rng.uniform(-0.75, 0.75) * wide, y - rng.uniform(0.15, 0.85) * high
-            dab(paint, other, (*at, foot.r * 0.09))
+            dab(paint, other, (*at, size * 0.09))
     elif pattern < 0.6:
         for k in range(1, 6):
             column = x - wide + 2 * wide * k // 6
             paint.rectangle((column, y - high * 9 // 10, column + wide // 8, y - high // 10), other)
 
 
-def plant(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+def plant(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     green = jittered(rng, (78, 118, 58), 30)
     x, y, r = foot
     top = y - r * 0.8
@@ -71,8 +72,9 @@ def plant(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     _block(paint, pot, int(r * 0.15), colour)
 
 
-def bowl(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
-    x, y, r = foot.x, foot.y, foot.r * 0.5
+def bowl(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+    x, y, r = foot
+    r *= 0.5
     for step in range(6):
         disc = (x, y - r * 0.4, r * (0.55 - 0.04 * step))
         dab(paint, scaled(colour, 0.7 + 0.1 * step), disc, wide=2.0)
@@ -80,16 +82,17 @@ def bowl(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     dab(paint, (96, 62, 40), (x, y - r * 0.62, r * 0.34 * 0.8), wide=2.7)
 
 
-def post(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+def post(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     """A table leg, a door frame or a tree trunk."""
-    wide, x = int(foot.r * rng.uniform(0.15, 0.4)) + 2, int(foot.x)
+    x, y, r = foot
+    wide, x = int(r * rng.uniform(0.15, 0.4)) + 2, int(x)
     for step in range(6):
         inset = step * wide // 9
-        area = (x - wide + inset, 0, x + wide - 2 * inset, int(foot.y))
+        area = (x - wide + inset, 0, x + wide - 2 * inset, int(y))
         paint.rectangle(area, scaled(colour, 0.6 + 0.09 * step))
 
 
-def sofa(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+def sofa(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     x, y, r = map(int, foot)
     _block(paint, (x - 3 * r, y - 3 * r, x + 3 * r, y - r), r // 2, colour)
     for side in (-1, 1):
@@ -111,8 +114,8 @@ def blades(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
 
 
 def near_ball(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
-    foot = Disc(rng.uniform(0.1, 0.9) * size[0], size[1] * rng.uniform(0.95, 1.08), size[1] * 0.25)
-    ball(paint, rng, foot, colour)
+    x, y = rng.uniform(0.1, 0.9) * size[0], size[1] * rng.uniform(0.95, 1.08)
+    ball(paint, rng, (x, y, size[1] * 0.25), colour)
 
 
 def near_edge(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
