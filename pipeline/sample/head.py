@@ -153,7 +153,11 @@ def _marks(head: Head, rng: Random) -> None:
         head.mark(mix(coat.body, coat.points, 0.5), *head.path(*MASK, depth=0.15))
         head.mark(mix(coat.body, coat.points, 0.75), *core)
     if coat.forehead:
-        _tabby_face(head, mix(coat.face, coat.forehead, 0.75))
+        stripe = mix(coat.face, coat.forehead, 0.75)
+        for side in SIDES:
+            head.mark(stripe, *head.line(0.045, 0.1, *((side * u, v) for u, v in HALF_M)))
+            head.mark(stripe, *head.line(0.04, 0.05, (side * 0.5, 0.08), (side * 0.92, 0.0)))
+            head.mark(stripe, *head.line(0.035, 0.05, (side * 0.55, 0.28), (side * 0.9, 0.32)))
     if coat.blaze:
         head.mark(coat.blaze, *sweep(*head.path(*BLAZE, depth=0.14)))
     _blotches(head, rng)
@@ -161,13 +165,6 @@ def _marks(head: Head, rng: Random) -> None:
         for v in (-0.5, -0.38):
             crease = head.line(0.022, 0.1, (-0.3, v), (0, v + 0.08), (0.3, v))
             head.mark(scaled(coat.face, 0.72), *crease)
-
-
-def _tabby_face(head: Head, stripe: Colour) -> None:
-    for side in SIDES:
-        head.mark(stripe, *head.line(0.045, 0.1, *((side * u, v) for u, v in HALF_M)))
-        head.mark(stripe, *head.line(0.04, 0.05, (side * 0.5, 0.08), (side * 0.92, 0.0)))
-        head.mark(stripe, *head.line(0.035, 0.05, (side * 0.55, 0.28), (side * 0.9, 0.32)))
 
 
 def _blotches(head: Head, rng: Random) -> None:

@@ -151,7 +151,12 @@ class _Part:
         `stroke` is where it starts and ends, and its thickness; all in radii.
         """
         (x, y, r), (start, end, thick) = self.discs[index], stroke
-        across_x, across_y = self.across(index)
+        a, b = self.discs[max(0, index - 2)], self.discs[min(len(self.discs) - 1, index + 2)]
+        dx, dy = b.x - a.x, b.y - a.y
+        length = sqrt(dx * dx + dy * dy) or 1.0
+        across_x, across_y = dy / length, -dx / length
+        if across_y > 0 or (across_y == 0 and across_x <= 0):  # upwards, or to the right
+            across_x, across_y = -across_x, -across_y
         steps, bent = max(4, int(r)), self.rng.uniform(-0.2, 0.2)
         for step in range(steps + 1):
             t = step / steps
@@ -159,14 +164,6 @@ class _Part:
             at = x + (across_x * u - across_y * v) * r, y + (across_y * u + across_x * v) * r
             size = thick * (sqrt(1 - t) if tapers else 1.0)
             dab(self.paint, colour, (*at, max(0.6, size * r)))
-
-    def across(self, index: int) -> tuple[float, float]:
-        """The unit vector across the path at this disc, pointing up, or to the right."""
-        a, b = self.discs[max(0, index - 2)], self.discs[min(len(self.discs) - 1, index + 2)]
-        dx, dy = b.x - a.x, b.y - a.y
-        length = sqrt(dx * dx + dy * dy) or 1.0
-        x, y = dy / length, -dx / length
-        return (x, y) if (y < 0 or (y == 0 and x > 0)) else (-x, -y)
 
     def somewhere(self, margin: float, discs: list[Disc] | None = None) -> Disc:
         """A random spot inside one of these discs, by default of all, with that disc's radius."""

@@ -11,7 +11,7 @@ from pipeline.sample.figure import POSES, Figure, place, portrait
 from pipeline.sample.head import Head, paint_face, paint_head
 from pipeline.sample.layers import Layers, mark
 from pipeline.sample.looks import Breed, Coat
-from pipeline.sample.scene import draw_scene, thing_colour
+from pipeline.sample.scene import draw_scene
 
 FINE = 2  # everything is painted this many times larger, then reduced: soft edges
 PET, BACKGROUND, BORDER = 1, 2, 3  # the official trimap values
@@ -67,7 +67,7 @@ def _hide_behind(
 ) -> None:
     """Paint something in front of the animal and take it out of the mask."""
     front, stencil = picture.copy(), Image.new("RGB", picture.size)
-    colour, same = thing_colour(rng, coat), rng.random()
+    colour, same = things.thing_colour(rng, coat), rng.random()
     occluder(ImageDraw.Draw(front), Random(same), front.size, colour)
     occluder(ImageDraw.Draw(stencil), Random(same), front.size, (255, 255, 255))
     hidden = stencil.convert("L").point([0] + [255] * 255)

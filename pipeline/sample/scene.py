@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from PIL import Image, ImageColor, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from pipeline.sample import things
 from pipeline.sample.brush import Colour, Size, blurred, dab, jittered, lit, mix, noise, scaled
@@ -34,7 +34,6 @@ turf = partial(_grained, ((2, 8), (64, 32), 0.5, 0.5))
 
 
 def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Stripes or dots on a wall."""
     wall = plaster(rng, size, colour)
     paint, other = ImageDraw.Draw(wall), jittered(rng, colour, 40)
     gap = rng.randrange(24, 64)
@@ -43,8 +42,8 @@ def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
             paint.rectangle((x, 0, x + gap // 3, size[1]), other)
         return wall
     for row, y in enumerate(range(0, size[1] + gap, gap)):
-        columns = range((row % 2) * gap // 2, size[0] + gap, gap)
-        dab(paint, other, *((x, y, gap / 6) for x in columns))
+        for x in range((row % 2) * gap // 2, size[0] + gap, gap):
+            dab(paint, other, (x, y, gap / 6))
     return wall
 
 
@@ -58,7 +57,6 @@ def bricks(rng: Random, size: Size, colour: Colour) -> Image.Image:
 
 
 def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """A wooden floor or fence."""
     wood = _toned(noise(rng, size, (64, 2)), colour, 0.22)
     light = Image.new("L", size)
     paint, high = ImageDraw.Draw(light), rng.randrange(26, 60)
@@ -72,7 +70,6 @@ def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
 
 
 def tiles(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Square tiles in one or two tones."""
     floor = plaster(rng, size, colour)
     light = Image.new("L", size)
     paint, side = ImageDraw.Draw(light), rng.randrange(40, 90)
@@ -99,7 +96,6 @@ def folds(rng: Random, size: Size, colour: Colour) -> Image.Image:
 
 
 def grass(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """A lawn, dry or green."""
     lawn = turf(rng, size, colour)
     paint = ImageDraw.Draw(lawn)
     for _ in range(size[0] * size[1] // 250):
@@ -143,21 +139,9 @@ VIEWS: tuple[Surface, ...] = (sky, glimmer, leaves, glimmer, bricks, planks)
 GROUNDS: tuple[Surface, ...] = (grass, grass, leaves, pebbles)
 
 
-def _colours(codes: str) -> tuple[Colour, ...]:
-    return tuple(ImageColor.getrgb(code)[:3] for code in codes.split())
-
-
-# Colours of homes and gardens. Many are also colours of coats: colour alone must not tell.
-HOME = _colours(
-    "#ded6c8 #c4b094 #966e4c #78543c #626874 #cec6be"
-    " #5c788c #96463e #7a8a70 #463e3e #d6bea0 #e8e4de"
-)
-TOYS = _colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
-SKIES = _colours("#96b8d6 #bac6ce #78a0cc")
-GARDEN = _colours("#607c3e #788a46 #96905c #546c42 #b09e74")
-AUTUMN = _colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
-PALETTES = {sky: SKIES} | dict.fromkeys((grass, glimmer), GARDEN)
-PALETTES |= dict.fromkeys((leaves, pebbles), AUTUMN)
+SKIES = things.colours("#96b8d6 #bac6ce #78a0cc")
+GARDEN = things.colours("#607c3e #788a46 #96905c #546c42 #b09e74")
+AUTUMN = things.colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
 
 
 def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Image.Image]:
@@ -180,34 +164,18 @@ def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Im
         paint = ImageDraw.Draw(picture)
         paint.rectangle((0, horizon - 8, width, horizon), scaled(_colour(rng, far, coat), 1.1))
         paint.line(((0, horizon + 1), (width, horizon + 1)), (60, 54, 50))
-    _furnish(rng, picture, horizon, coat, outdoors)
+    things.furnish(rng, picture, horizon, coat, outdoors)
     # As in a portrait taken with a wide aperture: soft, and paler than what is in focus.
     haze = Image.new("RGB", size, jittered(rng, (150, 146, 140), 40))
     picture = Image.blend(picture, haze, 0.25)  # a quarter is exact in binary
     return outdoors, blurred(picture, rng.choice((5, 6, 8, 10)))
 
 
-def _furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoors: bool) -> None:
-    paint, (width, height) = ImageDraw.Draw(picture), picture.size
-    top, low = horizon + 0.02 * height, height * 0.95
-    for y in sorted(rng.uniform(top, low) for _ in range(rng.randint(1, 3))):
-        near = 0.4 + 0.6 * (y - horizon) / height
-        foot = (rng.uniform(-0.05, 1.05) * width, y, height * 0.22 * near)
-        prop = rng.choice(things.OUTDOORS if outdoors else things.INDOORS)
-        prop(paint, rng, foot, thing_colour(rng, coat))
-
-
-def thing_colour(rng: Random, coat: Coat) -> Colour:
-    """The colour of a thing: now and then the coat's own."""
-    if rng.random() < 0.2:
-        return jittered(rng, rng.choice(coat.palette()), 24)
-    return rng.choice(HOME + TOYS)
-
-
 def _colour(rng: Random, surface: Surface, coat: Coat) -> Colour:
-    colour = rng.choice(PALETTES.get(surface, HOME))
     if surface is sky:
-        return colour
+        return rng.choice(SKIES)
+    green, brown = surface in (grass, glimmer), surface in (leaves, pebbles)
+    colour = rng.choice(GARDEN if green else AUTUMN if brown else things.HOME)
     if rng.random() < 0.15:
         colour = mix(colour, rng.choice(coat.palette()), 0.75)
     return jittered(rng, colour, 16)

@@ -1,6 +1,6 @@
 """Things behind the animal (props), and in front of it (occluders).
 
-A prop stands on its spot, `foot`, and is about its radius large. What an occluder hides is background
+A prop stands on its spot, `foot`, and is about `foot.r` large. What an occluder hides is background
 in the trimap. It must paint the same pixels whatever the colour, and none of them black when it is
 white: painted in white it is the stencil of what it hides.
 """
@@ -8,10 +8,26 @@ white: painted in white it is the stencil of what it hides.
 from collections.abc import Callable
 from random import Random
 
-from pipeline.sample.brush import Colour, Paint, Size, Triple, dab, jittered, mix, scaled, sweep
+from PIL import Image, ImageColor, ImageDraw
 
-Prop = Callable[[Paint, Random, Triple, Colour], None]
+from pipeline.sample.brush import Colour, Disc, Paint, Size, dab, jittered, mix, scaled, sweep
+from pipeline.sample.looks import Coat
+
+Prop = Callable[[Paint, Random, Disc, Colour], None]
 Occluder = Callable[[Paint, Random, Size, Colour], None]
+
+
+def colours(codes: str) -> tuple[Colour, ...]:
+    """The colours of hexadecimal codes with blanks between."""
+    return tuple(ImageColor.getrgb(code)[:3] for code in codes.split())
+
+
+# Colours of homes and gardens. Many are also colours of coats: colour alone must not tell.
+HOME = colours(
+    "#ded6c8 #c4b094 #966e4c #78543c #626874 #cec6be"
+    " #5c788c #96463e #7a8a70 #463e3e #d6bea0 #e8e4de"
+)
+TOYS = colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
 
 
 def _block(paint: Paint, corners: tuple[int, int, int, int], radius: int, colour: Colour) -> None:
@@ -23,9 +39,8 @@ def _block(paint: Paint, corners: tuple[int, int, int, int], radius: int, colour
         paint.rounded_rectangle(area, max(0, radius - inset), scaled(colour, 0.66 + 0.06 * step))
 
 
-def ball(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
-    x, y, r = foot
-    r *= rng.uniform(0.35, 0.7)
+def ball(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+    x, y, r = foot.x, foot.y, foot.r * rng.uniform(0.35, 0.7)
     for step in range(9):
         spot = (x - r * 0.3 * step / 9, y - r - r * 0.35 * step / 9, r * (1 - step / 9))
         dab(paint, scaled(colour, 0.6 + 0.08 * step), spot)
@@ -34,32 +49,32 @@ def ball(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
         paint.line(seam, scaled(colour, 1.5), 3)
 
 
-def crate(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
-    x, y, size = int(foot[0]), int(foot[1]), foot[2]
-    wide, high = int(size * rng.uniform(0.8, 1.6)), int(size * rng.uniform(0.8, 2.0))
-    top, lid, edge = y - high, high // 5, scaled(colour, 0.5)
+def crate(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+    wide, high = int(foot.r * rng.uniform(0.8, 1.6)), int(foot.r * rng.uniform(0.8, 2.0))
+    x, y, lid, edge = int(foot.x), int(foot.y), high // 5, scaled(colour, 0.5)
+    top = y - high
     paint.rectangle((x - wide, top, x + wide, y), scaled(colour, 0.85), edge)
     paint.rectangle((x - wide, top, x + wide, top + lid), scaled(colour, 1.15), edge)
     paint.rectangle((x - wide // 8, top, x + wide // 8, top + lid * 2), scaled(colour, 1.3))
 
 
-def cushion(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+def cushion(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     """A cushion, plain, dotted or striped like a coat."""
-    x, y, size = int(foot[0]), int(foot[1]), foot[2]
-    wide, high = int(size * rng.uniform(0.9, 1.5)), int(size * rng.uniform(1.0, 1.6))
-    _block(paint, (x - wide, y - high, x + wide, y), int(size * 0.5), colour)
+    wide, high = int(foot.r * rng.uniform(0.9, 1.5)), int(foot.r * rng.uniform(1.0, 1.6))
+    x, y = int(foot.x), int(foot.y)
+    _block(paint, (x - wide, y - high, x + wide, y), int(foot.r * 0.5), colour)
     pattern, other = rng.random(), jittered(rng, colour, 70)
     if pattern < 0.35:
         for _ in range(16):
             at = x + rng.uniform(-0.75, 0.75) * wide, y - rng.uniform(0.15, 0.85) * high
-            dab(paint, other, (*at, size * 0.09))
+            dab(paint, other, (*at, foot.r * 0.09))
     elif pattern < 0.6:
         for k in range(1, 6):
             column = x - wide + 2 * wide * k // 6
             paint.rectangle((column, y - high * 9 // 10, column + wide // 8, y - high // 10), other)
 
 
-def plant(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+def plant(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     green = jittered(rng, (78, 118, 58), 30)
     x, y, r = foot
     top = y - r * 0.8
@@ -72,9 +87,8 @@ def plant(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     _block(paint, pot, int(r * 0.15), colour)
 
 
-def bowl(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
-    x, y, r = foot
-    r *= 0.5
+def bowl(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
+    x, y, r = foot.x, foot.y, foot.r * 0.5
     for step in range(6):
         disc = (x, y - r * 0.4, r * (0.55 - 0.04 * step))
         dab(paint, scaled(colour, 0.7 + 0.1 * step), disc, wide=2.0)
@@ -82,17 +96,16 @@ def bowl(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
     dab(paint, (96, 62, 40), (x, y - r * 0.62, r * 0.34 * 0.8), wide=2.7)
 
 
-def post(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+def post(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     """A table leg, a door frame or a tree trunk."""
-    x, y, r = foot
-    wide, x = int(r * rng.uniform(0.15, 0.4)) + 2, int(x)
+    wide, x, y = int(foot.r * rng.uniform(0.15, 0.4)) + 2, int(foot.x), int(foot.y)
     for step in range(6):
         inset = step * wide // 9
-        area = (x - wide + inset, 0, x + wide - 2 * inset, int(y))
+        area = (x - wide + inset, 0, x + wide - 2 * inset, y)
         paint.rectangle(area, scaled(colour, 0.6 + 0.09 * step))
 
 
-def sofa(paint: Paint, rng: Random, foot: Triple, colour: Colour) -> None:
+def sofa(paint: Paint, rng: Random, foot: Disc, colour: Colour) -> None:
     x, y, r = map(int, foot)
     _block(paint, (x - 3 * r, y - 3 * r, x + 3 * r, y - r), r // 2, colour)
     for side in (-1, 1):
@@ -114,8 +127,8 @@ def blades(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
 
 
 def near_ball(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
-    x, y = rng.uniform(0.1, 0.9) * size[0], size[1] * rng.uniform(0.95, 1.08)
-    ball(paint, rng, (x, y, size[1] * 0.25), colour)
+    foot = Disc(rng.uniform(0.1, 0.9) * size[0], size[1] * rng.uniform(0.95, 1.08), size[1] * 0.25)
+    ball(paint, rng, foot, colour)
 
 
 def near_edge(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
@@ -152,3 +165,21 @@ INDOORS: tuple[Prop, ...] = (ball, crate, cushion, cushion, plant, bowl, post, s
 OUTDOORS: tuple[Prop, ...] = (ball, ball, crate, plant, post)
 BEFORE_INDOORS: tuple[Occluder, ...] = (near_ball, near_edge, slats)
 BEFORE_OUTDOORS: tuple[Occluder, ...] = (blades, blades, near_ball, slats, spray)
+
+
+def furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoors: bool) -> None:
+    """Put one to three props on the floor, the far ones first and smaller."""
+    paint, (width, height) = ImageDraw.Draw(picture), picture.size
+    top, low = horizon + 0.02 * height, height * 0.95
+    for y in sorted(rng.uniform(top, low) for _ in range(rng.randint(1, 3))):
+        near = 0.4 + 0.6 * (y - horizon) / height
+        foot = Disc(rng.uniform(-0.05, 1.05) * width, y, height * 0.22 * near)
+        prop = rng.choice(OUTDOORS if outdoors else INDOORS)
+        prop(paint, rng, foot, thing_colour(rng, coat))
+
+
+def thing_colour(rng: Random, coat: Coat) -> Colour:
+    """The colour of a thing: now and then the coat's own."""
+    if rng.random() < 0.2:
+        return jittered(rng, rng.choice(coat.palette()), 24)
+    return rng.choice(HOME + TOYS)

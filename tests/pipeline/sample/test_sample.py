@@ -2,9 +2,9 @@
 
 import hashlib
 import io
-import random
 import struct
 import tarfile
+import tomllib
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -15,11 +15,10 @@ from PIL import Image
 from pydantic import ValidationError
 from scipy.ndimage import maximum_filter
 
-from pipeline.sample import SampleParams, _draw, draw_sample
-from pipeline.sample.archives import list_lines, png
-from pipeline.sample.breeds import BREEDS
-from pipeline.sample.picture import draw_pair
-from pipeline.sample.trimap import BACKGROUND, BORDER, INSIDE, OUTSIDE, PET, trimap
+from pipeline.sample import SampleParams, draw_sample, looks
+from pipeline.sample.archives import draw_files, list_lines
+from pipeline.sample.looks import breeds, read_breeds
+from pipeline.sample.picture import BACKGROUND, BORDER, INSIDE, OUTSIDE, PET, trimap
 
 TYPICAL = SampleParams("sample", images_per_breed=2, width=256, height=192, seed=0)
 
@@ -75,9 +74,9 @@ def test_the_archives_are_the_same_bytes_on_every_machine(sample: Path) -> None:
 def test_a_picture_depends_on_its_name_and_not_on_who_draws_it_or_when(
     contents: dict[str, bytes],
 ) -> None:
-    for breed in reversed(BREEDS[::12]):  # here and in this order, and not in the two workers
+    for breed in reversed(breeds()[::12]):  # here and in this order, and not in the two workers
         name = f"{breed.name}_2"
-        assert _draw(TYPICAL, (breed, name)) == (
+        assert draw_files(0, (256, 192), (breed, 2)) == (
             name,
             contents[f"images/{name}.jpg"],
             contents[f"annotations/trimaps/{name}.png"],
@@ -85,10 +84,7 @@ def test_a_picture_depends_on_its_name_and_not_on_who_draws_it_or_when(
 
 
 def test_another_seed_draws_other_pictures() -> None:
-    first, second = (
-        draw_pair(BREEDS[0], (64, 64), random.Random(f"{seed}:Abyssinian_1"))[0].tobytes()
-        for seed in (0, 1)
-    )
+    first, second = (draw_files(seed, (64, 64), (breeds()[0], 1))[1] for seed in (0, 1))
     assert first != second
 
 
@@ -102,37 +98,54 @@ def test_members_carry_no_trace_of_the_machine(sample: Path) -> None:
 
 
 def test_the_breeds_are_the_official_ones_in_official_order() -> None:
-    names = [breed.name for breed in BREEDS]
+    names = [breed.name for breed in breeds()]
     assert len(names) == 37
     assert names == sorted(names, key=str.lower)
-    cats = [breed.name for breed in BREEDS if breed.species == "cat"]
+    cats = [breed.name for breed in breeds() if breed.species == "cat"]
     assert len(cats) == 12
     assert cats == [name for name in names if name[0].isupper()]
+    assert all(breed.coats and breed.eyes and breed.tail for breed in breeds())
 
 
-def test_list_columns_follow_the_official_format() -> None:
+@pytest.mark.parametrize(
+    ("change", "error", "problem"),
+    [
+        ({"shape": {"legs": 1.5}}, ValidationError, "legs"),
+        ({"shape": {"leg": "long"}}, ValidationError, "leg"),
+        ({"coats": [{"rust": "body wings"}]}, ValidationError, "wings"),
+        ({"coats": [{"rust": "muzzle"}]}, ValidationError, "body"),
+        ({"coats": [{"purple": "body"}]}, KeyError, "purple"),
+        ({"shape": {"tail": "forked"}}, KeyError, "forked"),
+    ],
+)
+def test_a_breed_with_an_unknown_or_missing_key_is_refused(
+    change: dict[str, object], error: type[Exception], problem: str
+) -> None:
+    book = tomllib.loads(Path(looks.__file__).with_name("breeds.toml").read_text())
+    book["cat"]["Abyssinian"] |= change
+    with pytest.raises(error, match=problem):
+        read_breeds(book)
+
+
+def test_list_columns_follow_the_official_format(contents: dict[str, bytes]) -> None:
     # As the first, second and last lines of the official lists have them.
     parts = list_lines(4)
-    assert parts["trainval"][0] == "Abyssinian_1 1 1 1"
-    assert parts["trainval"][3] == "american_bulldog_1 2 2 1"
-    assert parts["test"][-1] == "yorkshire_terrier_4 37 2 25"
-    assert "Sphynx_1 34 1 12" in parts["trainval"]
-    assert "shiba_inu_2 32 2 22" in parts["trainval"]
+    assert parts["trainval"][0] == "Abyssinian_1 1 1 1\n"
+    assert parts["trainval"][3] == "american_bulldog_1 2 2 1\n"
+    assert parts["test"][-1] == "yorkshire_terrier_4 37 2 25\n"
+    assert {"Sphynx_1 34 1 12\n", "shiba_inu_2 32 2 22\n"} < set(parts["trainval"])
+    assert contents["annotations/list.txt"].startswith(b"#")
 
 
 @pytest.mark.parametrize(("per_breed", "test"), [(2, 1), (4, 1), (8, 2), (11, 3)])
-def test_about_a_quarter_of_each_breed_is_for_the_test(per_breed: int, test: int) -> None:
+def test_about_a_quarter_of_each_breed_is_for_the_test_and_the_list_has_all(
+    per_breed: int, test: int
+) -> None:
     parts = list_lines(per_breed)
     counts = Counter(line.rpartition("_")[0] for line in parts["test"])
     assert set(counts.values()) == {test}
     assert len(parts["trainval"]) == 37 * (per_breed - test)
-
-
-def test_list_is_the_two_parts_together(contents: dict[str, bytes]) -> None:
-    trainval, test = lines(contents, "trainval.txt"), lines(contents, "test.txt")
-    assert sorted(lines(contents, "list.txt")) == sorted(trainval + test)
-    assert not {row[0] for row in trainval} & {row[0] for row in test}
-    assert contents["annotations/list.txt"].startswith(b"#")
+    assert sorted(parts["list"]) == sorted(parts["trainval"] + parts["test"])
 
 
 def test_every_listed_image_has_a_trimap_of_its_size_and_nothing_else_is_there(
@@ -157,11 +170,8 @@ def test_sizes_and_aspects_vary_around_the_typical_one(trimaps: dict[str, Image.
 
 
 def test_class_shares_are_near_those_of_the_real_set(trimaps: dict[str, Image.Image]) -> None:
-    shares = np.mean(
-        [np.bincount(np.asarray(mask).ravel(), minlength=4) / np.asarray(mask).size
-         for mask in trimaps.values()],
-        axis=0,
-    )  # fmt: skip
+    masks = [np.asarray(mask) for mask in trimaps.values()]
+    shares = np.mean([np.bincount(mask.ravel(), minlength=4) / mask.size for mask in masks], axis=0)
     assert shares[PET] == pytest.approx(0.30, abs=0.05)
     assert shares[BACKGROUND] == pytest.approx(0.58, abs=0.06)
     assert shares[BORDER] == pytest.approx(0.12, abs=0.03)
@@ -196,8 +206,7 @@ def test_colour_alone_does_not_tell_pets_from_backgrounds(
 
 
 def test_trimap_bytes_do_not_depend_on_the_kind_of_zlib() -> None:
-    _, mask = draw_pair(BREEDS[0], (256, 192), random.Random(0))
-    data = png(mask)
+    _, _, data = draw_files(0, (256, 192), (breeds()[0], 1))
     start = data.index(b"IDAT")
     (size,) = struct.unpack(">I", data[start - 4 : start])
     stream = data[start + 4 : start + 4 + size]
