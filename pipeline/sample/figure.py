@@ -35,18 +35,15 @@ class Figure:
     ground: float = 0.0  # the y of its feet
     facing: int = 1  # 1 to the right, -1 to the left
 
-    def extent(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of the whole, ears included."""
-        x, y, r = self.head
-        discs = [(x, y - 0.3 * r, r * 1.3), *(disc for part in self.parts for disc in part.path)]
-        left, top = min(x - r for x, _, r in discs), min(y - r for _, y, r in discs)
-        return left, top, max(x + r for x, _, r in discs), max(y + r for _, y, r in discs)
-
 
 def place(rng: Random, figure: Figure, canvas: Size) -> Figure:
     """Fit the animal into the frame: whole, or so near that the frame cuts parts of it off."""
     width, height = canvas
-    left, top, right, low = figure.extent()
+    x, y, r = figure.head
+    ears = (x, y - 0.3 * r, r * 1.3)  # the head with them
+    discs = [ears, *(disc for part in figure.parts for disc in part.path)]
+    left, right = min(x - r for x, _, r in discs), max(x + r for x, _, r in discs)
+    top, low = min(y - r for _, y, r in discs), max(y + r for _, y, r in discs)
     zoom = rng.choice((rng.uniform(0.82, 1.0), rng.uniform(0.95, 1.15), rng.uniform(1.15, 1.5)))
     scale, facing = zoom * min(width / (right - left), height / (low - top)), rng.choice(SIDES)
     if figure.cut is not None:

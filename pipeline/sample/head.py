@@ -36,7 +36,6 @@ class Head:
 
     @property
     def feline(self) -> bool:
-        """Whether this is a cat."""
         return self.breed.species == "cat"
 
     @property
@@ -188,9 +187,12 @@ def paint_face(picture: Image.Image, head: Head, rng: Random) -> None:
     """Paint the face on the picture (RGB); a tongue that hangs out is added to the mask."""
     paint = ImageDraw.Draw(picture)
     iris, asleep = rng.choice(head.breed.eyes), rng.random() < 0.06
-    panting = not head.feline and not asleep and rng.random() < 0.4
-    if panting:
-        _tongue(paint, head)
+    if not head.feline and not asleep and rng.random() < 0.4:  # panting
+        top = head.nose + 0.54
+        tip = [head.at(0, top - 0.02 + 0.05 * k, 0.13 - 0.008 * k, 0.38) for k in range(6)]
+        dab(paint, TONGUE, *tip)
+        dab(head.layers.on_mask, 255, *tip)
+        dab(paint, scaled(TONGUE, 0.75), *head.line(0.015, 0.38, (0, top), (0, top + 0.22)))
     for side in SIDES:
         _eye(paint, head, side, None if asleep else iris)
     leather, depth = head.breed.face.leather, 0.3 if head.feline else 0.44
@@ -225,14 +227,6 @@ def _mouth(paint: Paint, head: Head) -> None:
         for r, depth, points in head.breed.face.mouth:
             line = head.line(r, depth, *((side * u, head.nose + v) for u, v in points))
             dab(paint, lip, *line)
-
-
-def _tongue(paint: Paint, head: Head) -> None:
-    top = head.nose + 0.54
-    tip = [head.at(0, top - 0.02 + 0.05 * k, 0.13 - 0.008 * k, 0.38) for k in range(6)]
-    dab(paint, TONGUE, *tip)
-    dab(head.layers.on_mask, 255, *tip)
-    dab(paint, scaled(TONGUE, 0.75), *head.line(0.015, 0.38, (0, top), (0, top + 0.22)))
 
 
 def _whiskers(paint: Paint, head: Head) -> None:

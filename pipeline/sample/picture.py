@@ -27,7 +27,10 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     figure = place(rng, pose(breed, rng), canvas)
     outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
     animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
-    picture = _with_shadow(rng, scene, mask, int(figure.scale * 0.25))
+    shadow, drop = Image.new("L", canvas), int(figure.scale * 0.25)
+    shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
+    light = [NEUTRAL - value * 56 // 255 for value in range(256)]
+    picture = lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
     picture.paste(animal, mask=mask)
     if rng.random() < 0.22:
         hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
@@ -52,14 +55,6 @@ def _draw_animal(
     picture = layers.finished(rng)
     paint_face(picture, head, rng)
     return picture, layers.mask
-
-
-def _with_shadow(rng: Random, scene: Image.Image, mask: Image.Image, drop: int) -> Image.Image:
-    """The scene with the animal's shadow on ground and wall, up to `drop` pixels away."""
-    shadow = Image.new("L", scene.size)
-    shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
-    light = [NEUTRAL - value * 56 // 255 for value in range(256)]
-    return lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
 
 
 def _hide_behind(

@@ -13,7 +13,6 @@ from PIL import Image, ImageColor, ImageDraw
 from pipeline.sample.brush import Colour, Disc, Paint, Size, dab, jittered, mix, scaled, sweep
 from pipeline.sample.looks import Coat
 
-Prop = Callable[[Paint, Random, Disc, Colour], None]
 Occluder = Callable[[Paint, Random, Size, Colour], None]
 
 
@@ -161,8 +160,8 @@ def spray(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
         dab(paint, jittered(rng, mix(colour, (92, 132, 64), 0.6), 24), leaf, wide=1.6)
 
 
-INDOORS: tuple[Prop, ...] = (ball, crate, cushion, cushion, plant, bowl, post, sofa, sofa)
-OUTDOORS: tuple[Prop, ...] = (ball, ball, crate, plant, post)
+INDOORS = (ball, crate, cushion, cushion, plant, bowl, post, sofa, sofa)
+OUTDOORS = (ball, ball, crate, plant, post)
 BEFORE_INDOORS: tuple[Occluder, ...] = (near_ball, near_edge, slats)
 BEFORE_OUTDOORS: tuple[Occluder, ...] = (blades, blades, near_ball, slats, spray)
 
