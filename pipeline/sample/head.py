@@ -85,7 +85,7 @@ def paint_head(head: Head, rng: Random) -> None:
     discs = head.path((-0.4, 0.1, 0.62), (0.4, 0.1, 0.62), (0, -0.1, 0.78), (0, 0.15, 0.8))
     head.layers.fur(discs, head.disc.r * (0.1 + 0.22 * hair), int(120 + 500 * hair), rng)
     _marks(head, rng)
-    (_cat_muzzle if head.feline else _dog_muzzle)(head)
+    _muzzle(head)
     if hanging:
         _hanging_ears(head, rng)
 
@@ -125,16 +125,15 @@ def _skull(head: Head) -> None:
     head.tube(fur, (-0.25, 0.3, 0.5), (0.25, 0.3, 0.5), depth=0.08)
 
 
-def _cat_muzzle(head: Head) -> None:
-    fur, low = head.coat.snout, head.nose
-    head.tube(fur, (-0.06, low + 0.3, 0.17), (0.06, low + 0.3, 0.17), depth=0.26)
-    for side in SIDES:
-        head.tube(fur, (side * 0.15, low + 0.1, 0.2), (side * 0.2, low + 0.13, 0.19), depth=0.28)
-
-
-def _dog_muzzle(head: Head) -> None:
-    fur, long, low = head.coat.snout, head.breed.muzzle, head.nose + 0.12
-    width = 0.36 - 0.06 * long
+def _muzzle(head: Head) -> None:
+    fur, long, low = head.coat.snout, head.breed.muzzle, head.nose
+    if head.feline:
+        head.tube(fur, (-0.06, low + 0.3, 0.17), (0.06, low + 0.3, 0.17), depth=0.26)
+        for side in SIDES:
+            cheek = ((side * 0.15, low + 0.1, 0.2), (side * 0.2, low + 0.13, 0.19))
+            head.tube(fur, *cheek, depth=0.28)
+        return
+    low, width = low + 0.12, 0.36 - 0.06 * long
     jaw = ((0, 0.5 + 0.2 * long, width * 0.85), (0, 0.55 + 0.22 * long, width * 0.8))
     head.layers.tube(head.path(*jaw, depth=0.3), (fur, scaled(fur, 0.9)), 0.92)
     bridge = ((0.1, 0.26, 0.15), (low * 0.7, width * 0.9, 0.28), (low, width, 0.4))

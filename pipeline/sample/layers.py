@@ -87,9 +87,9 @@ class Layers:
         assert frame, "the frame cuts off all of the animal"
         coat, light = self.coat.crop(frame), self.light.crop(frame).filter(SOFT)
         grain = noise(rng, coat.size, (2, 4), 0, 22)
-        picture = self.coat.copy()
-        picture.paste(lit(coat.filter(SOFT), ImageChops.add(light, grain, offset=-11)), frame[:2])
-        return picture
+        light = ImageChops.add(light, grain, offset=-11)
+        self.coat.paste(lit(coat.filter(SOFT), light), frame[:2])
+        return self.coat
 
 
 def mark(paint: Paint, coat: Coat, role: Role, discs: list[Disc], rng: Random) -> None:

@@ -32,9 +32,15 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     light = [NEUTRAL - value * 56 // 255 for value in range(256)]
     picture = lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
     picture.paste(animal, mask=mask)
-    if rng.random() < 0.22:
+    if rng.random() < 0.22:  # something is in front of the animal, and out of the mask
         hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
-        _hide_behind(hide, rng, picture, mask, coat)
+        front, stencil = picture.copy(), Image.new("RGB", canvas)
+        colour, same = things.thing_colour(rng, coat), rng.random()
+        hide(ImageDraw.Draw(front), Random(same), canvas, colour)
+        hide(ImageDraw.Draw(stencil), Random(same), canvas, (255, 255, 255))
+        hidden = stencil.convert("L").point([0] + [255] * 255)
+        picture.paste(front, mask=hidden)
+        mask.paste(0, mask=hidden)
     return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
 
 
@@ -55,19 +61,6 @@ def _draw_animal(
     picture = layers.finished(rng)
     paint_face(picture, head, rng)
     return picture, layers.mask
-
-
-def _hide_behind(
-    occluder: things.Occluder, rng: Random, picture: Image.Image, mask: Image.Image, coat: Coat
-) -> None:
-    """Paint something in front of the animal and take it out of the mask."""
-    front, stencil = picture.copy(), Image.new("RGB", picture.size)
-    colour, same = things.thing_colour(rng, coat), rng.random()
-    occluder(ImageDraw.Draw(front), Random(same), front.size, colour)
-    occluder(ImageDraw.Draw(stencil), Random(same), front.size, (255, 255, 255))
-    hidden = stencil.convert("L").point([0] + [255] * 255)
-    picture.paste(front, mask=hidden)
-    mask.paste(0, mask=hidden)
 
 
 def _as_photograph(rng: Random, picture: Image.Image) -> Image.Image:

@@ -138,7 +138,6 @@ FLOORS: tuple[Surface, ...] = (carpet, planks, tiles, folds, carpet)
 VIEWS: tuple[Surface, ...] = (sky, glimmer, leaves, glimmer, bricks, planks)
 GROUNDS: tuple[Surface, ...] = (grass, grass, leaves, pebbles)
 
-
 SKIES = things.colours("#96b8d6 #bac6ce #78a0cc")
 GARDEN = things.colours("#607c3e #788a46 #96905c #546c42 #b09e74")
 AUTUMN = things.colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN

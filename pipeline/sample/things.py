@@ -5,15 +5,12 @@ in the trimap. It must paint the same pixels whatever the colour, and none of th
 white: painted in white it is the stencil of what it hides.
 """
 
-from collections.abc import Callable
 from random import Random
 
 from PIL import Image, ImageColor, ImageDraw
 
 from pipeline.sample.brush import Colour, Disc, Paint, Size, dab, jittered, mix, scaled, sweep
 from pipeline.sample.looks import Coat
-
-Occluder = Callable[[Paint, Random, Size, Colour], None]
 
 
 def colours(codes: str) -> tuple[Colour, ...]:
@@ -162,8 +159,8 @@ def spray(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
 
 INDOORS = (ball, crate, cushion, cushion, plant, bowl, post, sofa, sofa)
 OUTDOORS = (ball, ball, crate, plant, post)
-BEFORE_INDOORS: tuple[Occluder, ...] = (near_ball, near_edge, slats)
-BEFORE_OUTDOORS: tuple[Occluder, ...] = (blades, blades, near_ball, slats, spray)
+BEFORE_INDOORS = (near_ball, near_edge, slats)
+BEFORE_OUTDOORS = (blades, blades, near_ball, slats, spray)
 
 
 def furnish(rng: Random, picture: Image.Image, horizon: int, coat: Coat, outdoors: bool) -> None:
