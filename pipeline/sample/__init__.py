@@ -38,8 +38,7 @@ def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) 
     from pipeline.sample.archives import draw_files, write_archives  # noqa: PLC0415
     from pipeline.sample.looks import breeds  # noqa: PLC0415
 
-    numbers = range(1, params.images_per_breed + 1)
-    jobs = [(breed, number) for breed in breeds() for number in numbers]
+    jobs = [(breed, n + 1) for breed in breeds() for n in range(params.images_per_breed)]
     draw = partial(draw_files, params.seed, (params.width, params.height))
     # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
     spawn, deaf = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)

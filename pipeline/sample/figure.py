@@ -4,7 +4,7 @@ Units are the depth of the chest (its radius); x runs towards where the animal f
 and the ground is y = 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -178,4 +178,4 @@ def portrait(breed: Breed, rng: Random) -> Figure:
     return Figure(parts, Disc(0.05, 0, breed.head), rng.uniform(-0.25, 0.25), cut)
 
 
-POSES: tuple[Callable[[Breed, Random], Figure], ...] = (standing, sitting, facing, lying, portrait)
+POSES = (standing, sitting, facing, lying, portrait, portrait)

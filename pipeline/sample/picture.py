@@ -7,7 +7,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from pipeline.sample import things
 from pipeline.sample.brush import NEUTRAL, SIDES, Size, blurred, jittered, lit, noise
-from pipeline.sample.figure import POSES, Figure, place, portrait
+from pipeline.sample.figure import POSES, Figure, place
 from pipeline.sample.head import Head, paint_face, paint_head
 from pipeline.sample.layers import Layers, mark
 from pipeline.sample.looks import Breed, Coat
@@ -23,8 +23,7 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     canvas = (size[0] * FINE, size[1] * FINE)
     coat = rng.choice(breed.coats)
     coat = replace(coat, body=jittered(rng, coat.body, 14))  # no two sisters are quite alike
-    pose = rng.choice((*POSES, portrait))
-    figure = place(rng, pose(breed, rng), canvas)
+    figure = place(rng, rng.choice(POSES)(breed, rng), canvas)
     outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
     animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
     shadow, drop = Image.new("L", canvas), int(figure.scale * 0.25)

@@ -12,16 +12,14 @@ from pipeline.sample.looks import Coat
 
 # Floors, walls, fabrics and gardens: each fills a whole picture around one colour.
 Surface = Callable[[Random, Size, Colour], Image.Image]
+Grain = tuple[Size, Size, float, float]  # noise in two sizes, the second's share, its contrast
 
 
 def _toned(grey: Image.Image, colour: Colour, contrast: float) -> Image.Image:
     return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
 
 
-def _grained(
-    grain: tuple[Size, Size, float, float], rng: Random, size: Size, colour: Colour
-) -> Image.Image:
-    """Noise in two sizes of grains, the second with this share, and its contrast."""
+def _grained(grain: Grain, rng: Random, size: Size, colour: Colour) -> Image.Image:
     fine, coarse, share, contrast = grain
     grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), share)
     return _toned(grey, colour, contrast)
@@ -35,8 +33,7 @@ turf = partial(_grained, ((2, 8), (64, 32), 0.5, 0.5))
 
 def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
     wall = plaster(rng, size, colour)
-    paint, other = ImageDraw.Draw(wall), jittered(rng, colour, 40)
-    gap = rng.randrange(24, 64)
+    paint, other, gap = ImageDraw.Draw(wall), jittered(rng, colour, 40), rng.randrange(24, 64)
     if rng.random() < 0.5:
         for x in range(rng.randrange(gap), size[0], gap):
             paint.rectangle((x, 0, x + gap // 3, size[1]), other)
