@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.sample.breeds import BREEDS
+from pipeline.sample.looks import breeds
 
 SIDE = 40  # pixels
 PATCHES = 8  # random colours a side, so that no two pictures look alike
@@ -35,8 +35,8 @@ def draw_archives(folder: Path, images: int) -> None:
 def names(images: int) -> Iterator[str]:
     """So many, of all breeds in turn."""
     for number in range(images):
-        turn, place = divmod(number, len(BREEDS))
-        yield f"{BREEDS[place].name}_{turn + 1}"
+        turn, place = divmod(number, len(breeds()))
+        yield f"{breeds()[place].name}_{turn + 1}"
 
 
 def draw(random: np.random.Generator) -> tuple[Image.Image, Image.Image]:

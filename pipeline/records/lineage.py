@@ -64,13 +64,14 @@ def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) 
 
 
 def source_digests(workspace: Path) -> dict[str, str]:
-    """The sha256 of each Python file in pipeline/ and stages/, by its path in the workspace."""
-    files = (file for wing in ("pipeline", "stages") for file in (workspace / wing).rglob("*.py"))
-    return {file.relative_to(workspace).as_posix(): file_digest(file) for file in sorted(files)}
+    """The sha256 of each .py and .toml file in pipeline/ and stages/, by path in the workspace."""
+    found = (file for wing in ("pipeline", "stages") for file in (workspace / wing).rglob("*.*"))
+    files = sorted(file for file in found if file.suffix in (".py", ".toml"))
+    return {file.relative_to(workspace).as_posix(): file_digest(file) for file in files}
 
 
 def code_digest(workspace: Path) -> str:
-    """sha256 over names and contents of the Python files in pipeline/ and stages/."""
+    """sha256 over names and contents of the source files in pipeline/ and stages/."""
     lines = [f"{name} {digest}\n" for name, digest in source_digests(workspace).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

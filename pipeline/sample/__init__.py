@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,13 +16,6 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.core.params import STRICT
 from pipeline.core.terminal import track
-from pipeline.sample.archives import jpeg, png, write_archives
-from pipeline.sample.breeds import BREEDS
-from pipeline.sample.brush import Size
-from pipeline.sample.looks import Breed
-from pipeline.sample.picture import draw_pair
-
-__all__ = ["SampleParams", "draw_sample"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -42,30 +34,15 @@ def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) 
 
     `workers` is the number of processes, by default one for each core.
     """
-    numbers = range(1, params.images_per_breed + 1)
-    jobs = [(breed, f"{breed.name}_{number}") for breed in BREEDS for number in numbers]
+    # Here, for SampleParams must load without Pillow and NumPy: `stages.download --help` reads it.
+    from pipeline.sample.archives import draw_files, write_archives  # noqa: PLC0415
+    from pipeline.sample.looks import breeds  # noqa: PLC0415
+
+    jobs = [(breed, n + 1) for breed in breeds() for n in range(params.images_per_breed)]
+    draw = partial(draw_files, params.seed, (params.width, params.height))
     # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
     spawn, deaf = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(workers, spawn, signal.signal, deaf) as pool:
-        drawn = pool.map(partial(_draw, params), jobs, chunksize=4)
+        drawn = pool.map(draw, jobs, chunksize=4)
         with track(drawn, "drawing cats and dogs", total=len(jobs)) as pairs:
             write_archives(folder, pairs, params.images_per_breed)
-
-
-def _draw(params: SampleParams, job: tuple[Breed, str]) -> tuple[str, bytes, bytes]:
-    breed, name = job
-    rng = Random(f"{params.seed}:{name}")
-    picture, trimap = draw_pair(breed, _size(rng, params), rng)
-    return name, jpeg(picture), png(trimap)
-
-
-def _size(rng: Random, params: SampleParams) -> Size:
-    """A size near the typical one; every fourth picture is upright, some are nearly square."""
-    width = int(params.width * rng.uniform(0.85, 1.1))
-    height = int(params.height * rng.uniform(0.85, 1.1))
-    kind = rng.random()
-    if kind < 0.22:
-        return height, width
-    if kind < 0.3:
-        return height, height
-    return width, height

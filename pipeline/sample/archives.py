@@ -1,14 +1,19 @@
-"""The sample's two archives, in the official layout and column format."""
+"""The sample's images as files, and its two archives in the official layout and list format."""
 
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from PIL import Image
 
 from pipeline.core.files import atomic_file
-from pipeline.sample.breeds import BREEDS
+from pipeline.sample.brush import Size
+from pipeline.sample.looks import Breed, breeds
+from pipeline.sample.picture import draw_pair
 
 HEADER = """\
 #Image CLASS-ID SPECIES BREED ID
@@ -20,65 +25,63 @@ HEADER = """\
 """
 
 
-def jpeg(picture: Image.Image) -> bytes:
-    """The picture as JPEG; Pillow brings its own libjpeg, which is exact on every processor."""
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=90)
-    return stream.getvalue()
+def draw_files(seed: int, typical: Size, job: tuple[Breed, int]) -> tuple[str, bytes, bytes]:
+    """Draw a breed's image of this number: its name, the image as JPEG, its trimap as PNG.
 
-
-def png(trimap: Image.Image) -> bytes:
-    """The trimap as PNG, in run-length coding.
-
-    Pillow compresses with whichever zlib the machine has, and the several kinds choose different
-    matches. With run-lengths only (Z_RLE, 3) there is nothing to choose: all give the same bytes.
+    Pillow brings its own libjpeg, which is exact on every processor, but compresses PNG with
+    whichever zlib the machine has, and the several kinds choose different matches. With run-lengths
+    only (Z_RLE, 3) there is nothing to choose: all give the same bytes.
     """
+    breed, number = job
+    name = f"{breed.name}_{number}"
+    rng = Random(f"{seed}:{name}")
+    width, height = (int(side * rng.uniform(0.85, 1.1)) for side in typical)
+    kind = rng.random()  # every fourth picture is upright, some are square
+    size = (height, width) if kind < 0.22 else (height if kind < 0.3 else width, height)
+    picture, trimap = draw_pair(breed, size, rng)
+    png = _encoded(trimap, "PNG", compress_type=3, compress_level=9)
+    return name, _encoded(picture, "JPEG", quality=90), png
+
+
+def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
-    trimap.save(stream, "PNG", compress_type=3, compress_level=9)
+    image.save(stream, kind, **options)
     return stream.getvalue()
 
 
 def list_lines(per_breed: int) -> dict[str, list[str]]:
-    """The official lines, `NAME CLASS-ID SPECIES BREED-ID`, of trainval.txt and test.txt.
+    """The official lines, `NAME CLASS-ID SPECIES BREED-ID`, of list.txt, trainval.txt and test.txt.
 
     The last quarter of each breed's images, at least one, is the test part.
     """
-    lines: dict[str, list[str]] = {"trainval": [], "test": []}
-    seen = {"cat": 0, "dog": 0}
-    for class_id, breed in enumerate(BREEDS, start=1):
+    lines: dict[str, list[str]] = {"list": [], "trainval": [], "test": []}
+    seen: Counter[str] = Counter()
+    for class_id, breed in enumerate(breeds(), start=1):
         seen[breed.species] += 1
         species = 1 if breed.species == "cat" else 2
         for number in range(1, per_breed + 1):
             part = "test" if number > per_breed - max(1, round(per_breed / 4)) else "trainval"
-            lines[part].append(f"{breed.name}_{number} {class_id} {species} {seen[breed.species]}")
+            line = f"{breed.name}_{number} {class_id} {species} {seen[breed.species]}\n"
+            lines["list"].append(line)
+            lines[part].append(line)
     return lines
 
 
 def write_archives(folder: Path, pairs: Iterable[tuple[str, bytes, bytes]], per_breed: int) -> None:
     """Write images.tar and annotations.tar from (name, JPEG, trimap PNG), both whole or neither."""
-    parts = list_lines(per_breed)
-    together = sorted(parts["trainval"] + parts["test"], key=_by_class_and_number)
+    texts = {name: "".join(lines) for name, lines in list_lines(per_breed).items()}
     with (
         atomic_file(folder / "images.tar") as images_path,
         atomic_file(folder / "annotations.tar") as annotations_path,
         tarfile.open(images_path, "w", format=tarfile.USTAR_FORMAT) as images,
         tarfile.open(annotations_path, "w", format=tarfile.USTAR_FORMAT) as annotations,
     ):
-        _add(annotations, "annotations/list.txt", (HEADER + _text(together)).encode())
-        _add(annotations, "annotations/test.txt", _text(parts["test"]).encode())
+        _add(annotations, "annotations/list.txt", (HEADER + texts["list"]).encode())
+        _add(annotations, "annotations/test.txt", texts["test"].encode())
         for name, picture, trimap in pairs:
             _add(images, f"images/{name}.jpg", picture)
             _add(annotations, f"annotations/trimaps/{name}.png", trimap)
-        _add(annotations, "annotations/trainval.txt", _text(parts["trainval"]).encode())
-
-
-def _by_class_and_number(line: str) -> tuple[int, int]:
-    name, class_id, _, _ = line.split()
-    return int(class_id), int(name.rpartition("_")[2])
-
-
-def _text(lines: list[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+        _add(annotations, "annotations/trainval.txt", texts["trainval"].encode())
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -1,29 +1,24 @@
-"""What an animal can look like: the vocabulary of the breed tables."""
+"""What an animal can look like, and the 37 breeds as breeds.toml describes them."""
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
-from pipeline.sample.brush import Colour, mix
+from PIL import ImageColor
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
-BLACK, INK, SLATE, GREY, SILVER = (
-    (44, 41, 44),
-    (58, 52, 50),
-    (92, 96, 108),
-    (146, 144, 142),
-    (182, 180, 176),
-)
-WHITE, CREAM, FAWN, PINK = (228, 224, 217), (226, 206, 172), (206, 164, 112), (222, 176, 160)
-GOLD, RED, RUST = (204, 150, 82), (190, 112, 56), (176, 100, 50)
-BROWN, LIVER, SEAL = (128, 86, 54), (96, 62, 46), (76, 56, 48)
+from pipeline.core.params import STRICT
+from pipeline.sample.brush import Colour, Triple, mix
 
-AMBER, GREEN, BLUE, HAZEL = (222, 156, 40), (142, 178, 70), (92, 152, 214), (104, 64, 34)
-
-Ears = Literal["cat", "prick", "drop", "button", "rose"]
-Tail = Literal["cat", "plume", "whip", "curl", "stub", "flag"]
 Role = Literal["body", "chest", "leg", "tail"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Coat:
     """Colours by part, each as the part it grows out of if not given, and the marks on top."""
 
@@ -49,46 +44,89 @@ class Coat:
 
     def of(self, role: Role) -> tuple[Colour, Colour]:
         """The colours of a part of the trunk, where it begins and where it ends."""
-        if role == "leg":
-            return self.body, self.feet or self.body
-        if role == "tail":
-            return mix(self.body, self.tail or self.body, 0.3), self.tail or self.body
-        colour = self.chest or self.body if role == "chest" else self.body
-        return colour, colour
+        ends = {"chest": self.chest, "leg": self.feet, "tail": self.tail}
+        end = ends.get(role) or self.body
+        return mix(self.body, end, {"leg": 0.0, "tail": 0.3}.get(role, 1.0)), end
 
     @property
     def face(self) -> Colour:
         """The colour of the skull."""
         return self.head or self.body
 
+    @property
+    def snout(self) -> Colour:
+        """The colour of the muzzle."""
+        return self.muzzle or self.face
+
     def palette(self) -> tuple[Colour, ...]:
-        """All its colours."""
-        colours = (getattr(self, name) for name in self.__dataclass_fields__)
+        """All its colours, one for each field that has one."""
+        colours = (getattr(self, field.name) for field in fields(self))
         return tuple(colour for colour in colours if colour)
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Proportions; lengths are in units of the depth of the chest (its radius)."""
+@dataclass(frozen=True, config=STRICT)
+class Face:
+    """What tells cats' faces from dogs', in the coordinates of a head (see head.Head)."""
 
-    ears: Ears
-    tail: Tail
-    leg: float = 1.7
-    length: float = 2.6
-    head: float = 1.0
-    limb: float = 0.32
-    muzzle: float = 0.5  # 0 flat, 1 long
-    hair: float = 0.2  # 0 smooth, 1 long
-    ear: float = 1.0
-    wrinkles: bool = False
+    ear: tuple[float, float]  # where an upright one stands (u), and its radius
+    eye: float  # u
+    eyes: tuple[tuple[float, float, float, float, float | Colour], ...]
+    nose: tuple[float, float]  # v of a flat one, and how much lower a long one is
+    leather: tuple[Triple, ...]
+    mouth: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Breed:
-    """One breed: its official name, its looks, and the colours its coat and eyes can have."""
+    """One breed: its official name, its proportions, the colours its coat and eyes can have.
+
+    Lengths are in units of the depth of the chest (its radius).
+    """
 
     name: str
     species: Literal["cat", "dog"]
-    shape: Shape
     coats: tuple[Coat, ...]
-    eyes: tuple[Colour, ...] = (HAZEL,)
+    eyes: tuple[Colour, ...]
+    face: Face
+    ears: tuple[Triple, ...]  # the path of a hanging ear from its root; empty if ears stand up
+    tail: tuple[Triple, ...]  # its path from the root
+    wraps: bool  # whether the tail can lie around the feet
+    leg: float
+    length: float
+    head: float
+    limb: float
+    muzzle: float  # 0 flat, 1 long
+    hair: float  # 0 smooth, 1 long
+    ear: float
+    wrinkles: bool
+
+
+@cache
+def breeds() -> tuple[Breed, ...]:
+    """The 37 breeds in their official order: by name, ignoring case."""
+    return read_breeds(tomllib.loads(Path(__file__).with_name("breeds.toml").read_text()))
+
+
+def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
+    """The breeds of a parsed breeds.toml, sorted by name.
+
+    Raises pydantic's ValidationError for an unknown or missing key or a wrong type, and KeyError
+    for a colour, a tail or an ear that the book does not define.
+    """
+    colours = {name: ImageColor.getrgb(code) for name, code in book["colours"].items()}
+    found = []
+    for species in ("cat", "dog"):
+        for name, own in book[species].items():
+            looks = {"name": name, "species": species, **book["defaults"][species], **own}
+            looks |= looks.pop("shape", {})
+            looks["ears"] = book["ears"][looks["ears"]]
+            looks["tail"] = book["tails"][looks["tail"]]
+            looks["eyes"] = [colours[eye] for eye in looks["eyes"]]
+            looks["coats"] = [
+                {part: colours[name] for name, parts in coat.items() for part in parts.split()}
+                for coat in looks["coats"]
+            ]
+            found.append(looks)
+    found.sort(key=lambda looks: looks["name"].lower())
+    # By way of JSON, whose strict mode takes lists for tuples.
+    return TypeAdapter(tuple[Breed, ...]).validate_json(json.dumps(found))

@@ -1,66 +1,90 @@
 """One picture of one animal, as a photograph would show it, and its trimap."""
 
+from dataclasses import replace
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.sample.animal import Animal, draw_animal, own_coat
-from pipeline.sample.brush import NEUTRAL, Size, blurred, level, lit, noise
+from pipeline.sample import things
+from pipeline.sample.brush import NEUTRAL, SIDES, Size, blurred, jittered, lit, noise
+from pipeline.sample.figure import POSES, Figure, place
+from pipeline.sample.head import Head, paint_face, paint_head
+from pipeline.sample.layers import Layers, mark
 from pipeline.sample.looks import Breed, Coat
-from pipeline.sample.occluders import INDOORS, OUTDOORS, Occluder
-from pipeline.sample.placement import Placement, place
-from pipeline.sample.poses import POSES, portrait
-from pipeline.sample.scene import draw_scene, thing_colour
-from pipeline.sample.trimap import trimap
+from pipeline.sample.scene import draw_scene
 
 FINE = 2  # everything is painted this many times larger, then reduced: soft edges
+PET, BACKGROUND, BORDER = 1, 2, 3  # the official trimap values
+OUTSIDE, INSIDE = 4, 4  # pixels of the border band on either side of the outline
 
 
 def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image.Image]:
     """A picture (RGB) of one animal of this breed and its trimap (mode L), both of this size."""
     canvas = (size[0] * FINE, size[1] * FINE)
-    coat, pose = own_coat(rng, breed), rng.choice((*POSES, portrait))
-    figure = pose(breed.shape, rng)
-    placement = place(rng, figure, canvas)
-    scene = draw_scene(rng, canvas, coat, int(placement.y))
-    animal, mask = draw_animal(rng, Animal(breed, coat, figure, placement), canvas)
-    picture = _with_shadow(rng, scene.picture, mask, placement)
+    coat = rng.choice(breed.coats)
+    coat = replace(coat, body=jittered(rng, coat.body, 14))  # no two sisters are quite alike
+    figure = place(rng, rng.choice(POSES)(breed, rng), canvas)
+    outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
+    animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
+    shadow, drop = Image.new("L", canvas), int(figure.scale * 0.25)
+    shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
+    light = [NEUTRAL - value * 56 // 255 for value in range(256)]
+    picture = lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
     picture.paste(animal, mask=mask)
-    if rng.random() < 0.22:
-        occluder = rng.choice(OUTDOORS if scene.outdoors else INDOORS)
-        _hide_behind(occluder, rng, picture, mask, coat)
+    if rng.random() < 0.22:  # something is in front of the animal, and out of the mask
+        hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
+        front, stencil = picture.copy(), Image.new("RGB", canvas)
+        colour, same = things.thing_colour(rng, coat), rng.random()
+        hide(ImageDraw.Draw(front), Random(same), canvas, colour)
+        hide(ImageDraw.Draw(stencil), Random(same), canvas, (255, 255, 255))
+        hidden = stencil.convert("L").point([0] + [255] * 255)
+        picture.paste(front, mask=hidden)
+        mask.paste(0, mask=hidden)
     return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
 
 
-def _with_shadow(
-    rng: Random, picture: Image.Image, mask: Image.Image, placement: Placement
-) -> Image.Image:
-    """The scene with the animal's shadow on ground and wall."""
-    shadow, drop = Image.new("L", picture.size), int(placement.scale * 0.25)
-    shadow.paste(mask, (rng.randint(-drop, drop), drop // 2))
-    light = [NEUTRAL - value * 56 // 255 for value in range(256)]
-    return lit(picture, blurred(shadow, max(2, drop // 2)).point(light))
-
-
-def _hide_behind(
-    occluder: Occluder, rng: Random, picture: Image.Image, mask: Image.Image, coat: Coat
-) -> None:
-    """Paint something in front of the animal and take it out of the mask."""
-    front, stencil = picture.copy(), Image.new("RGB", picture.size)
-    colour, same = thing_colour(rng, coat), rng.random()
-    occluder(ImageDraw.Draw(front), Random(same), front.size, colour)
-    occluder(ImageDraw.Draw(stencil), Random(same), front.size, (255, 255, 255))
-    hidden = stencil.convert("L").point([0] + [255] * 255)
-    picture.paste(front, mask=hidden)
-    mask.paste(0, mask=hidden)
+def _draw_animal(
+    rng: Random, breed: Breed, coat: Coat, figure: Figure, canvas: Size
+) -> tuple[Image.Image, Image.Image]:
+    """The animal (RGB, of the canvas' size) and its mask (mode L, 255 where it is)."""
+    layers = Layers(canvas, sun=rng.choice(SIDES))
+    for part in figure.parts:
+        if part.role != "chest" or coat.chest:
+            discs = layers.tube(part.path, coat.of(part.role), 0.78 if part.far else 1, part.joined)
+            mark(layers.on_coat, coat, part.role, discs, rng)
+            less, fewer = (0.6, 0.35) if part.role == "leg" else (1.0, 1.0)
+            length = figure.scale * (0.08 + 0.3 * breed.hair) * less
+            layers.fur(discs, length, int((150 + 700 * breed.hair) * fewer), rng)
+    head = Head(layers, figure.head, figure.facing * rng.uniform(-0.3, 1), figure.lean, breed, coat)
+    paint_head(head, rng)
+    picture = layers.finished(rng)
+    paint_face(picture, head, rng)
+    return picture, layers.mask
 
 
 def _as_photograph(rng: Random, picture: Image.Image) -> Image.Image:
     """Unevenly lit, now and then a little soft, with a colour cast and the camera's noise."""
     strength = rng.choice((16, 30, 46))
-    light = level(noise(rng, picture.size, (128, 128)), NEUTRAL - strength, NEUTRAL + strength)
+    light = noise(rng, picture.size, (128, 128), NEUTRAL - strength, NEUTRAL + strength)
     photo = blurred(lit(picture, light), int(rng.random() < 0.1))
     cast = Image.new("RGB", photo.size, tuple(rng.randint(236, 255) for _ in range(3)))
     grain = rng.choice((3, 5, 9))
-    channels = [level(noise(rng, photo.size, (1, 1)), 0, 2 * grain) for _ in range(3)]
+    channels = [noise(rng, photo.size, (1, 1), 0, 2 * grain) for _ in range(3)]
     return ImageChops.add(ImageChops.multiply(photo, cast), Image.merge("RGB", channels), 1, -grain)
+
+
+def trimap(mask: Image.Image) -> Image.Image:
+    """The trimap (mode L, official values) of a mask (mode L, 255 where the pet is).
+
+    Between any pet pixel and any background pixel lie at least OUTSIDE + INSIDE pixels, in rows,
+    in columns and diagonally. Beyond the frame the mask is taken to continue as at its edge: where
+    the frame cuts an animal off there is no band, as in the real set.
+    """
+    pet = mask.filter(ImageFilter.BoxBlur(1)).point([0] * 128 + [255] * 128)
+    # A box blur gives 0 where its window holds no pet and 255 where it holds nothing else.
+    near = pet.filter(ImageFilter.BoxBlur(OUTSIDE)).point([0] + [255] * 255)
+    deep = pet.filter(ImageFilter.BoxBlur(INSIDE)).point([0] * 255 + [255])
+    classes = Image.new("L", mask.size, BACKGROUND)
+    classes.paste(BORDER, mask=near)
+    classes.paste(PET, mask=deep)
+    return classes

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from pipeline.data.pets import breed_of, image_path, species_of
 from pipeline.data.splits import read_split, spread
-from pipeline.sample.breeds import BREEDS
+from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
 
 PETS = Path("data/pets")
@@ -45,7 +45,7 @@ def find_samples() -> list[Sample]:
     files = {name: image_path(PETS, name) for name in listed}
     if there := [name for name in listed if files[name].is_file()]:
         return [Sample(name, files[name].read_bytes()) for name in _spread(there)]
-    return [_drawn(name) for name in _spread([f"{breed.name}_1" for breed in BREEDS])]
+    return [_drawn(name) for name in _spread([f"{breed.name}_1" for breed in breeds()])]
 
 
 def _spread(names: list[str]) -> list[str]:
@@ -57,7 +57,7 @@ def _spread(names: list[str]) -> list[str]:
 
 
 def _drawn(name: str) -> Sample:
-    breed = next(each for each in BREEDS if each.name == breed_of(name))
+    breed = next(each for each in breeds() if each.name == breed_of(name))
     stream = io.BytesIO()
     draw_pair(breed, DRAWN_SIZE, Random(name))[0].save(stream, "PNG")
     return Sample(name, stream.getvalue())

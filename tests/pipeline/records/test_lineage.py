@@ -156,7 +156,9 @@ def test_the_code_digest_follows_names_and_contents_of_the_source(repository: Pa
     digests.append(code_digest(repository))
     (repository / "stages/train.py").rename(repository / "stages/fit.py")
     digests.append(code_digest(repository))
-    assert len(set(digests)) == 3
+    (repository / "pipeline/breeds.toml").write_text("tail = 1\n")
+    digests.append(code_digest(repository))
+    assert len(set(digests)) == 4
     copy = repository.with_name("copy")
     shutil.copytree(repository, copy)
     assert code_digest(copy) == digests[-1]
