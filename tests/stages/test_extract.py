@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import load_image, load_mask
-from pipeline.ingest.findings import Note, Reason
+from pipeline.data.images import load_image, load_mask
+from pipeline.ingest.inventory import Note, Reason
 from stages.extract import ROWS, extract
 
 

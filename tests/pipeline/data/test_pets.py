@@ -9,16 +9,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from pipeline.core.terminal import UserError
+from pipeline.data.images import load_image, load_mask, save_mask
 from pipeline.data.pets import (
     CLASSES,
     PALETTE,
     breed_of,
     image_path,
-    load_image,
-    load_mask,
     mask_path,
     read_list,
-    save_mask,
     species_of,
 )
 

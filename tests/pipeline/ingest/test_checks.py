@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.ingest.checks import Pair, UnusableError, check_pair, count_scans
-from pipeline.ingest.findings import Note, Reason
+from pipeline.ingest.inventory import Note, Reason
 
 WIDTH, HEIGHT = 48, 32
 

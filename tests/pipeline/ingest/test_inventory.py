@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.terminal import UserError
-from pipeline.ingest.findings import Note, Reason
-from pipeline.ingest.inventory import Fault, take_inventory
+from pipeline.ingest.inventory import Fault, Note, Reason, take_inventory
 
 
 def layout(
