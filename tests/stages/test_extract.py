@@ -12,8 +12,8 @@ from PIL import Image
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import load_image, load_mask
+from pipeline.ingest.extraction import COLUMNS, extract
 from pipeline.ingest.inventory import Note, Reason
-from stages.extract import ROWS, extract
 
 
 def photograph(seed: int, kind: str = "JPEG") -> bytes:
@@ -81,7 +81,7 @@ def index_of(pets: Path) -> pd.DataFrame:
 
 def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
     index = index_of(extracted[0])
-    assert list(index.columns) == ROWS
+    assert list(index.columns) == COLUMNS
     assert list(index["name"]) == [
         "Bengal_5",
         "Bengal_6",
