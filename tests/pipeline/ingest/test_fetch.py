@@ -90,12 +90,6 @@ def test_a_relative_path_starts_where_dvc_was_called_else_here(tmp_path, target,
     assert target.read_bytes() == BYTES
 
 
-def test_a_redirect_is_followed(server, url, target):
-    server.replies = [Reply(302, {"Location": "/a.tar", "Content-Length": "0"}, send=0)]
-    get(target, f"{server.url}/elsewhere")
-    assert target.read_bytes() == BYTES
-
-
 def test_a_file_served_as_gzip_keeps_its_bytes(server, url, target):
     server.replies = [Reply(headers={"Content-Encoding": "gzip"})]
     get(target, url)
@@ -121,18 +115,13 @@ def test_a_file_goes_to_another_disk_than_the_cache(url, target):
 # --- what is there already ------------------------------------------------------------------
 
 
-def test_a_file_that_is_there_and_right_is_left_alone(server, url, target):
+@pytest.mark.parametrize("there", [BYTES, OTHER])
+def test_a_file_with_the_checksum_is_left_alone_and_another_replaced(server, url, target, there):
     target.parent.mkdir()
-    target.write_bytes(BYTES)
-    get(target, url)
-    assert server.requests == []
-
-
-def test_a_file_with_another_checksum_is_replaced(url, target):
-    target.parent.mkdir()
-    target.write_bytes(OTHER)
+    target.write_bytes(there)
     get(target, url)
     assert target.read_bytes() == BYTES
+    assert len(server.requests) == (there == OTHER)
 
 
 def test_without_a_checksum_the_newest_file_is_fetched(server, url, target):
