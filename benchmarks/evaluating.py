@@ -11,7 +11,8 @@ import torch
 from benchmarks.rate import Rate, Work
 from benchmarks.report import sample_table
 from pipeline.core.terminal import console, positive, run_command, track
-from pipeline.data.pets import image_path, load_image
+from pipeline.data.images import load_image
+from pipeline.data.pets import image_path
 from pipeline.data.splits import read_split
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.model.engine import launch

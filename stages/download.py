@@ -1,4 +1,4 @@
-"""Put the data set's two archives into a folder: from a url, from a path, or drawn here."""
+"""Put the two archives of the data set into a folder: from a url, from a path, or drawn here."""
 
 import argparse
 from pathlib import Path
@@ -8,12 +8,12 @@ from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_json
-from pipeline.core.layout import workspace_root
+from pipeline.core.layout import cache_folder
 from pipeline.core.params import STRICT, read_section
 from pipeline.core.terminal import console, run_command
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
-from pipeline.sample import SampleParams, draw_sample
+from pipeline.sample import SampleParams
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -67,8 +67,8 @@ def main() -> None:
     """Read the params, bring the archives, and write what they are."""
     arguments = parse_arguments()
     params = read_section("download", DownloadParams)
-    cache = workspace_root() / ".cache" / "downloads"
-    archives = download(params.datasets[params.dataset], arguments.raw, cache)
+    dataset = params.datasets[params.dataset]
+    archives = download(dataset, arguments.raw, cache_folder("downloads"))
     metrics = {stem: describe(archives[stem]) for stem in ("images", "annotations")}
     write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
 
@@ -84,14 +84,16 @@ def parse_arguments() -> argparse.Namespace:
 def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> dict[str, Path]:
     """Leave one `images.tar*` and one `annotations.tar*` in `raw`; return them by stem.
 
-    Partial downloads are kept in the folder `cache`.
-    Raises UserError for what cannot be fetched or is no tar archive.
+    Partial downloads are kept in the folder `cache`. Raises UserError for an archive that cannot be
+    fetched, or is none.
     """
     if isinstance(dataset, SampleParams):
+        from pipeline.sample import draw_sample  # with Pillow, which only the drawing needs
+
         draw_sample(raw, dataset)
         archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
     else:
-        # The small one first: what is in `raw` is lost to DVC when the stage fails.
+        # The small one first: DVC discards what is in `raw` when the stage fails.
         archives = {
             "annotations": bring("annotations", dataset.annotations, raw, cache),
             "images": bring("images", dataset.images, raw, cache),
@@ -101,7 +103,7 @@ def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> d
 
 
 def bring(stem: str, source: ArchiveParams, raw: Path, cache: Path) -> Path:
-    """Fetch one archive as `raw/stem.tar*`, and see that it is one."""
+    """Fetch one archive as `raw/stem.tar*`, and check that it is one."""
     archive = raw / archive_name(stem, source.url)
     fetch((source.url, *source.mirrors), archive, source.md5, cache)
     check_archive(archive)

@@ -15,8 +15,9 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import write_json
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, console, run_command, track
-from pipeline.data.pets import image_path, load_image
-from pipeline.data.splits import read_split, spread
+from pipeline.data.images import load_image
+from pipeline.data.pets import image_path
+from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.latency import latencies
 from pipeline.deploy.onnx_graph import export_onnx
@@ -55,7 +56,7 @@ def main() -> None:
     metadata = {"classes": json.dumps(config.classes), "checkpoint.sha256": digest}
     export_onnx(files[FP32], segmenter, metadata)
     train = read_split(arguments.splits / "train.csv")["name"].tolist()
-    calibrate(files, arguments.pets, spread(train, params.calibration_images))
+    calibrate(files, arguments.pets, evenly_spaced(train, params.calibration_images))
 
     test = read_split(arguments.splits / "test.csv")["name"].tolist()
     found = compare(

@@ -1,27 +1,39 @@
 """Split the pictures: the official test list as it is, the rest by breed into train and val."""
 
 import argparse
+import csv
 import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from sys import intern
+from typing import Annotated, NamedTuple
 
-import numpy as np
-import pandas as pd
-from pandas.api.types import union_categoricals
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.files import atomic_folder, write_csv, write_json
+from pipeline.core.files import atomic_folder, write_json, write_rows
 from pipeline.core.params import STRICT, Seed, read_section
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.ingest.duplicates import nearest_within
 
 AGAIN = "run extract again"
-ROWS = 2_000  # of the index that are text at a time, which takes ten times the memory
-REPEATED = ["breed", "species", "split"]  # columns of few different words
-COLUMNS = ["name", "breed", "species"]  # of train.csv, val.csv and test.csv
-NEEDED = {*COLUMNS, "split", "phash"}  # columns of index.csv
-SPLITS = ("train", "val", "test")
+
+
+class Entry(NamedTuple):
+    """What split needs of a row of index.csv."""
+
+    name: str
+    breed: str
+    species: str
+    split: str  # trainval or test
+    phash: int  # of 64 bits
+
+
+Splits = Mapping[str, Sequence[Entry]]  # train, val and test
+Duplicate = tuple[str, str, int]  # the names of a trainval and a test image, their differing bits
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,163 +51,155 @@ def main() -> None:
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", Seed)
     index = read_index(arguments.index)
-    duplicates = find_duplicates(index, params.duplicate_distance)
-    in_test = index["split"] == "test"
-    left_out = index.index.isin(duplicates.index)
-    train, val = divide(index[~in_test & ~left_out], params.val_fraction, seed)
+    test = [entry for entry in index if entry.split == "test"]
+    trainval = [entry for entry in index if entry.split == "trainval"]
+    duplicates = find_duplicates(trainval, test, params.duplicate_distance)
+    left_out = {name for name, *_ in duplicates}
+    rest = [entry for entry in trainval if entry.name not in left_out]
+    train, val = divide(rest, params.val_fraction, seed)
     if params.train_fraction < 1:
-        _, train = divide(index.loc[train], params.train_fraction, seed)
-    splits = dict(zip(SPLITS, (train, val, index.index[in_test]), strict=True))
+        _, train = divide(train, params.train_fraction, seed)
+    splits = {"train": train, "val": val, "test": test}
     check_splits(splits, arguments.index)
-    write_splits(arguments.splits, index, splits, duplicates)
-    write_json(arguments.metrics, summary(index, splits, duplicates))
+    write_splits(arguments.splits, splits, duplicates)
+    write_json(arguments.metrics, counts(splits, duplicates))
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.split", description=__doc__)
-    parser.add_argument("index", type=Path, help="index.csv of the pictures, from extract")
+    parser.add_argument("index", type=Path, help="index.csv, from extract")
     parser.add_argument("splits", type=Path, help="folder to write: train, val and test.csv")
     parser.add_argument("metrics", type=Path, help="JSON file to write: counts")
     return parser.parse_args()
 
 
-def read_index(path: Path) -> pd.DataFrame:
-    """What split needs of the index, phash as uint64.
-
-    Raises UserError if the file cannot be the index.
-    """
+def read_index(path: Path) -> list[Entry]:
+    """The rows of index.csv, sorted by name. Raises UserError if the file cannot be the index."""
     if not path.is_file():
         raise UserError(f"{path} is missing: run the stage extract first")
-    with pd.read_csv(
-        path, usecols=NEEDED.__contains__, dtype=str, keep_default_na=False, chunksize=ROWS
-    ) as parts:
-        checked = [_checked(part, path) for part in parts]
-    words = {
-        name: union_categoricals([part.pop(name) for part in checked], sort_categories=True)
-        for name in REPEATED
-    }
-    index = pd.concat(checked, ignore_index=True).assign(**words)
-    before = index["name"].shift()
-    if (twice := index["name"] == before).any():
-        raise UserError(f"{path}: {index['name'][twice].iloc[0]} stands there twice; {AGAIN}")
-    if (index["name"] < before).any():
-        raise UserError(f"{path} is not sorted by name; {AGAIN}")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, restval="")
+        if missing := set(Entry._fields) - set(rows.fieldnames or ()):
+            raise UserError(f"{path}: no column {', '.join(sorted(missing))}; {AGAIN}")
+        index = [_entry(row, path) for row in rows]
+    for before, entry in pairwise(index):
+        if before.name == entry.name:
+            raise UserError(f"{path} has {entry.name} twice; {AGAIN}")
+        if before.name > entry.name:
+            raise UserError(f"{path} is not sorted by name; {AGAIN}")
     return index
 
 
-def _checked(part: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Some rows of the index, if they are as they should be."""
-    if missing := NEEDED - set(part.columns):
-        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; {AGAIN}")
-    if not part["phash"].str.fullmatch("[0-9a-f]{16}").all():
+def _entry(row: dict[str, str], path: Path) -> Entry:
+    if not re.fullmatch("[0-9a-f]{16}", row["phash"]):
         raise UserError(f"{path}: column phash must hold 16 hex digits; {AGAIN}")
-    if not part["split"].isin(["trainval", "test"]).all():
+    if row["split"] not in ("trainval", "test"):
         raise UserError(f"{path}: column split must be trainval or test; {AGAIN}")
-    hashes = np.array([int(bits, 16) for bits in part["phash"]], dtype=np.uint64)
-    return part.assign(phash=hashes).astype(dict.fromkeys(REPEATED, "category"))
+    # One string object for each word that repeats: of a million rows it saves 150 MB.
+    words = intern(row["breed"]), intern(row["species"]), intern(row["split"])
+    return Entry(row["name"], *words, int(row["phash"], 16))
 
 
-def find_duplicates(index: pd.DataFrame, distance: int) -> pd.DataFrame:
-    """The trainval pictures whose hash is within `distance` bits of a test picture's.
+def find_duplicates(
+    trainval: Sequence[Entry], test: Sequence[Entry], distance: int
+) -> list[Duplicate]:
+    """The trainval images whose hash is within `distance` bits of a test image's.
 
-    A row each, labelled as in the index: name, test_name (the nearest; of equally near ones the
-    first), distance.
+    Each with the nearest test image, the first of equally near ones.
     """
-    in_test = index["split"] == "test"
-    trainval, test = np.flatnonzero(~in_test), np.flatnonzero(in_test)
-    hashes, names = index["phash"].to_numpy(), index["name"]
-    nearest, bits = nearest_within(hashes[trainval], hashes[test], distance)
-    near = nearest >= 0
-    return pd.DataFrame(
-        {
-            "name": names.iloc[trainval[near]].array,
-            "test_name": names.iloc[test[nearest[near]]].array,
-            "distance": bits[near],
-        },
-        index=index.index[trainval[near]],
+    from pipeline.ingest.duplicates import nearest_within
+
+    hashes, others = ([entry.phash for entry in entries] for entries in (trainval, test))
+    positions, bits = nearest_within(hashes, others, distance)
+    found = zip(trainval, positions.tolist(), bits.tolist(), strict=True)
+    return [(entry.name, test[at].name, n) for entry, at, n in found if at >= 0]
+
+
+def divide(
+    entries: Sequence[Entry], val_fraction: float, seed: int
+) -> tuple[list[Entry], list[Entry]]:
+    """(train, val), both in the order given, each breed in proportion.
+
+    Within a breed, val takes the first names by sha256 of "SEED:NAME": the same on every machine,
+    and an added image moves few of the others.
+    """
+    by_breed: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        by_breed[entry.breed].append(entry.name)
+    sizes = {breed: len(names) for breed, names in sorted(by_breed.items())}
+    val: set[str] = set()
+    for breed, quota in val_quotas(sizes, val_fraction).items():
+        ordered = sorted(by_breed[breed], key=lambda name: _digest(f"{seed}:{name}"))
+        val.update(ordered[:quota])
+    return (
+        [entry for entry in entries if entry.name not in val],
+        [entry for entry in entries if entry.name in val],
     )
-
-
-def divide(pictures: pd.DataFrame, val_fraction: float, seed: int) -> tuple[pd.Index, pd.Index]:
-    """The rows of (train, val), by their labels, each breed in proportion.
-
-    Within a breed, val (the second) takes the first names by sha256 of "SEED:NAME": the order is
-    the same on every machine, and an added picture moves few of the others.
-    """
-    quotas = val_quotas(pictures.groupby("breed", observed=True).size(), val_fraction)
-    in_val = pd.Series(False, index=pictures.index)
-    for breed, names in pictures.groupby("breed", observed=True)["name"]:
-        digests = names.map(lambda name: _digest(f"{seed}:{name}"))
-        in_val[digests.sort_values().index[: quotas[breed]]] = True
-    return pictures.index[~in_val], pictures.index[in_val]
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def val_quotas(counts: pd.Series, val_fraction: float) -> pd.Series:
-    """How many pictures of each breed go to val, given how many there are, by largest remainder.
+def val_quotas(sizes: Mapping[str, int], val_fraction: float) -> dict[str, int]:
+    """How many images of each breed go to val, given how many there are, by largest remainder.
 
-    Each breed gets its exact share rounded down; what is missing to the rounded share of the whole
-    goes, one each, to the breeds that lost most by that (equal ones: in the order given). The last
-    picture of a breed stays in train, so that breeds of one or two can leave val smaller.
+    Each breed gets its exact share rounded down. What is then missing from the rounded share of
+    the whole goes, one each, to the breeds that lost most by that (equal ones: in the order
+    given). The last image of a breed stays in train, so breeds of one or two can leave val smaller.
     """
-    shares = (counts * val_fraction).round(9)  # 100 * 0.29 is 28.999999999999996
-    quotas = np.floor(shares).astype(int)
-    remainders = (shares - quotas)[quotas + 1 < counts].sort_values(ascending=False, kind="stable")
-    extra = round(counts.sum() * val_fraction) - quotas.sum()
-    quotas[remainders.index[:extra]] += 1
+    # Rounded, since 100 * 0.29 is 28.999999999999996.
+    shares = {breed: round(size * val_fraction, 9) for breed, size in sizes.items()}
+    quotas = {breed: math.floor(share) for breed, share in shares.items()}
+    extra = round(sum(sizes.values()) * val_fraction) - sum(quotas.values())
+    can_give = [breed for breed, size in sizes.items() if quotas[breed] + 1 < size]
+    can_give.sort(key=lambda breed: quotas[breed] - shares[breed])  # stable
+    for breed in can_give[:extra]:
+        quotas[breed] += 1
     return quotas
 
 
-def check_splits(splits: dict[str, pd.Index], index: Path) -> None:
-    """Raise UserError for a split without rows of the index, naming the remedy."""
+def check_splits(splits: Splits, index: Path) -> None:
+    """Raise UserError for a split without images, naming the remedy."""
     remedies = {
         "train": "the trainval list needs pictures that resemble no test picture;"
         " lower split.duplicate_distance or split.val_fraction, or raise split.train_fraction",
         "val": "raise split.val_fraction, or give the breeds more pictures",
         "test": "the test list needs usable pictures: see quarantine.csv",
     }
-    for split, rows in splits.items():
-        if rows.empty:
+    for split, entries in splits.items():
+        if not entries:
             raise UserError(f"{index} leaves no pictures for {split}: {remedies[split]}")
-    together = np.sort(np.concatenate([*splits.values()]))
-    assert (together[1:] > together[:-1]).all(), "a picture is in two splits"
+    names = [entry.name for entries in splits.values() for entry in entries]
+    assert len(set(names)) == len(names), "an image is in two splits"
 
 
-def write_splits(
-    folder: Path, index: pd.DataFrame, splits: dict[str, pd.Index], duplicates: pd.DataFrame
-) -> None:
+def write_splits(folder: Path, splits: Splits, duplicates: Sequence[Duplicate]) -> None:
     """Write the lists, sorted by name, duplicates.csv and by_breed.csv into the folder."""
-    counts = {}
-    with atomic_folder(folder) as target:
-        for split, rows in splits.items():
-            table = index.loc[rows, COLUMNS]
-            write_csv(target / f"{split}.csv", table)
-            counts[split] = table.groupby(COLUMNS[1:], observed=True).size()
-        write_csv(target / "duplicates.csv", duplicates)
-        write_csv(target / "by_breed.csv", pd.DataFrame(counts).fillna(0).astype(int).reset_index())
-
-
-def summary(
-    index: pd.DataFrame, splits: dict[str, pd.Index], duplicates: pd.DataFrame
-) -> dict[str, object]:
-    """The counts of metrics/split.json; they are printed too."""
-    counts = {
-        split: {"total": len(rows), **_by_frequency(index["species"][rows])}
-        for split, rows in splits.items()
+    by_breed = {
+        split: Counter((entry.breed, entry.species) for entry in entries)
+        for split, entries in splits.items()
     }
-    console.print(", ".join(f"{split} {count['total']}" for split, count in counts.items()))
+    breeds = sorted(set().union(*by_breed.values()))
+    with atomic_folder(folder) as target:
+        for split, entries in splits.items():
+            rows = (entry[:3] for entry in entries)
+            write_rows(target / f"{split}.csv", Entry._fields[:3], rows)
+        write_rows(target / "duplicates.csv", ("name", "test_name", "distance"), duplicates)
+        table = ((*breed, *(by_breed[split][breed] for split in splits)) for breed in breeds)
+        write_rows(target / "by_breed.csv", ("breed", "species", *splits), table)
+
+
+def counts(splits: Splits, duplicates: Sequence[Duplicate]) -> dict[str, object]:
+    """The counts of metrics/split.json; they are printed too."""
+    console.print(", ".join(f"{split} {len(entries)}" for split, entries in splits.items()))
     console.print(f"left out, too near to a test picture: {len(duplicates)}")
-    return {**counts, "duplicates_left_out": len(duplicates)}
-
-
-def _by_frequency(words: pd.Series) -> dict[str, int]:
-    counts = words.groupby(words, observed=True).size()
-    ordered = counts.sort_values(ascending=False, kind="stable")
-    return {str(word): int(count) for word, count in ordered.items()}
+    totals = {}
+    for split, entries in splits.items():
+        species = Counter(sorted(entry.species for entry in entries))
+        totals[split] = {"total": len(entries), **dict(species.most_common())}
+    return {**totals, "duplicates_left_out": len(duplicates)}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import pytest
 from tiny_pets import LISTS, REPOSITORY, write_tiny_pets
 
 from pipeline.core.params import read_section
-from pipeline.data.pets import load_mask, mask_path
+from pipeline.data.images import load_mask
+from pipeline.data.pets import mask_path
 from stages.download import DownloadParams, download
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()

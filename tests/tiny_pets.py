@@ -10,7 +10,8 @@ from mlflow_workspace import make_workspace
 from PIL import Image
 
 from pipeline.core.files import file_digest
-from pipeline.data.pets import breed_of, image_path, mask_path, save_mask, species_of
+from pipeline.data.images import save_mask
+from pipeline.data.pets import breed_of, image_path, mask_path, species_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width

@@ -10,8 +10,8 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from pipeline.core.terminal import UserError
+from pipeline.data.images import ImageError, decode_image
 from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
-from pipeline.deploy.photograph import PhotographError, load_photograph
 from tools.page.facts import show_facts
 from tools.page.models import Model, choose_model, load_model
 from tools.page.photograph import Upload, choose_photograph
@@ -43,7 +43,7 @@ def main() -> None:
         return
     try:
         result = remembered(model, upload)
-    except PhotographError as error:
+    except ImageError as error:
         st.error(f"This does not work with {error}", icon=":material/broken_image:")
     else:
         show_result(result)
@@ -52,12 +52,12 @@ def main() -> None:
 def remembered(model: Model, upload: Upload) -> Result:
     """The model's result for the photograph, made when one of the two has changed.
 
-    Raises PhotographError for a file that cannot be used.
+    Raises ImageError for a file that cannot be used.
     """
     key = (model.key, upload.key)
     if st.session_state.get("result key") != key:
         with st.spinner("Looking for the pet …"):
-            photograph = load_photograph(io.BytesIO(upload.content))
+            photograph = decode_image(io.BytesIO(upload.content))
             st.session_state["result"] = segment(model.predictor, photograph)
             st.session_state["result key"] = key
     return st.session_state["result"]

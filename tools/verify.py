@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.data.integrity import changed_files
+from pipeline.data.pets import changed_files
 from pipeline.records.compare import Finding, judge, short
 from pipeline.records.evidence import INDEX, data_finding, gather
 from pipeline.records.origin import Origin, find_origin

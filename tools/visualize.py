@@ -8,7 +8,8 @@ from PIL import Image
 
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError, console, positive, run_command
-from pipeline.data.pets import BORDER, PET, image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import BORDER, PET, image_path, mask_path
 from pipeline.data.splits import read_split
 from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
 

@@ -1,13 +1,14 @@
 """Files and folders that appear whole or not at all, and their digests."""
 
 import fcntl
+import csv
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -109,6 +110,14 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write the table's columns (not its index) as CSV."""
     with atomic_file(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", chunksize=ROWS)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write rows of these columns as CSV, without pandas."""
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(rows)
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

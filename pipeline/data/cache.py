@@ -22,7 +22,7 @@ from torch import Tensor
 from pipeline.core.files import atomic_folder, file_digest
 from pipeline.core.layout import workspace_root
 from pipeline.core.terminal import UserError, track
-from pipeline.data import pets, transforms
+from pipeline.data import images, pets, transforms
 
 CHUNK = 256  # pairs in memory at a time while the files are written
 ROWS = 10_000  # of index.csv in memory at a time
@@ -62,7 +62,7 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
     """A digest of all that decides the bytes: the files by their digests, names, size, code."""
-    code = [file_digest(Path(str(module.__file__))) for module in (pets, transforms)]
+    code = [file_digest(Path(str(module.__file__))) for module in (images, pets, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
     key = hashlib.sha256(json.dumps([size, code, versions]).encode())
     unknown = set(names)
@@ -82,11 +82,11 @@ def content_key(folder: Path, names: Sequence[str], size: int) -> str:
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:
     def image(name: str) -> NDArray[np.uint8]:
-        photograph = torch.from_numpy(pets.load_image(pets.image_path(folder, name)))
+        photograph = torch.from_numpy(images.load_image(pets.image_path(folder, name)))
         return transforms.resize_image(photograph.permute(2, 0, 1), size).numpy()
 
     def mask(name: str) -> NDArray[np.uint8]:
-        loaded = torch.from_numpy(pets.load_mask(pets.mask_path(folder, name)))
+        loaded = torch.from_numpy(images.load_mask(pets.mask_path(folder, name)))
         return transforms.resize_mask(loaded, size).numpy()
 
     _write_array(cache / "images.npy", image, names, (3, size, size))

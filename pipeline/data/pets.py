@@ -1,13 +1,11 @@
-"""Pets on disk: names, breeds and species, the official lists, photographs and class masks."""
+"""The data set: its classes, names, breeds and species, its official lists, its files on disk."""
 
+import csv
 import re
-import zlib
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from pipeline.core.terminal import UserError
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError, track
 
 # A mask holds the position of its class here: the official trimap value minus one.
 CLASSES = ("pet", "background", "border")
@@ -20,30 +18,30 @@ _SPECIES_IDS = {"1": "cat", "2": "dog"}
 
 
 def breed_of(name: str) -> str:
-    """The breed in a picture's name: `yorkshire_terrier` of `yorkshire_terrier_12`."""
+    """The breed in an image's name: `yorkshire_terrier` of `yorkshire_terrier_12`."""
     return name.rpartition("_")[0]
 
 
 def species_of(name: str) -> str:
-    """`cat` for a name that begins with a capital letter, else `dog`: the official convention."""
+    """`cat` if the name begins with a capital letter, else `dog`: the official convention."""
     return "cat" if name[0].isupper() else "dog"
 
 
 def image_path(root: Path, name: str) -> Path:
-    """Where the folder that extract writes keeps a photograph."""
+    """The image `name` in the folder that extract writes."""
     return root / "images" / f"{name}.jpg"
 
 
 def mask_path(root: Path, name: str) -> Path:
-    """Where the folder that extract writes keeps a class mask."""
+    """The class mask `name` in the folder that extract writes."""
     return root / "masks" / f"{name}.png"
 
 
 def read_list(path: Path) -> list[str]:
     """The names of an official list (`trainval.txt`, `test.txt`, `list.txt`), in its order.
 
-    A line is `NAME CLASS-ID SPECIES BREED-ID`; what follows the name may be missing, and lines
-    that begin with `#` are comments. Raises UserError, naming file and line, for a missing file,
+    A line is `NAME CLASS-ID SPECIES BREED-ID`, where only the name is required; lines that begin
+    with `#` are comments. Raises UserError, naming file and line, for a missing file,
     a name that is not `BREED_NUMBER`, or a species (1 cat, 2 dog) other than the name's.
     """
     where = f"{path.parent.name}/{path.name}"  # a path inside the archive: it was just extracted
@@ -72,26 +70,21 @@ def _listed_name(columns: list[str], where: str) -> str:
     return name
 
 
-def load_image(path: Path) -> np.ndarray:
-    """The photograph as (H, W, 3) uint8 RGB, as stored: EXIF rotation is not applied."""
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+def changed_files(pets: Path) -> dict[Path, tuple[str, str]]:
+    """The images and masks whose sha256 is not the one in index.csv: (expected, found).
 
-
-def load_mask(path: Path) -> np.ndarray:
-    """The mask as (H, W) uint8 class ids, the positions in CLASSES."""
-    with Image.open(path) as image:
-        return np.array(image)
-
-
-def save_mask(path: Path, mask: np.ndarray) -> None:
-    """Write (H, W) uint8 class ids as a PNG with the PALETTE, so that it can be looked at."""
-    # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
-    with_palette(mask).save(path, format="PNG", compress_type=zlib.Z_RLE)
-
-
-def with_palette(mask: np.ndarray) -> Image.Image:
-    """(H, W) uint8 class ids as a picture that holds these ids and shows the PALETTE's colours."""
-    image = Image.fromarray(mask)
-    image.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
-    return image
+    A file that is gone counts with "missing" as found.
+    """
+    with (pets / "index.csv").open(newline="", encoding="utf-8") as index:
+        expected = {
+            path(pets, row["name"]): row[f"{kind}_sha256"]
+            for row in csv.DictReader(index)
+            for kind, path in (("image", image_path), ("mask", mask_path))
+        }
+    changed = {}
+    with track(expected.items(), f"checking {pets}", len(expected)) as tracked:
+        for file, digest in tracked:
+            found = file_digest(file) if file.is_file() else "missing"
+            if found != digest:
+                changed[file] = digest, found
+    return changed

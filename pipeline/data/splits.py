@@ -1,4 +1,4 @@
-"""The lists that the split stage writes."""
+"""The lists that the split stage writes, as tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def read_split(file: Path) -> pd.DataFrame:
     return table
 
 
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """So many of the items, or all if there are fewer, evenly over them: of a list, over breeds."""
+def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
+    """`count` of the items (all if there are fewer), evenly spaced: in a list, over all breeds."""
     places = np.linspace(0, len(items) - 1, min(count, len(items)))
     return [items[place] for place in places.astype(int)]

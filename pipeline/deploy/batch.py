@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.core.terminal import UserError
+from pipeline.data.images import decode_image
 from pipeline.data.pets import CLASSES
 from pipeline.deploy.mask import predict_mask
-from pipeline.deploy.photograph import load_photograph
 from pipeline.deploy.results import claim_stem, photograph_key, result_files, save_results
 
 Array = NDArray[np.uint8]
@@ -78,7 +78,7 @@ def _predict(
     if isinstance(files, UserError):
         return files
     try:
-        photograph = load_photograph(path)
+        photograph = decode_image(path)
         mask = predict_mask(model, photograph)
         save_results(files, photograph, mask, photograph_key(path))
     except UserError as error:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from pipeline.core.terminal import UserError, track
-from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.deploy.predictor import Predictor
 from pipeline.scoring.confusion import Counts, confusion_matrix
 

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.core.terminal import track
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import with_palette
+from pipeline.data.images import with_palette
 from pipeline.scoring.pictures import overlay
 
 KINDS = ("input", "mask", "palette", "overlay")

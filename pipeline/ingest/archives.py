@@ -1,4 +1,4 @@
-"""Tar archives that are not trusted: their names, and their extraction into a folder."""
+"""Untrusted tar archives: their names, and their extraction into a folder."""
 
 import lzma
 import posixpath
@@ -18,9 +18,8 @@ from pipeline.core.terminal import UserError, progress
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 100 * 2**30
 
-# Members that are no files but say something about the next one, which tarfile reads into memory,
-# whatever size they claim: a long name has some hundred bytes. And a file with holes, which can
-# claim any size at no cost.
+# Members that describe the next one (a long name takes some hundred bytes). tarfile reads them into
+# memory, whatever size they claim.
 MAX_HEADER = 2**20
 _HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -29,20 +28,20 @@ _HEADERS = (
 
 PACK = "pack the files themselves (tar --dereference)"
 
-# What the compressions' readers raise on damaged data, beside an OSError without a number.
+# What the decompressors raise for damaged data, besides an OSError without an errno.
 DAMAGED = (tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class ArchiveError(UserError):
-    """An archive is missing, damaged, or holds what is not extracted."""
+    """An archive is missing, damaged, or holds something that is not extracted."""
 
 
 class _RefusedError(Exception):
-    """A member that is not looked at any further; none of tarfile's errors, which it may catch."""
+    """A member must not be read; not one of tarfile's own errors, which it may swallow."""
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose header is looked at before tarfile acts on it."""
+    """A member whose header is checked before tarfile acts on it."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -50,14 +49,16 @@ class _Member(tarfile.TarInfo):
         if member.type in _HEADERS and member.size > MAX_HEADER:
             raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
         if member.type == tarfile.GNUTYPE_SPARSE:
-            raise _RefusedError(f"{member.name} is a file with holes: {PACK}")
+            raise _RefusedError(
+                f"{member.name} is a sparse file: {PACK}"
+            )  # of any size, at no cost
         return member
 
 
 def archive_name(stem: str, url: str) -> str:
-    """`stem` with the tar suffix of the url: .tar.gz for pets.tgz?v=2, .tar where it has none.
+    """`stem` with the tar suffix of the url: .tar.gz for pets.tgz?v=2, .tar if it has none.
 
-    The compression is told by the content, so that a url without a suffix is good enough.
+    The content tells the compression, so a url needs no suffix.
     """
     ending = re.search(r"\.(?:tar(\.\w+)?|t(gz|bz2|xz|zst))$", re.split(r"[?#]", url)[0].lower())
     if ending is None:
@@ -78,7 +79,7 @@ def find_archive(folder: Path, stem: str) -> Path:
 
 
 def check_archive(archive: Path) -> None:
-    """Raise ArchiveError if the file does not begin as a tar archive, compressed or not."""
+    """Raise ArchiveError unless the file begins like a tar archive, compressed or not."""
     with _opened(archive):
         pass
 
@@ -86,19 +87,19 @@ def check_archive(archive: Path) -> None:
 def extract_archive(archive: Path, folder: Path) -> None:
     """Extract the files of a tar archive of any compression into the folder.
 
-    Only files, folders and hard links are taken, and none outside the folder; times, owners and
-    permissions of the archive are not. What macOS adds (._NAME, .DS_Store) is left out.
+    Only files, folders and hard links inside the folder are extracted, without times, owners and
+    permissions. What macOS adds (._NAME, .DS_Store) is left out.
 
-    Raises ArchiveError, naming archive and member, for anything else in it, for two members of
-    one name (either could be meant; capitals and Unicode's forms do not tell names apart), for
-    more than MAX_MEMBERS members or MAX_BYTES bytes, for a damaged or cut archive, and for a disk
-    that refuses. The folder then holds what came before.
+    Raises ArchiveError, naming archive and member, for any other member, for two members of one
+    name (either could be meant; names that differ in capitals or Unicode form count as one), for
+    more than MAX_MEMBERS members or MAX_BYTES bytes, for a damaged or truncated archive, and for
+    a disk that refuses. The folder then holds what came before.
     """
     with _opened(archive) as tar, progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
         for member in _checked(archive, tar):
             _extract(tar, member, archive, folder)
-            # tarfile keeps all it has read: 100 MB of 100,000 members.
+            # tarfile keeps all it has read: 100 MB for 100,000 members.
             tar.members.clear()  # type: ignore[attr-defined]
             bars.advance(task)
         _read_to_the_end(archive, tar)
@@ -110,11 +111,11 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folde
     except (tarfile.FilterError, KeyError) as error:
         raise ArchiveError(f"{archive}: {member.name} is not extracted: {error}") from None
     except OSError as error:
-        if error.errno is None:  # of the archive's data, not of the disk
+        if error.errno is None:  # about the archive's data, not the disk
             raise
         raise ArchiveError(
             f"{folder}: {member.name} of {archive.name} cannot be written: {error.strerror}. "
-            "Make room or mend the permissions, and run it again"
+            "Make room or correct the permissions, and run it again"
         ) from None
 
 
@@ -130,7 +131,7 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     except DAMAGED as error:
         raise _damaged(archive, str(error)) from None
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 say so that the data is wrong
+        if error.errno is None:  # this is how gzip and bz2 report wrong data
             raise _damaged(archive, str(error)) from None
         raise ArchiveError(f"{error.filename or archive}: {error.strerror}") from None
 
@@ -144,7 +145,7 @@ def _damaged(archive: Path, reason: str) -> ArchiveError:
 
 
 def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
-    """The members to extract, as long as count, size, kind and name are acceptable."""
+    """Yield the members to extract; raise at the first that is not acceptable."""
     size, names = 0, set()
     for count, member in enumerate(members, start=1):
         size += member.size
@@ -158,10 +159,9 @@ def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarf
             continue
         if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):
             raise ArchiveError(
-                f"{archive}: {member.name} is a symbolic link, a device or a file with holes:"
-                f" {PACK}"
+                f"{archive}: {member.name} is a symbolic link, a device or a sparse file: {PACK}"
             )
-        folded = unicodedata.normalize("NFC", name).casefold()  # some systems take A.jpg for a.jpg
+        folded = unicodedata.normalize("NFC", name).casefold()  # on some systems A.jpg is a.jpg
         if folded in names and not member.isdir():
             raise ArchiveError(
                 f"{archive}: {member.name} is in it twice, perhaps in capitals: pack it once"
@@ -171,7 +171,7 @@ def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarf
 
 
 def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
-    """Raise where tarfile stops in silence: at a damaged header, at a cut, at a wrong checksum."""
+    """Raise where tarfile stops in silence: at a damaged header, a cut, or a wrong checksum."""
     stream = tar.fileobj
     assert stream is not None
     stream.seek(tar.offset)

@@ -13,22 +13,22 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.files import atomic_file, file_digest
 from pipeline.core.terminal import console
-from pipeline.ingest.partial import DiskError, DownloadError, Partial
-from pipeline.ingest.transfer import transfer
+from pipeline.ingest.transfer import DiskError, DownloadError, transfer
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
     """Put the file at `target`, from the first url that yields it whole.
 
-    A url is http(s), file:, or a path (`~` expands; a relative one starts at the folder in which
-    DVC was called, else at the current one). With an md5 (32 hex digits) the file is verified,
-    and left alone if it is there and right. Without one nothing tells whether the file that is
-    there is the newest, so it is fetched again.
+    A url is http(s), file:, or a path (`~` expands; a relative one starts at the folder where DVC
+    was called, else at the current one). With an md5 (32 hex digits) the file is verified, is left
+    alone if the right one is there, and a broken http transfer is continued by a later run from
+    what is in the folder `cache`. Without an md5 nothing tells whether bytes that are here belong
+    to the newest file, so it is fetched from the start.
 
-    What comes by http grows in the folder `cache`, where a later run goes on with it. A lock there
-    lets a second process that wants the same file wait, and copy it from where the first put it.
+    A lock in `cache` makes a second process that wants the same file wait; with an md5 it then
+    copies the file from where the first one put it.
 
-    Raises DownloadError with the reason of each url; `target` is then what it was before.
+    Raises DownloadError with the reason for each url; `target` is then what it was before.
     """
     key = hashlib.sha256(repr((*urls, md5)).encode()).hexdigest()[:32]
     try:
@@ -59,15 +59,18 @@ def _is_right(file: Path, md5: str | None) -> bool:
 
 
 def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path) -> None:
-    """Try one url after the other; `work` is the folder of their partial files."""
+    """Try one url after the other; `work` is the folder for their partial files."""
     earlier = work.with_suffix(".placed")  # where the last run that fetched this file put it
     if md5 and earlier.exists():
         with suppress(DownloadError, OSError):  # it may be gone, or another file by now
             return _copy(earlier.read_text(), target, md5)
     reasons = []
-    for url in urls:
+    for number, url in enumerate(urls):
         try:
-            _fetch_one(url, target, md5, work)
+            if re.match(r"https?://", url, re.IGNORECASE):
+                _download(url, target, md5, work / str(number))
+            else:
+                _copy(url, target, md5)
         except DiskError:
             raise  # a mirror would meet the same disk
         except DownloadError as error:
@@ -78,13 +81,6 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
             return None
     heading = [f"{target.name} could not be fetched from any of {len(urls)} places:"]
     raise DownloadError("\n  ".join((heading if len(urls) > 1 else []) + reasons))
-
-
-def _fetch_one(url: str, target: Path, md5: str | None, work: Path) -> None:
-    if re.match(r"https?://", url, re.IGNORECASE):
-        _download(url, target, md5, work)
-    else:
-        _copy(url, target, md5)
 
 
 def _copy(url: str, target: Path, md5: str | None) -> None:
@@ -108,18 +104,17 @@ def _local_path(url: str) -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()) / Path(url).expanduser()
 
 
-def _download(url: str, target: Path, md5: str | None, work: Path) -> None:
-    work.mkdir(exist_ok=True)
-    partial = Partial(work / hashlib.sha256(url.encode()).hexdigest()[:32])
+def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
+    partial.parent.mkdir(exist_ok=True)
     console.print(f"{target.name}: from {url}", markup=False, soft_wrap=True)
-    transfer(url, partial, verified=md5 is not None)
+    transfer(url, partial, resume=md5 is not None)
     try:
-        _verify(partial.file, md5, url)
+        _verify(partial, md5, url)
     except DownloadError:
-        partial.discard()
+        partial.unlink()
         raise
     with atomic_file(target) as temporary:
-        shutil.move(partial.file, temporary)  # copies where the cache is on another disk
+        shutil.move(partial, temporary)  # copies if the cache is on another disk
 
 
 def _verify(file: Path, md5: str | None, url: str) -> None:

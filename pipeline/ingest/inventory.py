@@ -1,21 +1,58 @@
-"""What the extracted archives hold, beside what the official lists name."""
+"""What the archives hold and the lists name, and the words for what is wrong with a pair."""
 
 import os
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from pipeline.core.terminal import UserError
+from pipeline.data.images import Problem
 from pipeline.data.pets import read_list
-from pipeline.ingest.findings import Note, Reason
 
 IMAGES = "images"
 TRIMAPS = "annotations/trimaps"
 
 
+class Reason(StrEnum):
+    """Why a name is not used: all that quarantine.csv can say."""
+
+    NOT_LISTED = "in no list"
+    NO_FILES = "listed, but no files"
+    NO_IMAGE = "mask without an image"
+    NO_MASK = "image without a mask"
+    NOT_A_PICTURE = Problem.NOT_AN_IMAGE
+    TRUNCATED = Problem.TRUNCATED
+    DAMAGED = Problem.DAMAGED
+    CRASHED = "crashes the decoder"
+    HUNG = "hangs the decoder"
+    TOO_LARGE = Problem.TOO_LARGE
+    COLOURS = Problem.COLOURS
+    MASK_CHANNELS = "mask has more than one channel"
+    MASK_VALUES = "mask has values other than 1, 2, 3"
+    SIZES = "image and mask differ in size"
+
+
+class Note(StrEnum):
+    """What was odd about a pair that is used: all that the note column can say."""
+
+    PNG = "PNG"
+    GIF = "GIF"
+    OTHER_FORMAT = "another format"
+    GRAYSCALE = "grayscale"
+    DEEP = "16-bit"
+    PALETTE = "palette"
+    CMYK = "CMYK"
+    ALPHA = "alpha on white"
+    ROTATED = "rotated by EXIF"
+    NOT_ROTATED = "EXIF rotation dropped"
+    LISTED_TWICE = "listed twice"
+    IN_BOTH_LISTS = "in both lists, kept in test"
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A name of the lists that has both files."""
+    """A listed name that has both files."""
 
     name: str
     split: str  # trainval or test
@@ -23,7 +60,7 @@ class Listed:
 
     @property
     def image(self) -> str:
-        """Relative path inside the archives, as the next."""
+        """Path inside the archives, like `trimap`."""
         return f"{IMAGES}/{self.name}.jpg"
 
     @property
@@ -41,12 +78,12 @@ class Fault:
 
 
 def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
-    """Pairs to check, names that are no pair, and how many different names the lists hold.
+    """The pairs to check, the names that are no pair, and the number of different listed names.
 
-    `trainval.txt` and `test.txt` rule; `list.txt` is not read. A name in both belongs to the test
-    list alone, a name listed twice counts once, both with a note. Hidden files, and files other
-    than images/*.jpg and annotations/trimaps/*.png, are passed over.
-    Raises UserError for a folder that lacks the official layout, and for bad or empty lists.
+    Only `trainval.txt` and `test.txt` are read, not `list.txt`. A name in both belongs to test; a
+    name listed twice counts once; both get a note. Hidden files, and all but images/*.jpg and
+    annotations/trimaps/*.png, are ignored.
+    Raises UserError for a folder without the official layout, and for bad or empty lists.
     """
     images, masks = _stems(source / IMAGES, ".jpg"), _stems(source / TRIMAPS, ".png")
     splits = _read_splits(source / "annotations")
@@ -69,10 +106,10 @@ def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
 def _stems(folder: Path, suffix: str) -> set[str]:
     if not folder.is_dir():
         raise UserError(
-            f"the archives have no folder {folder.name}/: expected is the official layout,"
+            f"the archives have no folder {folder.name}/: expected the official layout,"
             f" {IMAGES}/NAME.jpg in images.tar and {TRIMAPS}/NAME.png in annotations.tar"
         )
-    # An archive may hold names that are no UTF-8; they are listed with \x.. in their place.
+    # Names in an archive may not be valid UTF-8; such bytes are written as \x..
     with os.scandir(folder) as entries:
         return {
             entry.name.removesuffix(suffix).encode(errors="backslashreplace").decode()
@@ -82,12 +119,12 @@ def _stems(folder: Path, suffix: str) -> set[str]:
 
 
 def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:
-    """The split of every listed name, with a note on names listed more than once."""
+    """The split of every listed name, with notes on names listed more than once."""
     counts = {
         split: Counter(read_list(annotations / f"{split}.txt")) for split in ("trainval", "test")
     }
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
-    for split, names in counts.items():  # test comes last, and takes what is in both
+    for split, names in counts.items():  # test comes last, and keeps what is in both
         for name, times in names.items():
             both = (Note.IN_BOTH_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))

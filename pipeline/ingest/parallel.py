@@ -1,83 +1,69 @@
-"""Run a function over many items in all cores, also when an item kills its process."""
+"""Run a function over many items in all cores, even if an item crashes or hangs its process."""
 
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
+from pebble import ProcessExpired, ProcessPool
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Lost = ProcessExpired | TimeoutError  # instead of a result: the process crashed; it hung
 
 CHUNK = 16  # items a task: few enough to spread, enough to make the hand-over cheap
 AHEAD = 4 * (os.cpu_count() or 1)  # tasks handed over: no core waits, and memory stays bounded
 
 
 def map_processes(
-    function: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result | None]]:
+    function: Callable[[Item], Result], items: Iterable[Item], seconds: float = 60.0
+) -> Iterator[tuple[Item, Result | Lost]]:
     """Yield (item, function(item)) in the order of the items.
 
-    The result is None for an item that ends its process (a decoder that crashes, a process
-    killed for its memory); the function may run again on the items about it. Exceptions of the
-    function are raised here. Function, items and results are pickled. However many items there
-    are, only AHEAD tasks of them are in hand.
+    An item that ends its process (a decoder that crashes, a process killed for its memory) or
+    takes longer than `seconds` gets the error instead of a result; the function may run twice on
+    the items around it. Exceptions of the function are raised here. Function, items and results
+    are pickled. At most 2 x AHEAD x CHUNK items are in memory.
     """
     remaining = iter(items)
-    tasks = iter(lambda: list(islice(remaining, CHUNK)), [])
-    while True:
-        pool = _pool()
-        try:
-            lost = yield from _until_broken(pool, function, tasks)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        if not lost:
-            return
-        yield from _one_by_one(function, lost)
-
-
-def _until_broken(
-    pool: ProcessPoolExecutor, function: Callable[[Item], Result], tasks: Iterator[list[Item]]
-) -> Generator[tuple[Item, Result | None], None, Sequence[Item]]:
-    """Work through the tasks; return the items in hand when a process ended, none at the end."""
-    in_hand: deque[list[Item]] = deque()
-    futures: deque[Future[list[Result]]] = deque()
-    try:
-        while True:
-            for task in islice(tasks, AHEAD - len(in_hand)):
-                in_hand.append(task)
-                futures.append(pool.submit(_apply, function, task))
-            if not in_hand:
-                return ()
-            results = futures.popleft().result()
-            yield from zip(in_hand.popleft(), results, strict=True)
-    except BrokenProcessPool:
-        return [item for task in in_hand for item in task]
-
-
-def _one_by_one(
-    function: Callable[[Item], Result], items: Sequence[Item]
-) -> Iterator[tuple[Item, Result | None]]:
-    """One item at a time in one process, so that the item that ends it is known."""
-    pool = _pool(1)
-    for item in items:
-        try:
-            yield item, pool.submit(function, item).result()
-        except BrokenProcessPool:
-            yield item, None
-            pool = _pool(1)
-    pool.shutdown()
-
-
-def _pool(workers: int | None = None) -> ProcessPoolExecutor:
+    chunks = iter(lambda: list(islice(remaining, CHUNK)), [])
     # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
-    return ProcessPoolExecutor(
-        workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPool(
+        max_workers=os.cpu_count() or 1,
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+        context=get_context("spawn"),
     )
+    try:
+        for chunk, results in _in_order(pool, partial(_apply, function), chunks, seconds):
+            if isinstance(results, list):
+                yield from zip(chunk, results, strict=True)
+            else:  # one by one, which tells the bad item from the others
+                yield from _in_order(pool, function, chunk, seconds)
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _in_order(
+    pool: ProcessPool, function: Callable[[Item], Result], items: Iterable[Item], seconds: float
+) -> Iterator[tuple[Item, Result | Lost]]:
+    waiting: deque = deque()  # of (item, future)
+    remaining = iter(items)
+    while True:
+        for item in islice(remaining, AHEAD - len(waiting)):
+            waiting.append((item, pool.schedule(function, args=[item], timeout=seconds)))
+        if not waiting:
+            return
+        item, future = waiting.popleft()
+        try:
+            yield item, future.result()
+        except (ProcessExpired, TimeoutError) as error:
+            yield item, error
 
 
 def _apply(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -1,11 +1,11 @@
-"""One HTTP transfer into a file on disk: resumed where it broke, retried, never silently short."""
+"""One HTTP transfer into a file on disk: continued where it broke, never silently short."""
 
 import re
+import shutil
 import time
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-import requests
-import urllib3
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -15,8 +15,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from pipeline.core.terminal import console
-from pipeline.ingest.partial import DiskError, DownloadError, Partial
+from pipeline.core.terminal import UserError, console
+
+if TYPE_CHECKING:
+    import requests
 
 # Seconds before each further try, after tries that brought nothing new.
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -24,6 +26,26 @@ LONGEST_WAIT = 60.0  # seconds, however long a server asks us to wait
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16  # bytes: about what a broken connection loses
+
+
+class DownloadError(UserError):
+    """A file could not be fetched; the message says from where, why, and what to do."""
+
+
+class DiskError(DownloadError):
+    """The disk refused to take a file, so another server would not help.
+
+    `missing` is the number of bytes still to come, where it is known.
+    """
+
+    def __init__(self, error: OSError, file: Path, missing: int | None = None):
+        needed = "" if missing is None else f", {missing:,} bytes are still to come"
+        existing = next(folder for folder in file.absolute().parents if folder.exists())
+        free = shutil.disk_usage(existing).free
+        super().__init__(
+            f"{file}: {error.strerror or error}{needed} ({free:,} bytes are free there). "
+            "Make room or correct the permissions, and run it again"
+        )
 
 
 class _InterruptedError(Exception):
@@ -34,27 +56,31 @@ class _InterruptedError(Exception):
         self.wait = wait
 
 
-def transfer(url: str, partial: Partial, verified: bool) -> None:
-    """Bring the file at an http(s) url into `partial`, going on from what is there already.
+def transfer(url: str, file: Path, resume: bool) -> None:
+    """Bring the file at an http(s) url into `file`.
 
-    What is there is continued if the server named its version, or if the caller verifies the
-    whole by a checksum (`verified`); else it is begun anew. Connection errors, time-outs, short
-    bodies, 408, 429 and 5xx are tried again, and again as long as new bytes arrive.
+    With `resume` the bytes that are there are kept, and only the rest is asked for. This is for
+    callers who verify the whole by a checksum: the server may have replaced the file. Without it,
+    every try starts over. Connection errors, time-outs, short bodies, 408, 429 and 5xx are tried
+    again, for as long as new bytes arrive.
 
-    Raises DownloadError for what another try cannot mend; the partial file stays for the next run.
+    Raises DownloadError for what another try cannot cure; the file then stays for the next run.
     """
-    furthest, waits = partial.size, iter(WAITS)
+    furthest, waits = _size(file), iter(WAITS)
     while True:
+        if not resume:
+            file.unlink(missing_ok=True)
         try:
-            return _attempt(url, partial, verified)
+            return _attempt(url, file)
         except _InterruptedError as problem:
-            if partial.size > furthest:
-                furthest, waits = partial.size, iter(WAITS)
+            if _size(file) > furthest:
+                furthest, waits = _size(file), iter(WAITS)
             pause = next(waits, None)
             if pause is None:
+                kept = "; what has arrived is kept for the next run" if resume else ""
                 raise DownloadError(
                     f"{url}: {problem}, also after {len(WAITS)} more tries: check the address and "
-                    "the network, or add a mirror; what has arrived is kept for the next run"
+                    f"the network, or add a mirror{kept}"
                 ) from None
             pause = min(max(pause, problem.wait), LONGEST_WAIT)
             # As plain text: a url may hold brackets, and should not be broken into lines.
@@ -64,19 +90,23 @@ def transfer(url: str, partial: Partial, verified: bool) -> None:
             time.sleep(pause)
 
 
-def _attempt(url: str, partial: Partial, verified: bool) -> None:
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _attempt(url: str, file: Path) -> None:
     """One request for what is missing."""
-    if not (verified or partial.version):
-        partial.begin()
+    # It takes 0.3 s to import, which neither a local archive nor --help should wait for.
+    import requests  # noqa: PLC0415
+    import urllib3  # noqa: PLC0415
+
     headers = {"Accept-Encoding": "identity"}
-    if partial.size:
-        headers["Range"] = f"bytes={partial.size}-"
-        if partial.version:
-            headers["If-Range"] = partial.version
+    if size := _size(file):
+        headers["Range"] = f"bytes={size}-"
     timeouts = (CONNECT_TIMEOUT, READ_TIMEOUT)
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
-            _receive(response, partial)
+            _receive(response, file)
     except requests.exceptions.SSLError as error:
         raise DownloadError(f"{url}: {_cause(error)}: the connection is not safe") from None
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
@@ -85,81 +115,67 @@ def _attempt(url: str, partial: Partial, verified: bool) -> None:
         raise DownloadError(f"{url}: {error}: correct the address") from None
 
 
-def _receive(response: requests.Response, partial: Partial) -> None:
-    """Add the body to the partial file, if it is the part that is missing."""
-    begin, total = _content_range(response)
-    if response.status_code == 416 and begin is None and total == partial.size > 0:
+def _receive(response: "requests.Response", file: Path) -> None:
+    """Add the body to the file, if it is the part that is missing."""
+    start, total = _content_range(response)
+    if response.status_code == 416 and start is None and total == _size(file) > 0:
         return  # an earlier run got everything, and ended before it could say so
-    if response.status_code == 200:  # the whole file: another version, or no ranges are served
+    if response.status_code == 200:  # the whole file: the server does not serve parts
+        file.unlink(missing_ok=True)
         total = _number(response, "Content-Length")
-        partial.begin(_version(response))
     elif response.status_code != 206:
-        _refuse(response, partial)
-    elif begin != partial.size or _version(response) not in ("", partial.version):
-        partial.begin()
+        _refuse(response, file)
+    elif start != _size(file):
+        file.unlink(missing_ok=True)
         raise _InterruptedError("the server sent another part than the one asked for")
-    _write(response, partial, total)
-    if total is not None and partial.size != total:
-        raise _InterruptedError(f"the connection ended at {partial.size:,} of {total:,} bytes")
+    _write(response, file, total)
+    if total is not None and _size(file) != total:
+        raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
 
 
-def _refuse(response: requests.Response, partial: Partial) -> NoReturn:
+def _refuse(response: "requests.Response", file: Path) -> NoReturn:
     status = f"the server says {response.status_code} {response.reason}".rstrip()
     if response.status_code == 416:
-        partial.begin()
+        file.unlink(missing_ok=True)
         raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
     if response.status_code in (408, 429) or response.status_code >= 500:
         raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
     raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
 
 
-def _write(response: requests.Response, partial: Partial, total: int | None) -> None:
+def _write(response: "requests.Response", file: Path, total: int | None) -> None:
     try:
-        with partial.file.open("ab") as file, _progress() as bars:
-            task = bars.add_task("download", completed=partial.size, total=total)
+        with file.open("ab") as body, _progress() as bars:
+            task = bars.add_task("download", completed=_size(file), total=total)
             # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
             for chunk in response.raw.stream(CHUNK, decode_content=False):
-                file.write(chunk)
+                body.write(chunk)
                 bars.advance(task, len(chunk))
     except OSError as error:
-        missing = None if total is None else total - partial.size
-        raise DiskError(error, partial.file, missing) from None
+        missing = None if total is None else total - _size(file)
+        raise DiskError(error, file, missing) from None
 
 
 def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), *columns, console=console)
 
 
-def _version(response: requests.Response) -> str:
-    """What If-Range may hold (RFC 9110, 13.1.5): a strong ETag, else the date, else nothing."""
-    tag = response.headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return response.headers.get("Last-Modified", "")
-
-
-def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
-    """The first byte of the part and the size of the whole, as far as they are said."""
+def _content_range(response: "requests.Response") -> tuple[int | None, int | None]:
+    """The first byte of the part and the size of the whole, where the server says them."""
     header = response.headers.get("Content-Range", "")
     found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", header)
-    begin, total = found.groups() if found else (None, None)
-    return (int(begin) if begin else None), (int(total) if total else None)
+    start, total = found.groups() if found else (None, None)
+    return (int(start) if start else None), (int(total) if total else None)
 
 
-def _number(response: requests.Response, header: str) -> int | None:
+def _number(response: "requests.Response", header: str) -> int | None:
     value = response.headers.get(header, "")
     return int(value) if value.isdecimal() else None
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason; the outer ones hold addresses in memory and repeat themselves."""
+    """The innermost reason; the outer ones hold memory addresses and repeat themselves."""
     while error.__context__ is not None:
         error = error.__context__
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

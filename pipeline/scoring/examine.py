@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.terminal import track
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.measure import Measured, concatenate, measure, stack
 

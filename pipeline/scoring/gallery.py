@@ -6,8 +6,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
-from pipeline.data.splits import spread
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
+from pipeline.data.splits import evenly_spaced
 from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.pictures import ERROR_LEGEND, MASK_LEGEND, comparison, grid, with_legend
 
@@ -25,7 +26,7 @@ def chosen(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     ranked = table.sort_values(["miou", "name"])
     middle = (len(table) - shown) // 2
     return {
-        "examples": table.iloc[spread(range(len(table)), SHOWN)],
+        "examples": table.iloc[evenly_spaced(range(len(table)), SHOWN)],
         "worst": ranked.iloc[:shown],
         "median": ranked.iloc[middle : middle + shown],
     }

@@ -12,7 +12,6 @@ from file_server import FileServer, Reply
 from pipeline.core.params import ParamsError, read_section
 from stages.download import ArchiveParams, DownloadParams, FetchedParams, download
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 Entry = dict[str, object]
 
 
@@ -126,25 +125,11 @@ def test_archives_of_an_earlier_data_set_go_and_other_files_stay(tmp_path, entry
     assert names(raw) == {"images.tar.gz", "annotations.tar.xz", "notes.txt"}
 
 
-def test_a_second_run_fetches_nothing(tmp_path, entry, server):
-    bring(entry, tmp_path)
-    before = len(server.requests)
-    bring(entry, tmp_path)
-    assert len(server.requests) == before == 2
-
-
-def test_the_large_archive_comes_last_since_a_failure_loses_what_came_before(
-    tmp_path, entry, server
-):
-    bring(entry, tmp_path)
+def test_a_second_run_fetches_nothing_and_the_large_archive_comes_last(tmp_path, entry, server):
+    """Last, since a failure loses what came before."""
+    for _ in range(2):
+        bring(entry, tmp_path)
     assert [path for path, _ in server.requests] == ["/marks.tar.xz", "/images.tgz"]
-
-
-def test_mirrors_stand_in_for_the_url(tmp_path, entry, server):
-    (tmp_path / "mirror.tar.gz").write_bytes(IMAGES)
-    del server.files["/images.tgz"]
-    entry["images"]["mirrors"] = (str(tmp_path / "mirror.tar.gz"),)
-    assert (bring(entry, tmp_path) / "images.tar.gz").read_bytes() == IMAGES
 
 
 def test_a_page_in_the_place_of_an_archive_is_noticed(tmp_path, entry, server):
@@ -163,11 +148,6 @@ def problem(tmp_path: Path, **section: object) -> str:
     with pytest.raises(ParamsError) as error:
         read_section("download", DownloadParams, file)
     return str(error.value).replace(f"{file}: ", "")
-
-
-def test_the_params_of_the_repository_are_accepted():
-    params = read_section("download", DownloadParams, REPOSITORY / "params.yaml")
-    assert set(params.datasets) == {"sample", "oxford"}
 
 
 def test_an_unknown_data_set_is_named_beside_the_known_ones(tmp_path):

@@ -13,7 +13,8 @@ from sklearn import metrics
 from tiny_pets import LISTS, write_params
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.data.transforms import Normalisation
 from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
 from pipeline.model.segmenter import Segmenter

@@ -14,7 +14,8 @@ from training import runs
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import CLASSES, image_path, mask_path, save_mask
+from pipeline.data.images import save_mask
+from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy import predictor
 from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint

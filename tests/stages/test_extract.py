@@ -1,6 +1,10 @@
 import io
 import json
+import os
 import tarfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import imagehash
@@ -11,9 +15,11 @@ from PIL import Image
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import load_image, load_mask
-from pipeline.ingest.findings import Note, Reason
-from stages.extract import ROWS, extract
+from pipeline.data.images import load_image, load_mask
+from pipeline.ingest import extraction
+from pipeline.ingest.extraction import COLUMNS, extract, store_pair
+from pipeline.ingest.inventory import Listed, Note, Reason
+from pipeline.ingest.parallel import map_processes
 
 
 def photograph(seed: int, kind: str = "JPEG") -> bytes:
@@ -81,24 +87,16 @@ def index_of(pets: Path) -> pd.DataFrame:
 
 def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
     index = index_of(extracted[0])
-    assert list(index.columns) == ROWS
-    assert list(index["name"]) == [
-        "Bengal_5",
-        "Bengal_6",
-        "Birman_7",
-        "beagle_1",
-        "beagle_2",
-        "pug_3",
+    assert list(index.columns) == COLUMNS
+    columns = ["name", "breed", "species", "width", "height", "split"]
+    assert index[columns].to_numpy().tolist() == [
+        ["Bengal_5", "Bengal", "cat", 30, 20, "trainval"],
+        ["Bengal_6", "Bengal", "cat", 30, 20, "test"],
+        ["Birman_7", "Birman", "cat", 30, 20, "trainval"],
+        ["beagle_1", "beagle", "dog", 30, 20, "trainval"],
+        ["beagle_2", "beagle", "dog", 30, 20, "test"],
+        ["pug_3", "pug", "dog", 30, 20, "trainval"],
     ]
-    assert list(index["split"]) == ["trainval", "test", "trainval", "trainval", "test", "trainval"]
-    assert set(zip(index["breed"], index["species"], strict=True)) == {
-        ("Bengal", "cat"),
-        ("Birman", "cat"),
-        ("beagle", "dog"),
-        ("pug", "dog"),
-    }
-    assert (index["width"] == 30).all()
-    assert (index["height"] == 20).all()
 
 
 def test_the_index_describes_the_files_written(extracted):
@@ -159,12 +157,8 @@ def test_the_counts_agree_with_the_tables(extracted):
 def test_nothing_but_the_output_is_left(extracted):
     pets, _ = extracted
     assert list(pets.parent.iterdir()) == [pets]
-    assert {entry.name for entry in pets.iterdir()} == {
-        "images",
-        "masks",
-        "index.csv",
-        "quarantine.csv",
-    }
+    names = {"images", "masks", "index.csv", "quarantine.csv"}
+    assert {entry.name for entry in pets.iterdir()} == names
 
 
 def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
@@ -178,15 +172,14 @@ def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
 
 def test_a_folder_in_place_of_a_file_is_a_pair_that_lacks_it(tmp_path):
     """And not a disk that refuses, which would stop the run."""
-    images = {name: photograph(1) for name in ("pug_1", "pug_2", "pug_3/a")}
-    trimaps = dict.fromkeys(["pug_1", "pug_2/a", "pug_3"], trimap())
-    pack(
-        tmp_path / "raw/images.tar", {f"images/{_in_folder(n, '.jpg')}": images[n] for n in images}
-    )
-    masks = {f"annotations/trimaps/{_in_folder(n, '.png')}": trimaps[n] for n in trimaps}
+    images = {"pug_1.jpg": photograph(1), "pug_2.jpg": photograph(1), "pug_3.jpg/a": b""}
+    masks = {"pug_1.png": trimap(), "pug_2.png/a": b"", "pug_3.png": trimap()}
     lists = {"annotations/trainval.txt": b"pug_1\npug_2\npug_3", "annotations/test.txt": b""}
-    pack(tmp_path / "raw/annotations.tar", lists | masks)
-    extract(tmp_path / "raw", tmp_path / "pets", 1.0)
+    raw = tmp_path / "raw"
+    pack(raw / "images.tar", {f"images/{name}": data for name, data in images.items()})
+    masks = {f"annotations/trimaps/{name}": data for name, data in masks.items()}
+    pack(raw / "annotations.tar", lists | masks)
+    extract(raw, tmp_path / "pets", 1.0)
     assert list(index_of(tmp_path / "pets")["name"]) == ["pug_1"]
     assert pd.read_csv(tmp_path / "pets/quarantine.csv")[["name", "reason"]].values.tolist() == [
         ["pug_2", Reason.NO_MASK],
@@ -194,9 +187,24 @@ def test_a_folder_in_place_of_a_file_is_a_pair_that_lacks_it(tmp_path):
     ]
 
 
-def _in_folder(name: str, suffix: str) -> str:
-    stem, _, inside = name.partition("/")
-    return f"{stem}{suffix}/{inside}" if inside else f"{stem}{suffix}"
+@pytest.mark.parametrize(
+    ("worse", "reason"), [(os.abort, Reason.CRASHED), (partial(time.sleep, 100), Reason.HUNG)]
+)
+def test_a_pair_that_crashes_or_hangs_the_decoder_is_quarantined(
+    tmp_path, monkeypatch, worse, reason
+):
+    in_hand = partial(map_processes, seconds=2)
+    monkeypatch.setattr(extraction, "map_processes", in_hand)
+    monkeypatch.setattr(extraction, "store_pair", partial(or_worse, worse=worse))
+    images = {name: photograph(1) for name in ("pug_1", "pug_2")}
+    write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), [])
+    extract(tmp_path / "raw", tmp_path / "pets", 1.0)
+    assert list(index_of(tmp_path / "pets")["name"]) == ["pug_1"]
+    assert pd.read_csv(tmp_path / "pets/quarantine.csv")["reason"].tolist() == [reason]
+
+
+def or_worse(pair: Listed, source: Path, target: Path, worse: Callable[[], None]) -> object:
+    return worse() if pair.name == "pug_2" else store_pair(pair, source, target)
 
 
 def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from pipeline.ingest.findings import Reason
+from pipeline.ingest.inventory import Reason
 
 WIDTH, HEIGHT = 96, 72
 DAMAGES = frozenset({Reason.NOT_A_PICTURE, Reason.TRUNCATED, Reason.DAMAGED})

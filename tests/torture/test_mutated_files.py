@@ -19,9 +19,9 @@ from mutations import KINDS, Files, mutated, original, trimap
 from PIL import Image
 from traffic_light import write_traffic_light
 
-from pipeline.data.pets import load_image, load_mask
-from pipeline.ingest.findings import Reason
-from stages.extract import extract
+from pipeline.data.images import load_image, load_mask
+from pipeline.ingest.extraction import extract
+from pipeline.ingest.inventory import Reason
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHORT, LONG = 4 * len(KINDS), 10 * TRIES * len(KINDS)

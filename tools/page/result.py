@@ -10,7 +10,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.data.pets import CLASSES, PALETTE, with_palette
+from pipeline.data.images import with_palette
+from pipeline.data.pets import CLASSES, PALETTE
 from pipeline.deploy.cutout import cut_out
 from pipeline.deploy.mask import predict_mask
 from pipeline.deploy.predictor import Predictor

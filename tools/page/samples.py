@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pipeline.data.pets import breed_of, image_path, species_of
-from pipeline.data.splits import read_split, spread
+from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
 
@@ -52,7 +52,9 @@ def _spread(names: list[str]) -> list[str]:
     """A few cats, then a few dogs, evenly over the list and so over breeds."""
     chosen = []
     for species in ("cat", "dog"):
-        chosen += spread([name for name in names if species_of(name) == species], OF_EACH_SPECIES)
+        chosen += evenly_spaced(
+            [name for name in names if species_of(name) == species], OF_EACH_SPECIES
+        )
     return chosen
 
 

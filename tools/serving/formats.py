@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from pipeline.data.images import ImageError, decode_image
 from pipeline.deploy.mask import predict_mask
-from pipeline.deploy.photograph import PhotographError, load_photograph
 
 JSON = "application/json"
 
@@ -44,8 +44,8 @@ def answer(predict: Predict, kind: str, body: bytes) -> Response:
         mask = predict_mask(predict, pixels(body))
         return JSONResponse({"predictions": {"mask": mask.tolist()}})
     try:
-        photograph = load_photograph(io.BytesIO(body))
-    except PhotographError as error:
+        photograph = decode_image(io.BytesIO(body))
+    except ImageError as error:
         raise HTTPException(400, str(error)) from None
     return Response(as_png(predict_mask(predict, photograph)), media_type="image/png")
 

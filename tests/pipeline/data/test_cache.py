@@ -15,7 +15,8 @@ from tiny_pets import LISTS, write_pair
 
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
-from pipeline.data.pets import image_path, load_mask, mask_path
+from pipeline.data.images import load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
 
 REPOSITORY = Path(__file__).resolve().parents[3]

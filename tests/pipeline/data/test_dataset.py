@@ -14,7 +14,8 @@ from tiny_pets import LISTS
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import Pictures, _map, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
-from pipeline.data.pets import image_path, load_mask, mask_path
+from pipeline.data.images import load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.data.transforms import Augmentation, AugmentationParams
 
 NAMES = LISTS["train"]

@@ -1,29 +1,17 @@
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from tiny_pets import write_tiny_pets
 
+from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import (
-    CLASSES,
-    PALETTE,
     breed_of,
+    changed_files,
     image_path,
-    load_image,
-    load_mask,
     mask_path,
     read_list,
-    save_mask,
     species_of,
-)
-
-MASKS = arrays(
-    np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.integers(0, 2)
 )
 
 
@@ -84,54 +72,24 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
         read_list(path)
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
-def test_a_photograph_is_rgb_whatever_is_stored(tmp_path, mode):
-    Image.new("RGB", (5, 3), (255, 255, 255)).convert(mode).save(tmp_path / "x.tiff")
-    image = load_image(tmp_path / "x.tiff")
-    assert (image.shape, image.dtype) == ((3, 5, 3), np.uint8)
-    assert (image == 255).all()
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    write_tiny_pets(tmp_path)
+    return tmp_path / "data/pets"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(mask=MASKS)
-def test_a_mask_survives_saving_and_loading(tmp_path, mask):
-    save_mask(tmp_path / "mask.png", mask)
-    loaded = load_mask(tmp_path / "mask.png")
-    assert loaded.dtype == np.uint8
-    np.testing.assert_array_equal(loaded, mask)
+def test_a_data_set_as_extract_wrote_it_has_no_changed_file(pets: Path) -> None:
+    assert changed_files(pets) == {}
 
 
-def test_a_mask_is_coloured_by_the_palette_when_looked_at(tmp_path):
-    save_mask(tmp_path / "mask.png", np.array([[0, 1, 2]], dtype=np.uint8))
-    assert len(CLASSES) == len(PALETTE) == 3
-    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), [PALETTE])
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(mask=MASKS)
-def test_a_mask_file_does_not_depend_on_the_zlib_build(tmp_path, mask):
-    # Pillow carries a zlib of its own (zlib-ng); Python's is another build.
-    assert_same_stream_from_python(tmp_path / "mask.png", mask)
-
-
-def test_a_large_noisy_mask_does_not_depend_on_the_zlib_build_either(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 3, (1000, 700), dtype=np.uint8)
-    assert_same_stream_from_python(tmp_path / "mask.png", noise)
-    assert_same_stream_from_python(tmp_path / "mask.png", np.sort(noise))
-
-
-def assert_same_stream_from_python(path: Path, mask: np.ndarray) -> None:
-    save_mask(path, mask)
-    stream = compressed_data(path.read_bytes())
-    python = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    assert python.compress(zlib.decompress(stream)) + python.flush() == stream
-
-
-def compressed_data(png: bytes) -> bytes:
-    data, position = b"", 8
-    while position < len(png):
-        length = int.from_bytes(png[position : position + 4], "big")
-        if png[position + 4 : position + 8] == b"IDAT":
-            data += png[position + 8 : position + 8 + length]
-        position += 12 + length
-    return data
+def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(pets: Path) -> None:
+    image, mask = pets / "images/pug_1.jpg", pets / "masks/Bengal_2.png"
+    before = {file: file_digest(file) for file in (image, mask)}
+    content = bytearray(image.read_bytes())
+    content[-3] ^= 1
+    image.write_bytes(content)
+    mask.unlink()
+    assert changed_files(pets) == {
+        image: (before[image], file_digest(image)),
+        mask: (before[mask], "missing"),
+    }

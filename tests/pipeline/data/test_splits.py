@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.core.terminal import UserError
-from pipeline.data.splits import read_split, spread
+from pipeline.data.splits import evenly_spaced, read_split
 
 
 def test_a_missing_or_empty_list_is_named(tmp_path):
@@ -14,7 +14,7 @@ def test_a_missing_or_empty_list_is_named(tmp_path):
         read_split(tmp_path / "train.csv")
 
 
-def test_items_are_spread_over_the_list():
+def test_items_are_evenly_spaced_over_the_list():
     names = [str(number) for number in range(10)]
-    assert spread(names, 4) == ["0", "3", "6", "9"]
-    assert spread(names, 99) == names
+    assert evenly_spaced(names, 4) == ["0", "3", "6", "9"]
+    assert evenly_spaced(names, 99) == names

@@ -4,7 +4,8 @@ from threshold_model import write_threshold_model
 from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.deploy.counts import count_pixels
 
 

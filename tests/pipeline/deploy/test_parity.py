@@ -8,7 +8,8 @@ import torch
 from sklearn.metrics import jaccard_score
 from tiny_pets import LISTS
 
-from pipeline.data.pets import image_path, load_image, load_mask, mask_path
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
 from pipeline.deploy.parity import compare
 
 NAMES = [name for names in LISTS.values() for name in names]  # more than a batch

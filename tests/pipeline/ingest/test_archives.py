@@ -52,6 +52,11 @@ def a_special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo
     return member, b""
 
 
+def run(script: str, archive: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, str(archive), str(folder)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
@@ -82,45 +87,38 @@ def test_an_archive_keeps_the_suffix_of_its_url(url, name):
     assert archive_name("images", url) == name
 
 
-def test_the_one_archive_is_found(tmp_path):
-    for name in ("images.tar.gz", "annotations.tar", ".images.tar.1.tmp", "images.txt"):
+@pytest.mark.parametrize("names", [["images.tar.gz"], [], ["images.tar", "images.tar.gz"]])
+def test_the_one_archive_is_found_and_none_or_several_are_named(tmp_path, names):
+    for name in (*names, "annotations.tar", ".images.tar.1.tmp", "images.txt"):
         (tmp_path / name).touch()
-    assert find_archive(tmp_path, "images") == tmp_path / "images.tar.gz"
-
-
-@pytest.mark.parametrize("names", [[], ["images.tar", "images.tar.gz"]])
-def test_none_or_several_archives_are_named(tmp_path, names):
-    for name in names:
-        (tmp_path / name).touch()
-    with pytest.raises(ArchiveError) as error:
+    if len(names) == 1:
+        assert find_archive(tmp_path, "images") == tmp_path / names[0]
+        return
+    found = f"found {', '.join(names) or 'none'}: run the stage download"
+    with pytest.raises(ArchiveError, match=found):
         find_archive(tmp_path, "images")
-    assert f"found {', '.join(names) or 'none'}: run the stage download" in str(error.value)
 
 
 # --- extraction -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
-def test_an_archive_of_any_compression_is_extracted_whatever_its_name(
-    tmp_path, folder, compression
-):
+@pytest.fixture(params=["", "gz", "bz2", "xz"])
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     members = [a_file(name, content) for name, content in FILES.items()]
-    archive = pack(tmp_path / "a.tar", *members, mode=f"w:{compression}")
+    return pack(tmp_path / "a.tar", *members, mode=f"w:{request.param}")
+
+
+def test_an_archive_of_any_compression_is_extracted_whatever_its_name(archive, folder):
     check_archive(archive)
     extract_archive(archive, folder)
     assert files_in(folder) == FILES
 
 
-def test_names_that_begin_with_a_dot_or_a_slash_land_in_the_folder(tmp_path, folder):
-    archive = pack(tmp_path / "a.tar", a_file("./images/a.jpg"), a_file("/images/b.jpg"))
-    extract_archive(archive, folder)
+def test_names_land_in_the_folder_and_what_macos_adds_is_left_out(tmp_path, folder):
+    images = a_special("images", tarfile.DIRTYPE)  # a folder may come twice
+    names = ("./images/a.jpg", "/images/b.jpg", "images/._a.jpg", "._images", "images/.DS_Store")
+    extract_archive(pack(tmp_path / "a.tar", images, *map(a_file, names), images), folder)
     assert set(files_in(folder)) == {"images/a.jpg", "images/b.jpg"}
-
-
-def test_what_macos_adds_is_left_out(tmp_path, folder):
-    names = ("images/a.jpg", "images/._a.jpg", "._images", "images/.DS_Store")
-    extract_archive(pack(tmp_path / "a.tar", *map(a_file, names)), folder)
-    assert set(files_in(folder)) == {"images/a.jpg"}
 
 
 def test_permissions_and_times_of_the_archive_do_not_matter(tmp_path, folder):
@@ -174,39 +172,20 @@ def test_a_name_that_comes_twice_is_refused(tmp_path, folder, again):
         extract_archive(archive, folder)
 
 
-def test_a_folder_may_come_twice(tmp_path, folder):
-    images = a_special("images", tarfile.DIRTYPE)
-    extract_archive(pack(tmp_path / "a.tar", images, a_file("images/a.jpg"), images), folder)
-    assert set(files_in(folder)) == {"images/a.jpg"}
-
-
-def test_more_members_than_the_limit_are_refused(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
-    archive = pack(tmp_path / "a.tar", *(a_file(f"images/{n}.jpg") for n in range(3)))
-    with pytest.raises(ArchiveError, match=r"images/2\.jpg: more than 2 members"):
-        extract_archive(archive, folder)
-
-
-def test_more_bytes_than_the_limit_are_refused_before_they_are_written(
-    tmp_path, folder, monkeypatch
+@pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_BYTES", 1000)])
+def test_more_members_or_bytes_than_the_limit_are_not_written(
+    tmp_path, folder, monkeypatch, limit, value
 ):
-    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    monkeypatch.setattr(archives, limit, value)
     bomb = a_file("images/bomb.jpg", bytes(1000))
     archive = pack(tmp_path / "a.tar.gz", a_file("images/a.jpg"), bomb, mode="w:gz")
-    with pytest.raises(ArchiveError, match=r"images/bomb\.jpg: more than .* 1,000 bytes"):
+    with pytest.raises(ArchiveError, match=rf"images/bomb\.jpg: more than .*\b{value:,} "):
         extract_archive(archive, folder)
     assert set(files_in(folder)) == {"images/a.jpg"}
 
 
-KINDS = {
-    "L": "a long name",
-    "K": "a long link",
-    "x": "of the next member",
-    "g": "of all that follow",
-}
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=KINDS.get)
+# A long name, a long link, what describes the next member, what describes all that follow.
+@pytest.mark.parametrize("kind", "LKxg")
 @pytest.mark.parametrize("first", [True, False])
 def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path, folder, kind, first):
     header = tarfile.TarInfo("header")
@@ -218,7 +197,7 @@ def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path, folder, kind, fir
 
 
 @pytest.mark.parametrize("form", ["gnu", "posix"])
-def test_a_file_with_holes_is_refused_since_it_may_be_of_any_size(tmp_path, folder, form):
+def test_a_sparse_file_is_refused_since_it_may_be_of_any_size(tmp_path, folder, form):
     hollow = tmp_path / "images" / "a.jpg"
     hollow.parent.mkdir()
     hollow.touch()
@@ -226,7 +205,7 @@ def test_a_file_with_holes_is_refused_since_it_may_be_of_any_size(tmp_path, fold
     command = ["tar", "--create", "--sparse", f"--format={form}", "--file=a.tar", "images"]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert (tmp_path / "a.tar").stat().st_size < 20_000
-    with pytest.raises(ArchiveError, match=r"images/.*a\.jpg is .*a file with holes"):
+    with pytest.raises(ArchiveError, match=r"images/.*a\.jpg is .*a sparse file"):
         extract_archive(tmp_path / "a.tar", folder)
     assert files_in(folder) == {}
 
@@ -234,19 +213,12 @@ def test_a_file_with_holes_is_refused_since_it_may_be_of_any_size(tmp_path, fold
 def test_what_the_terminal_would_obey_is_shown_in_the_error_as_it_is_written(tmp_path):
     """A name must not move the cursor, or set the title of the window."""
     pack(tmp_path / "a.tar", a_special("\x1b[2J\x07.jpg", tarfile.FIFOTYPE))
-    command = [sys.executable, "-c", EXTRACT, str(tmp_path / "a.tar"), str(tmp_path / "out")]
-    failed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    failed = run(EXTRACT, tmp_path / "a.tar", tmp_path / "out")
     assert r"\x1b[2J\x07.jpg is a symbolic link" in failed.stderr
     assert "\x1b" not in failed.stderr
 
 
 # --- what is damaged ------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["", "gz", "bz2", "xz"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    members = [a_file(name, content) for name, content in FILES.items()]
-    return pack(tmp_path / "a.tar", *members, mode=f"w:{request.param}")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9])
@@ -259,20 +231,15 @@ def test_an_archive_cut_short_is_refused(archive, folder, fraction):
         extract_archive(archive, folder)
 
 
-def test_a_tar_cut_exactly_between_two_members_is_refused(tmp_path, folder):
-    archive = pack(tmp_path / "a.tar", a_file("images/a.jpg"), a_file("images/b.jpg"))
-    archive.write_bytes(archive.read_bytes()[:1024])
-    with pytest.raises(ArchiveError, match="no end mark and no member at byte 1,024"):
-        extract_archive(archive, folder)
-
-
-def test_a_damaged_header_in_the_middle_does_not_end_the_archive_in_silence(tmp_path, folder):
+def test_a_cut_or_a_damaged_header_between_members_does_not_end_the_archive(tmp_path, folder):
     archive = pack(tmp_path / "a.tar", *(a_file(f"images/{n}.jpg") for n in range(3)))
-    content = bytearray(archive.read_bytes())
-    content[1024 + 5] ^= 1  # in the name of the second member
-    archive.write_bytes(content)
-    with pytest.raises(ArchiveError, match="not a whole tar archive"):
-        extract_archive(archive, folder)
+    content = archive.read_bytes()
+    damaged = bytearray(content)
+    damaged[1024 + 5] ^= 1  # in the name of the second member
+    for broken in (content[:1024], damaged):
+        archive.write_bytes(broken)
+        with pytest.raises(ArchiveError, match="not a whole tar archive"):
+            extract_archive(archive, folder)
 
 
 @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
@@ -315,14 +282,7 @@ LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 10
 
 def test_a_full_disk_names_the_folder_and_the_member(tmp_path, folder):
     archive = pack(tmp_path / "a.tar", a_file("images/a.jpg", bytes(5000)))
-    command = [sys.executable, "-c", LIMITED, str(archive), str(folder)]
-    failed = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    failed = run(LIMITED, archive, folder)
     assert failed.returncode == 1
     assert f"{folder}: images/a.jpg of a.tar cannot be written" in failed.stderr
     assert "Make room" in failed.stderr

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.terminal import UserError
-from pipeline.ingest.findings import Note, Reason
-from pipeline.ingest.inventory import Fault, take_inventory
+from pipeline.ingest.inventory import Fault, Note, Reason, take_inventory
 
 
 def layout(
@@ -62,26 +61,21 @@ def test_a_file_name_that_is_no_utf8_can_be_written_to_a_table(tmp_path):
     assert fault == Fault(r"pug_\udcff", r"images/pug_\udcff.jpg", Reason.NO_MASK)
 
 
-def test_a_name_in_both_lists_is_a_test_picture_and_noted(tmp_path):
-    files = "beagle_1 beagle_2"
-    pairs, _, names = take_inventory(
-        layout(tmp_path, files, files, "beagle_1 beagle_2", "beagle_2")
-    )
+@pytest.mark.parametrize(
+    ("trainval", "test", "split", "note"),
+    [
+        ("beagle_1 beagle_2", "beagle_2", "test", Note.IN_BOTH_LISTS),
+        ("beagle_1 beagle_2 beagle_2", "beagle_1", "trainval", Note.LISTED_TWICE),
+    ],
+)
+def test_a_name_listed_more_than_once_counts_once_and_is_noted(
+    tmp_path, trainval, test, split, note
+):
+    source = layout(tmp_path, "beagle_1 beagle_2", "beagle_1 beagle_2", trainval, test)
+    (source / "annotations" / "list.txt").write_text("pug_1 27 2 19\n")  # is not read
+    pairs, _, names = take_inventory(source)
     assert names == 2
-    assert (pairs[1].split, pairs[1].notes) == ("test", (Note.IN_BOTH_LISTS,))
-
-
-def test_a_name_listed_twice_counts_once_and_is_noted(tmp_path):
-    files = "beagle_1 beagle_2"
-    pairs, _, names = take_inventory(layout(tmp_path, files, files, "beagle_1 beagle_1"))
-    assert names == 2
-    assert (pairs[0].split, pairs[0].notes) == ("trainval", (Note.LISTED_TWICE,))
-
-
-def test_list_txt_does_not_give_a_name_its_place(tmp_path):
-    source = layout(tmp_path, "pug_1", "pug_1")
-    (source / "annotations" / "list.txt").write_text("pug_1 27 2 19\n")
-    assert Fault("pug_1", "images/pug_1.jpg", Reason.NOT_LISTED) in take_inventory(source)[1]
+    assert (pairs[1].split, note in pairs[1].notes) == (split, True)
 
 
 def test_empty_lists_are_refused(tmp_path):

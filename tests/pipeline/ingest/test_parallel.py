@@ -1,18 +1,24 @@
 import os
+import signal
+import time
 
 import pytest
 
 from pipeline.ingest import parallel
-from pipeline.ingest.parallel import CHUNK, map_processes
+from pipeline.ingest.parallel import CHUNK, ProcessExpired, map_processes
 
 
 def square(number: int) -> int:
     return number * number
 
 
-def square_or_die(number: int) -> int:
-    if number in (3, 40):
+def square_or_worse(number: int) -> int:
+    if number == 3:
         os._exit(1)
+    if number == 20:
+        os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out
+    if number == 40:
+        time.sleep(100)
     return number * number
 
 
@@ -26,14 +32,21 @@ def test_every_item_comes_back_once_in_its_place_with_its_result(monkeypatch):
     assert list(map_processes(square, numbers)) == [(n, n * n) for n in numbers]
 
 
-def test_an_item_that_ends_its_process_costs_no_other_item_its_result(monkeypatch):
+def test_a_crash_a_kill_and_a_hang_cost_no_other_item_its_result(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 2)
-    numbers = list(range(6 * CHUNK))  # the last tasks are of a new pool
-    results = list(map_processes(square_or_die, numbers))
-    assert results == [(n, None if n in (3, 40) else n * n) for n in numbers]
+    numbers = list(range(6 * CHUNK))  # the last tasks are given to new processes
+    results = dict(map_processes(square_or_worse, numbers, seconds=2))
+    assert list(results) == numbers
+    assert isinstance(results[3], ProcessExpired)
+    assert isinstance(results[20], ProcessExpired)
+    assert isinstance(results[40], TimeoutError)
+    lost = (3, 20, 40)
+    assert [results[n] for n in numbers if n not in lost] == [
+        n * n for n in numbers if n not in lost
+    ]
 
 
-def test_items_are_taken_as_they_are_needed(monkeypatch):
+def test_items_are_taken_only_as_they_are_needed(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 2)
     taken = []
     numbers = (taken.append(n) or n for n in range(100 * CHUNK))

@@ -1,0 +1,210 @@
+"""Images and masks as arrays: one decoder for untrusted files, and a fast path for our own."""
+
+import io
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.core.terminal import UserError
+from pipeline.data.pets import PALETTE
+
+# More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
+# drawing take about 12 bytes a pixel. A small file can claim any size.
+MAX_MEGAPIXELS = 120
+MAX_BYTES = 2**28  # of a file: 89 megapixels without compression
+# A progressive JPEG has about ten scans. Each can be as short as 30 bytes, and costs a pass over
+# the image: a file of 1 MB could keep a core busy for an hour.
+MAX_SCANS = 100
+
+# No other decoder of Pillow's gets to see an untrusted file (the one for EPS runs Ghostscript).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
+PNG_END = b"IEND\xaeB`\x82"  # with its checksum
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"  # in a JPEG
+# Inside a JPEG's compressed data, FF is followed by 00 or by the number of a restart.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_ORIENTATION = 0x0112  # the EXIF tag
+
+# Pillow warns of large images (here the limit above is an error) and of damaged EXIF data.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+class Problem(StrEnum):
+    """Why an image file cannot be used, in one phrase."""
+
+    NOT_AN_IMAGE = "not a picture"
+    TRUNCATED = "truncated"
+    DAMAGED = "does not decode"
+    TOO_LARGE = "too large"
+    COLOURS = "colours not understood"
+
+
+class ImageError(UserError):
+    """An image file cannot be used; `problem` sums up the message."""
+
+    def __init__(self, message: str, problem: Problem):
+        super().__init__(message)
+        self.problem = problem
+
+
+def decode_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
+    """An untrusted image as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+
+    `open_image` says what is accepted, `to_rgb` how colours are converted. A stream is read from
+    its beginning. Raises ImageError, and UserError for a file that cannot be read; both name it.
+    """
+    with _explained(source, MAX_MEGAPIXELS):
+        image = _opened(source, MAX_MEGAPIXELS, whole=False)
+        turn_upright(image)
+        return np.array(to_rgb(image))
+
+
+def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
+    """An untrusted image, decoded and checked, but as stored: neither turned nor converted.
+
+    The content tells which of the FORMATS it is in; of an animation or several pages the first
+    is taken. `whole` also refuses a PNG or JPEG that decodes, but lacks its end.
+    Raises ImageError for other formats, damaged files, files above the limit of megapixels,
+    MAX_BYTES or MAX_SCANS, and floating-point pixels, whose range is unknown; UserError for a
+    file that cannot be read.
+    """
+    with _explained(source, megapixels):
+        return _opened(source, megapixels, whole)
+
+
+def turn_upright(image: Image.Image) -> None:
+    """Apply the EXIF orientation in place; damaged EXIF data leave the image as it is."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: S110 (the EXIF parser raises errors of many kinds; the pixels are fine)
+        pass
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether its EXIF orientation asks for a turn or a flip; not if the EXIF data are damaged."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # as above
+        return False
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB: transparent parts on white, the higher eight of 16 bits."""
+    if image.mode.startswith("I"):  # 16 bits; PPM files of 16 bits are opened with 32
+        eight = (np.array(image) >> 8).clip(0, 255).astype(np.uint8)  # Pillow would clip at 255
+        return Image.fromarray(eight).convert("RGB")
+    if image.has_transparency_data:
+        seen = Image.new("RGBA", image.size, "white")
+        seen.alpha_composite(image.convert("RGBA"))
+        return seen.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+
+
+def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
+    data = _read(source)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > megapixels * 1_000_000:
+        raise Image.DecompressionBombError  # as Pillow does, but only from 179 megapixels on
+    if image.mode == "F":
+        raise ImageError("floating-point pixels, whose range is not known", Problem.COLOURS)
+    image.verify()  # the checksums of a PNG, which load() skips
+    if whole and not _has_end(image, data):
+        raise ImageError("its end is missing", Problem.TRUNCATED)
+    if image.format in ("JPEG", "MPO") and count_scans(data) > MAX_SCANS:
+        raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)  # after verify() it must be opened again
+    image.load()
+    return image
+
+
+def _read(source: Path | BinaryIO) -> bytes:
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            return _read(stream)
+    if source.seek(0, os.SEEK_END) > MAX_BYTES:
+        raise ImageError(f"more than {MAX_BYTES >> 20} MB: reduce it first", Problem.TOO_LARGE)
+    source.seek(0)
+    return source.read()
+
+
+def _has_end(image: Image.Image, data: bytes) -> bool:
+    """Whether a PNG or JPEG has its end; Pillow may decode it without.
+
+    In a JPEG whose tail is zeroed, the end marker may be all that is missing. It follows the last
+    start of scan; the one of a thumbnail comes before the scan.
+    """
+    if image.format == "PNG":
+        return PNG_END in data
+    return image.format != "JPEG" or data.rfind(END_OF_IMAGE) > data.rfind(START_OF_SCAN)
+
+
+def count_scans(jpeg: bytes) -> int:
+    """The scans of a JPEG's first image; a thumbnail or a film behind the image do not count."""
+    scans, at = 0, len(b"\xff\xd8")  # after the start of image
+    while (marker := _MARKER.search(jpeg, at)) and marker[0] != END_OF_IMAGE:
+        scans += marker[0] == START_OF_SCAN
+        # A segment states its length; it is not compressed data and may hold any bytes.
+        at = marker.end() + max(2, int.from_bytes(jpeg[marker.end() : marker.end() + 2]))
+    return scans
+
+
+@contextmanager
+def _explained(source: Path | BinaryIO, megapixels: int) -> Iterator[None]:
+    """Turn whatever a decoder raises into an ImageError that names the file."""
+    name = str(source) if isinstance(source, Path) else "the photograph"
+    try:
+        yield
+    except ImageError as error:
+        problem, text = error.problem, str(error)
+    except UnidentifiedImageError:  # its own message holds a memory address
+        problem = Problem.NOT_AN_IMAGE
+        text = f"not a picture that can be read; accepted are {', '.join(FORMATS)}"
+    except Image.DecompressionBombError:
+        problem, text = Problem.TOO_LARGE, f"more than {megapixels} megapixels: reduce it first"
+    except MemoryError:
+        problem, text = Problem.TOO_LARGE, "too large for this machine's memory"
+    except OSError as error:
+        if error.errno is not None:  # the file cannot be read, whatever is in it
+            raise UserError(f"{name}: {error.strerror}") from None
+        problem, text = Problem.DAMAGED, f"damaged: {error}"
+    except Exception as error:  # the decoders raise errors of many kinds
+        problem, text = Problem.DAMAGED, f"damaged, or of an unusual kind: {error}"
+    else:
+        return
+    raise ImageError(f"{name}: {text}", problem)
+
+
+def load_image(path: Path) -> NDArray[np.uint8]:
+    """An image that extract wrote, as (H, W, 3) uint8 RGB."""
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
+
+
+def load_mask(path: Path) -> NDArray[np.uint8]:
+    """A mask that extract wrote, as (H, W) uint8 class ids: positions in CLASSES."""
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def save_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    """Write (H, W) uint8 class ids as a PNG with the PALETTE, for people to look at."""
+    # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
+    with_palette(mask).save(path, format="PNG", compress_type=zlib.Z_RLE)
+
+
+def with_palette(mask: NDArray[np.uint8]) -> Image.Image:
+    """(H, W) uint8 class ids as an image that holds these ids and shows the PALETTE's colours."""
+    image = Image.fromarray(mask)
+    image.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
+    return image

@@ -1,0 +1,142 @@
+"""From two archives to a folder of checked pairs: images/, masks/, index.csv, quarantine.csv."""
+
+import csv
+from collections import Counter
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+
+import imagehash
+
+from pipeline.core.files import atomic_folder, file_digest, scratch_folder, write_rows
+from pipeline.core.terminal import UserError, console, track
+from pipeline.data.images import save_mask
+from pipeline.data.pets import breed_of, image_path, mask_path, species_of
+from pipeline.ingest.archives import extract_archive, find_archive
+from pipeline.ingest.checks import UnusableError, check_pair
+from pipeline.ingest.inventory import Fault, Listed, Reason, take_inventory
+from pipeline.ingest.parallel import map_processes
+
+SHOWN = 20  # quarantined names in an error message
+COLUMNS = ["name", "breed", "species", "width", "height", "split"]
+COLUMNS += ["image_sha256", "mask_sha256", "phash", "note"]
+FAULT_COLUMNS = ("name", "file", "reason")
+
+Row = dict[str, str | int]
+
+
+def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str, object]:
+    """Write the folder `pets` from the two archives in `raw`; return the counts.
+
+    The folder holds images/, masks/, index.csv (a row for each usable pair) and quarantine.csv (a
+    row for each name not used). The quarantined fraction is the share of the listed names
+    (trainval or test) that have no usable pair; files in no list are quarantined, but not counted.
+    Raises UserError for missing or unsafe archives, another layout, bad lists, or a quarantined
+    fraction above the given one; `pets` is then left as it was.
+    """
+    with scratch_folder(pets) as source:
+        for stem in ("images", "annotations"):
+            extract_archive(find_archive(raw, stem), source)
+        listed, faults, names = take_inventory(source)
+        with atomic_folder(pets) as target:
+            unusable, pairs, notes = store_pairs(listed, source, target)
+            quarantine = sorted([*faults, *unusable])
+            fraction = (names - len(listed) + len(unusable)) / names
+            _stop_if_above(max_quarantined_fraction, fraction, quarantine, pets)
+            write_rows(target / "quarantine.csv", FAULT_COLUMNS, map(astuple, quarantine))
+    reasons = Counter(fault.reason for fault in quarantine)
+    console.print(f"{pairs.total()} pairs are usable, {len(quarantine)} names are quarantined")
+    for what, count in [*notes.items(), *reasons.items()]:
+        console.print(f"  {what}: {count}")
+    return {
+        "pairs": _by_split(pairs),
+        "notes": notes,
+        "quarantined": reasons,
+        "quarantined_fraction": round(fraction, 6),
+    }
+
+
+def store_pairs(
+    listed: list[Listed], source: Path, target: Path
+) -> tuple[list[Fault], Counter, Counter]:
+    """Check the pairs in all cores; write the usable ones and index.csv.
+
+    Returns the pairs that cannot be used, and the counts of (split, species) and of notes.
+    """
+    (target / "images").mkdir()
+    (target / "masks").mkdir()
+    faults: list[Fault] = []
+    pairs: Counter = Counter()
+    notes: Counter = Counter()
+    results = map_processes(partial(store_pair, source=source, target=target), listed)
+    try:
+        with (
+            (target / "index.csv").open("w", newline="", encoding="utf-8") as index,
+            track(results, "checking pictures", len(listed)) as checked,
+        ):
+            table = csv.DictWriter(index, COLUMNS, lineterminator="\n")
+            table.writeheader()
+            for pair, result in checked:  # sorted by name, like the list
+                if isinstance(result, dict):
+                    table.writerow(result)
+                    pairs[result["split"], result["species"]] += 1
+                    notes.update(str(result["note"]).split("; ") if result["note"] else ())
+                elif isinstance(result, Fault):
+                    faults.append(result)
+                else:
+                    hung = isinstance(result, TimeoutError)
+                    reason = Reason.HUNG if hung else Reason.CRASHED
+                    faults.append(Fault(pair.name, pair.image, reason))
+    except OSError as error:  # the images were just extracted here: it is the disk
+        raise UserError(
+            f"{target.parent}: pictures cannot be written: {error.strerror}."
+            " Make room or correct the permissions, and run it again"
+        ) from None
+    return faults, pairs, notes
+
+
+def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
+    """Write one pair and return its row of index.csv, or why it cannot be used."""
+    try:
+        usable = check_pair(source / pair.image, source / pair.trimap)
+    except UnusableError as error:
+        return Fault(pair.name, error.file.relative_to(source).as_posix(), error.reason)
+    image, mask = image_path(target, pair.name), mask_path(target, pair.name)
+    image.write_bytes(usable.jpeg)
+    save_mask(mask, usable.mask)
+    return {
+        "name": pair.name,
+        "breed": breed_of(pair.name),
+        "species": species_of(pair.name),
+        "width": usable.image.width,
+        "height": usable.image.height,
+        "split": pair.split,
+        "image_sha256": file_digest(image),
+        "mask_sha256": file_digest(mask),
+        "phash": str(imagehash.phash(usable.image)),
+        "note": "; ".join([*usable.notes, *pair.notes]),
+    }
+
+
+def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets: Path) -> None:
+    listing = pets.with_name(f"{pets.name}-quarantine.csv")
+    listing.unlink(missing_ok=True)
+    if fraction <= limit:
+        return
+    write_rows(listing, FAULT_COLUMNS, map(astuple, quarantine))
+    shown = [f"  {fault.file}: {fault.reason}" for fault in quarantine[:SHOWN]]
+    raise UserError(
+        f"{fraction:.1%} of the listed pictures cannot be used, more than"
+        f" extract.max_quarantined_fraction ({limit:.1%}) in params.yaml allows:\n"
+        + "\n".join(shown)
+        + f"\nAll {len(quarantine)} are in {listing}. Correct the archives, or raise the limit."
+    )
+
+
+def _by_split(pairs: Counter) -> dict[str, dict[str, int]]:
+    """{split: {"total": ..., species: ...}}, the most frequent species first."""
+    counts: dict[str, dict[str, int]] = {split: {"total": 0} for split, _ in sorted(pairs)}
+    for (split, species), count in pairs.most_common():
+        counts[split][species] = count
+        counts[split]["total"] += count
+    return counts

@@ -1,0 +1,293 @@
+"""Images of every kind that people have become upright RGB; what cannot is named."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.terminal import UserError
+from pipeline.data import images
+from pipeline.data.images import (
+    ImageError,
+    Problem,
+    count_scans,
+    decode_image,
+    load_image,
+    load_mask,
+    save_mask,
+)
+from pipeline.data.pets import CLASSES, PALETTE
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+# Three wide and two high: no two turns of it are alike.
+PIXELS = np.array([[RED, GREEN, BLUE], [WHITE, WHITE, RED]], np.uint8)
+
+
+def encoded(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream
+
+
+def decode(image, kind, **options):
+    return decode_image(encoded(image, kind, **options)).tolist()
+
+
+def png(width, height, depth, colour_type, rows):
+    """A PNG of bytes that are already filtered rows, for what Pillow does not write."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks))
+
+
+def chunk(kind, body):
+    checksum = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def refusal(content):
+    """The problem and the message of a file that cannot be used."""
+    with pytest.raises(ImageError) as caught:
+        decode_image(io.BytesIO(content))
+    return caught.value.problem, str(caught.value)
+
+
+# --- formats --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "PPM", "JPEG2000"])
+def test_the_content_tells_the_format_not_the_name(tmp_path, kind):
+    file = tmp_path / "photograph.jpg"
+    Image.fromarray(PIXELS).save(file, kind)
+    decoded = decode_image(file)
+    assert decoded.dtype == np.uint8
+    assert decoded.tolist() == PIXELS.tolist()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
+def test_lossy_formats_keep_a_plain_colour(kind):
+    plain = Image.new("RGB", (20, 10), (180, 120, 60))
+    decoded = decode_image(encoded(plain, kind, quality=90))
+    assert decoded.shape == (10, 20, 3)
+    assert np.abs(decoded.astype(int) - (180, 120, 60)).max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_image_of_an_animation_is_taken(kind):
+    frames = [Image.new("RGB", (8, 4), colour) for colour in (RED, BLUE, GREEN)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    stream = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert Image.open(stream).n_frames == 3
+    assert (decode_image(stream) == RED).all()
+
+
+def test_an_upload_is_read_from_its_beginning():
+    stream = encoded(Image.fromarray(PIXELS), "PNG")
+    stream.read()
+    assert decode_image(stream).tolist() == PIXELS.tolist()
+    assert not stream.closed
+
+
+# --- orientation ----------------------------------------------------------------------------
+
+# From EXIF's table: what makes the stored image upright.
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),  # clockwise
+    7: lambda stored: stored[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_an_image_is_turned_upright(orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {}
+    decoded = decode(Image.fromarray(PIXELS), kind, exif=exif, **options)
+    assert decoded == UPRIGHT[orientation](PIXELS).tolist()
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0not TIFF"])
+def test_damaged_exif_does_not_spoil_the_pixels(exif):
+    assert decode(Image.fromarray(PIXELS), "PNG", exif=exif) == PIXELS.tolist()
+
+
+# --- colours --------------------------------------------------------------------------------
+
+
+def test_grey_and_black_and_white_get_three_equal_channels():
+    grey = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
+    assert decode(grey, "PNG") == [[[0] * 3, [100] * 3, [255] * 3]]
+    one_bit = Image.fromarray(np.array([[True, False]]))
+    assert decode(one_bit, "PNG") == [[[255] * 3, [0] * 3]]
+
+
+def test_cmyk_is_what_the_inks_leave_of_white():
+    inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255], [0, 100, 0, 0]]], np.uint8)
+    decoded = decode(Image.fromarray(inks, "CMYK"), "TIFF")
+    assert decoded == [[[255, 255, 255], [0, 255, 255], [0, 0, 0], [255, 155, 255]]]
+    adobe = decode_image(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"))
+    assert np.abs(adobe.astype(int) - RED).max() < 10  # and not inverted
+
+
+def test_transparent_parts_are_white_in_every_mode():
+    pixels = np.array([[[*RED, 255], [*RED, 0], [0, 0, 0, 51]]], np.uint8)
+    seen = [[list(RED), [255] * 3, [204] * 3]]  # a fifth of black on white
+    assert decode(Image.fromarray(pixels), "PNG") == seen
+    grey = Image.fromarray(np.array([[[100, 255], [100, 0]]], np.uint8), "LA")
+    assert decode(grey, "PNG") == [[[100] * 3, [255] * 3]]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8))
+    palette.putpalette([*RED, *BLUE])
+    assert decode(palette, "GIF", transparency=1) == [[list(RED), [255] * 3]]
+    colour_key = Image.fromarray(np.array([[RED, BLUE]], np.uint8))
+    assert decode(colour_key, "PNG", transparency=BLUE) == [[list(RED), [255] * 3]]
+
+
+@pytest.mark.parametrize(("kind", "order"), [("PNG", "<"), ("TIFF", "<"), ("TIFF", ">")])
+def test_the_higher_eight_of_16_bits_are_kept(kind, order):
+    deep = np.array([[0, 255, 256, 0x80FF, 65535]], f"{order}u2")
+    assert decode(Image.fromarray(deep), kind) == [[[n] * 3 for n in (0, 0, 1, 128, 255)]]
+
+
+def test_16_bits_in_ppm_and_in_colours():
+    stream = io.BytesIO(b"P5 2 1 65535\n\x80\xff\xff\xff")
+    assert decode_image(stream).tolist() == [[[128] * 3, [255] * 3]]
+    rows = b"\x00" + struct.pack(">6H", 0x80FF, 0, 65535, 256, 255, 0x4000)
+    assert decode_image(png(2, 1, 16, 2, rows)).tolist() == [[[128, 0, 255], [1, 0, 64]]]
+
+
+# --- what cannot be used --------------------------------------------------------------------
+
+
+def noise(kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels), kind).getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>"])
+def test_the_message_for_another_format_says_what_is_accepted(tmp_path, content):
+    """Pillow would hand an EPS file to Ghostscript, whatever it is called."""
+    file = tmp_path / "a cat.jpg"
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match=r"a cat\.jpg: not a picture .* accepted are JPEG, PNG"):
+        decode_image(file)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000"])
+def test_a_file_cut_short_is_damaged(kind):
+    content = noise(kind)
+    problem, message = refusal(content[: len(content) // 2])
+    assert problem == Problem.DAMAGED
+    assert message.startswith("the photograph: damaged")
+
+
+def test_a_wrong_bit_in_a_png_is_found_by_its_checksum():
+    content = bytearray(noise("PNG"))
+    content[len(content) // 2] ^= 8
+    assert refusal(content)[0] == Problem.DAMAGED
+
+
+def test_numbers_without_a_known_range_are_refused():
+    problem, message = refusal(encoded(Image.new("F", (2, 2)), "TIFF").getvalue())
+    assert problem == Problem.COLOURS
+    assert "floating-point" in message
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_001, 10_000), (2_000_000, 1_000_000)])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(width, height):
+    """Both above our own limit, and above the one where Pillow raises."""
+    problem, message = refusal(png(width, height, 8, 0, b"").getvalue())
+    assert problem == Problem.TOO_LARGE
+    assert "more than 120 megapixels" in message
+
+
+def test_the_limit_itself_is_accepted(monkeypatch):
+    monkeypatch.setattr(images, "MAX_MEGAPIXELS", 6 / 1_000_000)
+    assert decode(Image.new("RGB", (3, 2)), "PNG") == [[[0] * 3] * 3] * 2
+    with pytest.raises(ImageError, match="megapixels"):
+        decode(Image.new("RGB", (7, 1)), "PNG")
+
+
+def test_a_file_of_more_bytes_than_any_image_is_not_read(tmp_path):
+    (tmp_path / "huge.jpg").touch()
+    os.truncate(tmp_path / "huge.jpg", 2**40)
+    with pytest.raises(ImageError, match=r"huge\.jpg: more than 256 MB"):
+        decode_image(tmp_path / "huge.jpg")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.jpg: No such file"):
+        decode_image(tmp_path / "none.jpg")
+    with pytest.raises(UserError, match="Is a directory"):
+        decode_image(tmp_path)
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_takes_an_hour():
+    content = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True).getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    few, many = (content[:-2] + count * scan + b"\xff\xd9" for count in (50, 100))
+    assert decode_image(io.BytesIO(few)).shape == (64, 64, 3)
+    problem, message = refusal(many)
+    assert problem == Problem.TOO_LARGE
+    assert "more scans than any photograph" in message
+
+
+def test_bytes_like_scans_in_a_segment_or_behind_the_image_do_not_count():
+    """A telephone puts a film behind its photograph, and any bytes into segments of its own."""
+    grey = Image.fromarray(np.arange(1536, dtype=np.uint8).reshape(32, 48))
+    content = encoded(grey, "JPEG", progressive=True).getvalue()
+    scans = content.count(b"\xff\xda")  # in a small grey image, none of these bytes by chance
+    like_scans = 200 * b"\xff\xda\x12\x34"
+    segment = b"\xff\xe5" + (2 + len(like_scans)).to_bytes(2) + like_scans
+    of_a_telephone = content[:2] + segment + content[2:] + like_scans
+    assert count_scans(content) == count_scans(of_a_telephone) == scans > 1
+    assert decode_image(io.BytesIO(of_a_telephone)).shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_texts_and_profiles_that_unpack_without_end_are_refused(kind):
+    bomb = chunk(kind, b"a\0\0" + zlib.compress(bytes(300 * 2**20)))
+    content = encoded(Image.fromarray(PIXELS), "PNG").getvalue()
+    assert "Decompressed data too large" in refusal(content[:33] + bomb + content[33:])[1]
+
+
+# --- files of our own -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arrange", [np.asarray, np.sort, np.zeros_like])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (1000, 700)])
+def test_a_mask_survives_saving_and_does_not_depend_on_the_zlib_build(tmp_path, shape, arrange):
+    mask = arrange(np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8))
+    save_mask(tmp_path / "mask.png", mask)
+    loaded = load_mask(tmp_path / "mask.png")
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, mask)
+    assert_same_stream_from_python((tmp_path / "mask.png").read_bytes())
+
+
+def assert_same_stream_from_python(content):
+    """Pillow carries a zlib of its own (zlib-ng); Python's is another build."""
+    stream, position = b"", 8
+    while position < len(content):
+        length = int.from_bytes(content[position : position + 4], "big")
+        if content[position + 4 : position + 8] == b"IDAT":
+            stream += content[position + 8 : position + 8 + length]
+        position += 12 + length
+    python = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    assert python.compress(zlib.decompress(stream)) + python.flush() == stream
+
+
+def test_people_see_a_mask_in_the_colours_of_the_palette(tmp_path):
+    save_mask(tmp_path / "mask.png", np.array([[0, 1, 2]], dtype=np.uint8))
+    assert len(CLASSES) == len(PALETTE) == 3
+    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), [PALETTE])
