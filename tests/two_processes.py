@@ -19,7 +19,7 @@ from pipeline.model.engine import launch
 from pipeline.model.learner import Learner, build_learner
 from pipeline.model.loop import train_one_epoch, validate
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 from pipeline.scoring.confusion import confusion_matrix
 
 

@@ -9,7 +9,7 @@ import pytest
 FAULTS = """
 import resource
 import torch
-from pipeline.model.device import prepare_torch
+from pipeline.model.engine import prepare_torch
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,7 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalisation, Normalise
 from pipeline.model.encoders import build_encoder, normalisation_of
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
 
 LITE = "efficientnet_lite0"
 # The widths of EfficientNet-B0 (Tan and Le 2019, table 1) and ResNet-18 (He et al. 2015, table 1).

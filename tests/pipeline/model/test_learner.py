@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from pipeline.model.learner import build_learner, go_on
 from pipeline.model.loop import train_one_epoch
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 FEATURES = {"plain": (4, 8), "efficientnet_lite0": (4, 4, 4, 4, 8)}

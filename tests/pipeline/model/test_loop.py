@@ -10,7 +10,8 @@ from torch import nn
 from pipeline.model.loop import train_one_epoch, validate
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.optimizer import build_optimizer
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
 from pipeline.scoring.confusion import confusion_matrix
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 97), (17, 40), (1, 1)])

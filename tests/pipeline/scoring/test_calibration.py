@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from pipeline.scoring.calibration import (
+from pipeline.scoring.measure import (
     BINS,
     calibration_error,
     reliability_bins,

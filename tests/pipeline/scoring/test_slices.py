@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.scoring.slices import FEW, slice_table
-from pipeline.scoring.summary import COUNT_COLUMNS
+from pipeline.scoring.tables import COUNT_COLUMNS
 
 WELL = [30, 5, 0, 0, 55, 0, 0, 0, 10]
 BADLY = [5, 30, 0, 0, 55, 0, 0, 0, 10]

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.scoring.calibration import BINS
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.measure import Measured
-from pipeline.scoring.summary import (
+from pipeline.scoring.measure import BINS, Measured
+from pipeline.scoring.tables import (
     HEADLINE,
     counts_of,
     headline,
