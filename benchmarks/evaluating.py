@@ -16,8 +16,8 @@ from pipeline.data.pets import image_path
 from pipeline.data.splits import read_split
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.model.engine import launch
-from pipeline.model.segmenter import Segmenter
-from pipeline.scoring.examine import examine
+from pipeline.scoring.measure import evaluate_images
+from pipeline.scoring.segmenter import Segmenter
 
 BATCH = 16  # pictures, as in params.yaml
 HELD = 256  # pictures that wait in memory, ready for the network, on the forward side
@@ -68,7 +68,7 @@ def whole_evaluation(segmenter: Segmenter, pets: Path, names: list[str]) -> Work
     endless = cycle(names)
 
     def work(steps: int) -> None:
-        examine(segmenter, pets, list(islice(endless, steps * BATCH)), BATCH)
+        evaluate_images(segmenter, pets, list(islice(endless, steps * BATCH)), BATCH)
 
     return work
 

@@ -12,9 +12,8 @@ from pipeline.data.cache import open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, load
 from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Augmentation
-from pipeline.model.learner import Learner, build_learner
-from pipeline.model.loop import train_one_epoch
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.training import Learner, build_learner, train_one_epoch
 
 STEPS = 100_000  # of the schedule: more than are ever taken
 
@@ -44,15 +43,7 @@ def our_training(fabric: Fabric, setting: Setting, training: Training) -> tuple[
     batches = endless_batches(fabric, setting, training.size)
 
     def work(steps: int) -> None:
-        train_one_epoch(
-            fabric,
-            learner.model,
-            islice(batches, steps),
-            segmentation_loss,
-            optimizer=learner.optimizer,
-            schedule=learner.schedule,
-            max_gradient_norm=1.0,
-        )
+        train_one_epoch(learner, islice(batches, steps), segmentation_loss, max_gradient_norm=1.0)
 
     return learner, work
 

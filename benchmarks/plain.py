@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.rate import Work
 from benchmarks.setting import AUGMENTATION, BATCH, Setting, Training
 from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.transforms import Normalisation
-from pipeline.data.vision import tv_tensors, v2
+from pipeline.data.settings import Normalisation
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.torchvision_compat import tv_tensors, v2
 from pipeline.model.unet import UNet
 
 

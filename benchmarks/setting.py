@@ -5,10 +5,9 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.terminal import UserError
+from pipeline.data.settings import AugmentationParams
 from pipeline.data.splits import read_split
-from pipeline.data.transforms import AugmentationParams
-from pipeline.model.encoders import LITE
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import LITE, ModelParams
 
 BATCH = 8  # pictures a step, of all processes together
 SEED = 0

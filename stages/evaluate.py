@@ -1,33 +1,26 @@
-"""Score the model on the test list, at each picture's own size: numbers, tables and pictures."""
+"""Score the model on the test list, at each image's own size: numbers, tables and pictures."""
 
 import argparse
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import atomic_file, write_csv, write_json
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import run_command
-from pipeline.data.splits import read_split
-from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
-from pipeline.model.device import prepare_torch
-from pipeline.model.resume import forget
-from pipeline.model.segmenter import Segmenter
-from pipeline.records.tracking import checkpoint_run
-from pipeline.scoring import gallery, plots
-from pipeline.scoring.calibration import calibration_error, reliability_table
-from pipeline.scoring.examine import examine
-from pipeline.scoring.measure import Measured
-from pipeline.scoring.slices import slice_table
-from pipeline.scoring.summary import headline, per_image_table, score_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.scoring.measure import Measured
+    from pipeline.scoring.segmenter import Segmenter
 
 
 @dataclass(frozen=True, config=STRICT)
 class EvaluateParams:
-    """How to run the network; neither knob should change a score beyond the last digits."""
+    """How to run the network; neither param should change a score beyond the last digits."""
 
     batch_size: Annotated[int, Field(gt=0, le=10_000)]
     threads: Threads  # on a CPU
@@ -36,15 +29,22 @@ class EvaluateParams:
 def main() -> None:
     arguments = parse_arguments()
     params = read_section("evaluate", EvaluateParams)
+
+    from pipeline.data.splits import read_split
+    from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
+    from pipeline.model.engine import prepare_torch
+    from pipeline.records.tracking import checkpoint_run
+    from pipeline.scoring.measure import evaluate_images
+    from pipeline.scoring.segmenter import Segmenter
+    from pipeline.scoring.tables import headline, per_image_table, score_table, slice_table
+
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
-    digest = checkpoint_digest(arguments.models)
-    forget(digest)  # DVC runs this stage when it has saved the training's outputs
-    images = read_split(arguments.splits / "test.csv")
+    test = read_split(arguments.splits / "test.csv")
 
-    measured = examine(segmenter, arguments.pets, images["name"].tolist(), params.batch_size)
-    tables = {"scores": score_table(measured), "per_image": per_image_table(images, measured)}
-    scores = headline(tables["scores"], len(images))
+    measured = evaluate_images(segmenter, arguments.pets, test["name"].tolist(), params.batch_size)
+    tables = {"scores": score_table(measured), "per_image": per_image_table(test, measured)}
+    scores = headline(tables["scores"], len(test))
     whole = (scores["miou_low"], scores["miou_high"])
     tables["slices"] = slice_table(tables["per_image"], whole)
 
@@ -52,9 +52,9 @@ def main() -> None:
     for name, table in tables.items():
         write_csv(arguments.tables / f"{name}.csv", table)
     save_plots(arguments.plots, measured, tables["slices"], whole)
-    save_pictures(arguments.plots, segmenter, arguments.pets, tables["per_image"])
+    save_sheets(arguments.plots, segmenter, arguments.pets, tables["per_image"])
 
-    with checkpoint_run(digest, arguments.pets) as run:
+    with checkpoint_run(checkpoint_digest(arguments.models), arguments.pets) as run:
         run.set_tags({"evaluate": params})
         run.log_metrics({"test": scores})
         run.log_artifact(arguments.metrics, "metrics")
@@ -63,9 +63,12 @@ def main() -> None:
 
 
 def save_plots(
-    folder: Path, measured: Measured, slices: pd.DataFrame, whole: tuple[float, float]
+    folder: Path, measured: "Measured", slices: "pd.DataFrame", whole: tuple[float, float]
 ) -> None:
-    """whole: the interval of the whole list's mIoU."""
+    """Write the plots as PNG; `whole` is the interval of the whole list's mIoU."""
+    from pipeline.scoring import plots
+    from pipeline.scoring.measure import calibration_error, reliability_table
+
     bins = measured.bins.sum(axis=0)
     drawn = {
         "confusion": plots.draw_confusion(measured.counts.sum(axis=0)),
@@ -77,20 +80,28 @@ def save_plots(
             plots.save_figure(temporary, figure)
 
 
-def save_pictures(folder: Path, segmenter: Segmenter, pets: Path, table: pd.DataFrame) -> None:
-    for name, rows in gallery.chosen(table).items():
+def save_sheets(folder: Path, segmenter: "Segmenter", pets: Path, table: "pd.DataFrame") -> None:
+    """Write the sheets of example, worst and median images of a `per_image_table` as PNG."""
+    import torch
+
+    from pipeline.scoring.pictures import choose_shown, draw_sheet
+
+    for name, rows in choose_shown(table).items():
         with atomic_file(folder / f"{name}.png") as temporary:
-            gallery.sheet(segmenter, pets, rows).save(temporary, format="PNG")
+            sheet = draw_sheet(
+                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(), pets, rows
+            )
+            sheet.save(temporary, format="PNG")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
-    parser.add_argument("pets", type=Path, help="folder of pictures and masks, from extract")
+    parser.add_argument("pets", type=Path, help="folder of images and masks, from extract")
     parser.add_argument("splits", type=Path, help="folder with test.csv, from split")
     parser.add_argument("models", type=Path, help="folder of checkpoint.pth and config.json")
     parser.add_argument("metrics", type=Path, help="JSON file for the scores")
     parser.add_argument("tables", type=Path, help="folder for scores, slices and per_image.csv")
-    parser.add_argument("plots", type=Path, help="folder for the pictures")
+    parser.add_argument("plots", type=Path, help="folder for the plots and sheets")
     return parser.parse_args()
 
 

@@ -24,11 +24,11 @@ from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.parity import Parity, compare
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
-from pipeline.model.device import prepare_torch
-from pipeline.model.segmenter import Segmenter
+from pipeline.model.engine import prepare_torch
 from pipeline.records.model_files import int8_beside
 from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
+from pipeline.scoring.segmenter import Segmenter
 
 FP32, INT8 = "fp32", "int8"
 TIMED_SIDE, TIMED_ROUNDS = 256, 20  # of the photograph that is timed the pixels, and how often

@@ -2,47 +2,30 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
-from lightning_fabric import Fabric
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_csv, write_json
 from pipeline.core.params import PARAMS_FILE, STRICT, ParamsError, Seed, Threads, read_section
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.data.cache import Pictures, open_pictures
-from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
-from pipeline.data.pets import CLASSES
-from pipeline.data.splits import read_split
-from pipeline.data.transforms import Augmentation, AugmentationParams, ImageSize
-from pipeline.model.checkpoint import (
-    ModelConfig,
-    checkpoint_digest,
-    copy_weights,
-    save_checkpoint,
-)
-from pipeline.model.encoders import normalisation_of
-from pipeline.model.engine import Precision, device_name, launch, resolve_precision
-from pipeline.model.fit import Epoch, fit
-from pipeline.model.learner import Learner, build_learner, go_on
-from pipeline.model.losses import segmentation_loss
-from pipeline.model.pretrained import check_model
-from pipeline.model.resume import TrainingState, training_key, training_state
-from pipeline.model.unet import ModelParams
-from pipeline.records.lineage import code_digest
-from pipeline.records.run import Run
-from pipeline.records.tracking import training_run
-from pipeline.scoring.confusion import confusion_matrix
-from pipeline.scoring.curves import Row, best_row, curve_row, curve_table, summary
+from pipeline.data.settings import AugmentationParams, ImageSize
+from pipeline.model.settings import CHECKPOINT, ModelConfig, ModelParams, Precision
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from pipeline.data.cache import Pictures
+    from pipeline.model.checkpoint import Weights
+    from pipeline.model.training import Learner, Row
+    from pipeline.records.run import Run
 
 SPLITS = ("train", "val")
-Epochs = Callable[..., Iterator[Epoch]]  # `fit` from the epoch `first` on
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -51,7 +34,7 @@ class TrainParams:
 
     epochs: Annotated[int, Field(gt=0, le=1_000_000)]
     batch_size: Annotated[int, Field(gt=0, le=10_000)]  # of all processes together
-    image_size: ImageSize  # side of the square that pictures are stretched to
+    image_size: ImageSize  # side of the square that images are stretched to
     lr: Annotated[float, Field(gt=0)]  # the highest of the schedule
     encoder_lr_factor: Annotated[float, Field(gt=0)]  # the encoder's lr is this times lr
     weight_decay: Annotated[float, Field(ge=0)]
@@ -60,66 +43,84 @@ class TrainParams:
     max_gradient_norm: Annotated[float, Field(gt=0)]
     augmentation: AugmentationParams
     precision: Precision
-    processes: Annotated[int, Field(gt=0, le=256)]  # on this machine; torchrun says its own number
+    processes: Annotated[int, Field(gt=0, le=256)]  # on this machine; torchrun sets its own number
     threads: Threads  # of all processes on a CPU; the weights depend on it
 
 
 def main() -> None:
     arguments = parse_arguments()
     train = read_section("train", TrainParams)
-    model = read_model()
+    model = read_section("model", ModelParams)
     seed: int = read_section("seed", Seed)
 
+    from pipeline.model.engine import device_name, launch, resolve_precision
+    from pipeline.model.resume import training_state
+
+    require_buildable(model)
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero
-    pictures = {split: open_split(arguments, split, train.image_size) for split in SPLITS}
-    learner, epochs = prepare(fabric, model, train, seed, pictures)
+    pictures = open_lists(arguments, train.image_size)
+    learner, run_epochs = prepare(fabric, model, train, seed, pictures)
+    if not fabric.is_global_zero:  # this process only helps to compute
+        run_epochs(state=None, log=lambda _: None)
+        return
 
-    if fabric.is_global_zero:
-        sections = {"seed": seed, "model": model, "train": train}
-        engine = {"precision": precision, "processes": fabric.world_size}
-        key = training_key(sections, engine, *origins(model, pictures))
-        images = {split: len(pictures[split].images) for split in SPLITS}
-        with training_state(key) as state:
-            run_training(arguments, sections, engine, learner, epochs, images=images, state=state)
-    else:  # this process only helps to compute
-        rows, _ = go_on(learner, None)
-        for _ in epochs(first=len(rows) + 1):
-            pass
+    from pipeline.records.tracking import training_run
+
+    sections = {"seed": seed, "model": model, "train": train}
+    engine = {"precision": precision, "processes": fabric.world_size}
+    images = {split: len(pictures[split].images) for split in SPLITS}
+    with training_state(key_of(sections, engine, pictures)) as state:
+        with training_run(arguments.pets, sections, images, state.id) as run:
+            run.set_tags({**engine, "device": device_name(fabric)})
+            rows, best = run_epochs(state=state, log=partial(log_row, run))
+            parameters = sum(weight.numel() for weight in learner.network.parameters())
+            facts = {"images": images, "parameters": parameters, **engine}
+            save(arguments, run, rows, best, config_of(model, train.image_size), facts)
+        if os.environ.get("DVC_STAGE"):  # DVC has yet to save the outputs
+            state.finish(arguments.models / CHECKPOINT)
+        else:
+            state.remove()
 
 
-def read_model() -> ModelParams:
-    """The params of a network that can be built. Raises ParamsError, also for what timm refuses."""
-    params = read_section("model", ModelParams)
+def require_buildable(model: ModelParams) -> None:
+    """Raise ParamsError for a network that cannot be built, or has no weights to start from."""
+    from pipeline.data.pets import CLASSES
+    from pipeline.model.pretrained import check_model
+
     try:
-        check_model(params, len(CLASSES))
+        check_model(model, len(CLASSES))
     except UserError as error:
         raise ParamsError(f"{PARAMS_FILE}: {error}") from None
-    return params
 
 
-def open_split(arguments: argparse.Namespace, split: str, size: int) -> Pictures:
-    """The pictures of a split list at the training size."""
-    names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
-    return open_pictures(arguments.pets, names, size)
+def open_lists(arguments: argparse.Namespace, size: int) -> "dict[str, Pictures]":
+    """The images of each split list at the training size."""
+    from pipeline.data.cache import open_pictures
+    from pipeline.data.splits import read_split
+
+    names = {split: read_split(arguments.splits / f"{split}.csv")["name"] for split in SPLITS}
+    return {split: open_pictures(arguments.pets, names[split].tolist(), size) for split in SPLITS}
 
 
 def prepare(
-    fabric: Fabric,
+    fabric: "Fabric",
     model: ModelParams,
     train: TrainParams,
     seed: int,
-    pictures: Mapping[str, Pictures],
-) -> tuple[Learner, Epochs]:
-    """The network with its optimizer, and its training on the pictures, epoch by epoch."""
-    share = {"rank": fabric.global_rank, "processes": fabric.world_size}
-    sizes = {split: len(pictures[split].images) for split in SPLITS}
-    shuffled = ShuffledBatches(sizes["train"], train.batch_size, seed, **share)
-    in_order = batches_in_order(sizes["val"], train.batch_size, **share)
-    augmented = PetDataset(
-        pictures["train"], Augmentation(train.augmentation, train.image_size), seed
-    )
+    pictures: "Mapping[str, Pictures]",
+) -> "tuple[Learner, Callable[..., tuple[list[Row], Weights]]]":
+    """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
+    from pipeline.data.pets import CLASSES
+    from pipeline.data.transforms import Augmentation
+    from pipeline.model.losses import segmentation_loss
+    from pipeline.model.training import build_batches, build_learner, fit
+    from pipeline.scoring.confusion import confusion_matrix
+    from pipeline.scoring.curves import validation_scores
+
+    augment = Augmentation(train.augmentation, train.image_size)
+    batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
     learner = build_learner(
         fabric,
         model,
@@ -128,76 +129,46 @@ def prepare(
         encoder_lr_factor=train.encoder_lr_factor,
         weight_decay=train.weight_decay,
         warmup_fraction=train.warmup_fraction,
-        steps=train.epochs * len(shuffled),
+        steps=train.epochs * len(batches[0]),
     )
-    epochs = partial(
+    return learner, partial(
         fit,
         learner,
-        load(augmented, shuffled, fabric.device),
-        load(PetDataset(pictures["val"]), in_order, fabric.device),
+        *batches,
         partial(segmentation_loss, dice_weight=train.dice_weight),
         partial(confusion_matrix, classes=len(CLASSES)),
+        validation_scores,
         epochs=train.epochs,
         max_gradient_norm=train.max_gradient_norm,
         seed=seed,
     )
-    return learner, epochs
 
 
-def origins(model: ModelParams, pictures: Mapping[str, Pictures]) -> list[str]:
-    """Digests of what else than the params a training depends on: pictures, weights, code."""
-    weights = [file_digest(Path(model.weights))] if model.weights else []
+def key_of(
+    sections: Mapping[str, Any], engine: Mapping[str, Any], pictures: "Mapping[str, Pictures]"
+) -> str:
+    """The name of this training: a digest of params, images, initial weights, code and torch."""
+    import torch
+
+    from pipeline.model.resume import training_key
+
+    file = sections["model"].weights
+    weights = file_digest(Path(file)) if file else None
     keys = [pictures[split].key for split in SPLITS]
-    return [*keys, *weights, code_digest(Path()), torch.__version__]
+    return training_key(sections, engine, keys, weights, torch.__version__)
 
 
-def run_training(
-    arguments: argparse.Namespace,
-    sections: Mapping[str, Any],
-    engine: Mapping[str, Any],
-    learner: Learner,
-    epochs: Epochs,
-    *,
-    images: Mapping[str, int],
-    state: TrainingState,
-) -> None:
-    """Train in a recorded run, and write the weights of the best epoch and the curves.
+def config_of(model: ModelParams, image_size: int) -> ModelConfig:
+    """All that it takes to apply the weights; what they started from is left out."""
+    from pipeline.data.pets import CLASSES
+    from pipeline.model.encoders import normalisation_of
 
-    images: how many there are, by split.
-    """
-    with training_run(arguments.pets, sections, images, state.id) as run:
-        run.set_tags({**engine, "device": device_name(learner.fabric)})
-        rows, best = go_on(learner, state.load())
-        for row in rows:
-            log_row(run, row)
-        for epoch in epochs(first=len(rows) + 1):
-            rows.append(curve_row(epoch))
-            if best_row(rows) is rows[-1]:
-                best = copy_weights(learner.network)
-            state.save({"learner": learner.state_dict(), "rows": rows, "best": best})
-            log_row(run, rows[-1])
-        save_checkpoint(arguments.models, best, config_of(sections["model"], sections["train"]))
-        write_csv(arguments.plots / "curves.csv", curve_table(rows))
-        parameters = sum(weight.numel() for weight in learner.network.parameters())
-        sizes = {"images": images, "parameters": parameters}
-        write_json(arguments.metrics, {**summary(rows), **sizes, **engine})
-        run.log_artifact(arguments.metrics, "metrics")
-        run.log_artifacts(arguments.plots, "plots/train")
-        run.finish(checkpoint_digest(arguments.models))
-    if os.environ.get("DVC_STAGE"):  # it has still to save the outputs
-        state.finish(checkpoint_digest(arguments.models))
-    else:
-        state.remove()
-
-
-def config_of(model: ModelParams, train: TrainParams) -> ModelConfig:
-    """What it takes to apply the weights; not what they began as."""
     shape = replace(model, weights=None)
-    return ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))
+    return ModelConfig(shape, CLASSES, image_size, normalisation_of(model.encoder))
 
 
-def log_row(run: Run, row: Row) -> None:
-    """Log an epoch and print it; with its own time, so that a repetition changes nothing."""
+def log_row(run: "Run", row: "Row") -> None:
+    """Log and print an epoch; with its own time, so that logging it twice changes nothing."""
     run.log_metrics({"train": row["train"], "val": row["val"]}, row["epoch"], row["time"])
     console.print(
         f"  loss {row['train']['loss']:.4f}, validation loss {row['val']['loss']:.4f},"
@@ -205,9 +176,29 @@ def log_row(run: Run, row: Row) -> None:
     )
 
 
+def save(
+    arguments: argparse.Namespace,
+    run: "Run",
+    rows: "list[Row]",
+    best: "Weights",
+    config: ModelConfig,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write checkpoint, curves and metrics, and copy them to the run; the files come first."""
+    from pipeline.model.checkpoint import checkpoint_digest, save_checkpoint
+    from pipeline.scoring.curves import curve_table, kept_epoch
+
+    save_checkpoint(arguments.models, best, config)
+    write_csv(arguments.plots / "curves.csv", curve_table(rows))
+    write_json(arguments.metrics, {**kept_epoch(rows), **facts})
+    run.log_artifact(arguments.metrics, "metrics")
+    run.log_artifacts(arguments.plots, "plots/train")
+    run.finish(checkpoint_digest(arguments.models))
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
-    parser.add_argument("pets", type=Path, help="folder of pictures and masks, from extract")
+    parser.add_argument("pets", type=Path, help="folder of images and masks, from extract")
     parser.add_argument("splits", type=Path, help="folder of train.csv and val.csv, from split")
     parser.add_argument("models", type=Path, help="folder for checkpoint.pth and config.json")
     parser.add_argument("metrics", type=Path, help="JSON file for the validation scores")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.summary import COUNT_COLUMNS, counts_of
+from pipeline.scoring.tables import COUNT_COLUMNS, counts_of
 
 NAMES = [f"Bengal_{number}" for number in range(1, 21)]
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
 
 
 def spread_classes(network: UNet, size: int) -> UNet:

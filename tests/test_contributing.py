@@ -26,10 +26,11 @@ COPIED = ("pipeline", "stages", "tests/test_dvc_yaml.py",
 CHANGED_MODEL = """
 import json
 import numpy, torch
-from pipeline.model.unet import ModelParams, UNet
-from pipeline.scoring.calibration import BINS
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
+from pipeline.scoring.measure import BINS
 from pipeline.scoring.measure import Measured
-from pipeline.scoring.summary import headline, score_table
+from pipeline.scoring.tables import headline, score_table
 
 counts = numpy.array([[[6, 1, 1], [2, 8, 0], [0, 1, 3]]])
 flags = numpy.array([False])

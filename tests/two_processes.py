@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from pipeline.data.cache import Pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.model.engine import launch
-from pipeline.model.learner import Learner, build_learner
-from pipeline.model.loop import train_one_epoch, validate
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
+from pipeline.model.training import Learner, build_learner, train_one_epoch, validate
 from pipeline.scoring.confusion import confusion_matrix
 
 
@@ -84,24 +83,15 @@ def train(
     learner = new_learner(fabric, frozen)
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = ShuffledBatches(images, batch_size, 0, **share)
-    loss = train_one_epoch(
-        fabric,
-        learner.model,
-        load(PetDataset(pictures(images)), batches, fabric.device),
-        segmentation_loss,
-        optimizer=learner.optimizer,
-        schedule=learner.schedule,
-        max_gradient_norm=1e6,
-    )
-    return learner, loss
+    loaded = load(PetDataset(pictures(images)), batches, fabric.device)
+    return learner, train_one_epoch(learner, loaded, segmentation_loss, max_gradient_norm=1e6)
 
 
 def score(fabric: Fabric, images: int, learner: Learner | None = None) -> tuple[float, Tensor]:
     """What `validate` says of a network, by default a new one."""
     batches = batches_in_order(images, 2, fabric.global_rank, fabric.world_size)
     return validate(
-        fabric,
-        (learner or new_learner(fabric)).model,
+        learner or new_learner(fabric),
         load(PetDataset(pictures(images)), batches, fabric.device),
         segmentation_loss,
         partial(confusion_matrix, classes=3),

@@ -26,7 +26,7 @@ from pipeline.records.store import Store
 from pipeline.records.tables import fetch_table
 from pipeline.scoring.confusion import Counts, mean_iou
 from pipeline.scoring.paired import Change, Comparison, GateParams, compare, same_pictures
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 
 Versions = tuple[Version, Version]  # challenger and champion
 Pair = tuple[Counts, Counts]  # their matrices of the same pictures

@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all, and their digests."""
 
-import fcntl
 import csv
+import fcntl
 import hashlib
 import json
 import os

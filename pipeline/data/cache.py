@@ -1,6 +1,6 @@
-"""The decoded pictures: made once for each list and size, then mapped into memory by all who train.
+"""The decoded images: written once for each list and size, then mapped into memory by trainings.
 
-The files lie outside DVC's outputs, in .cache/pictures at the root of the repository, named by
+The files lie outside DVC's outputs, in .cache/pictures of the repository, named by a digest of
 everything their bytes depend on. They can be deleted at any time.
 """
 
@@ -20,18 +20,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.files import atomic_folder, file_digest
-from pipeline.core.layout import workspace_root
+from pipeline.core.layout import cache_folder
 from pipeline.core.terminal import UserError, track
 from pipeline.data import images, pets, transforms
 
 CHUNK = 256  # pairs in memory at a time while the files are written
-ROWS = 10_000  # of index.csv in memory at a time
-DIGESTS = ["image_sha256", "mask_sha256"]  # of its columns
+ROWS = 10_000  # rows of index.csv in memory at a time
+DIGESTS = ["image_sha256", "mask_sha256"]  # columns of index.csv
+
+Load = Callable[[str], NDArray[np.uint8]]  # from the name of a pair to its image or mask
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pairs of a list at one square size, on disk: the system reads what is used.
+    """The pairs of a list at one square size, on disk; the system reads what is used.
 
     images: (N, 3, S, S) uint8 RGB. masks: (N, S, S) uint8 class ids. key: digest of the content.
     """
@@ -44,12 +46,11 @@ class Pictures:
 def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
     """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
 
-    The first who asks decodes them, others wait for that. Raises UserError if index.csv does not
-    know a name, a picture is missing, or the disk is full; nothing half-written is then left.
+    The first process that asks decodes them; others wait for it. Raises UserError if index.csv
+    does not list a name, an image is missing, or the disk is full; no half-written file is left.
     """
     key = content_key(folder, names, size)
-    cache = workspace_root() / ".cache" / "pictures" / key[:32]
-    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache = cache_folder("pictures") / key[:32]
     with FileLock(f"{cache}.lock"):
         if not cache.is_dir():
             try:
@@ -82,8 +83,8 @@ def content_key(folder: Path, names: Sequence[str], size: int) -> str:
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:
     def image(name: str) -> NDArray[np.uint8]:
-        photograph = torch.from_numpy(images.load_image(pets.image_path(folder, name)))
-        return transforms.resize_image(photograph.permute(2, 0, 1), size).numpy()
+        pixels = torch.from_numpy(images.load_image(pets.image_path(folder, name)))
+        return transforms.resize_image(pixels.permute(2, 0, 1)[None], size)[0].numpy()
 
     def mask(name: str) -> NDArray[np.uint8]:
         loaded = torch.from_numpy(images.load_mask(pets.mask_path(folder, name)))
@@ -93,17 +94,12 @@ def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) 
     _write_array(cache / "masks.npy", mask, names, (size, size))
 
 
-def _write_array(
-    file: Path,
-    load: Callable[[str], NDArray[np.uint8]],
-    names: Sequence[str],
-    shape: tuple[int, ...],
-) -> None:
-    """Write load(name) of all names as one .npy, by a stream: a full disk is an error, no crash."""
+def _write_array(file: Path, load: Load, names: Sequence[str], shape: tuple[int, ...]) -> None:
+    """Stream load(name) of all names into one .npy: a full disk is then an error, not a crash."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *shape)}
     with (
         file.open("wb") as stream,
-        ThreadPoolExecutor() as pool,  # decoding leaves the interpreter lock
+        ThreadPoolExecutor() as pool,  # decoding releases the interpreter lock
         track(_in_chunks(pool, load, names), f"decoding {file.stem}", len(names)) as arrays,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
@@ -112,12 +108,12 @@ def _write_array(
 
 
 def _in_chunks(
-    pool: ThreadPoolExecutor, load: Callable[[str], NDArray[np.uint8]], names: Sequence[str]
+    pool: ThreadPoolExecutor, load: Load, names: Sequence[str]
 ) -> Iterator[NDArray[np.uint8]]:
     for start in range(0, len(names), CHUNK):
         yield from pool.map(load, names[start : start + CHUNK])
 
 
 def _map(file: Path) -> Tensor:
-    # Copy-on-write: torch wants memory that it may write to, the file stays as it is.
+    # Copy-on-write: torch wants memory that it may write to; the file stays as it is.
     return torch.from_numpy(np.load(file, mmap_mode="c"))

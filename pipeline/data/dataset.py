@@ -12,7 +12,7 @@ from pipeline.data.cache import Pictures
 
 GPU_WORKERS = 8  # processes
 
-Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Augment = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
 Position = tuple[int, int]  # epoch, and place in the list
 
 
@@ -20,8 +20,8 @@ class PetDataset(Dataset[tuple[Tensor, Tensor]]):
     """The pairs of a split list at one square size.
 
     An item, by epoch and place, is an image (3, S, S) uint8 RGB and its mask (S, S) int64 of class
-    ids. With `augment` it varies from epoch to epoch, by a seed of its own: the same item of the
-    same epoch is the same in any process, in any order.
+    ids. With `augment` it varies from epoch to epoch; the same place of the same epoch is the same
+    in every process and in every order.
     """
 
     def __init__(self, pictures: Pictures, augment: Augment | None = None, seed: int = 0) -> None:
@@ -36,27 +36,25 @@ class PetDataset(Dataset[tuple[Tensor, Tensor]]):
         epoch, place = position
         image, mask = self.pictures.images[place], self.pictures.masks[place]
         if self.augment is not None:
-            with torch.random.fork_rng(devices=[]):
-                # torch.manual_seed asks for GPUs as well, at a tenth of an item's time.
-                torch.default_generator.manual_seed(hash((self.seed, epoch, place)))
-                image, mask = self.augment(image, mask)
+            random = np.random.default_rng((self.seed, epoch, place))
+            image, mask = self.augment(image, mask, random)
         return image, mask.long()
 
 
 class ShuffledBatches(Sampler[list[Position]]):
     """The places of a list in a new order each epoch, in batches of nearly equal size.
 
-    Every place comes once an epoch: no batch is dropped, and none is a rest of one or two pictures
-    that would upset the batch norm. Of several processes each gets its share of every batch; all
-    of them together get what one alone would.
+    Every place comes once an epoch. No batch is dropped, and none is a rest of one or two images,
+    which would upset the batch norm. Each of several processes gets its share of every batch;
+    together they get what one process would.
     """
 
     def __init__(
         self, places: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        """`batch_size`: pictures a batch at most, of all processes together.
+        """`batch_size`: the most images in a batch of all processes together.
 
-        Raises UserError if a process would be left without a picture.
+        Raises UserError if a process would get no image.
         """
         self.places, self.seed = places, seed
         self.rank, self.processes = rank, processes
@@ -93,13 +91,13 @@ def load(
 ) -> DataLoader:
     """Load the dataset by batches of positions.
 
-    For a GPU, processes augment ahead; a CPU trains with the cores that they would take.
+    For a GPU, processes augment ahead; a CPU needs those cores for the training itself.
     """
-    on_gpu = device.type == "cuda"
+    workers = GPU_WORKERS if device.type == "cuda" else 0
     return DataLoader(
         dataset,
         batch_sampler=batches,
-        num_workers=GPU_WORKERS if on_gpu else 0,
-        persistent_workers=on_gpu,
-        pin_memory=on_gpu,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=workers > 0,
     )

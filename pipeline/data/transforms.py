@@ -1,26 +1,22 @@
-"""Paired augmentation of photograph and mask, resizing, and the normalisation, said once."""
+"""Resizing, normalisation, and the augmentation of an image together with its mask.
 
-from typing import Annotated
+The augmentation is that of torchvision's transforms v2 (RandomHorizontalFlip, RandomResizedCrop,
+ColorJitter), written out: importing torchvision takes seconds, and its random numbers come from
+torch's global generator.
+"""
 
+import math
+
+import numpy as np
 import torch
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from pipeline.core.params import STRICT
-from pipeline.data.vision import tv_tensors, v2
+from pipeline.data.settings import AugmentationParams, Normalisation
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
-ImageSize = Annotated[int, Field(ge=32, le=4096)]  # side of a square, in pixels
-Strength = Annotated[float, Field(ge=0, lt=1)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Normalisation:
-    """Per-channel mean and standard deviation of RGB in [0, 1]; the default is ImageNet's."""
-
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+CROP_RATIO = math.log(4 / 3)  # crops are between 3:4 and 4:3, log-uniformly
+CROP_TRIES = 10
+LUMA = (0.2989, 0.587, 0.114)  # weights of R, G, B in grey: ITU-R BT.601
 
 
 class Normalise(nn.Module):
@@ -31,49 +27,89 @@ class Normalise(nn.Module):
 
     def __init__(self, normalisation: Normalisation) -> None:
         super().__init__()
-        shape = (3, 1, 1)
-        # Not part of the checkpoint: config.json says them.
-        self.register_buffer("mean", torch.tensor(normalisation.mean).view(shape), persistent=False)
-        self.register_buffer("std", torch.tensor(normalisation.std).view(shape), persistent=False)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(normalisation, name)).view(3, 1, 1)
+            self.register_buffer(name, values, persistent=False)  # config.json holds them
 
     def forward(self, images: Tensor) -> Tensor:
         return (images.float() / 255 - self.mean) / self.std
 
 
-@dataclass(frozen=True, config=STRICT)
-class AugmentationParams:
-    """How strongly training pictures vary."""
-
-    crop_min_area: Fraction  # of the picture, the smallest crop; 1 switches cropping off
-    brightness: Strength  # largest relative change, as for contrast and saturation
-    contrast: Strength
-    saturation: Strength
-
-
-class Augmentation:
-    """A random flip and resized crop, the same for photograph and mask, and a change of colour."""
-
-    def __init__(self, params: AugmentationParams, size: int) -> None:
-        self.transform = v2.Compose(
-            [
-                v2.RandomHorizontalFlip(),
-                v2.RandomResizedCrop(size, scale=(params.crop_min_area, 1.0), antialias=True),
-                v2.ColorJitter(params.brightness, params.contrast, params.saturation),
-            ]
-        )
-
-    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Take and give an image (3, H, W) uint8 and its mask (H, W) uint8, of torch's RNG."""
-        image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
-        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
-
-
-def resize_image(image: Tensor, size: int) -> Tensor:
-    """Stretch (..., 3, H, W) to (..., 3, size, size), bilinear and antialiased."""
-    return v2.functional.resize(image, [size, size], antialias=True)
+def resize_image(images: Tensor, size: int) -> Tensor:
+    """Stretch (N, 3, H, W), float or on a CPU uint8, to (N, 3, size, size), antialiased."""
+    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def resize_mask(mask: Tensor, size: int) -> Tensor:
     """Stretch class ids (H, W) to (size, size) by nearest neighbour: ids cannot be blended."""
-    nearest = v2.InterpolationMode.NEAREST_EXACT
-    return v2.functional.resize(mask[None], [size, size], interpolation=nearest)[0]
+    return F.interpolate(mask[None, None], (size, size), mode="nearest-exact")[0, 0]
+
+
+class Augmentation:
+    """A random flip, crop and change of colour; image and mask are flipped and cropped alike."""
+
+    def __init__(self, params: AugmentationParams, size: int) -> None:
+        self.params = params
+        self.size = size
+
+    def __call__(
+        self, image: Tensor, mask: Tensor, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Vary a square image (3, S, S) uint8 and its mask (S, S) uint8; both come out `size`."""
+        if random.random() < 0.5:
+            image, mask = image.flip(-1), mask.flip(-1)
+        top, left, height, width = crop_box(random, len(mask), self.params.crop_min_area)
+        box = (..., slice(top, top + height), slice(left, left + width))
+        image = resize_image(image[box][None], self.size)[0]
+        return self._jitter(image, random), resize_mask(mask[box], self.size)
+
+    def _jitter(self, image: Tensor, random: np.random.Generator) -> Tensor:
+        """Change brightness, contrast and saturation in a random order."""
+        strengths = (self.params.brightness, self.params.contrast, self.params.saturation)
+        changes = list(zip((change_brightness, change_contrast, change_saturation), strengths))
+        pixels = image.float()
+        for place in random.permutation(len(changes)):
+            change, strength = changes[place]
+            if strength > 0:
+                pixels = change(pixels, random.uniform(1 - strength, 1 + strength))
+        return pixels.to(torch.uint8)
+
+
+def crop_box(random: np.random.Generator, side: int, min_area: float) -> tuple[int, int, int, int]:
+    """Draw top, left, height and width of a crop with `min_area` to 1 of a square's area.
+
+    A box that does not fit is drawn again; after CROP_TRIES it is the whole square.
+    """
+    for _ in range(CROP_TRIES):
+        root = side * math.sqrt(random.uniform(min_area, 1))
+        stretch = math.exp(random.uniform(-CROP_RATIO, CROP_RATIO) / 2)
+        height, width = round(root / stretch), round(root * stretch)
+        if 0 < height <= side and 0 < width <= side:
+            top, left = random.integers((side - height + 1, side - width + 1)).tolist()
+            return top, left, height, width
+    return 0, 0, side, side
+
+
+def change_brightness(pixels: Tensor, factor: float) -> Tensor:
+    """Multiply the (3, H, W) float pixels in 0..255; they stay in that range."""
+    return (pixels * factor).clamp_(0, 255)
+
+
+def change_contrast(pixels: Tensor, factor: float) -> Tensor:
+    """Blend the pixels with the mean of their grey, of which 1 - factor is taken."""
+    return _blend(pixels, _grey(pixels).mean(), factor)
+
+
+def change_saturation(pixels: Tensor, factor: float) -> Tensor:
+    """Blend each pixel with its own grey, of which 1 - factor is taken."""
+    return _blend(pixels, _grey(pixels), factor)
+
+
+def _blend(pixels: Tensor, grey: Tensor, factor: float) -> Tensor:
+    return (pixels * factor).add_(grey, alpha=1 - factor).clamp_(0, 255)
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """(3, H, W) to (H, W)."""
+    red, green, blue = (channel * weight for channel, weight in zip(pixels, LUMA, strict=True))
+    return red.add_(green).add_(blue)

@@ -9,7 +9,7 @@ import torch
 from torch.export import Dim
 
 from pipeline.core.files import atomic_file
-from pipeline.model.segmenter import Segmenter
+from pipeline.scoring.segmenter import Segmenter
 
 INPUT = "photograph"  # (height, width, 3) uint8 RGB
 OUTPUT = "mask"  # (height, width) uint8 class ids

@@ -13,8 +13,8 @@ from pipeline.core.terminal import track
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pets import image_path, mask_path
 from pipeline.deploy.predictor import Predictor
-from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou
+from pipeline.scoring.segmenter import Segmenter
 
 BATCH = 8  # pictures that a worker has in memory
 

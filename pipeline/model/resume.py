@@ -1,7 +1,7 @@
-"""The state of a training that is under way, so that a killed one goes on at its last whole epoch.
+"""The state of a training under way: one that was killed continues after its last whole epoch.
 
-It lies outside DVC's outputs, in .cache/training at the root of the repository, and is named by
-everything the training depends on: whoever asks for the same training again goes on with it.
+It lies outside DVC's outputs, in .cache/training of the repository, named by a digest of
+everything the training depends on: a command that asks for the same training continues it.
 """
 
 import hashlib
@@ -9,19 +9,32 @@ import io
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
-from pipeline.core.files import atomic_file, scratch_folder
-from pipeline.core.layout import workspace_root
+from pipeline.core.files import atomic_file, file_digest, scratch_folder
+from pipeline.core.layout import LOCK, cache_folder
 from pipeline.core.terminal import console
 
+# The source that a training depends on: what dvc.yaml lists for train.
+CODE = (
+    "pipeline/core/files.py",
+    "pipeline/core/layout.py",
+    "pipeline/core/params.py",
+    "pipeline/core/terminal.py",
+    "pipeline/data",
+    "pipeline/model",
+    "pipeline/scoring/confusion.py",
+    "pipeline/scoring/curves.py",
+    "stages/train.py",
+)
 STATE, FINISHED = "state.pth", "finished"
-ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a state
+ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a training
+UNSAVED = 3600  # the same for a finished one, of which DVC has only to save the outputs
 
 
 class TrainingState:
@@ -40,7 +53,7 @@ class TrainingState:
         self.id = self._id_file.read_text()
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep a nested dict of tensors, numbers and texts, instead of the one kept before."""
+        """Replace what is kept by a nested dict of tensors, numbers and texts."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         with atomic_file(self.file) as temporary:
@@ -56,42 +69,39 @@ class TrainingState:
             console.print(f"{self.file} is damaged, the training starts over", soft_wrap=True)
             return None
 
-    def finish(self, checkpoint_sha256: str) -> None:
-        """The training is finished, but DVC has its outputs only when it has saved them.
+    def finish(self, checkpoint: Path) -> None:
+        """Mark the training as finished, until DVC has saved its outputs.
 
-        Killed until then, the command writes them again from here. `forget` removes the state.
+        If DVC is killed before that, the next run writes them again from this state. Once dvc.lock
+        names the checkpoint, or after an hour, the state no longer counts: the same training asked
+        for again is a new one.
         """
         with atomic_file(self._finished) as temporary:
-            temporary.write_text(checkpoint_sha256)
+            temporary.write_text(file_digest(checkpoint, "md5"))  # the digest that DVC uses
 
     def remove(self) -> None:
-        """The training is finished: the next one of this name is another."""
+        """Forget the training: the next one of this name is a new one."""
         _remove(self.file.parent)
 
 
-def forget(checkpoint_sha256: str) -> None:
-    """Remove the state of the finished training that gave this checkpoint."""
-    for file in _states().glob(f"*/{FINISHED}"):
-        with suppress(FileNotFoundError):  # another evaluation of it was faster
-            if file.read_text() == checkpoint_sha256:
-                _remove(file.parent)
-
-
 def training_key(*parts: object) -> str:
-    """A digest of everything that a training's result depends on, by the parts' `repr`."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    """A digest of the parts, which the result depends on, by their `repr`, and of the CODE."""
+    root = Path(__file__).resolve().parents[2]
+    patterns = (name if name.endswith(".py") else f"{name}/**/*.py" for name in CODE)
+    sources = [file for pattern in patterns for file in sorted(root.glob(pattern))]
+    digests = [(file.name, file_digest(file)) for file in sources]
+    return hashlib.sha256(repr((digests, parts)).encode()).hexdigest()
 
 
 @contextmanager
 def training_state(key: str) -> Iterator[TrainingState]:
     """Hold the state of the training named `key` (a digest) alone; wait while another does.
 
-    States that nobody came back for are removed first.
+    States that are no longer needed are removed first.
     """
-    folder = _states()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder("training")
     mine = folder / key[:32]
-    _remove_abandoned(folder, mine)
+    _remove_unneeded(folder, mine)
     lock = FileLock(f"{mine}.lock")
     try:
         lock.acquire(timeout=0)
@@ -105,20 +115,22 @@ def training_state(key: str) -> Iterator[TrainingState]:
         lock.release()
 
 
-def _states() -> Path:
-    return workspace_root() / ".cache" / "training"
-
-
-def _remove(state: Path) -> None:
-    with scratch_folder(state) as gone:  # at once: half a state would be another training
-        state.rename(gone / state.name)
-
-
-def _remove_abandoned(folder: Path, mine: Path) -> None:
+def _remove_unneeded(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
         try:
-            if state != mine and time.time() - state.stat().st_mtime > ABANDONED:
+            age = time.time() - state.stat().st_mtime
+            if (state / FINISHED).exists():
+                saved = LOCK.exists() and (state / FINISHED).read_text() in LOCK.read_text()
+                unneeded = saved or age > UNSAVED
+            else:
+                unneeded = state != mine and age > ABANDONED
+            if unneeded:
                 with FileLock(f"{state}.lock", timeout=0):
                     _remove(state)
         except (Timeout, FileNotFoundError):
             continue  # a slow epoch; or another training removes it
+
+
+def _remove(state: Path) -> None:
+    with scratch_folder(state) as gone:  # in one step: half a state would be another training
+        state.rename(gone / state.name)

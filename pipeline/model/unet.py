@@ -1,34 +1,15 @@
 """The U-Net of Ronneberger et al. (2015, arXiv 1505.04597) as the field writes it today.
 
-Against the paper: padded convolutions, so that the mask is as large as the image, batch norm, and
-an encoder to choose: the paper's own, or one that has learned from ImageNet.
+It differs from the paper in padded convolutions (the mask is as large as the image), batch norm,
+and a choice of encoder: the paper's own, or one pretrained on ImageNet.
 """
-
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from pipeline.core.params import STRICT
-from pipeline.model.encoders import PLAIN, DoubleConv, build_encoder
-from pipeline.model.upsampling import UpConvolution
-
-Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
-
-
-@dataclass(frozen=True, config=STRICT)
-class ModelParams:
-    """The network's shape, and what its encoder starts from."""
-
-    # Channels of each level, from full resolution down: the decoder's. The plain encoder has them
-    # too, and a bottleneck of twice the last: [64, 128, 256, 512] is the paper's network. Others
-    # bring their own, and need as many numbers here as they halve the picture (most: 5).
-    features: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8)]
-    encoder: str = PLAIN  # or efficientnet_lite0, or another of timm's names
-    weights: str | None = None  # file of a timm encoder's weights; null: what timm has
+from pipeline.model.encoders import DoubleConv, build_encoder
+from pipeline.model.settings import ModelParams
 
 
 class Up(nn.Module):
@@ -36,7 +17,7 @@ class Up(nn.Module):
 
     def __init__(self, inputs: int, skips: int, outputs: int) -> None:
         super().__init__()
-        self.up = UpConvolution(inputs, outputs)
+        self.up = nn.ConvTranspose2d(inputs, outputs, kernel_size=2, stride=2)
         self.conv = DoubleConv(skips + outputs, outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
@@ -50,7 +31,7 @@ class UNet(nn.Module):
     """Per-pixel class logits of an image of any size."""
 
     def __init__(self, params: ModelParams, classes: int = 3) -> None:
-        """Random weights. Raises UserError for an encoder that is not known or does not fit."""
+        """Random weights. Raises UserError for an encoder that is unknown or does not fit."""
         super().__init__()
         self.encoder = build_encoder(params.encoder, params.features)
         *skips, bottom = self.encoder.channels

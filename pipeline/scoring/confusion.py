@@ -1,34 +1,35 @@
-"""The numbers: confusion matrices of pixels, and the scores that follow from them.
+"""Confusion matrices of pixels, and the scores that follow from them.
 
-A matrix counts pixels: row = true class, column = predicted. IoU = TP / (TP + FP + FN) is that
-of the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
+A matrix counts pixels: row = true class, column = predicted. IoU = TP / (TP + FP + FN) as in
+the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
 """
 
 import math
 from collections.abc import Sequence
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Counts = NDArray[np.int64]  # (..., C, C)
 Scores = NDArray[np.float64]  # (..., C)
 
 
-def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
+def confusion_matrix(truth: "Tensor", prediction: "Tensor", classes: int) -> "Tensor":
     """Count the pixels of each (true, predicted) pair: (C, C) int64.
 
     Both arguments are integer class ids of one shape, any.
     """
     assert truth.shape == prediction.shape, f"{truth.shape} against {prediction.shape}"
     pairs = truth.flatten().long() * classes + prediction.flatten().long()
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+    return pairs.bincount(minlength=classes**2).view(classes, classes)
 
 
 def iou(counts: Counts) -> Scores:
-    """IoU per class in [0, 1]; NaN for a class that is neither there nor predicted."""
+    """IoU per class in [0, 1]; NaN for a class that is neither present nor predicted."""
     hits, truth, predicted = _margins(counts)
     return divide(hits, truth + predicted - hits)
 
@@ -40,7 +41,7 @@ def dice(counts: Counts) -> Scores:
 
 
 def mean_iou(counts: Counts) -> Scores:
-    """The mean over those classes that are there or predicted."""
+    """The mean IoU of the classes that are present or predicted."""
     return np.nanmean(iou(counts), axis=-1)
 
 
@@ -50,18 +51,18 @@ def pixel_accuracy(counts: Counts) -> Scores:
 
 
 def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
-    """The (..., G, G) matrix after the classes of each group became one."""
+    """The (..., G, G) matrix with the classes of each group merged into one."""
     rows = np.stack([counts[..., list(group), :].sum(axis=-2) for group in groups], axis=-2)
     return np.stack([rows[..., list(group)].sum(axis=-1) for group in groups], axis=-1)
 
 
 def rounded(score: SupportsFloat) -> float | None:
-    """None, not NaN, for a class that was nowhere: NaN is not JSON."""
+    """Six decimals; None for NaN (a class that is nowhere), which JSON does not have."""
     return None if math.isnan(float(score)) else round(float(score), 6)
 
 
 def divide(part: NDArray, whole: NDArray) -> Scores:
-    """Part / whole, element by element; 0 / 0 is NaN: there was nothing to score."""
+    """Part / whole, element by element; 0 / 0 is NaN: nothing to score."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 

@@ -1,44 +1,32 @@
-"""The course of a training: a row an epoch, and which of them was the best."""
+"""The course of a training: the scores of an epoch, the epoch that is kept, the curves."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from pipeline.data.pets import CLASSES
-from pipeline.model.fit import Epoch
+from pipeline.model.training import Row, best_row
 from pipeline.scoring.confusion import iou, mean_iou, rounded
 
-Row = dict[str, Any]
 
+def validation_scores(confusion: Tensor) -> dict[str, Any]:
+    """MIoU and IoU by class of the validation list's (C, C) confusion matrix, in [0, 1].
 
-def curve_row(epoch: Epoch) -> Row:
-    """The epoch's number, losses, scores and learning rate, and when it ended.
-
-    `time` is in milliseconds since 1970, as MLflow counts it.
+    The IoU of a class that is nowhere is None, and does not count for the mean.
     """
-    counts = epoch.confusion.numpy()
+    counts = confusion.numpy()
     ious = {name: rounded(score) for name, score in zip(CLASSES, iou(counts), strict=True)}
-    return {
-        "epoch": epoch.number,
-        "time": time.time_ns() // 1_000_000,
-        "train": {"loss": epoch.train_loss, "lr": epoch.lr},
-        "val": {"loss": epoch.val_loss, "miou": rounded(mean_iou(counts)), "iou": ious},
-    }
+    return {"miou": rounded(mean_iou(counts)), "iou": ious}
 
 
-def best_row(rows: Sequence[Row]) -> Row:
-    """The row with the highest validation mIoU; the first of equal ones."""
-    return max(rows, key=lambda row: row["val"]["miou"])
-
-
-def summary(rows: Sequence[Row]) -> Row:
-    """The epoch that was kept: its number, training loss and validation scores."""
+def kept_epoch(rows: Sequence[Row]) -> dict[str, Any]:
+    """The number of the best epoch, its training loss, and its validation loss and scores."""
     best = best_row(rows)
     return {"best_epoch": best["epoch"], "train_loss": best["train"]["loss"], "val": best["val"]}
 
 
 def curve_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows as a table with flat columns (val_iou_pet), without the time: it varies."""
+    """The rows as a table with flat columns (val_iou_pet), without the time, which varies."""
     return pd.json_normalize(list(rows), sep="_").drop(columns="time")

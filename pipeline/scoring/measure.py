@@ -1,57 +1,145 @@
-"""What is counted in one picture: all later scores are sums and means of this."""
+"""What is counted in each test image, and the pass that counts it: scores are sums of this.
+
+Boundary IoU (Cheng et al. 2021, arXiv 2103.16562) says how well the outline is met, which IoU
+hardly feels where the region is large: only the pixels of both masks within a distance d of the
+mask's contour count, and IoU is taken of these.
+
+Calibration (Guo et al. 2017, arXiv 1706.04599) says whether the model is right as often as it is
+sure: pixels are sorted into bins by confidence, the probability of the class that was chosen. The
+expected calibration error is the mean distance between a bin's accuracy and its mean confidence,
+weighted by its pixels.
+"""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from pipeline.data.pets import BACKGROUND, CLASSES, PET
-from pipeline.scoring.boundary import boundary_counts
-from pipeline.scoring.calibration import Bins, reliability_bins
-from pipeline.scoring.confusion import Counts
+from pipeline.core.terminal import track
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import BACKGROUND, CLASSES, PET, image_path, mask_path
+from pipeline.scoring.confusion import Counts, confusion_matrix
+from pipeline.scoring.segmenter import Segmenter
+
+BINS = 15  # of equal width from 0 to 1, as in the paper
+DISTANCE = 0.02  # of the image's diagonal: the paper's choice
+
+Bins = NDArray[np.float64]  # (..., BINS, 3): pixels, those that were right, sum of confidence
+Region = NDArray[np.bool_]  # (H, W)
+Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]  # image, mask, network's input
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one picture; or of N, with a leading dimension."""
+    """Of one image; or of N, with a leading dimension."""
 
     counts: Counts  # (C, C) int64: row = true class, column = predicted
     boundary: NDArray[np.int64]  # (2,): pixels in both boundaries of the pet, and in either
     bins: Bins  # (BINS, 3) float64
-    brightness: NDArray[np.float64]  # mean of the photograph, in [0, 1]
-    touches_frame: NDArray[np.bool_]  # whether true pet or border reaches the picture's edge
+    brightness: NDArray[np.float64]  # mean of the image, in [0, 1]
+    touches_frame: NDArray[np.bool_]  # whether true pet or border reaches the image's edge
 
 
-def measure(
-    photograph: NDArray[np.uint8], truth: NDArray[np.uint8], scores: NDArray[np.float32]
+def evaluate_images(
+    segmenter: Segmenter, pets: Path, names: Sequence[str], batch_size: int
 ) -> Measured:
-    """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) photograph."""
-    best = scores.max(axis=0)
-    prediction = scores.argmax(axis=0)
-    confidence = 1 / np.exp(scores - best).sum(axis=0)  # the softmax of the largest
-    pairs = truth.ravel() * np.intp(len(CLASSES)) + prediction.ravel()
-    counts = np.bincount(pairs, minlength=len(CLASSES) ** 2)
+    """Segment the named images at their own sizes, and count everything for all N of them.
+
+    Only a batch of images is in memory at a time. The network runs on all threads that torch has
+    here; before and after it each thread works on an image of its own.
+    """
+    threads = torch.get_num_threads()
+    batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
+    measured: list[Measured] = []
+    with (
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        track(batches, "evaluating batches", len(batches)) as tracked,
+    ):
+        for batch in tracked:
+            loaded = list(pool.map(partial(_load, segmenter, pets), batch))
+            logits = segmenter.logits([prepared for *_, prepared in loaded])
+            # Stacked at once: of thousands of images, small arrays of each would take the most.
+            found = list(pool.map(partial(_measure_one, segmenter), loaded, logits))
+            measured.append(joined(np.stack, found))
+    return joined(np.concatenate, measured)
+
+
+def _load(segmenter: Segmenter, pets: Path, name: str) -> Loaded:
+    image = load_image(image_path(pets, name))
+    prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
+    return image, load_mask(mask_path(pets, name)), prepared
+
+
+def _measure_one(segmenter: Segmenter, loaded: Loaded, logits: Tensor) -> Measured:
+    image, mask, _ = loaded
+    return measure(image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])
+
+
+def measure(image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: Tensor) -> Measured:
+    """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
+    best, prediction = logits.max(dim=0)
+    confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
+    target = torch.from_numpy(truth)
     edge = np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])
     return Measured(
-        counts=counts.reshape(len(CLASSES), len(CLASSES)),
-        boundary=boundary_counts(truth == PET, prediction == PET),
-        bins=reliability_bins(confidence, prediction == truth),
-        brightness=np.asarray(photograph.mean() / 255),
+        counts=confusion_matrix(target, prediction, len(CLASSES)).numpy(),
+        boundary=boundary_counts(truth == PET, (prediction == PET).numpy()),
+        bins=reliability_bins(confidence.numpy(), (prediction == target).numpy()),
+        brightness=np.asarray(image.mean() / 255),
         touches_frame=np.asarray((edge != BACKGROUND).any()),
     )
 
 
-def stack(measured: Sequence[Measured]) -> Measured:
-    """N pictures' counts as one, each with a leading dimension N."""
-    return _joined(np.stack, measured)
-
-
-def concatenate(measured: Sequence[Measured]) -> Measured:
-    """Several stacks as one."""
-    return _joined(np.concatenate, measured)
-
-
-def _joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
+def joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
+    """Several as one: `np.stack` for single images, `np.concatenate` for several of each."""
     names = [field.name for field in fields(Measured)]
     return Measured(**{name: join([getattr(each, name) for each in measured]) for name in names})
+
+
+def boundary(region: Region) -> Region:
+    """The pixels of the region within d of its contour: (H, W) bool.
+
+    As in the authors' code: distances are king's moves, d is rounded and at least one pixel, and
+    the image's edge bounds the region too.
+    """
+    # Needed only here: tables and paired comparisons start without it.
+    from scipy.ndimage import distance_transform_cdt  # noqa: PLC0415
+
+    height, width = region.shape
+    distance = max(1, round(DISTANCE * float(np.hypot(height, width))))
+    to_outside = distance_transform_cdt(np.pad(region, 1), metric="chessboard")[1:-1, 1:-1]
+    return region & (to_outside <= distance)
+
+
+def boundary_counts(truth: Region, prediction: Region) -> NDArray[np.int64]:
+    """Pixels in both boundaries, and in either: (2,) int64, which adds up over images."""
+    one, other = boundary(truth), boundary(prediction)
+    return np.array([np.count_nonzero(one & other), np.count_nonzero(one | other)])
+
+
+def reliability_bins(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> Bins:
+    """The bins of one image, from each pixel's confidence in [0, 1] and whether it was right."""
+    place = np.minimum((confidence.ravel() * BINS).astype(np.intp), BINS - 1)
+    sums = np.bincount(place, confidence.ravel(), BINS)
+    pixels, hits = np.bincount(place, minlength=BINS), np.bincount(place[right.ravel()], None, BINS)
+    return np.stack([pixels, hits, sums], axis=-1)
+
+
+def calibration_error(bins: Bins) -> NDArray[np.float64]:
+    """The expected calibration error in [0, 1], of added-up bins: (...,)."""
+    pixels, hits, sums = np.moveaxis(bins, -1, 0)
+    return np.abs(hits - sums).sum(axis=-1) / pixels.sum(axis=-1)
+
+
+def reliability_table(bins: Bins) -> pd.DataFrame:
+    """One row for each bin with pixels: its mean confidence, accuracy, and share of the pixels."""
+    pixels, hits, sums = bins[bins[:, 0] > 0].T
+    table = {"confidence": sums / pixels, "accuracy": hits / pixels, "share": pixels / pixels.sum()}
+    return pd.DataFrame(table).round(6)

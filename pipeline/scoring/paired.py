@@ -12,7 +12,7 @@ from pipeline.core.params import STRICT, Seed
 from pipeline.data.pets import CLASSES
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
 from pipeline.scoring.intervals import bootstrap, interval, paired_difference
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 
 DECIMALS = 6  # that count: what is lost to float64 must not turn "as much" into "more"
 

@@ -1,12 +1,21 @@
-"""Pictures of masks: overlays, error maps, and captioned grids of them."""
+"""Pictures of masks: overlays, error maps, captioned grids, and the sheets that evaluate draws.
 
-from collections.abc import Mapping, Sequence
+Serving draws overlays too: neither torch nor pandas is imported here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET, image_path, mask_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Photograph = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) class ids
@@ -24,6 +33,8 @@ MASK_LEGEND = {"pet": PALETTE[PET], "border": PALETTE[BORDER]}
 
 MARGIN = 6
 TEXT = 15  # height of a caption in pixels
+SHOWN = 12  # images on a sheet
+TILE = {"width": 166, "height": 140}  # two experiments' sheets fit side by side into 1400 pixels
 
 
 def colour(mask: Mask) -> Image.Image:
@@ -32,7 +43,7 @@ def colour(mask: Mask) -> Image.Image:
 
 
 def overlay(photograph: Photograph, mask: Mask, opacity: float = 0.45) -> Image.Image:
-    """The photograph with pet and border tinted; the background is left as it is."""
+    """The photograph with pet and border tinted and the background unchanged."""
     tinted = Image.blend(Image.fromarray(photograph), colour(mask), opacity)
     animal = Image.fromarray((mask != BACKGROUND).astype(np.uint8) * 255)
     return Image.composite(tinted, Image.fromarray(photograph), animal)
@@ -58,6 +69,36 @@ def comparison(photograph: Photograph, truth: Mask, prediction: Mask) -> list[Im
     ]
 
 
+def choose_shown(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """The rows of a `per_image_table` to be shown, by the name of their sheet.
+
+    `examples` are evenly spaced over the list, and so over breeds: the same for every model.
+    `worst` and `median` are by mIoU, the lowest first.
+    """
+    shown = min(SHOWN, len(table))
+    ranked = table.sort_values(["miou", "name"])
+    middle = (len(table) - shown) // 2
+    return {
+        "examples": table.iloc[np.linspace(0, len(table) - 1, shown).astype(int)],
+        "worst": ranked.iloc[:shown],
+        "median": ranked.iloc[middle : middle + shown],
+    }
+
+
+def draw_sheet(
+    segment: Callable[[Photograph], Mask], pets: Path, rows: "pd.DataFrame"
+) -> Image.Image:
+    """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
+    tiles, captions = [], []
+    for name, miou in rows[["name", "miou"]].itertuples(index=False):
+        photograph = load_image(image_path(pets, name))
+        tiles += comparison(photograph, load_mask(mask_path(pets, name)), segment(photograph))
+        captions += [name, "", f"mIoU {miou:.3f}", ""]
+    headings = ["photograph", "truth", "prediction", "errors"]
+    drawn = grid(tiles, captions, len(headings), headings, **TILE)
+    return with_legend(drawn, MASK_LEGEND | ERROR_LEGEND)
+
+
 def grid(
     tiles: Sequence[Image.Image],
     captions: Sequence[str],
@@ -69,7 +110,7 @@ def grid(
 ) -> Image.Image:
     """Lay out tiles row by row, each fitted into width x height pixels above its caption.
 
-    The headings stand above the columns; a tile without a caption has the empty one.
+    The headings stand above the columns; a tile without a caption has an empty one.
     """
     font = ImageFont.load_default(size=TEXT - 3)
     rows = -(-len(tiles) // columns)
@@ -89,7 +130,7 @@ def grid(
 
 
 def with_legend(picture: Image.Image, legend: Mapping[str, tuple[int, int, int]]) -> Image.Image:
-    """The picture below a line that says what the colours mean."""
+    """The picture below a line that explains the colours."""
     font = ImageFont.load_default(size=TEXT - 3)
     top = TEXT + 2 * MARGIN
     sheet = Image.new("RGB", (picture.width, picture.height + top), "white")

@@ -13,7 +13,7 @@ from benchmarks.arithmetic import flops, step_gflop
 from benchmarks.report import ratios
 from benchmarks.setting import BATCH, Training
 from pipeline.core.terminal import UserError
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 
 TINY = ModelParams(features=(4, 8))
 SIZES = {"reference": 32, "small": 48}

@@ -8,7 +8,7 @@ import pytest
 from random_network import spread_classes
 
 from benchmarks import deploy
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 
 TINY = ModelParams(features=(4, 8))
 

@@ -7,9 +7,9 @@ from random_network import random_network
 
 from benchmarks import evaluating
 from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
-from pipeline.model.unet import ModelParams
+from pipeline.data.settings import Normalisation
+from pipeline.model.checkpoint import copy_weights, save_checkpoint
+from pipeline.model.settings import ModelConfig, ModelParams
 
 
 def test_the_last_line_holds_both_sides_and_the_cost(tiny_pets, monkeypatch, capsys):

@@ -20,14 +20,13 @@ from random_network import random_network
 from tiny_pets import REPOSITORY
 
 from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Normalisation
+from pipeline.data.settings import Normalisation
 from pipeline.deploy.onnx_graph import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.model.checkpoint import ModelConfig
-from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.tracking import checkpoint_run
+from pipeline.scoring.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow
 

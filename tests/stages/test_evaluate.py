@@ -15,10 +15,11 @@ from tiny_pets import LISTS, write_params
 from pipeline.core.terminal import UserError
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
-from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.data.settings import Normalisation
+from pipeline.model.checkpoint import copy_weights, save_checkpoint
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.model.unet import UNet
+from pipeline.scoring.segmenter import Segmenter
 from stages import evaluate as stage
 
 

@@ -16,10 +16,10 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import save_mask
 from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.transforms import Normalisation
+from pipeline.data.settings import Normalisation
 from pipeline.deploy import predictor
-from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
-from pipeline.model.unet import ModelParams
+from pipeline.model.checkpoint import checkpoint_digest, copy_weights, save_checkpoint
+from pipeline.model.settings import ModelConfig, ModelParams
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")

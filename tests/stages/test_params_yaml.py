@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_pets import REPOSITORY
 
 from pipeline.core.params import ParamsError, Seed, read_section
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 from pipeline.records.lineage import flatten
 from pipeline.scoring.paired import GateParams
 from stages import download, evaluate, export, extract, split, train

@@ -17,8 +17,8 @@ from pipeline.core.terminal import UserError
 from pipeline.data.cache import open_pictures
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
-from pipeline.model.loop import validate
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.training import Learner, validate
 from pipeline.scoring.confusion import confusion_matrix, iou, mean_iou
 from stages import train as stage
 
@@ -61,7 +61,8 @@ def test_the_best_epoch_on_the_validation_list_is_kept(tiny_pets, monkeypatch):
     model = nn.Sequential(Normalise(config.normalisation), network)
     count_pixels = partial(confusion_matrix, classes=3)
     fabric = Fabric(accelerator="cpu", devices=1)
-    loss, counts = validate(fabric, model, batches, segmentation_loss, count_pixels)
+    learner = Learner(fabric, network, model, None, None)
+    loss, counts = validate(learner, batches, segmentation_loss, count_pixels)
     assert mean_iou(counts.numpy()) == pytest.approx(summary["val"]["miou"], abs=1e-3)
     assert iou(counts.numpy())[0] == pytest.approx(summary["val"]["iou"]["pet"], abs=1e-3)
     assert loss == pytest.approx(summary["val"]["loss"], rel=0.02)

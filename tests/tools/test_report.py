@@ -12,9 +12,10 @@ from mlflow import MlflowClient
 
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.data.settings import Normalisation
+from pipeline.model.checkpoint import checkpoint_digest, copy_weights, save_checkpoint
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.model.unet import UNet
 from pipeline.records.store import open_store
 from pipeline.records.tracking import find_run, training_run
 from stages import evaluate

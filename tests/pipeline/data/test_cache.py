@@ -70,7 +70,7 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets):
         with Image.open(image_path(PETS, name)) as opened:
             photograph = torch.from_numpy(np.array(opened)).permute(2, 0, 1)
         mask = torch.from_numpy(load_mask(mask_path(PETS, name)))
-        assert torch.equal(pictures.images[place], resize_image(photograph, 32))
+        assert torch.equal(pictures.images[place], resize_image(photograph[None], 32)[0])
         assert torch.equal(pictures.masks[place], resize_mask(mask, 32))
     assert pictures.images.shape == (8, 3, 32, 32)
     assert pictures.masks.shape == (8, 32, 32)

@@ -16,7 +16,8 @@ from pipeline.data.cache import Pictures, _map, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.images import load_mask
 from pipeline.data.pets import image_path, mask_path
-from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.data.settings import AugmentationParams
+from pipeline.data.transforms import Augmentation
 
 NAMES = LISTS["train"]
 
@@ -48,33 +49,13 @@ def test_classes_keep_their_share_of_the_picture(tiny_pets):
 
 def test_augmentation_depends_on_seed_epoch_and_picture_alone(tiny_pets):
     dataset, other = (pets(tiny_pets, 32, Augmentation(VARIED, 32), seed) for seed in (0, 1))
-    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
     first = dataset[0, 3][0]
-    torch.manual_seed(2)
+    assert torch.equal(before, torch.random.get_rng_state())
     backwards = [dataset[0, place][0] for place in (5, 3)]
     assert torch.equal(first, backwards[1])
     assert not torch.equal(first, dataset[1, 3][0])
     assert not torch.equal(first, other[0, 3][0])
-
-
-def test_drawing_a_picture_leaves_the_global_random_state_alone(tiny_pets):
-    dataset = pets(tiny_pets, 32, Augmentation(VARIED, 32))
-    before = torch.random.get_rng_state()
-    dataset[0, 0]
-    assert torch.equal(before, torch.random.get_rng_state())
-
-
-def test_photograph_and_mask_move_together():
-    # A picture that shows its own mask: wherever the crop falls, they must still agree.
-    mask = torch.zeros(64, 64, dtype=torch.uint8)
-    mask[10:40, 5:30] = 1
-    still = AugmentationParams(crop_min_area=0.2, brightness=0.0, contrast=0.0, saturation=0.0)
-    augment = Augmentation(still, 64)
-    for seed in range(20):
-        torch.manual_seed(seed)
-        image, moved = augment(mask.expand(3, 64, 64) * 255, mask)
-        assert ((image[0] > 127) == moved.bool()).float().mean() > 0.97
-        assert moved.unique().tolist() in ([0], [1], [0, 1])
 
 
 @pytest.mark.parametrize(("places", "batch_size"), [(8, 3), (9, 3), (10, 4), (5, 8), (1, 1)])

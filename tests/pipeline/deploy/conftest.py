@@ -3,11 +3,10 @@ from pathlib import Path
 import pytest
 from random_network import random_network
 
-from pipeline.data.transforms import Normalisation
+from pipeline.data.settings import Normalisation
 from pipeline.deploy.onnx_graph import export_onnx
-from pipeline.model.checkpoint import ModelConfig
-from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.scoring.segmenter import Segmenter
 
 CONFIG = ModelConfig(
     ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.core.terminal import UserError
-from pipeline.data.transforms import Normalisation
+from pipeline.data.settings import Normalisation
 from pipeline.model.checkpoint import (
     ModelConfig,
     checkpoint_digest,
@@ -15,7 +15,8 @@ from pipeline.model.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.unet import UNet
 
 CONFIG = ModelConfig(
     ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()

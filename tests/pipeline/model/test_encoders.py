@@ -1,15 +1,16 @@
-"""The U-Net's left half: what each encoder promises the decoder, and which it is not."""
+"""The U-Net's left half: what each encoder promises the decoder, and what it trains in float32."""
 
+import copy
 import re
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalisation, Normalise
-from pipeline.model.encoders import build_encoder, normalisation_of
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.encoders import build_encoder, normalisation_of, widen_slow_depthwise
 
 LITE = "efficientnet_lite0"
 # The widths of EfficientNet-B0 (Tan and Le 2019, table 1) and ResNet-18 (He et al. 2015, table 1).
@@ -75,27 +76,6 @@ def test_others_see_pixels_as_timm_says_or_else_by_imagenets_statistics(name, me
     assert normalisation_of(name) == Normalisation(mean, std)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (65, 97), (17, 40), (1, 1)])
-def test_logits_have_the_size_of_the_image(size):
-    network = UNet(ModelParams(features=(8,) * 5, encoder=LITE)).eval()
-    with torch.no_grad():
-        assert network(torch.randn(2, 3, *size)).shape == (2, 3, *size)
-
-
-@pytest.mark.parametrize("name", [LITE, "resnet18"])
-def test_no_parameter_is_left_without_a_gradient(name):
-    # One that is would be dead weight in every checkpoint, and stop a training by processes.
-    network = UNet(ModelParams(features=(8,) * 5, encoder=name))
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.ones_(module.weight)  # timm begins some at zero: nothing passes them yet
-    network(torch.randn(2, 3, 64, 64)).square().sum().backward()
-    silent = [
-        weight for weight, p in network.named_parameters() if p.grad is None or not p.grad.any()
-    ]
-    assert silent == []
-
-
 class WideConvolutions(TorchDispatchMode):
     """Kernel sides and strides of the convolutions that are calculated in float32 in the block."""
 
@@ -109,9 +89,80 @@ class WideConvolutions(TorchDispatchMode):
         return operator(*args, **(kwargs or {}))
 
 
-def test_of_lite0_bfloat16_trains_all_but_what_it_is_slow_for():
+def test_lite0_trains_in_bfloat16_except_for_its_slow_convolutions():
     encoder = build_encoder(LITE, (8,) * 5)
     with WideConvolutions() as wide, torch.autocast("cpu", torch.bfloat16):
         encoder(torch.randn(1, 3, 64, 64))
     # B0's table: stages 3, 5 and 6 are 2, 3 and 4 layers with 5x5 kernels; 2, 3, 4 and 6 halve.
     assert wide.found == [(3, 2), (5, 2), (5, 1), (3, 2), *[(5, 1)] * 3, (5, 2), *[(5, 1)] * 3]
+
+
+SLOW = {
+    "5x5": {"kernel_size": 5, "padding": 2, "groups": 4},
+    "stride 2": {"kernel_size": 3, "padding": 1, "stride": 2, "groups": 4},
+}
+FAST = {
+    "3x3": {"kernel_size": 3, "padding": 1, "groups": 4},
+    "not depthwise": {"kernel_size": 5, "padding": 2, "stride": 2},
+    "of two groups": {"kernel_size": 5, "padding": 2, "groups": 2},
+}
+
+
+def convolutions(shape):
+    """A convolution that was widened if it is slow, and its copy as torch has it."""
+    torch.manual_seed(0)
+    torchs = nn.Conv2d(4, 4, **shape)
+    ours = copy.deepcopy(torchs)
+    widen_slow_depthwise(nn.Sequential(ours))
+    return ours, torchs
+
+
+def results(layer, dtype, *, autocast):
+    """The output, and the gradients of the sum of its squares by input, kernel and bias."""
+    torch.manual_seed(1)
+    x = torch.randn(2, 4, 9, 8).bfloat16().to(dtype).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        output = layer(x)
+    loss = (output.bfloat16().float() ** 2 if autocast else output**2).sum()
+    return [output, *torch.autograd.grad(loss, [x, *layer.parameters()])]
+
+
+def same(first, second):
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("shape", SLOW.values(), ids=SLOW)
+def test_a_slow_convolution_calculates_in_float32_and_gives_bfloat16(shape):
+    ours, torchs = convolutions(shape)
+    mine = results(ours, torch.bfloat16, autocast=True)
+    assert [one.dtype for one in mine] == [torch.bfloat16] * 2 + [torch.float32] * 2
+    # The same by hand: the narrow input made wide, and the result narrow.
+    torch.manual_seed(1)
+    x = torch.randn(2, 4, 9, 8).bfloat16().float().requires_grad_()
+    output = torchs(x).bfloat16()
+    by_x, *others = torch.autograd.grad((output.float() ** 2).sum(), [x, *torchs.parameters()])
+    assert same(mine, [output, by_x.bfloat16(), *others])
+
+
+@pytest.mark.parametrize("shape", [*SLOW.values(), *FAST.values()], ids=[*SLOW, *FAST])
+def test_in_full_precision_and_in_use_every_convolution_is_torchs_own(shape):
+    ours, torchs = convolutions(shape)
+    narrow = [(torch.float32, False)]
+    if shape in FAST.values():
+        narrow.append((torch.bfloat16, True))
+    for dtype, autocast in narrow:
+        mine, theirs = (results(each, dtype, autocast=autocast) for each in (ours, torchs))
+        assert same(mine, theirs)
+    with torch.autocast("cpu", torch.bfloat16):
+        x = torch.randn(2, 4, 9, 8)
+        assert torch.equal(ours.eval()(x), torchs.eval()(x))
+
+
+def test_a_copy_calculates_with_its_own_weights():
+    ours, _ = convolutions(SLOW["5x5"])
+    other = copy.deepcopy(ours)
+    nn.init.zeros_(other.weight)
+    nn.init.zeros_(other.bias)
+    x = torch.randn(2, 4, 9, 8)
+    assert other(x).abs().max() == 0
+    assert ours(x).abs().max() > 0

@@ -14,10 +14,11 @@ from skimage.data import chelsea
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.data.vision import timm
 from pipeline.model.encoders import normalisation_of
 from pipeline.model.pretrained import load_pretrained
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelParams
+from pipeline.model.torchvision_compat import timm
+from pipeline.model.unet import UNet
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LITE = "efficientnet_lite0"

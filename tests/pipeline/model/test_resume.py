@@ -1,5 +1,6 @@
 """A training's state outlives its process, belongs to one at a time, and goes at the end."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.model.resume import ABANDONED, forget, training_key, training_state
+from pipeline.model.resume import ABANDONED, UNSAVED, training_key, training_state
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 KEY, OTHER = training_key("mine"), training_key("another")
@@ -80,17 +81,36 @@ def test_the_id_stays_until_the_training_is_finished_and_is_then_another(folder)
         assert state.load() is None
 
 
-def test_a_finished_training_is_kept_until_its_checkpoint_is_known_to_be_saved(folder):
+@pytest.fixture
+def finished(folder, tmp_path, monkeypatch):
+    """The id of a training that has finished, whose checkpoint DVC has yet to save."""
+    monkeypatch.chdir(tmp_path)
+    Path("checkpoint.pth").write_bytes(b"weights")
+    Path("dvc.lock").write_text("md5: 0123\n")
     with training_state(KEY) as state:
-        first = state.id
         state.save(STATE)
-        state.finish("0123")
-    forget("4567")
-    with training_state(KEY) as state:
-        assert state.id == first
-        assert repr(state.load()) == repr(STATE)
-    forget("0123")
-    assert states(folder) == []
+        state.finish(Path("checkpoint.pth"))
+        return state.id
+
+
+def test_a_finished_training_is_kept_until_dvc_has_saved_its_checkpoint(finished):
+    for _ in range(2):  # it may be killed again
+        with training_state(KEY) as state:
+            assert state.id == finished
+            assert repr(state.load()) == repr(STATE)
+    Path("dvc.lock").write_text(f"md5: {hashlib.md5(b'weights').hexdigest()}\n")
+    with training_state(KEY) as state:  # asked for again: a new training
+        assert state.id != finished
+        assert state.load() is None
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER])
+def test_a_finished_training_is_not_kept_for_long(finished, folder, key):
+    (mine,) = states(folder)
+    os.utime(folder / mine, (time.time() - UNSAVED - 60,) * 2)
+    with training_state(key) as state:
+        assert state.id != finished
+        assert states(folder) == [state.file.parent.name]
 
 
 def test_an_error_keeps_the_state_and_frees_it(folder):

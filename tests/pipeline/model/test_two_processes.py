@@ -95,8 +95,7 @@ def test_pixels_are_counted_one_by_one_beyond_what_a_float_can(alone):
     many = 2**24 + 1
     image, mask = torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32, dtype=torch.int64)
     _, confusion = two_processes.validate(
-        alone,
-        two_processes.new_learner(alone).model,
+        two_processes.new_learner(alone),
         [(image, mask)] * 2,
         two_processes.segmentation_loss,
         lambda truth, _: bool(truth.numel()) * torch.tensor([[many, 1], [0, 0]]),

@@ -1,26 +1,37 @@
-"""What is counted in a picture, against scikit-learn and by hand."""
+"""What is counted in an image, against the definitions, scikit-learn, and by hand."""
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from pipeline.scoring.confusion import dice, iou
-from pipeline.scoring.measure import measure, stack
+from pipeline.scoring.measure import (
+    BINS,
+    boundary,
+    boundary_counts,
+    calibration_error,
+    joined,
+    measure,
+    reliability_bins,
+    reliability_table,
+)
 
-PHOTOGRAPH = np.full((6, 8, 3), 51, np.uint8)  # a fifth of white
+IMAGE = np.full((6, 8, 3), 51, np.uint8)  # a fifth of white
 
 
-def random_picture(seed):
+def random_image(seed):
     random = np.random.default_rng(seed)
     truth = random.integers(0, 3, (6, 8)).astype(np.uint8)
-    return truth, random.normal(size=(3, 6, 8)).astype(np.float32)
+    return truth, torch.from_numpy(random.normal(size=(3, 6, 8)).astype(np.float32))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_confusion_and_scores_agree_with_scikit_learn(seed):
-    truth, logits = random_picture(seed)
-    counts = measure(PHOTOGRAPH, truth, logits).counts
-    flat = truth.ravel(), logits.argmax(axis=0).ravel()
+    truth, logits = random_image(seed)
+    counts = measure(IMAGE, truth, logits).counts
+    flat = truth.ravel(), logits.argmax(dim=0).numpy().ravel()
     np.testing.assert_array_equal(counts, metrics.confusion_matrix(*flat, labels=[0, 1, 2]))
     np.testing.assert_allclose(iou(counts), metrics.jaccard_score(*flat, average=None))
     np.testing.assert_allclose(dice(counts), metrics.f1_score(*flat, average=None))
@@ -28,20 +39,105 @@ def test_confusion_and_scores_agree_with_scikit_learn(seed):
 
 def test_confidence_is_the_softmax_of_the_chosen_class():
     truth = np.zeros((1, 1), np.uint8)
-    logits = np.log(np.array([7, 2, 1], np.float32)).reshape(3, 1, 1)
-    bins = measure(PHOTOGRAPH[:1, :1], truth, logits).bins
+    logits = torch.tensor([7.0, 2.0, 1.0]).log().reshape(3, 1, 1)
+    bins = measure(IMAGE[:1, :1], truth, logits).bins
     (place,) = np.flatnonzero(bins[:, 0])
     assert bins[place] == pytest.approx([1, 1, 0.7])
 
 
-def test_properties_of_the_picture():
+def test_properties_of_the_image():
     inside = np.ones((6, 8), np.uint8)
     inside[2:4, 3:5] = 0
     at_the_edge = inside.copy()
     at_the_edge[5, 3] = 2
-    logits = np.zeros((3, 6, 8), np.float32)
-    both = stack([measure(PHOTOGRAPH, mask, logits) for mask in (inside, at_the_edge)])
+    logits = torch.zeros(3, 6, 8)
+    both = joined(np.stack, [measure(IMAGE, mask, logits) for mask in (inside, at_the_edge)])
     assert both.brightness == pytest.approx([0.2, 0.2])
     assert both.touches_frame.tolist() == [False, True]
     assert both.counts.shape == (2, 3, 3)
     assert both.boundary.shape == (2, 2)
+
+
+def by_definition(region):
+    """The region's pixels with a pixel outside it, or the image's edge, within d king's moves."""
+    height, width = region.shape
+    distance = max(1, round(0.02 * (height**2 + width**2) ** 0.5))
+    found = np.zeros_like(region)
+    for y in range(height):
+        for x in range(width):
+            near = [
+                (v, u)
+                for v in range(y - distance, y + distance + 1)
+                for u in range(x - distance, x + distance + 1)
+            ]
+            outside = any(
+                not (0 <= v < height and 0 <= u < width) or not region[v, u] for v, u in near
+            )
+            found[y, x] = region[y, x] and outside
+    return found
+
+
+def blobs(seed, shape):
+    """A few rectangles and holes."""
+    random = np.random.default_rng(seed)
+    region = np.zeros(shape, bool)
+    for value in (True, True, True, False):
+        top, left = random.integers(0, shape[0] - 8), random.integers(0, shape[1] - 8)
+        region[top : top + random.integers(4, 40), left : left + random.integers(4, 40)] = value
+    return region
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (64, 48), (90, 120)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_boundary_is_that_of_the_definition(seed, shape):
+    region = blobs(seed, shape)
+    np.testing.assert_array_equal(boundary(region), by_definition(region))
+
+
+def test_the_counts_are_intersection_and_union_of_the_two_boundaries():
+    # In 10 x 10 the distance is one pixel: the boundary of a square is its rim.
+    truth, prediction = np.zeros((2, 10, 10), bool)
+    truth[2:7, 2:7] = True  # a rim of 16
+    prediction[2:7, 3:8] = True  # the same, one to the right
+    # In both: the four columns that they share in the upper and in the lower row.
+    assert boundary_counts(truth, prediction).tolist() == [4 + 4, 16 + 16 - 8]
+
+
+def test_equal_regions_have_equal_boundaries_and_empty_ones_none():
+    region = blobs(0, (64, 48))
+    hits, union = boundary_counts(region, region)
+    assert hits == union > 0
+    assert boundary_counts(np.zeros((9, 9), bool), np.zeros((9, 9), bool)).tolist() == [0, 0]
+
+
+def test_the_error_is_that_of_scikit_learns_curve():
+    random = np.random.default_rng(0)
+    confidence, right = random.uniform(1 / 3, 1, 5000), random.random(5000) < 0.6
+    accuracy, mean = calibration_curve(right, confidence, n_bins=BINS, strategy="uniform")
+    pixels, _ = np.histogram(confidence, BINS, (0, 1))
+    expected = np.average(np.abs(accuracy - mean), weights=pixels[pixels > 0])
+    assert calibration_error(reliability_bins(confidence, right)) == pytest.approx(expected)
+
+
+def test_by_hand():
+    # Two pixels sure by 0.9, one of them right; one sure by 0.5, and right.
+    confidence = np.array([[0.9, 0.9, 0.5]], np.float32)
+    bins = reliability_bins(confidence, np.array([[True, False, True]]))
+    assert calibration_error(bins) == pytest.approx((2 * abs(0.5 - 0.9) + abs(1 - 0.5)) / 3)
+    table = reliability_table(bins)
+    assert table["confidence"].tolist() == pytest.approx([0.5, 0.9])
+    assert table["accuracy"].tolist() == [1, 0.5]
+    assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_model_that_is_certain_and_right_has_no_error():
+    bins = reliability_bins(np.ones((4, 4), np.float32), np.ones((4, 4), bool))
+    assert calibration_error(bins) == 0
+    assert bins[-1].tolist() == [16, 16, 16]
+
+
+def test_the_bins_of_two_images_add_up_to_those_of_both():
+    random = np.random.default_rng(0)
+    confidence, right = random.random((2, 50), np.float32), random.random((2, 50)) < 0.5
+    added = sum(reliability_bins(*one) for one in zip(confidence, right, strict=True))
+    np.testing.assert_allclose(added, reliability_bins(confidence, right))

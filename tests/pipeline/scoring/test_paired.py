@@ -11,7 +11,7 @@ from tiny_pets import REPOSITORY
 from pipeline.core.params import ParamsError, read_section
 from pipeline.scoring.confusion import mean_iou
 from pipeline.scoring.paired import GateParams, compare, same_pictures
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 
 PARAMS = GateParams(
     confidence=0.95,

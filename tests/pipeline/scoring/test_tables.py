@@ -1,20 +1,22 @@
-"""Scores and tables of a handmade set of three images, worked out by hand."""
+"""The tables of handmade lists, worked out by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.scoring.calibration import BINS
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.measure import Measured
-from pipeline.scoring.summary import (
+from pipeline.scoring.measure import BINS, Measured
+from pipeline.scoring.tables import (
+    COUNT_COLUMNS,
+    FEW,
     HEADLINE,
     counts_of,
     headline,
+    image_scores,
     per_image_table,
-    per_picture,
     score_table,
     scores,
+    slice_table,
     worst_mean,
 )
 
@@ -73,10 +75,10 @@ def test_every_score_by_hand():
     assert (table["value"] <= table["high"]).all()
 
 
-def test_a_weight_counts_a_picture_that_often():
+def test_a_weight_counts_an_image_that_often():
     twice = Measured(*(np.concatenate([part, part[:1]]) for part in vars(MEASURED).values()))
-    once = scores(MEASURED, per_picture(MEASURED.counts), np.array([[2, 1, 1]], np.uint8))
-    expected = scores(twice, per_picture(twice.counts), np.ones((1, 4), np.uint8))
+    once = scores(MEASURED, image_scores(MEASURED.counts), np.array([[2, 1, 1]], np.uint8))
+    expected = scores(twice, image_scores(twice.counts), np.ones((1, 4), np.uint8))
     assert {name: value[0] for name, value in once.items()} == pytest.approx(
         {name: value[0] for name, value in expected.items()}
     )
@@ -97,7 +99,7 @@ def test_a_class_that_is_nowhere_has_no_score():
     assert headline(score_table(third), images=1)["iou"]["border"] is None
 
 
-def test_the_worst_tenth_counts_a_picture_at_its_edge_in_part():
+def test_the_worst_tenth_counts_an_image_at_its_edge_in_part():
     values = np.array([0.9, 0.2, 0.6, 0.8])
     # A half of four: the two lowest. A half of 3 + 1: all of it is the lowest one and a half.
     weights = np.array([[1, 1, 1, 1], [1, 1, 0, 1]], np.uint8)
@@ -105,7 +107,7 @@ def test_the_worst_tenth_counts_a_picture_at_its_edge_in_part():
     assert worst_mean(values, weights, 0.5) == pytest.approx(expected)
 
 
-def test_the_table_gives_the_matrices_back_and_says_what_is_in_each_picture():
+def test_the_table_gives_the_matrices_back_and_says_what_is_in_each_image():
     table = per_image_table(IMAGES, MEASURED)
     assert table.loc[1, "pet_as_border"] == 1
     assert (counts_of(table) == COUNTS).all()
@@ -115,3 +117,68 @@ def test_the_table_gives_the_matrices_back_and_says_what_is_in_each_picture():
     assert table["calibration_error"].tolist() == pytest.approx([0.05, 0.25, 0.38])
     assert table["pet_share"].tolist() == [0.6, 0.6, 0.4]
     assert table["touches_frame"].tolist() == [False, True, False]
+
+
+WELL = [30, 5, 0, 0, 55, 0, 0, 0, 10]
+BADLY = [5, 30, 0, 0, 55, 0, 0, 0, 10]
+
+
+def images(breed, species, counts, number, **properties):
+    known = {"breed": breed, "species": species, "pet_share": 0.3, "brightness": 0.5}
+    row = known | {"touches_frame": False} | dict(zip(COUNT_COLUMNS, counts, strict=True))
+    return [row | properties for _ in range(number)]
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows = [
+        *images("pug", "dog", WELL, 30, brightness=0.2),
+        *images("Bengal", "cat", BADLY, 20, touches_frame=True),
+        *images("Sphynx", "cat", BADLY, FEW - 1, pet_share=0.7),
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def slices(table):
+    return slice_table(table, whole=(0.6, 0.7)).set_index(["slice", "group"])
+
+
+def test_every_slice_holds_every_image(slices, table):
+    assert set(slices.groupby(level="slice")["images"].sum()) == {len(table)}
+
+
+def test_the_score_is_that_of_the_summed_counts(slices):
+    # Pet 30 of 35, background 55 of 60, border 10 of 10.
+    assert slices.loc[("breed", "pug"), "miou"] == pytest.approx(
+        (30 / 35 + 55 / 60 + 1) / 3, abs=1e-6
+    )
+    total = np.array(BADLY)  # equal pictures score as one does
+    expected = (total[0] / 35 + 55 / 85 + 1) / 3
+    assert slices.loc[("species", "cat"), "miou"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_only_what_lies_below_the_whole_is_flagged_and_few_images_are_marked(slices):
+    breeds = slices.loc["breed"]
+    assert breeds["below"].to_dict() == {"Bengal": True, "Sphynx": False, "pug": False}
+    assert breeds["few"].to_dict() == {"Bengal": False, "Sphynx": True, "pug": False}
+
+
+def test_the_worst_group_comes_first(slices):
+    assert slices.loc["breed"].index.tolist() == ["Bengal", "Sphynx", "pug"]
+
+
+def test_images_are_sorted_by_their_properties(slices):
+    number = slices["images"]
+    assert number["pet size"].to_dict() == {"25 to 50 %": 50, "above 50 %": FEW - 1}
+    assert number["brightness"].to_dict() == {"dark": 30, "medium": 20 + FEW - 1}
+    assert number["frame"].to_dict() == {"touched": 20, "not touched": 30 + FEW - 1}
+
+
+@pytest.mark.parametrize(
+    ("share", "group"), [(0.0, "below 10 %"), (0.0999, "below 10 %"), (0.1, "10 to 25 %")]
+)
+def test_a_bound_belongs_to_the_upper_group(share, group):
+    table = pd.DataFrame(images("pug", "dog", WELL, 1, pet_share=share))
+    slices = slice_table(table, (0, 1))
+    assert group in slices["group"].tolist()

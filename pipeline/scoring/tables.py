@@ -1,11 +1,11 @@
-"""From what was counted in each picture to tables and headline numbers.
+"""The tables of an evaluation: every score with its interval, each image, each slice of the list.
 
-The border is read in three customary ways, and a figure says which: as a class of its own (no
-prefix), merged into the pet (`border_merged`), or with its true pixels left out (`border_ignored`;
-a border predicted elsewhere is an error).
+The border is scored in three customary ways, and a score's name says which: as a class of its own
+(no prefix), merged into the pet (`border_merged`), or with its true pixels left out
+(`border_ignored`; a border predicted elsewhere is an error).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.pets import BACKGROUND, BORDER, CLASSES, PET
-from pipeline.scoring.calibration import calibration_error
 from pipeline.scoring.confusion import (
     Counts,
     dice,
@@ -26,19 +25,25 @@ from pipeline.scoring.confusion import (
 )
 from pipeline.scoring.intervals import (
     Weights,
+    bootstrap,
     bootstrap_weights,
     interval,
     resampled_counts,
     resampled_means,
 )
-from pipeline.scoring.measure import Measured
+from pipeline.scoring.measure import Measured, calibration_error
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
 COUNT_COLUMNS = [f"{truth}_as_{prediction}" for truth in CLASSES for prediction in CLASSES]
 PET_WITH_BORDER = ((PET, BORDER), (BACKGROUND,))
-WORST = 0.1  # of the pictures, for worst_tenth_miou
+WORST = 0.1  # share of the images, for worst_tenth_miou
+FEW = 10  # images: an interval of fewer says little, and nothing is flagged
 
-# Of the scores those that metrics/evaluate.json, and so every comparison of experiments, shows.
+# Bounds that do not depend on the images: the slices of two experiments compare.
+PET_SIZES = {"below 10 %": 0.0, "10 to 25 %": 0.1, "25 to 50 %": 0.25, "above 50 %": 0.5}
+BRIGHTNESSES = {"dark": 0.0, "medium": 0.35, "bright": 0.6}
+
+# The scores that metrics/evaluate.json, and so every comparison of experiments, shows.
 HEADLINE = (
     "miou",
     *(f"iou.{name}" for name in CLASSES),
@@ -55,7 +60,7 @@ Values = NDArray[np.float64]
 
 
 def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
-    """The list with the pictures' counts (COUNT_COLUMNS), scores and properties added."""
+    """The list of N images with their counts (COUNT_COLUMNS), scores and properties added."""
     counts = measured.counts
     flat = pd.DataFrame(counts.reshape(len(images), -1), columns=COUNT_COLUMNS)
     truth = counts.sum(axis=-1)
@@ -73,14 +78,14 @@ def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
 
 
 def counts_of(table: pd.DataFrame) -> Counts:
-    """The (N, C, C) int64 matrices that `per_image_table` wrote into the table."""
+    """The (N, C, C) int64 confusion matrices in a `per_image_table`."""
     return table[COUNT_COLUMNS].to_numpy(np.int64).reshape(-1, len(CLASSES), len(CLASSES))
 
 
 def score_table(measured: Measured) -> pd.DataFrame:
     """Every score of the data set (score, value) with its 95 % interval (low, high)."""
     images = len(measured.counts)
-    own = per_picture(measured.counts)
+    own = image_scores(measured.counts)
     values = scores(measured, own, np.ones((1, images), np.uint8))
     pieces = [scores(measured, own, weights) for weights in bootstrap_weights(images)]
     rows = []
@@ -106,19 +111,18 @@ def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
 
 
 def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> dict[str, Values]:
-    """The scores of N pictures, each counted as often as its weight says, by name: (R,) each.
+    """The scores of N images, each counted as often as its weight says, by name: (R,) each.
 
-    own: each picture's, from `per_picture`. weights: (R, N), one row for each result; ones for the
-    plain score. Scores are of the summed counts, in which every pixel weighs the same, but for
-    those under `per_image`, which are means over the pictures that have the class, each weighing
-    the same.
+    own: each image's, from `image_scores`. weights: (R, N), one row for each result; ones for the
+    plain score. Scores are of the summed counts, in which every pixel weighs the same; those under
+    `per_image` are means over the images that have the class, each of which weighs the same.
     """
     counts = resampled_counts(measured.counts, weights)  # (R, C, C)
     merged = merge(counts, PET_WITH_BORDER)
     ignored = counts.copy()
     ignored[:, BORDER] = 0
     without_border = iou(ignored)[:, [PET, BACKGROUND]]
-    # Means, not sums: they hold fractions, and the error is the same of both.
+    # Means, not sums: sums of fractions are not exact, and the error is the same for both.
     bins = resampled_means(measured.bins, weights)
     return {
         "miou": mean_iou(counts),
@@ -138,8 +142,8 @@ def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> d
     }
 
 
-def per_picture(counts: Counts) -> dict[str, Values]:
-    """Of each of the N pictures the mIoU (N,), and (N, C) IoU and Dice."""
+def image_scores(counts: Counts) -> dict[str, Values]:
+    """The mIoU (N,) of each of the N images, and its (N, C) IoU and Dice."""
     return {"miou": mean_iou(counts), "iou": iou(counts), "dice": dice(counts)}
 
 
@@ -158,3 +162,49 @@ def _lowest_mean(ascending: Values, weights: Weights, share: float) -> float:
 def _by_class(name: str, values: Values) -> dict[str, Values]:
     """(R, C) values as `name.pet` and so on."""
     return {f"{name}.{label}": values[:, place] for place, label in enumerate(CLASSES)}
+
+
+def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame:
+    """One row a group of images in a `per_image_table`: the worst first within each slice.
+
+    Columns: slice, group, images, miou (of the summed counts), low and high (95 % interval),
+    `below`: whether that interval lies below the whole list's, `whole`; `few`: whether there are
+    too few images to say.
+    """
+    rows = []
+    for name, labels in _slices(table):
+        found = [
+            {"slice": name, "group": group} | _slice_row(counts_of(part), whole)
+            for group, part in table.groupby(labels, sort=False, observed=True)
+        ]
+        rows += sorted(found, key=lambda row: (row["miou"], row["group"]))
+    return pd.DataFrame(rows)
+
+
+def _slices(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """The names of the slices, each with the group of every image."""
+    yield "breed", table["breed"]
+    yield "species", table["species"]
+    yield "pet size", _binned(table["pet_share"], PET_SIZES)
+    yield "brightness", _binned(table["brightness"], BRIGHTNESSES)
+    yield "frame", table["touches_frame"].map({True: "touched", False: "not touched"})
+
+
+def _binned(values: pd.Series, lowest: dict[str, float]) -> pd.Series:
+    """The name of each value's bin; `lowest` holds the lowest value of each bin."""
+    places = np.searchsorted(list(lowest.values()), values, side="right") - 1
+    return pd.Series([list(lowest)[place] for place in places], index=values.index)
+
+
+def _slice_row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:
+    samples = bootstrap(lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts))
+    low, high = interval(samples)
+    few = len(counts) < FEW
+    return {
+        "images": len(counts),
+        "miou": round(float(mean_iou(counts.sum(axis=0))), 6),
+        "low": round(float(low), 6),
+        "high": round(float(high), 6),
+        "below": bool(high < whole[0]) and not few,
+        "few": few,
+    }

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig
-from pipeline.model.segmenter import Segmenter
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.data.settings import Normalisation
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.model.unet import UNet
+from pipeline.scoring.segmenter import Segmenter
 
 CONFIG = ModelConfig(
     ModelParams(features=(4,)),

@@ -1,4 +1,4 @@
-"""What ships: photograph in, class mask out, with the resizing and normalising inside."""
+"""The model that ships: image in, class mask out, with the resizing and normalising inside."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from pipeline.data.transforms import Normalise
-from pipeline.model.checkpoint import ModelConfig
+from pipeline.data.transforms import Normalise, resize_image
+from pipeline.model.settings import ModelConfig
 
 
 class Segmenter(nn.Module):
-    """The network between a photograph of any size and a mask of that size.
+    """A network that takes images of any size and gives masks of the same size.
 
-    What is scored, drawn and exported is this module, so that a score speaks of what users get.
+    This module is what is scored, drawn and exported: a score speaks of what users get.
     """
 
     def __init__(self, network: nn.Module, config: ModelConfig) -> None:
@@ -26,36 +26,31 @@ class Segmenter(nn.Module):
     def device(self) -> torch.device:
         return self.normalise.mean.device
 
-    def forward(self, photograph: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
-        logits = self.network(self.prepare(photograph))
-        return self.restore(logits, photograph.shape[0], photograph.shape[1])
+        return self.restore(self.network(self.prepare(image)), *image.shape[:2])
 
     @torch.inference_mode()
-    def segment(self, photographs: Sequence[Tensor]) -> list[Tensor]:
-        """As `forward` for several photographs, of any sizes, in one batch of the network.
+    def segment(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """As `forward`, for several images of any sizes in one batch of the network.
 
-        Takes and gives tensors on the CPU, wherever the network is.
+        Takes and returns tensors on the CPU, wherever the network is.
         """
-        logits = self.logits([self.prepare(each.to(self.device)) for each in photographs])
+        logits = self.logits([self.prepare(image.to(self.device)) for image in images])
         return [
-            self.restore(one[None], photograph.shape[0], photograph.shape[1])
-            for one, photograph in zip(logits, photographs, strict=True)
+            self.restore(one[None], *image.shape[:2])
+            for one, image in zip(logits, images, strict=True)
         ]
 
     @torch.inference_mode()
     def logits(self, prepared: Sequence[Tensor]) -> Tensor:
         """(1, 3, S, S) each, from `prepare`, to (N, C, S, S) logits on the CPU."""
-        images = torch.cat(list(prepared)).to(memory_format=torch.channels_last)
-        return self.network(images).cpu()
+        batch = torch.cat(list(prepared)).to(memory_format=torch.channels_last)
+        return self.network(batch).cpu()
 
-    def prepare(self, photograph: Tensor) -> Tensor:
+    def prepare(self, image: Tensor) -> Tensor:
         """(H, W, 3) uint8 to (1, 3, S, S) float32: stretched to the square, normalised."""
-        image = photograph.permute(2, 0, 1)[None].float()
-        square = F.interpolate(
-            image, size=(self.size, self.size), mode="bilinear", align_corners=False, antialias=True
-        )
-        return self.normalise(square)
+        return self.normalise(resize_image(image.permute(2, 0, 1)[None].float(), self.size))
 
     def enlarge(self, logits: Tensor, height: int, width: int) -> Tensor:
         """(N, C, S, S) logits to (N, C, height, width)."""
