@@ -21,7 +21,7 @@ from tiny_pets import REPOSITORY
 
 from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
-from pipeline.deploy.onnx_graph import export_onnx
+from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.segmenter import Segmenter

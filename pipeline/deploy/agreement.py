@@ -1,0 +1,64 @@
+"""Exported models on the data set: how right they are, and how close to the checkpoint."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.core.terminal import UserError, track
+from pipeline.data.pets import CLASSES, image_path, load_image, load_mask, mask_path
+from pipeline.deploy.predictor import Predictor, cores
+from pipeline.model.segmenter import Segmenter
+from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou
+
+
+def agreement(truth: Counts, checkpoint: Counts) -> dict[str, float]:
+    """One model's mIoU, and the share of pixels that it labels unlike the checkpoint; in [0, 1].
+
+    Takes the (N, C, C) counts against the true masks, and against the checkpoint's.
+    """
+    pixels, same = int(checkpoint.sum()), int(np.trace(checkpoint.sum(axis=0)))
+    return {
+        "miou": round(float(mean_iou(truth.sum(axis=0))), 6),
+        "disagreement": (pixels - same) / pixels,
+    }
+
+
+def count_pixels(
+    models: Sequence[Path],
+    pets: Path,
+    names: Sequence[str],
+    *,
+    segmenter: Segmenter | None = None,
+    workers: int | None = None,
+) -> Counts:
+    """Predict the named images with each ONNX file, and count pixels at the images' own size.
+
+    Returns (R, M, N, C, C) int64 confusion matrices of M models on N images. R is 1, against the
+    true masks; with a segmenter 2, against its masks too. workers: threads (one for each core).
+    Raises UserError, before the first image, if one of the files is missing.
+    """
+    files = [place(pets, name) for name in names for place in (image_path, mask_path)]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise UserError(f"{missing[0]} is missing ({len(missing)} files are): run `dvc checkout`")
+    predictors = [Predictor(model, threads=1) for model in models]  # the workers fill the cores
+
+    def count(name: str) -> Counts:
+        """One image to (R, M, C, C)."""
+        image = load_image(image_path(pets, name))
+        references = [torch.from_numpy(load_mask(mask_path(pets, name)))]
+        if segmenter is not None:
+            references += segmenter.segment([torch.from_numpy(image)])
+        masks = [torch.from_numpy(predict(image)) for predict in predictors]
+        counts = [
+            [confusion_matrix(true, mask, len(CLASSES)) for mask in masks] for true in references
+        ]
+        return np.array([[each.numpy() for each in row] for row in counts])
+
+    with (
+        ThreadPoolExecutor(workers or cores()) as pool,  # torch and ONNX Runtime release the GIL
+        track(pool.map(count, names), "comparing images", len(names)) as tracked,
+    ):
+        return np.stack(list(tracked), axis=2)
