@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, positive, printable, progress, run_command
 
 WHAT_IS_WRITTEN = """
@@ -30,12 +31,14 @@ def main() -> int:
 
     found = list(find_images(arguments.photographs))
     images = [each for each in found if isinstance(each, Path)]
-    for error in found:
-        if isinstance(error, UserError):
-            report(error)
+    for error in [each for each in found if isinstance(each, UserError)]:
+        report(error)
     if not images:
         raise UserError("no photograph was found")
-    make_folder(arguments.out)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {arguments.out}: {error.strerror}") from None
     chosen = find_model(arguments.model, arguments.precision)
     # One thread an image: several images at a time use the cores better.
     model = Predictor(chosen.file, threads=1).tried()
@@ -54,10 +57,9 @@ def main() -> int:
 def print_reports(outcomes: Iterator[Mapping[str, Any] | UserError], total: int) -> int:
     """Print a line of JSON for each image, errors to standard error; return how many succeeded."""
     done = 0
-    # Apart from the lines of JSON; above the bar, if both are on one terminal.
-    together = sys.stdout.isatty()
-    console = Console(stderr=True)
-    with Progress(*progress().columns, console=console, redirect_stdout=together) as bars:
+    columns, console = progress().columns, Console(stderr=True)
+    # The lines of JSON go above the bar, if both are on one terminal.
+    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
         task = bars.add_task("predicting", total=total)
         for outcome in outcomes:
             if isinstance(outcome, UserError):
@@ -74,13 +76,6 @@ def report(message: object) -> None:
     print(f"{prefix}{printable(message)}", file=sys.stderr)
 
 
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {folder}: {error.strerror}") from None
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.predict", description=__doc__, epilog=WHAT_IS_WRITTEN
@@ -95,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision",
-        choices=("auto", "fp32", "int8"),
+        choices=("auto", *PRECISIONS),
         default="auto",
         help="of the model; auto: INT8 if its export found it as good (auto)",
     )

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import console, positive, run_command
 
 HOST = "127.0.0.1"  # the server knows no passwords
@@ -36,7 +37,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         help="path of an .onnx file, or a registered version: 3, @champion "
         "(the champion, else models/model.onnx)",
     )
-    parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
+    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
     return parser.parse_known_args()
 

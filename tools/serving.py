@@ -38,13 +38,10 @@ def make_app(predict: Predict) -> Starlette:
         async with turn:
             return await asyncio.to_thread(answer, predict, body)
 
-    async def health(_: Request) -> Response:
-        return Response("\n")
-
     return Starlette(
         routes=[
             Route("/invocations", invocations, methods=["POST"]),
-            *(Route(path, health) for path in ("/health", "/ping")),
+            *(Route(path, lambda _: Response("\n")) for path in ("/health", "/ping")),
         ],
         exception_handlers={HTTPException: _as_json, ClientDisconnect: _as_nothing},
     )
@@ -77,7 +74,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def answer(predict: Predict, body: bytes) -> Response:
-    """The mask of an image file, as a PNG of class ids. Raises HTTPException (400) if it is none."""
+    """The mask of an image file, as a PNG of class ids. Raises HTTPException (400)."""
     try:
         image = load_photograph(io.BytesIO(body))
     except PhotographError as error:

@@ -1,6 +1,6 @@
 """Exported models on the data set: how right they are, and how close to the checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,16 +14,18 @@ from pipeline.model.segmenter import Segmenter
 from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou
 
 
-def agreement(truth: Counts, checkpoint: Counts) -> dict[str, float]:
-    """One model's mIoU, and the share of pixels that it labels unlike the checkpoint; in [0, 1].
-
-    Takes the (N, C, C) counts against the true masks, and against the checkpoint's.
-    """
-    pixels, same = int(checkpoint.sum()), int(np.trace(checkpoint.sum(axis=0)))
-    return {
-        "miou": round(float(mean_iou(truth.sum(axis=0))), 6),
-        "disagreement": (pixels - same) / pixels,
-    }
+def agreement(
+    models: Mapping[str, Path], segmenter: Segmenter, pets: Path, names: Sequence[str], workers: int
+) -> dict[str, dict[str, float]]:
+    """Each ONNX file's mIoU, and the share of pixels that it labels unlike the segmenter."""
+    files = list(models.values())
+    counts = count_pixels(files, pets, names, segmenter=segmenter, workers=workers).sum(axis=2)
+    found = {}
+    for name, truth, original in zip(models, *counts, strict=True):
+        pixels, same = int(original.sum()), int(np.trace(original))
+        miou = round(float(mean_iou(truth)), 6)
+        found[name] = {"miou": miou, "disagreement": (pixels - same) / pixels}
+    return found
 
 
 def count_pixels(

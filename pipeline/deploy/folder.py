@@ -61,8 +61,7 @@ def _named(argument: str) -> list[Path | UserError]:
         found = [each for name in names for each in _files_of(Path(name))]
     except OSError as error:
         return [UserError(f"{argument}: {error.strerror}")]
-    reason = "no such file or folder, and no file matches it as a pattern"
-    return found or [UserError(f"{argument}: {reason}")]
+    return found or [UserError(f"{argument}: no such file or folder, and nothing matches it")]
 
 
 def _files_of(path: Path) -> list[Path | UserError]:
@@ -98,8 +97,7 @@ def predict_all(
             waiting.append(pool.submit(_predict, model, path, out, claim_stem(out, path, claimed)))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from (each.result() for each in waiting)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -71,14 +71,14 @@ def split_up_convolutions(model: ModelProto) -> None:
     convolution of Shi et al. 2016, arXiv 1609.05158).
     """
     graph = model.graph
-    shapes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in graph.value_info
-    }
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
     nodes: list[NodeProto] = []
     for node in graph.node:
-        doubles = node.op_type == "ConvTranspose"
-        nodes += _split(graph, node, *shapes[node.input[0]][2:]) if doubles else [node]
+        if node.op_type == "ConvTranspose":
+            height, width = (dim.dim_value for dim in shapes[node.input[0]][2:])
+            nodes += _split(graph, node, height, width)
+        else:
+            nodes.append(node)
     del graph.node[:], graph.value_info[:]  # some shapes have changed
     graph.node.extend(nodes)
 

@@ -7,8 +7,8 @@ from timeit import timeit
 from typing import Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession, SessionOptions
 from PIL import Image
 
 from pipeline.core.terminal import UserError
@@ -28,16 +28,14 @@ class Predictor:
 
     def __init__(self, file: Path, threads: int) -> None:
         """Load the file; 0 threads are all cores. Raises UserError if it is missing or no model."""
-        options = onnxruntime.SessionOptions()
+        options = SessionOptions()
         options.intra_op_num_threads = threads
         # Waiting threads sleep: spinning is no faster, and takes the core from others.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not file.exists():
             raise UserError(f"{file} is missing: export first (dvc repro export)")
         try:
-            self.session = onnxruntime.InferenceSession(
-                file, options, providers=["CPUExecutionProvider"]
-            )
+            self.session = InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's error classes share no other base
             raise UserError(f"{file} is not a model that ONNX Runtime can load: {error}") from error
         self.file = file
