@@ -14,6 +14,7 @@ from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
 
 VIEW = 1000  # pixels of the longer side on the page; downloads have the full size
+ICON = ":material/download:"
 SQUARE = 12  # pixels of the chequerboard behind transparency
 
 
@@ -62,8 +63,9 @@ def show_result(result: Result) -> None:
 
 def _offer(label: str, name: str, content: Callable[[], bytes]) -> None:
     """A button that downloads a PNG, which is made on demand."""
-    look = {"icon": ":material/download:", "width": "stretch"}
-    st.download_button(label, content, name, "image/png", on_click="ignore", **look)
+    st.download_button(
+        label, content, name, "image/png", on_click="ignore", icon=ICON, width="stretch"
+    )
 
 
 def _legend(result: Result) -> str:

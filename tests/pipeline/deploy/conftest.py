@@ -4,7 +4,7 @@ import pytest
 from random_network import random_network
 
 from pipeline.data.transforms import Normalisation
-from pipeline.deploy.onnx_graph import export_onnx
+from pipeline.deploy.onnx_export import export_onnx
 from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.segmenter import Segmenter
 from pipeline.model.unet import ModelParams
