@@ -75,7 +75,7 @@ def test_an_unknown_breed_gets_the_list_of_known_ones(tiny_pets, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [(["--split", "all"], "choose from"), (["--count", "0"], "1 is the least")],
+    [(["--split", "all"], "choose from"), (["--count", "0"], "0 is too small")],
 )
 def test_what_cannot_be_drawn_gets_what_is_accepted(monkeypatch, capsys, options, reason):
     with pytest.raises(SystemExit):
