@@ -1,5 +1,6 @@
 """The champion over HTTP: the server of `make serve`, and the clients of docs/serving.md."""
 
+import io
 import json
 import os
 import re

@@ -14,7 +14,7 @@ from pipeline.data.pets import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.gate import CHAMPION
 from pipeline.records.model_files import find_model
-from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, list_versions
+from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, Version, list_versions
 from pipeline.records.run import numbers
 from pipeline.records.store import open_store, store_errors
 
@@ -22,7 +22,7 @@ WORDS = {FP32: "float32", INT8: "INT8"}
 MIOU = "Intersection over union of predicted and true pixels, the mean of the three classes."
 REMEMBERED = 30  # seconds until the registry is asked again
 
-Tags = Mapping[str, str]  # of a version; of an exported file the same facts, from metrics/
+Tags = Mapping[str, str]  # a version's; for an exported file the same facts, from metrics/
 
 
 def choose_model() -> Predictor:
@@ -30,9 +30,11 @@ def choose_model() -> Predictor:
     choices = list_choices()
     if not choices:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
-    champion = next((place for place, each in enumerate(choices) if f"@{CHAMPION}" in each), 0)
-    label = st.selectbox("Version", choices, champion)
-    reference, tags = label.partition(" ")[0], choices[label]
+    labels = {reference: tags["label"] for reference, tags in choices.items()}
+    champions = [place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label]
+    first = champions[0] if champions else 0
+    reference = st.selectbox("Version", choices, first, format_func=labels.__getitem__)
+    tags = choices[reference]
     precisions = [FP32, INT8] if INT8_TAG in tags else [FP32]
     precision = st.segmented_control(
         "Precision",
@@ -50,29 +52,28 @@ def choose_model() -> Predictor:
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Looking for models …")
 def list_choices() -> dict[str, Tags]:
-    """The tags of the registered versions by label, newest first; else the exported file's.
+    """The registered versions, newest first, or else the exported file: tags by reference.
 
-    A label's first word is a reference for find_model. Raises UserError if the store fails.
+    A reference is what find_model takes. Raises UserError if the store fails.
     """
     store = open_store()
     with store_errors(store.uri):
         versions = list_versions(store)
     if not versions:
         return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
-    return {
-        " ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)]): {
-            **version.tags,
-            "registered": f"{version.created:%Y-%m-%d}",
-        }
-        for version in versions
-    }
+    return {str(version.number): _tags_of_version(version) for version in versions}
+
+
+def _tags_of_version(version: Version) -> Tags:
+    label = " ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)])
+    return {**version.tags, "label": label, "registered": f"{version.created:%Y-%m-%d}"}
 
 
 def _tags_of_export() -> Tags:
     measured = {"test": EVALUATE_METRICS, "export": EXPORT_METRICS}
     read = {name: json.loads(file.read_text()) for name, file in measured.items() if file.is_file()}
     tags = {name: str(value) for name, value in numbers(read).items()}
-    tags[ONNX_TAG] = file_digest(ONNX)
+    tags |= {"label": str(ONNX), ONNX_TAG: file_digest(ONNX)}
     if int8_beside(ONNX).is_file():
         offered = read.get("export", {}).get("int8", {}).get("offered", False)
         tags |= {INT8_TAG: file_digest(int8_beside(ONNX)), INT8_OFFERED_TAG: str(offered).lower()}
