@@ -17,7 +17,7 @@ from benchmarks.ours import our_training
 from benchmarks.rate import Rate, Work
 from benchmarks.setting import BATCH, SEED, Setting
 from pipeline.core.terminal import UserError, console
-from pipeline.deploy.batch import cores
+from pipeline.deploy.predictor import cores
 from pipeline.model.engine import launch, resolve_precision
 
 PROCESSES = 2

@@ -18,15 +18,13 @@ from benchmarks.report import Samples, sample_table
 from benchmarks.setting import LITE0, REFERENCE, SEED
 from pipeline.core.terminal import console, positive, run_command, track
 from pipeline.data.pets import CLASSES
-from pipeline.data.settings import Normalisation
-from pipeline.deploy.batch import cores
+from pipeline.data.transforms import Normalisation
 from pipeline.deploy.int8 import export_int8
-from pipeline.deploy.latency import latencies
-from pipeline.deploy.onnx_graph import export_onnx
-from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.onnx_export import export_onnx
+from pipeline.deploy.predictor import Predictor, cores, latencies
+from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.engine import prepare_torch
-from pipeline.model.settings import ModelConfig, ModelParams
-from pipeline.model.unet import UNet
+from pipeline.model.unet import ModelParams, UNet
 from pipeline.scoring.segmenter import Segmenter
 
 Side = Callable[[], object]

@@ -17,10 +17,9 @@ from PIL import Image
 from benchmarks.report import Samples, sample_table
 from pipeline.core.terminal import UserError, console, positive, run_command, track
 from pipeline.data.pets import PALETTE
-from pipeline.deploy.batch import cores, predict_all
-from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.folder import find_images, predict_all
+from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
-from pipeline.deploy.search import find_photographs
 from pipeline.scoring.pictures import overlay
 
 Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to write into
@@ -46,7 +45,7 @@ def main() -> None:
 
 def choose(folder: Path, count: int) -> list[Path]:
     """The folder's first photographs, at most `count`. Raises UserError if there are none."""
-    found = [each for each in find_photographs([str(folder)]) if isinstance(each, Path)]
+    found = [each for each in find_images([str(folder)]) if isinstance(each, Path)]
     if not found:
         raise UserError(f"{folder} holds no photographs: run make first, which makes the data set")
     return found[:count]

@@ -8,30 +8,15 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import write_json
+from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, console, run_command, track
-from pipeline.data.images import load_image
-from pipeline.data.pets import image_path
-from pipeline.data.splits import evenly_spaced, read_split
-from pipeline.deploy.int8 import export_int8
-from pipeline.deploy.latency import latencies
-from pipeline.deploy.onnx_graph import export_onnx
-from pipeline.deploy.parity import Parity, compare
-from pipeline.deploy.predictor import Predictor
-from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
-from pipeline.model.engine import prepare_torch
-from pipeline.records.model_files import int8_beside
-from pipeline.records.registry import register_model
-from pipeline.records.tracking import checkpoint_run
-from pipeline.scoring.segmenter import Segmenter
 
-FP32, INT8 = "fp32", "int8"
-TIMED_SIDE, TIMED_ROUNDS = 256, 20  # of the photograph that is timed the pixels, and how often
+TIMED_SIDE, TIMED_ROUNDS = 256, 20  # pixels of the image that is timed, and how often
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,11 +32,18 @@ class ExportParams:
 def main() -> None:
     arguments = parse_arguments()
     params = read_section("export", ExportParams)
-    prepare_torch(seed=0, threads=1)  # for each of the threads that compare
-    network, config = load_checkpoint(arguments.models)
-    segmenter = Segmenter(network, config)
-    digest = checkpoint_digest(arguments.models)
+    from pipeline.data.splits import evenly_spaced, read_split
+    from pipeline.deploy.agreement import agreement
+    from pipeline.deploy.onnx_export import export_onnx
+    from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
+    from pipeline.model.engine import prepare_torch
+    from pipeline.records.registry import register_model
+    from pipeline.records.tracking import checkpoint_run
+    from pipeline.scoring.segmenter import Segmenter
 
+    prepare_torch(seed=0, threads=1)  # in each of the threads that compare
+    network, config = load_checkpoint(arguments.models)
+    segmenter, digest = Segmenter(network, config), checkpoint_digest(arguments.models)
     files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
     metadata = {"classes": json.dumps(config.classes), "checkpoint.sha256": digest}
     export_onnx(files[FP32], segmenter, metadata)
@@ -59,39 +51,37 @@ def main() -> None:
     calibrate(files, arguments.pets, evenly_spaced(train, params.calibration_images))
 
     test = read_split(arguments.splits / "test.csv")["name"].tolist()
-    found = compare(
-        segmenter,
-        {name: Predictor(file, threads=1) for name, file in files.items()},
-        arguments.pets,
-        test,
-        classes=len(config.classes),
-        workers=params.threads,
-    )
-    metrics = summary(found, files, params.max_int8_miou_drop)
+    found = agreement(files, segmenter, arguments.pets, test, params.threads)
+    metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
     require_agreement(metrics["disagreement"], params.max_disagreement, files[FP32])
-    times = time_one(files, params.threads)
+    times = median_times(files, params.threads)
 
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics | {"milliseconds": times}})
         run.log_artifact(arguments.metrics, "metrics")
-        scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
-        register_model(run, files[FP32], scores)
+        test_scores = json.loads(arguments.scores.read_text())
+        register_model(run, files[FP32], {"test": test_scores, "export": metrics})
 
 
 def calibrate(files: Mapping[str, Path], pets: Path, names: Sequence[str]) -> None:
-    """Write the INT8 file, with the ranges that the named pictures have."""
+    """Write the INT8 file, with the value ranges of the named images."""
+    from pipeline.data.images import load_image
+    from pipeline.data.pets import image_path
+    from pipeline.deploy.int8 import export_int8
+
     with track(names, "calibrating", len(names)) as tracked:
-        photographs = (load_image(image_path(pets, name)) for name in tracked)
-        export_int8(files[INT8], files[FP32], photographs)
+        images = (load_image(image_path(pets, name)) for name in tracked)
+        export_int8(files[INT8], files[FP32], images)
 
 
-def summary(
-    found: Mapping[str, Parity], files: Mapping[str, Path], allowed_drop: float
+def export_metrics(
+    found: Mapping[str, Mapping[str, float]], files: Mapping[str, Path], allowed_drop: float
 ) -> dict[str, Any]:
-    """What export.json says: of the float32 file, and below "int8" of the other, which is offered
-    as the one to use if its mIoU is not lower by more than allowed.
+    """The content of export.json: the float32 file's numbers, and below "int8" the other file's.
+
+    The INT8 file is offered as the one to use unless its mIoU drops by more than allowed.
     """
     sized = {name: {**found[name], "bytes": file.stat().st_size} for name, file in files.items()}
     drop = round(found[FP32]["miou"] - found[INT8]["miou"], 6)
@@ -107,10 +97,14 @@ def require_agreement(disagreement: float, allowed: float, model: Path) -> None:
         )
 
 
-def time_one(files: Mapping[str, Path], threads: int) -> dict[str, float]:
-    """Median milliseconds for one photograph, by the file's name; told on the terminal."""
-    photograph = np.full((TIMED_SIDE, TIMED_SIDE, 3), 128, np.uint8)
-    works = {name: partial(Predictor(file, threads), photograph) for name, file in files.items()}
+def median_times(files: Mapping[str, Path], threads: int) -> dict[str, float]:
+    """Median milliseconds for one image, by the file's name; printed as well."""
+    import numpy as np
+
+    from pipeline.deploy.predictor import Predictor, latencies
+
+    image = np.full((TIMED_SIDE, TIMED_SIDE, 3), 128, np.uint8)
+    works = {name: partial(Predictor(file, threads), image) for name, file in files.items()}
     times = {name: median(taken) for name, taken in latencies(works, TIMED_ROUNDS).items()}
     told = ", ".join(f"{name} {time:.1f} ms" for name, time in times.items())
     console.print(f"One photograph of {TIMED_SIDE}x{TIMED_SIDE} on {threads} threads: {told}")

@@ -1,10 +1,11 @@
-"""The page on which people try the model: a photograph in, its mask and the pet's cut-out out.
+"""The page where people try the model: it shows a photograph's mask and the pet cut out.
 
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
 import io
 from pathlib import Path
+from time import perf_counter
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -12,10 +13,10 @@ from PIL import Image, ImageDraw
 from pipeline.core.terminal import UserError
 from pipeline.data.images import ImageError, decode_image
 from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
-from tools.page.facts import show_facts
-from tools.page.models import Model, choose_model, load_model
-from tools.page.photograph import Upload, choose_photograph
-from tools.page.result import Result, segment, show_result
+from pipeline.deploy.predictor import Predictor, predict_mask
+from tools.page.images import ImageFile, choose_image
+from tools.page.models import choose_model
+from tools.page.result import Result, show_result
 
 INTRODUCTION = (
     "Finds the pet in a photograph: every pixel is called **pet**, **background**, or **border**, "
@@ -32,39 +33,39 @@ def main() -> None:
     try:
         with st.sidebar:
             st.subheader("Model", anchor=False)
-            choice, precision = choose_model()
-            model = load_model(choice.reference, precision, choice.tags)
-            show_facts(choice.tags, model.file, precision)
+            model = choose_model()
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
-    upload = choose_photograph()
-    if upload is None:
+    file = choose_image()
+    if file is None:
         return
     try:
-        result = remembered(model, upload)
+        result = remembered(model, file)
     except ImageError as error:
         st.error(f"This does not work with {error}", icon=":material/broken_image:")
     else:
         show_result(result)
 
 
-def remembered(model: Model, upload: Upload) -> Result:
-    """The model's result for the photograph, made when one of the two has changed.
+def remembered(model: Predictor, file: ImageFile) -> Result:
+    """The model's result for the image, computed when one of the two has changed.
 
     Raises ImageError for a file that cannot be used.
     """
-    key = (model.key, upload.key)
+    key = (model, file.key)
     if st.session_state.get("result key") != key:
         with st.spinner("Looking for the pet …"):
-            photograph = decode_image(io.BytesIO(upload.content))
-            st.session_state["result"] = segment(model.predictor, photograph)
+            image = decode_image(io.BytesIO(file.content))
+            start = perf_counter()
+            mask = predict_mask(model, image)
+            st.session_state["result"] = Result(image, mask, perf_counter() - start)
             st.session_state["result key"] = key
     return st.session_state["result"]
 
 
 def icon() -> Image.Image:
-    """A mask of something round: drawn, since Streamlit fetches its own icons from elsewhere."""
+    """A mask of something round: drawn, since Streamlit fetches its own icons from the internet."""
     drawing = Image.new("RGB", (64, 64), PALETTE[BACKGROUND])
     ImageDraw.Draw(drawing).ellipse((8, 8, 56, 56), PALETTE[PET], PALETTE[BORDER], 7)
     return drawing

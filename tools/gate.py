@@ -10,7 +10,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console
 from pipeline.data.splits import read_split
-from pipeline.deploy.counts import count_pixels
+from pipeline.deploy.agreement import count_pixels
 from pipeline.records.gate import (
     DATA,
     SCORE,
@@ -131,7 +131,7 @@ def score_anew(versions: Versions, data: Path, names: list[str]) -> Pair:
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
     """
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    new, old = count_pixels(files, data, names)
+    [(new, old)] = count_pixels(files, data, names)
     return new, old
 
 

@@ -4,90 +4,76 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, positive, printable, progress, run_command
-from pipeline.deploy.batch import cores, predict_all
-from pipeline.deploy.predictor import Predictor
-from pipeline.deploy.search import find_photographs
-from pipeline.records.model_files import find_model
 
 WHAT_IS_WRITTEN = """
 For each photograph, four pictures in the folder of results: NAME.input.png, the photograph itself,
 upright; NAME.mask.png, the class of each pixel (0 pet, 1 background, 2 border; it looks black);
 NAME.palette.png, the same in colours; NAME.overlay.png, pet and border tinted on the photograph.
-And a line of JSON on standard output: name, size, share and box of the pet, time, files. All else
-that is said goes to standard error. Exit status 1 if a photograph could not be used.
+And a line of JSON on standard output: name, size, share and box of the pet, time, files. All other
+messages go to standard error. The exit status is 1 if a photograph could not be used.
 """
 
 
 def main() -> int:
     arguments = parse_arguments()
-    found = list(find_photographs(arguments.photographs))
-    photographs = [each for each in found if isinstance(each, Path)]
-    failed = [each for each in found if isinstance(each, UserError)]
-    for error in failed:
+    from pipeline.deploy.folder import find_images, predict_all
+    from pipeline.deploy.predictor import Predictor, cores
+    from pipeline.records.model_files import find_model
+
+    found = list(find_images(arguments.photographs))
+    images = [each for each in found if isinstance(each, Path)]
+    for error in [each for each in found if isinstance(each, UserError)]:
         report(error)
-    if not photographs:
+    if not images:
         raise UserError("no photograph was found")
-    make_folder(arguments.out)
-    model = load_model(arguments.model, arguments.precision)
     try:
-        failures = len(failed) + predict(model, photographs, arguments.out, arguments.threads)
-    except BrokenPipeError:  # who reads the lines, such as `head`, wants no more of them
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {arguments.out}: {error.strerror}") from None
+    chosen = find_model(arguments.model, arguments.precision)
+    # One thread an image: several images at a time use the cores better.
+    model = Predictor(chosen.file, threads=1).tried()
+    report(f"model: {chosen.source}")
+
+    threads = arguments.threads or cores()
+    try:
+        done = print_reports(predict_all(model, images, arguments.out, threads), len(images))
+    except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    done = len(photographs) + len(failed) - failures
-    report(f"{done:,} of {done + failures:,} predicted into {arguments.out}")
-    return 1 if failures else 0
+    report(f"{done:,} of {len(found):,} predicted into {arguments.out}")
+    return 0 if done == len(found) else 1
 
 
-def load_model(reference: str | None, precision: str) -> Predictor:
-    """The model meant, tried once. Raises UserError if it is not of this project's kind."""
-    found = find_model(reference, precision)
-    # One thread for each photograph: several photographs at a time use the cores better.
-    predictor = Predictor(found.file, threads=1).tried()
-    report(f"model: {found.source}")
-    return predictor
-
-
-def predict(model: Predictor, photographs: Sequence[Path], out: Path, threads: int) -> int:
-    """Print a line of JSON for each photograph, and what goes wrong; return how many failed."""
-    failures = 0
-    with progress_on_stderr() as bars:
-        task = bars.add_task("predicting", total=len(photographs))
-        for outcome in predict_all(model, photographs, out, threads):
+def print_reports(outcomes: Iterator[Mapping[str, Any] | UserError], total: int) -> int:
+    """Print a line of JSON for each image, errors to standard error; return how many succeeded."""
+    done = 0
+    columns, console = progress().columns, Console(stderr=True)
+    # The lines of JSON go above the bar, if both are on one terminal.
+    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
+        task = bars.add_task("predicting", total=total)
+        for outcome in outcomes:
             if isinstance(outcome, UserError):
                 report(outcome)
-                failures += 1
             else:
-                print(json.dumps(asdict(outcome)), flush=True)
+                print(json.dumps(outcome), flush=True)
+                done += 1
             bars.advance(task)
-    return failures
-
-
-def progress_on_stderr() -> Progress:
-    """The usual display, apart from the lines of JSON; above it, if both are on one terminal."""
-    columns = progress().columns
-    together = sys.stdout.isatty()
-    return Progress(*columns, console=Console(stderr=True), redirect_stdout=together)
+    return done
 
 
 def report(message: object) -> None:
     prefix = "error: " if isinstance(message, UserError) else ""
     print(f"{prefix}{printable(message)}", file=sys.stderr)
-
-
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {folder}: {error.strerror}") from None
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -104,12 +90,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision",
-        choices=("auto", "fp32", "int8"),
+        choices=("auto", *PRECISIONS),
         default="auto",
-        help="of the model; auto: INT8 where its export found it as good (auto)",
+        help="of the model; auto: INT8 if its export found it as good (auto)",
     )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
-    parser.add_argument("--threads", type=positive, default=cores(), help="(one for each core)")
+    parser.add_argument("--threads", type=positive, help="(one for each core)")
     return parser.parse_args()
 
 

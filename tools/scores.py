@@ -1,13 +1,14 @@
 """Print the scores that the last evaluation left in metrics/."""
 
 import argparse
+import csv
 import json
-from io import StringIO
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pandas as pd
 from rich.table import Table
 
+from pipeline.core.layout import METRICS
 from pipeline.core.terminal import UserError, console, run_command
 
 NEXT_STEPS = """
@@ -20,7 +21,7 @@ What next:
   dvc exp run -S train.lr=0.001        try another setting, then: dvc exp show
   make oxford                          the same on the real photographs
 """
-# What the scores shown are called.
+# The scores to show, and their names for people.
 SHOWN = {
     "miou": "mIoU of the three classes",
     "iou.pet": "IoU of the pet",
@@ -38,44 +39,43 @@ SHOWN = {
 
 def main() -> None:
     arguments = parse_arguments()
-    images = json.loads(read(arguments.metrics / "evaluate.json"))["images"]
-    table = read(arguments.metrics / "tables/scores.csv")
-    scores = pd.read_csv(StringIO(table), index_col="score")
-    console.print(score_table(scores, images))
+    images = json.loads(existing(arguments.metrics / "evaluate.json").read_text())["images"]
+    table = existing(arguments.metrics / "tables/scores.csv").read_text()
+    console.print(score_table(csv.DictReader(table.splitlines()), images))
     console.print(f"pictures: {arguments.metrics}/plots/evaluate/")
     if arguments.next:
         console.print(NEXT_STEPS, highlight=False)
 
 
-def read(file: Path) -> str:
-    """The file's text. Raises UserError if there are no scores yet."""
-    try:
-        return file.read_text()
-    except FileNotFoundError:
-        raise UserError(f"{file} is missing: run the pipeline first (dvc repro)") from None
+def existing(file: Path) -> Path:
+    """The file, an output of the pipeline. Raises UserError if it is missing."""
+    if not file.is_file():
+        raise UserError(f"{file} is missing: run the pipeline first (dvc repro)")
+    return file
 
 
-def score_table(scores: pd.DataFrame, images: int) -> Table:
+def score_table(rows: Iterable[Mapping[str, str]], images: int) -> Table:
     """The test scores with their intervals, one row each."""
     table = Table(title=f"Test scores, {images} pictures at their own size")
     table.add_column("")
     for column in ("score", "95 % interval"):
         table.add_column(column, justify="right")
-    known = scores.dropna().to_dict("index")  # a class that is nowhere has no score
+    # A class that occurs nowhere has no score.
+    known = {row["score"]: row for row in rows if all(row.values())}
     for name, words in SHOWN.items():
-        if score := known.get(name):
-            interval = f"{score['low']:.4f} to {score['high']:.4f}"
-            table.add_row(words, f"{score['value']:.4f}", interval)
-        else:
-            table.add_row(words, "-", "")
+        cells = ("-", "")
+        if name in known:
+            value, low, high = (
+                f"{float(known[name][key]):.4f}" for key in ("value", "low", "high")
+            )
+            cells = (value, f"{low} to {high}")
+        table.add_row(words, *cells)
     return table
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.scores", description=__doc__)
-    parser.add_argument(
-        "--metrics", type=Path, default=Path("metrics"), help="folder of the scores"
-    )
+    parser.add_argument("--metrics", type=Path, default=METRICS, help="folder of the scores")
     parser.add_argument("--next", action="store_true", help="say what to do next")
     return parser.parse_args()
 

@@ -4,43 +4,40 @@ import argparse
 import os
 import sys
 
+from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import console, positive, run_command
-from pipeline.records.model_files import find_model
-from tools.serving.app import MODEL_FILE
 
 HOST = "127.0.0.1"  # the server knows no passwords
 CONNECTIONS = 32  # each may hold a body that waits for its turn
+MODEL_FILE = "PETSEG_SERVED_MODEL"  # the environment variable that the server's processes read
 
 
 def main() -> None:
     arguments, options = parse_arguments()
+    from pipeline.records.model_files import find_model
+
     model = find_model(arguments.model, arguments.precision)
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
-    # In the place of this process: what ends the command ends the server.
-    command = [sys.executable, *server(arguments.port), *options]
+    place = ["--host", HOST, "--port", str(arguments.port), "--limit-concurrency", str(CONNECTIONS)]
+    server = [sys.executable, "-m", "uvicorn", "--factory", "tools.serving:served_app"]
+    # In place of this process: whatever ends the command ends the server.
     environment = os.environ | {MODEL_FILE: str(model.file)}
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is in between, on purpose
-
-
-def server(port: int) -> list[str]:
-    """The arguments of python that serve the model, in the environment of this process."""
-    place = ["--host", HOST, "--port", str(port), "--limit-concurrency", str(CONNECTIONS)]
-    return ["-m", "uvicorn", "--factory", "tools.serving.app:served_app", *place]
+    os.execve(sys.executable, [*server, *place, *options], environment)  # noqa: S606 (no shell wanted)
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
-    """The arguments, and those that go on to uvicorn."""
+    """The arguments, and those meant for uvicorn."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.serve",
         description=__doc__,
-        epilog="Other options, such as --workers 4, go to uvicorn, the server.",
+        epilog="Other options, such as --workers 4, are passed to uvicorn, the server.",
     )
     parser.add_argument(
         "--model",
         help="path of an .onnx file, or a registered version: 3, @champion "
         "(the champion, else models/model.onnx)",
     )
-    parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
+    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
     return parser.parse_known_args()
 

@@ -2,38 +2,34 @@
 
 import argparse
 from pathlib import Path
-
-import pandas as pd
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from pipeline.core.files import atomic_file
+from pipeline.core.layout import PETS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
-from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import BORDER, PET, image_path, mask_path
-from pipeline.data.splits import read_split
-from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
 
 PAIRS = 3  # a row
 
 
 def main() -> None:
     arguments = parse_arguments()
-    table = choose(
-        read_split(arguments.splits / f"{arguments.split}.csv"),
-        arguments.breed,
-        arguments.count,
-        arguments.seed,
-    )
-    sheet = draw(arguments.pets, table)
+    from pipeline.data.splits import read_split
+
+    table = read_split(arguments.splits / f"{arguments.split}.csv")
+    table = choose(table, arguments.breed, arguments.count, arguments.seed)
     with atomic_file(arguments.out) as temporary:
-        sheet.save(temporary, format="PNG")
+        draw(arguments.pets, table["name"].tolist()).save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
 
 
-def choose(table: pd.DataFrame, breed: str | None, count: int, seed: int) -> pd.DataFrame:
+def choose(table: "pd.DataFrame", breed: str | None, count: int, seed: int) -> "pd.DataFrame":
     """At most `count` random rows, of one breed if given. Raises UserError for an unknown breed.
 
-    Case does not matter in a breed's name, nor whether its words are joined by blanks.
+    A breed may be written in any case, and with blanks between its words.
     """
     if breed is not None:
         known = sorted(table["breed"].unique())
@@ -44,20 +40,23 @@ def choose(table: pd.DataFrame, breed: str | None, count: int, seed: int) -> pd.
     return table.sample(min(count, len(table)), random_state=seed)
 
 
-def draw(pets: Path, table: pd.DataFrame) -> Image.Image:
-    """Photograph and overlay side by side, PAIRS a row, below the colours' legend."""
+def draw(pets: Path, names: list[str]) -> "Image.Image":
+    """Image and overlay side by side, PAIRS a row, below the colours' legend."""
+    from PIL import Image
+
+    from pipeline.data.images import load_image, load_mask
+    from pipeline.data.pets import BORDER, PET, image_path, mask_path
+    from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
+
     tiles, captions = [], []
-    for name in table["name"]:
-        photograph = load_image(image_path(pets, name))
-        mask = load_mask(mask_path(pets, name))
-        tiles += [Image.fromarray(photograph), overlay(photograph, mask)]
+    for name in names:
+        image, mask = load_image(image_path(pets, name)), load_mask(mask_path(pets, name))
+        tiles += [Image.fromarray(image), overlay(image, mask)]
         pet, border = ((mask == kind).mean() for kind in (PET, BORDER))
-        captions += [
-            f"{name}, {photograph.shape[1]}x{photograph.shape[0]}",
-            f"{pet:.0%} pet, {border:.0%} border",
-        ]
-    pictures = grid(tiles, captions, columns=2 * min(PAIRS, len(table)), height=220)
-    return with_legend(pictures, MASK_LEGEND)
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        captions += [f"{name}, {size}", f"{pet:.0%} pet, {border:.0%} border"]
+    sheet = grid(tiles, captions, columns=2 * min(PAIRS, len(names)), height=220)
+    return with_legend(sheet, MASK_LEGEND)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -66,8 +65,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--breed", help="one breed only, e.g. Bengal or beagle")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
-    parser.add_argument("--pets", type=Path, default=Path("data/pets"))
-    parser.add_argument("--splits", type=Path, default=Path("data/splits"))
+    parser.add_argument("--pets", type=Path, default=PETS)
+    parser.add_argument("--splits", type=Path, default=SPLITS)
     parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
     return parser.parse_args()
 

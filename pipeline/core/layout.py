@@ -23,6 +23,8 @@ EXPORT_METRICS = METRICS / "export.json"
 TABLES = METRICS / "tables"  # scores.csv, slices.csv and per_image.csv
 PLOTS = METRICS / "plots"
 
+FP32, INT8 = PRECISIONS = ("fp32", "int8")  # of an exported model: it has a file in each
+
 
 def int8_beside(model: Path) -> Path:
     """The INT8 file of a model: model.int8.onnx beside model.onnx."""

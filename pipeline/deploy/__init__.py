@@ -1,1 +1,1 @@
-"""The deployed model: one file, photograph in and mask out."""
+"""The deployed model: one ONNX file that takes an image and gives its mask."""

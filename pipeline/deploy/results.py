@@ -1,4 +1,4 @@
-"""What a prediction leaves in a folder: four pictures a photograph, marked with whose they are."""
+"""What people get of a prediction: four marked image files, or the pet cut out."""
 
 import hashlib
 import os
@@ -11,19 +11,20 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.files import atomic_file
-from pipeline.core.terminal import UserError
 from pipeline.data.images import with_palette
+from pipeline.data.pets import BACKGROUND, BORDER, PET
+from pipeline.deploy.predictor import LONGEST_SIDE, Array, size_within
 from pipeline.scoring.pictures import overlay
 
 KINDS = ("input", "mask", "palette", "overlay")
 
-MARK = "petseg.photograph"  # the PNG's text that holds the key of its photograph
+MARK = "petseg.photograph"  # the PNG text that holds the key of the image it belongs to
 
-# Of zlib's levels the quickest, since these are most of the time spent beside the model: a picture
-# of 256x256 takes 4 ms, and 21 ms at level 6, which makes it 5 % smaller.
+# zlib's quickest level: compression takes most of the time beside the model. An image of 256x256
+# takes 4 ms, against 21 ms at level 6, which makes it 5 % smaller.
 COMPRESSION = 1
 
-STRIP = 2**20  # pixels of an overlay in the making, which takes 20 bytes for each
+STRIP = 2**20  # pixels of an overlay drawn at a time: drawing takes 20 bytes each
 
 
 def result_files(out: Path, stem: str) -> dict[str, Path]:
@@ -31,69 +32,104 @@ def result_files(out: Path, stem: str) -> dict[str, Path]:
     return {kind: out / f"{stem}.{kind}.png" for kind in KINDS}
 
 
-def claim_stem(out: Path, photograph: Path, claimed: dict[str, str]) -> str:
-    """The stem of the photograph's result files: its own, or with a digest of its path behind it.
+def claim_stem(out: Path, path: Path, claimed: dict[str, str]) -> str | None:
+    """Choose the stem of the image's result files: its own, or with a digest of its path appended.
 
-    With the digest where files of the plain stem belong to another photograph, or to no one that is
-    known: nothing but a photograph's earlier results is ever overwritten. claimed: stems taken in
-    this run, and by which key; this one is added. Raises UserError if both are taken.
+    The digest is appended where the plain stem belongs to another image, or to files that are no
+    results: only an image's own earlier results are ever overwritten. None if both are taken.
+    claimed: the stems taken in this run with their image's key; this one is added.
     """
-    key = photograph_key(photograph)
-    for stem in (photograph.stem, f"{photograph.stem}-{key}"):
+    key = image_key(path)
+    for stem in (path.stem, f"{path.stem}-{key}"):
         folded = stem.casefold()  # some file systems take Cat.png for cat.png
-        present = [file for file in result_files(out, stem).values() if file.exists()]
-        if {claimed.get(folded, key), *map(owner, present)} == {key}:
+        files = result_files(out, stem).values()
+        # Not Path.exists, which raises for a name that is too long: saving reports that.
+        owners = [owner(file) for file in files if os.path.exists(file)]  # noqa: PTH110
+        if {claimed.get(folded, key), *owners} == {key}:
             claimed[folded] = key
             return stem
-    raise UserError(f"{photograph}: {out} has other files of the names of its results: move them")
+    return None
 
 
-def photograph_key(photograph: Path) -> str:
-    """What tells photographs of the same name apart: a short digest of the path."""
-    return hashlib.sha256(os.fsencode(photograph.resolve())).hexdigest()[:8]
+def image_key(path: Path) -> str:
+    """A short digest of the resolved path: it tells images of the same name apart."""
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
 
 
 def owner(file: Path) -> str | None:
-    """The key of the photograph that a result file is of; None if it is no result file."""
+    """The key of the image that a result file belongs to; None if it is no result file."""
     try:
         with Image.open(file, formats=["PNG"]) as image:
             return image.info.get(MARK)
-    except Exception:  # the decoders raise errors of many kinds; whatever it is, it is not ours
+    except Exception:  # decoders raise errors of many kinds; in any case the file is not ours
         return None
 
 
 def is_result(file: Path) -> bool:
-    """Whether it is one of the pictures that predictions are written as."""
+    """Whether `save_results` wrote the file."""
     return file.name.endswith(tuple(f".{kind}.png" for kind in KINDS)) and owner(file) is not None
 
 
-def save_results(
-    files: Mapping[str, Path], photograph: NDArray[np.uint8], mask: NDArray[np.uint8], key: str
-) -> None:
-    """Write (H, W, 3) uint8 RGB and its (H, W) uint8 class ids as `result_files`.
+def save_results(files: Mapping[str, Path], image: Array, mask: Array, key: str) -> None:
+    """Write an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids as `result_files`.
 
-    input: the photograph. mask: the ids themselves, almost black to look at. palette: the same ids
-    in the PALETTE's colours. overlay: pet and border tinted on the photograph.
+    input: the image. mask: the ids themselves, almost black to look at. palette: the same ids in
+    the PALETTE's colours. overlay: pet and border tinted on the image.
     """
-    # One after the other: of 50 megapixels, each is 200 MB in memory.
-    _save(files["input"], Image.fromarray(photograph), key)
+    # One after the other: at 50 megapixels, each takes 200 MB of memory.
+    _save(files["input"], Image.fromarray(image), key)
     _save(files["mask"], Image.fromarray(mask), key)
     _save(files["palette"], with_palette(mask), key)
-    _save(files["overlay"], Image.fromarray(_overlay(photograph, mask)), key)
+    _save(files["overlay"], Image.fromarray(_overlay(image, mask)), key)
 
 
-def _save(file: Path, picture: Image.Image, key: str) -> None:
+def _save(file: Path, image: Image.Image, key: str) -> None:
     mark = PngInfo()
     mark.add_text(MARK, key)
     with atomic_file(file) as temporary:
-        picture.save(temporary, format="PNG", compress_level=COMPRESSION, pnginfo=mark)
+        image.save(temporary, format="PNG", compress_level=COMPRESSION, pnginfo=mark)
 
 
-def _overlay(photograph: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The overlay, made in strips: at once it would take 1 GB for 50 megapixels."""
-    tinted = np.empty_like(photograph)
+def _overlay(image: Array, mask: Array) -> Array:
+    """Draw the overlay in strips: at once it would take 1 GB for 50 megapixels."""
+    tinted = np.empty_like(image)
     rows = max(1, STRIP // mask.shape[1])
     for top in range(0, mask.shape[0], rows):
         strip = slice(top, top + rows)
-        tinted[strip] = np.asarray(overlay(photograph[strip], mask[strip]))
+        tinted[strip] = np.asarray(overlay(image[strip], mask[strip]))
     return tinted
+
+
+def cut_out(image: Array, mask: Array) -> Image.Image:
+    """Cut the pet out of an (H, W, 3) uint8 RGB image by its (H, W) uint8 class ids: an RGBA image.
+
+    Transparent pixels are black too: nothing of the background stays in the file.
+    """
+    alpha = opacity(mask)
+    return Image.fromarray(np.dstack([np.where(alpha[..., None] > 0, image, 0), alpha]))
+
+
+def opacity(mask: Array) -> Array:
+    """(H, W) uint8 class ids to (H, W) uint8: 255 on the pet, 0 on the background.
+
+    Across the border, where fur and background mix, it falls with the distance from the pet and
+    rises with the distance from the background. Without one of the two, the border counts as pet.
+    """
+    height, width = mask.shape
+    size = size_within(LONGEST_SIDE, height, width)  # no mask is finer than that
+    reduced = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    alpha = Image.fromarray((255 * _share_of_pet(reduced)).round().astype(np.uint8))
+    return np.array(alpha.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _share_of_pet(mask: Array) -> NDArray[np.float64]:
+    # Imported here: scipy takes as long to load as numpy and PIL together, and predict needs none.
+    from scipy.ndimage import distance_transform_edt  # noqa: PLC0415
+
+    share = (mask != BACKGROUND).astype(np.float64)
+    border = mask == BORDER
+    if (mask == PET).any() and (mask == BACKGROUND).any():
+        to_pet = distance_transform_edt(mask != PET)[border]
+        to_background = distance_transform_edt(mask != BACKGROUND)[border]
+        share[border] = to_background / (to_pet + to_background)
+    return share

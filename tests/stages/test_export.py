@@ -16,10 +16,10 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import save_mask
 from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.settings import Normalisation
-from pipeline.deploy import predictor
-from pipeline.model.checkpoint import checkpoint_digest, copy_weights, save_checkpoint
-from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.data.transforms import Normalisation
+from pipeline.deploy.predictor import Predictor
+from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
+from pipeline.model.unet import ModelParams
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")
@@ -37,11 +37,8 @@ def checkpoint(tiny_pets):
 
 
 def export(monkeypatch):
-    command = (
-        "export data/pets data/splits models metrics/evaluate.json models/model.onnx"
-        " metrics/export.json"
-    )
-    monkeypatch.setattr(sys, "argv", command.split())
+    command = "export data/pets data/splits models metrics/evaluate.json models/model.onnx"
+    monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/export.json"])
     stage.main()
     return json.loads(Path("metrics/export.json").read_text())
 
@@ -68,18 +65,15 @@ def test_both_files_are_measured_beside_the_checkpoint(checkpoint, monkeypatch, 
 
 
 @pytest.mark.parametrize(("int8_miou", "offered"), [(0.795, True), (0.794999, False), (0.9, True)])
-def test_int8_is_offered_up_to_the_allowed_drop(checkpoint, int8_miou, offered):
-    found = {
-        "fp32": {"miou": 0.8, "disagreement": 0.0},
-        "int8": {"miou": int8_miou, "disagreement": 0.01},
-    }
-    file = Path("models/config.json")
-    metrics = stage.summary(found, {"fp32": file, "int8": file}, allowed_drop=0.005)
+def test_int8_is_offered_up_to_the_allowed_drop(tmp_path, int8_miou, offered):
+    found = {name: {"miou": miou} for name, miou in (("fp32", 0.8), ("int8", int8_miou))}
+    files = dict.fromkeys(found, tmp_path)
+    metrics = stage.export_metrics(found, files, allowed_drop=0.005)
     assert metrics["int8"]["offered"] is offered
 
 
 def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatch):
-    """Whatever the test pictures are: INT8's ranges are learned from training pictures alone."""
+    """Whatever the test images are: INT8's ranges are learned from training images alone."""
     export(monkeypatch)
     before = {file: file.read_bytes() for file in (MODEL, INT8)}
     for file in before:
@@ -106,20 +100,17 @@ def test_the_model_is_registered_once_with_its_scores_and_no_alias(checkpoint, m
 
 
 def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypatch):
-    honest = predictor.Predictor.__call__
-    monkeypatch.setattr(
-        predictor.Predictor, "__call__", lambda self, photograph: (honest(self, photograph) + 1) % 3
-    )
+    honest = Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, image: (honest(self, image) + 1) % 3)
     with pytest.raises(UserError, match=r"100\.0000% of the test pixels.*max_disagreement"):
         export(monkeypatch)
     assert versions(checkpoint) == []
 
 
-def test_both_files_say_which_checkpoint_they_came_from(checkpoint, monkeypatch):
+def test_both_files_name_their_checkpoint(checkpoint, monkeypatch):
     write_params(checkpoint, export={"threads": 1})
     export(monkeypatch)
     for file in (MODEL, INT8):
-        session = predictor.Predictor(file, threads=1).session
-        metadata = session.get_modelmeta().custom_metadata_map
+        metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
         assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
         assert json.loads(metadata["classes"]) == list(CLASSES)

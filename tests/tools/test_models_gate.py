@@ -17,7 +17,7 @@ from tiny_pets import LISTS, write_params, write_split
 from pipeline.core.files import write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import mask_path
-from pipeline.deploy.counts import count_pixels
+from pipeline.deploy.agreement import count_pixels
 from pipeline.records.registry import Version, list_versions, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
@@ -70,7 +70,7 @@ def champion() -> int:
 
 def scored(file: Path, names: list[str]) -> pd.DataFrame:
     """What evaluate would write of the model for these pictures."""
-    [counts] = count_pixels([file], Path("data/pets"), names)
+    [[counts]] = count_pixels([file], Path("data/pets"), names)
     return table_of(names, counts)
 
 

@@ -14,7 +14,7 @@ from tiny_pets import REPOSITORY
 from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.terminal import UserError
-from pipeline.deploy.results import KINDS, photograph_key
+from pipeline.deploy.results import KINDS, image_key
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.store import open_store
 from pipeline.records.tracking import checkpoint_run
@@ -85,47 +85,32 @@ def test_a_rotated_photograph_gets_an_upright_mask(predict):
     assert pixels(line["files"]["input"])[0][1] == list(RED)
 
 
-def test_files_folders_and_patterns_in_one_command(predict):
+def test_files_folders_and_patterns_in_one_command_and_errors_stop_none_of_them(predict):
     for name in ("one.png", "folder/two.png", "folder/more/three.png", "p/4.png", "p/5.bmp"):
         photograph(name)
-    status, lines, said = predict("one.png", "folder", "p/*.png", "--out", "out", *MODEL)
-    assert status == 0
+    Path("folder/broken.jpg").write_bytes(b"broken")
+    status, lines, said = predict("one.png", "folder", "p/*.png", "no.jpg", "--out", "out", *MODEL)
+    assert status == 1
     names = ["one.png", "folder/two.png", "folder/more/three.png", "p/4.png"]
     assert [line["name"] for line in lines] == names
     assert len(list(Path("out").iterdir())) == 4 * 4
-    assert "4 of 4 predicted into out" in said
+    assert "error: folder/broken.jpg: not a picture" in said
+    assert "error: no.jpg: no such file" in said
+    assert "4 of 6 predicted into out" in said
 
 
-def test_what_is_broken_is_reported_and_the_others_go_on(predict):
-    for name in ("a.png", "c.png"):
-        photograph(f"pets/{name}")
-    Path("pets/b.jpg").write_bytes(b"broken")
-    status, lines, said = predict("pets", "none.jpg", *MODEL)
-    assert status == 1
-    assert [line["name"] for line in lines] == ["pets/a.png", "pets/c.png"]
-    assert "error: pets/b.jpg: not a picture" in said
-    assert "error: none.jpg: no such file" in said
-    assert "2 of 4 predicted into results" in said
-
-
-def test_photographs_of_the_same_name_keep_results_of_their_own(predict):
+def test_images_of_the_same_name_keep_results_of_their_own_which_a_new_run_replaces(predict):
     photograph("a/cat.png")
     photograph("b/cat.png", [GREEN], size=(1, 1))
     _, [first, second], _ = predict("a", "b", *MODEL)
     assert pixels(first["files"]["mask"]) == MASK
     assert pixels(second["files"]["mask"]) == [[BORDER]]
-    _, [alone], _ = predict("b", *MODEL)
-    assert alone["files"] == second["files"]
+    photograph("b/cat.png", [RED], size=(1, 1))
+    _, [again], _ = predict("b", *MODEL)
+    assert again["files"] == second["files"]
+    assert pixels(second["files"]["mask"]) == [[PET]]
     assert pixels(first["files"]["mask"]) == MASK
-
-
-def test_again_replaces_the_results_and_nothing_else(predict):
-    photograph("cat.png")
-    predict("cat.png", *MODEL)
-    photograph("cat.png", [GREEN], size=(1, 1))
-    _, [line], _ = predict("cat.png", *MODEL)
-    assert pixels(line["files"]["mask"]) == [[BORDER]]
-    assert len(list(Path("results").iterdir())) == 4
+    assert len(list(Path("results").iterdir())) == 8
 
 
 def test_photographs_in_the_folder_of_results_stay_and_results_are_not_predicted(predict):
@@ -137,7 +122,7 @@ def test_photographs_in_the_folder_of_results_stay_and_results_are_not_predicted
         assert [line["name"] for line in lines] == ["pets/cat.input.png", "pets/cat.png"]
         assert len(list(Path("pets").iterdir())) == 2 + 2 * 4
     assert {file: file.read_bytes() for file in before} == before
-    key = photograph_key(Path("pets/cat.png"))
+    key = image_key(Path("pets/cat.png"))
     assert pixels(f"pets/cat-{key}.mask.png") == MASK
 
 

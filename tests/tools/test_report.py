@@ -68,18 +68,15 @@ def report(monkeypatch, *options):
     tool.main()
 
 
-def test_the_card_is_one_file_that_needs_nothing_else(evaluated, monkeypatch):
+def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
+    evaluated, monkeypatch
+):
     report(monkeypatch, "--out", "card.html")
     page = Path("card.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 7
     assert all(source.startswith("data:image/") for source in sources)
     assert "<script" not in page
-
-
-def test_the_card_holds_the_scores_with_their_intervals_and_the_origin(evaluated, monkeypatch):
-    report(monkeypatch, "--out", "card.html")
-    page = Path("card.html").read_text()
     scores = pd.read_csv("metrics/tables/scores.csv", index_col="score")
     for name in ("miou", "border_merged.iou_pet", "border_ignored.iou_pet", "boundary_iou_pet"):
         value, low, high = scores.loc[name]

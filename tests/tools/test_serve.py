@@ -10,8 +10,7 @@ from pipeline.core.terminal import UserError
 from pipeline.records.gate import promote
 from pipeline.records.registry import register_model
 from pipeline.records.tracking import checkpoint_run
-from tools.serve import main
-from tools.serving.app import MODEL_FILE
+from tools.serve import MODEL_FILE, main
 
 
 @pytest.fixture

@@ -1,118 +1,135 @@
-"""The model that the page uses: which there are, in which precision, and what is known of it."""
+"""The model that the page uses: which one people choose, its scores and its origin."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from pipeline.core.files import file_digest
+from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX, int8_beside
 from pipeline.core.terminal import UserError
-from pipeline.deploy.batch import cores
-from pipeline.deploy.predictor import Predictor
+from pipeline.data.pets import CLASSES
+from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.gate import CHAMPION
-from pipeline.records.model_files import EXPORT_METRICS, EXPORTED, find_model, int8_beside
-from pipeline.records.registry import (
-    INT8_OFFERED_TAG,
-    INT8_TAG,
-    ONNX_TAG,
-    Version,
-    list_versions,
-)
+from pipeline.records.model_files import find_model
+from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, Version, list_versions
 from pipeline.records.run import numbers
 from pipeline.records.store import open_store, store_errors
 
-SCORES = Path("metrics/evaluate.json")
-PRECISIONS = {"fp32": "float32", "int8": "INT8"}
+WORDS = {FP32: "float32", INT8: "INT8"}
+MIOU = "Intersection over union of predicted and true pixels, the mean of the three classes."
 REMEMBERED = 30  # seconds until the registry is asked again
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A model that can be chosen; `tags` are a version's, or what the metrics files say."""
-
-    reference: str  # as find_model takes it
-    label: str
-    tags: Mapping[str, str]
-    champion: bool = False
-
-    @property
-    def precisions(self) -> list[str]:
-        """Those that there are files of, the one to be used first."""
-        if INT8_TAG not in self.tags:
-            return ["fp32"]
-        return ["int8", "fp32"] if self.tags.get(INT8_OFFERED_TAG) == "true" else ["fp32", "int8"]
+Tags = Mapping[str, str]  # a version's; for an exported file the same facts, from metrics/
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model in one precision, loaded."""
-
-    predictor: Predictor
-    file: Path
-    key: tuple[str, str]  # tells it from every other
+def choose_model() -> Predictor:
+    """Let people choose a model, load it, and show its facts. Raises UserError if there is none."""
+    choices = list_choices()
+    if not choices:
+        raise UserError("There is no model yet: train one with `make`, then reload this page")
+    labels = {reference: tags["label"] for reference, tags in choices.items()}
+    champions = [place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label]
+    first = champions[0] if champions else 0
+    reference = st.selectbox("Version", choices, first, format_func=labels.__getitem__)
+    tags = choices[reference]
+    precisions = [FP32, INT8] if INT8_TAG in tags else [FP32]
+    precision = st.segmented_control(
+        "Precision",
+        precisions,
+        format_func=WORDS.__getitem__,
+        default=INT8 if tags.get(INT8_OFFERED_TAG) == "true" else FP32,
+        required=True,
+        key=f"precision of {reference}",
+        help=None if INT8 in precisions else "This version has no INT8 file.",
+    )
+    predictor = load_model(reference, precision, tags)
+    show_facts(tags, predictor.file, precision)
+    return predictor
 
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Looking for models …")
-def list_choices() -> list[Choice]:
-    """The registered versions, the newest first; where there is none, the exported file.
+def list_choices() -> dict[str, Tags]:
+    """The registered versions, newest first, or else the exported file: tags by reference.
 
-    Raises UserError for a store that fails.
+    A reference is what find_model takes. Raises UserError if the store fails.
     """
     store = open_store()
     with store_errors(store.uri):
         versions = list_versions(store)
-    if versions:
-        return [_of_version(version) for version in versions]
-    return [_of_export()] if EXPORTED.is_file() else []
+    if not versions:
+        return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
+    return {str(version.number): _tags_of_version(version) for version in versions}
+
+
+def _tags_of_version(version: Version) -> Tags:
+    label = " ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)])
+    return {**version.tags, "label": label, "registered": f"{version.created:%Y-%m-%d}"}
+
+
+def _tags_of_export() -> Tags:
+    measured = {"test": EVALUATE_METRICS, "export": EXPORT_METRICS}
+    read = {name: json.loads(file.read_text()) for name, file in measured.items() if file.is_file()}
+    tags = {name: str(value) for name, value in numbers(read).items()}
+    tags |= {"label": str(ONNX), ONNX_TAG: file_digest(ONNX)}
+    if int8_beside(ONNX).is_file():
+        offered = read.get("export", {}).get("int8", {}).get("offered", False)
+        tags |= {INT8_TAG: file_digest(int8_beside(ONNX)), INT8_OFFERED_TAG: str(offered).lower()}
+    return tags
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def load_model(reference: str, precision: str, changed: object) -> Model:
-    """The model, ready. `changed` tells apart what is different under the same reference.
+def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
+    """The model, ready; loaded again when the tags under the same reference have changed.
 
-    Raises UserError if its file is missing, cannot be loaded, or is no model of this kind.
+    Raises UserError if its file is missing, cannot be loaded, or is another kind of model.
     """
-    file = find_model(reference, precision).file
-    return Model(Predictor(file, cores()).tried(), file, (f"{reference} {changed}", precision))
+    return Predictor(find_model(reference, precision).file, cores()).tried()
 
 
-def choose_model() -> tuple[Choice, str]:
-    """Let people choose model and precision. Raises UserError if there is no model."""
-    choices = {choice.reference: choice for choice in list_choices()}
-    if not choices:
-        raise UserError("There is no model yet: train one with `make`, then reload this page")
-    champion = next((place for place, each in enumerate(choices.values()) if each.champion), 0)
-    labels = {reference: choice.label for reference, choice in choices.items()}
-    chosen = choices[st.selectbox("Version", choices, champion, format_func=labels.__getitem__)]
-    precision = st.segmented_control(
-        "Precision",
-        sorted(chosen.precisions),
-        format_func=PRECISIONS.__getitem__,
-        default=chosen.precisions[0],
-        required=True,
-        key=f"precision of {chosen.reference}",
-        help=None if len(chosen.precisions) > 1 else "This version has no INT8 file.",
-    )
-    return chosen, precision
+def show_facts(tags: Tags, file: Path, precision: str) -> None:
+    """Show the test scores and the model's origin, as far as the tags know them."""
+    if precision == INT8 and "export.int8.miou" in tags:
+        difference = f"{0 - float(tags['export.int8.miou_drop']):+.4f} beside float32"
+        st.metric("Test mIoU", _score(tags["export.int8.miou"]), difference, "off", help=MIOU)
+    elif precision == FP32 and "test.miou" in tags:
+        st.metric("Test mIoU", _score(tags["test.miou"]), help=MIOU)
+        st.html(_list(_details(tags)))
+    st.html(_list(_origin(tags, file)))
 
 
-def _of_version(version: Version) -> Choice:
-    tags = {**version.tags, "registered": f"{version.created:%Y-%m-%d}"}
-    label = " ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)])
-    return Choice(str(version.number), label, tags, CHAMPION in version.aliases)
+def _details(tags: Tags) -> dict[str, str]:
+    interval = ""
+    if {"test.miou_low", "test.miou_high"} <= tags.keys():
+        interval = f"{_score(tags['test.miou_low'])} to {_score(tags['test.miou_high'])}"
+    scores = {f"IoU {name}": tags.get(f"test.iou.{name}") for name in CLASSES}
+    return {"95 % interval": interval} | {
+        name: _score(text) for name, text in scores.items() if text
+    }
 
 
-def _of_export() -> Choice:
-    measured = {"test": SCORES, "export": EXPORT_METRICS}
-    read = {name: json.loads(file.read_text()) for name, file in measured.items() if file.is_file()}
-    tags = {name: str(value) for name, value in numbers(read).items()}
-    tags[ONNX_TAG] = file_digest(EXPORTED)
-    if int8_beside(EXPORTED).is_file():
-        offered = read.get("export", {}).get("int8", {}).get("offered", False)
-        tags |= {
-            INT8_TAG: file_digest(int8_beside(EXPORTED)),
-            INT8_OFFERED_TAG: str(offered).lower(),
-        }
-    return Choice(str(EXPORTED), str(EXPORTED), tags)
+def _origin(tags: Tags, file: Path) -> dict[str, str]:
+    """Digests are shortened."""
+    images = f"{float(tags['test.images']):,.0f} photographs" if "test.images" in tags else ""
+    dirty = " + changes" if tags.get("git.dirty") == "true" else ""
+    return {
+        "tested on": images,
+        "data set": f"{tags.get('data.name', '')} {tags.get('data.index_md5', '')[:7]}".strip(),
+        "registered": tags.get("registered", ""),
+        "MLflow run": tags.get("run.id", "")[:8],
+        "commit": tags.get("git.commit", "")[:7] + dirty,
+        "file": f"{file.stat().st_size / 1e6:.1f} MB",
+    }
+
+
+def _score(value: str) -> str:
+    return f"{float(value):.3f}"
+
+
+def _list(rows: Mapping[str, str]) -> str:
+    """The rows that are known, as HTML."""
+    known = ((escape(name), escape(text)) for name, text in rows.items() if text)
+    pairs = (f"<dt>{name}</dt><dd>{text}</dd>" for name, text in known)
+    return f'<dl class="facts">{"".join(pairs)}</dl>'

@@ -1,65 +1,46 @@
-"""The mask of a photograph, in the forms that people look at and take away."""
+"""The mask of a photograph, in the forms that people look at and download."""
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.images import with_palette
 from pipeline.data.pets import CLASSES, PALETTE
-from pipeline.deploy.cutout import cut_out
-from pipeline.deploy.mask import predict_mask
-from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.predictor import Array, size_within
+from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
 
-VIEW = 1000  # pixels of the longer side that the page shows; what it hands out has all of them
-SQUARE = 12  # pixels of the chequerboard behind what is transparent
-COMPRESSION = 1  # of zlib's levels the quickest
+VIEW = 1000  # pixels of the longer side on the page; downloads have the full size
+ICON = ":material/download:"
+SQUARE = 12  # pixels of the chequerboard behind transparency
 
 
 @dataclass(frozen=True)
 class Result:
-    """A photograph (H, W, 3) uint8 RGB, its mask (H, W) uint8, and how long the model took."""
+    """An image (H, W, 3) uint8 RGB, its mask (H, W) uint8, and how long the model took."""
 
-    photograph: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
+    image: Array
+    mask: Array
     seconds: float
-
-    def shares(self) -> dict[str, float]:
-        """The share of the pixels by class, in [0, 1]."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(CLASSES))
-        return dict(zip(CLASSES, counts / self.mask.size, strict=True))
 
     def view(self) -> "Result":
         """The same, small enough to be sent to the browser again and again."""
-        height, width = self.mask.shape
-        scale = VIEW / max(height, width)
-        if scale >= 1:
-            return self
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        photograph = Image.fromarray(self.photograph).resize(size, Image.Resampling.BOX)
+        size = size_within(VIEW, *self.mask.shape)
+        image = Image.fromarray(self.image).resize(size, Image.Resampling.BOX)
         mask = Image.fromarray(self.mask).resize(size, Image.Resampling.NEAREST)
-        return Result(np.array(photograph), np.array(mask), self.seconds)
+        return Result(np.array(image), np.array(mask), self.seconds)
 
     def cut_out_png(self) -> bytes:
         """The pet on transparent ground, at full size."""
-        return _png(cut_out(self.photograph, self.mask))
+        return _png(cut_out(self.image, self.mask))
 
     def mask_png(self) -> bytes:
-        """The class ids at full size, with the PALETTE, so that it can be looked at."""
+        """The class ids at full size, with the PALETTE, so that they can be seen."""
         return _png(with_palette(self.mask))
-
-
-def segment(predictor: Predictor, photograph: NDArray[np.uint8]) -> Result:
-    """(H, W, 3) uint8 RGB to its result."""
-    start = perf_counter()
-    mask = predict_mask(predictor, photograph)
-    return Result(photograph, mask, perf_counter() - start)
 
 
 @st.fragment  # so that the slider draws the overlay again, and nothing else
@@ -71,10 +52,10 @@ def show_result(result: Result) -> None:
     with large:
         picture = st.empty()
         opacity = st.slider("Opacity of the mask", 0, 100, 45, format="%d %%")
-        tinted = overlay(view.photograph, view.mask, opacity / 100)
+        tinted = overlay(view.image, view.mask, opacity / 100)
         picture.image(tinted, "Overlay", width="stretch")
     with small:
-        cut = cut_out(view.photograph, view.mask)
+        cut = cut_out(view.image, view.mask)
         st.image(_on_chequerboard(cut), "Cut-out", width="stretch")
         _offer("Download the cut-out", "pet.png", result.cut_out_png)
         st.image(colour(view.mask), "Mask", width="stretch")
@@ -82,17 +63,17 @@ def show_result(result: Result) -> None:
 
 
 def _offer(label: str, name: str, content: Callable[[], bytes]) -> None:
-    """A button that downloads a PNG, which is made when it is wanted."""
-    icon = ":material/download:"
+    """A button that downloads a PNG, which is made on demand."""
     st.download_button(
-        label, content, name, "image/png", icon=icon, width="stretch", on_click="ignore"
+        label, content, name, "image/png", on_click="ignore", icon=ICON, width="stretch"
     )
 
 
 def _legend(result: Result) -> str:
-    """A bar of the classes' shares, and below it their names, the picture's size and the time."""
+    """HTML: a bar of the classes' shares; below it their names, the image's size and the time."""
     bar, names = "", ""
-    for (name, share), rgb in zip(result.shares().items(), PALETTE, strict=True):
+    shares = np.bincount(result.mask.ravel(), minlength=len(CLASSES)) / result.mask.size
+    for name, share, rgb in zip(CLASSES, shares, PALETTE, strict=True):
         ground = "background:#{:02x}{:02x}{:02x}".format(*rgb)
         bar += f'<span style="{ground};width:{share:.2%}"></span>'
         names += f'<span><i style="{ground}"></i>{name} <b>{share:.1%}</b></span>'

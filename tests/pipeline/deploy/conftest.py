@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from random_network import random_network
 
-from pipeline.data.settings import Normalisation
-from pipeline.deploy.onnx_graph import export_onnx
-from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.data.transforms import Normalisation
+from pipeline.deploy.onnx_export import export_onnx
+from pipeline.model.checkpoint import ModelConfig
+from pipeline.model.unet import ModelParams
 from pipeline.scoring.segmenter import Segmenter
 
 CONFIG = ModelConfig(

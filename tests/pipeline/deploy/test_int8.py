@@ -7,28 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from tiny_pets import REPOSITORY
 
-from pipeline.deploy.int8 import export_int8
+from pipeline.deploy.int8 import export_int8, split_up_convolutions
 from pipeline.deploy.predictor import Predictor
 
 
-def photographs():
+def images():
     """Noise of several sizes, with a black and a white pixel."""
     random = np.random.default_rng(0)
     for size in [(40, 50), (32, 32), (64, 30)]:
-        photograph = random.integers(0, 256, (*size, 3), dtype=np.uint8)
-        photograph[:8, :8], photograph[-8:, -8:] = 0, 255
-        yield photograph
+        image = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+        image[:8, :8], image[-8:, -8:] = 0, 255
+        yield image
 
 
 @pytest.fixture(scope="module")
 def int8_file(model_file):
     file = model_file.with_name("model.int8.onnx")
-    export_int8(file, model_file, photographs())
+    export_int8(file, model_file, images())
     return file
 
 
@@ -48,10 +49,10 @@ def makers(graph):
 
 @pytest.mark.parametrize("size", [(48, 64), (100, 37), (500, 333), (3, 5), (1, 1)])
 def test_masks_are_nearly_the_segmenters_at_any_size(segmenter, int8_file, size):
-    photograph = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    mask = Predictor(int8_file, threads=1)(photograph)
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    mask = Predictor(int8_file, threads=1)(image)
     assert (mask.shape, mask.dtype) == (size, np.uint8)
-    assert (mask != segmenter(torch.from_numpy(photograph)).numpy()).mean() <= 0.05
+    assert (mask != segmenter(torch.from_numpy(image)).numpy()).mean() <= 0.05
 
 
 def test_every_convolution_takes_and_gives_8_bit_integers(graph):
@@ -88,7 +89,7 @@ def test_what_surrounds_the_network_stays_in_float(graph):
     assert made[last.input[0]].op_type == "DequantizeLinear"
 
 
-def test_ranges_are_those_of_the_photographs(graph):
+def test_ranges_are_those_of_the_images(graph):
     """Of black and white pixels the normalised ones reach from -mean/std to (1 - mean)/std."""
     first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
     scale = constants(graph)[first.input[1]]
@@ -101,21 +102,19 @@ def test_the_file_is_self_contained_and_says_what_it_is(int8_file):
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert said == {"classes": '["pet"]', "precision": "int8"}
-    (photograph,), (mask,) = model.graph.input, model.graph.output
-    assert [dim.dim_param for dim in photograph.type.tensor_type.shape.dim[:2]] == [
+    (image,), (mask,) = model.graph.input, model.graph.output
+    assert [dim.dim_param for dim in image.type.tensor_type.shape.dim[:2]] == [
         dim.dim_param for dim in mask.type.tensor_type.shape.dim
     ]
-    assert photograph.type.tensor_type.shape.dim[0].dim_param
+    assert image.type.tensor_type.shape.dim[0].dim_param
 
 
-def test_equal_models_and_photographs_give_equal_bytes_in_any_process(
-    model_file, int8_file, tmp_path
-):
+def test_equal_models_and_images_give_equal_bytes_in_any_process(model_file, int8_file, tmp_path):
     again = tmp_path / "again.onnx"
     code = f"""
 from pathlib import Path
-from test_int8 import export_int8, photographs
-export_int8(Path({str(again)!r}), Path({str(model_file)!r}), photographs())
+from test_int8 import export_int8, images
+export_int8(Path({str(again)!r}), Path({str(model_file)!r}), images())
 """
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests"), str(Path(__file__).parent)])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "1"}
@@ -124,6 +123,57 @@ export_int8(Path({str(again)!r}), Path({str(model_file)!r}), photographs())
 
 
 def test_the_quantiser_says_nothing(model_file, tmp_path, caplog, capfd):
-    export_int8(tmp_path / "model.onnx", model_file, photographs())
+    export_int8(tmp_path / "model.onnx", model_file, images())
     assert not caplog.records
     assert capfd.readouterr() == ("", "")
+
+
+def model_of(kernel, bias, height=1, width=2):
+    """One transposed 2x2 convolution of stride 2 on (1, inputs, height, width)."""
+    inputs, outputs = kernel.shape[:2]
+    shape = [1, inputs, height, width]
+    names, options = ["x", "kernel", "bias"], {"kernel_shape": [2, 2], "strides": [2, 2]}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Abs", ["x0"], ["x"], "abs_node"),
+            helper.make_node("ConvTranspose", names, ["up"], "up_node", **options),
+        ],
+        "up",
+        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(
+                "up", TensorProto.FLOAT, [1, outputs, 2 * height, 2 * width]
+            )
+        ],
+        [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(bias, "bias")],
+        value_info=[helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=10)
+
+
+def split_and_run(model, x):
+    split_up_convolutions(model)
+    assert "ConvTranspose" not in {node.op_type for node in model.graph.node}
+    onnx.checker.check_model(model, full_check=True)
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x0": x})[0]
+
+
+def test_a_pixel_becomes_a_square_as_by_hand():
+    model = model_of(np.array([[[[1, 2], [3, 4]]]], np.float32), np.array([0.5], np.float32))
+    result = split_and_run(model, np.array([[[[1, 10]]]], np.float32))
+    np.testing.assert_array_equal(result, [[[[1.5, 2.5, 10.5, 20.5], [3.5, 4.5, 30.5, 40.5]]]])
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "height", "width"), [(3, 5, 4, 6), (1, 2, 1, 1)])
+def test_a_split_convolution_gives_what_torchs_gives(inputs, outputs, height, width):
+    random = np.random.default_rng(0)
+    kernel, bias = (
+        random.normal(size=shape).astype(np.float32)
+        for shape in ((inputs, outputs, 2, 2), (outputs,))
+    )
+    x = random.random((1, inputs, height, width), dtype=np.float32)
+    tensors = map(torch.from_numpy, (x, kernel, bias))
+    expected = torch.nn.functional.conv_transpose2d(*tensors, stride=2).numpy()
+    result = split_and_run(model_of(kernel, bias, height, width), x)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)

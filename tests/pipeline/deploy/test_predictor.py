@@ -1,15 +1,17 @@
-"""An ONNX file can do nothing but calculate, and one of another kind is told apart at once."""
+"""An ONNX file can only calculate; other kinds are refused; an image of any size gets its mask."""
 
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from traffic_light import write_traffic_light
+from traffic_light import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.terminal import UserError
-from pipeline.deploy.predictor import Predictor
+from pipeline.deploy import predictor as module
+from pipeline.deploy.predictor import Predictor, latencies, predict_mask
 
 IMAGE = helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])
 MASK = helper.make_tensor_value_info("mask", TensorProto.UINT8, ["height", "width"])
@@ -23,9 +25,8 @@ def tried(file: Path) -> Predictor:
 def write(file: Path, nodes, constants=(), image=IMAGE) -> Path:
     graph = helper.make_graph(nodes, "graph", [image], [MASK], [AXES, *constants])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("evil", 1)]
-    file.write_bytes(
-        helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
-    )
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    file.write_bytes(model.SerializeToString())
     return file
 
 
@@ -38,9 +39,9 @@ def dimmed_by(constant: str) -> list[onnx.NodeProto]:
     ]
 
 
-def test_a_model_of_our_kind_is_itself(tmp_path):
+def test_a_model_of_our_kind_predicts(tmp_path):
     predictor = tried(write_traffic_light(tmp_path / "model.onnx"))
-    assert predictor(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3)
+    assert predictor(np.array([[RED, GREEN, BLUE]], np.uint8)).tolist() == [[0, 2, 1]]
 
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "../../../../../../etc/passwd", "link"])
@@ -55,7 +56,7 @@ def test_weights_outside_the_models_folder_are_not_read(tmp_path, place):
         tried(file)
 
 
-def test_an_operator_of_someones_own_is_not_loaded(tmp_path):
+def test_a_custom_operator_is_not_loaded(tmp_path):
     node = helper.make_node("Run", ["image"], ["mask"], domain="evil")
     with pytest.raises(UserError, match="not a model that ONNX Runtime can load"):
         tried(write(tmp_path / "model.onnx", [node]))
@@ -63,10 +64,8 @@ def test_an_operator_of_someones_own_is_not_loaded(tmp_path):
 
 def test_a_constant_larger_than_memory_is_an_error(tmp_path):
     size = helper.make_tensor("size", TensorProto.INT64, [1], [2**45])
-    make = helper.make_node("ConstantOfShape", ["size"], ["huge"])
-    make.attribute.append(
-        helper.make_attribute("value", helper.make_tensor("one", TensorProto.UINT8, [1], [1]))
-    )
+    one = helper.make_tensor("one", TensorProto.UINT8, [1], [1])
+    make = helper.make_node("ConstantOfShape", ["size"], ["huge"], value=one)
     with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
         tried(write(tmp_path / "model.onnx", [make, *dimmed_by("huge")], [size]))
 
@@ -79,7 +78,48 @@ def test_a_model_of_other_inputs_takes_no_photographs(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 1000, b"<html>404</html>"])
-def test_what_is_no_model_is_named(tmp_path, content):
+def test_a_file_that_is_no_model_is_named(tmp_path, content):
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(UserError, match=r"model\.onnx is not a model"):
         tried(tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="missing"):
+        tried(tmp_path / "none.onnx")
+
+
+def striped(height, width):
+    """Stripes of the three classes side by side, and their mask."""
+    ids = np.repeat([PET, BACKGROUND, BORDER], -(-width // 3))[:width].astype(np.uint8)
+    mask = np.repeat(ids[None], height, axis=0)
+    return COLOURS[mask], mask
+
+
+# The sizes are (height, width); the larger edges of the stripes are multiples of five.
+@pytest.mark.parametrize(
+    ("size", "seen"), [((10, 60), (10, 60)), ((100, 300), (20, 60)), ((1, 6000), (1, 60))]
+)
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged(
+    monkeypatch, size, seen, upright
+):
+    monkeypatch.setattr(module, "LONGEST_SIDE", 60)
+    image, mask = striped(*size)
+    if upright:
+        image, mask, seen = np.ascontiguousarray(image.transpose(1, 0, 2)), mask.T, seen[::-1]
+
+    def model(pixels):
+        assert (pixels.shape, pixels.dtype) == ((*seen, 3), np.uint8)
+        red, green = pixels[..., 0] > 128, pixels[..., 1] > 128
+        return np.select([red, green], [PET, BORDER], BACKGROUND).astype(np.uint8)
+
+    predicted = predict_mask(model, image)
+    assert predicted.dtype == np.uint8
+    np.testing.assert_array_equal(predicted, mask)
+
+
+def test_timed_works_take_turns_after_a_warm_up_that_does_not_count():
+    calls = []
+    taken = latencies({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 4)
+    runs = [(name, len(list(run))) for name, run in groupby(calls)]
+    assert runs == [("a", 3), ("b", 3), *[("a", 1), ("b", 1)] * 4]
+    assert {name: len(times) for name, times in taken.items()} == {"a": 4, "b": 4}
+    assert all(time > 0 for times in taken.values() for time in times)

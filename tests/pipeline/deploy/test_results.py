@@ -1,32 +1,34 @@
-"""Four pictures for each photograph, which never take the place of anything but their own."""
+"""Four files for each image, which replace nothing but their own; and the pet, cut out."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.core.terminal import UserError
-from pipeline.data.pets import PALETTE
+from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
 from pipeline.deploy import results
+from pipeline.deploy.predictor import LONGEST_SIDE
 from pipeline.deploy.results import (
     KINDS,
     claim_stem,
+    cut_out,
+    image_key,
     is_result,
+    opacity,
     owner,
-    photograph_key,
     result_files,
     save_results,
 )
 from pipeline.scoring.pictures import overlay
 
 RANDOM = np.random.default_rng(0)
-PHOTOGRAPH = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+IMAGE = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)
 MASK = RANDOM.integers(0, 3, (5, 7), dtype=np.uint8)
 
 
-def save(out, photograph, claimed=None):
-    """Save results for the photograph; return their stem."""
-    stem = claim_stem(out, photograph, {} if claimed is None else claimed)
-    save_results(result_files(out, stem), PHOTOGRAPH, MASK, photograph_key(photograph))
+def save(out, path, claimed=None):
+    """Save results for the image; return their stem."""
+    stem = claim_stem(out, path, {} if claimed is None else claimed)
+    save_results(result_files(out, stem), IMAGE, MASK, image_key(path))
     return stem
 
 
@@ -34,90 +36,74 @@ def pixels(file):
     return np.asarray(Image.open(file))
 
 
-def test_the_four_pictures_say_the_same_in_four_ways(tmp_path):
-    files = result_files(tmp_path, "cat")
-    save_results(files, PHOTOGRAPH, MASK, "key")
-    assert sorted(tmp_path.iterdir()) == sorted(files.values())
+def test_the_four_files_say_the_same_in_four_ways(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "STRIP", 14)  # the overlay is drawn two rows at a time
+    assert save(tmp_path / "out", tmp_path / "a cat.v2.jpg") == "a cat.v2"
+    files = result_files(tmp_path / "out", "a cat.v2")
+    assert sorted((tmp_path / "out").iterdir()) == sorted(files.values())
     assert tuple(files) == KINDS
-    np.testing.assert_array_equal(pixels(files["input"]), PHOTOGRAPH)
+    np.testing.assert_array_equal(pixels(files["input"]), IMAGE)
     np.testing.assert_array_equal(pixels(files["mask"]), MASK)
     np.testing.assert_array_equal(pixels(files["palette"]), MASK)
-    np.testing.assert_array_equal(pixels(files["overlay"]), np.asarray(overlay(PHOTOGRAPH, MASK)))
+    np.testing.assert_array_equal(pixels(files["overlay"]), np.asarray(overlay(IMAGE, MASK)))
     assert Image.open(files["mask"]).mode == "L"
     in_colour = Image.open(files["palette"]).convert("RGB")
     np.testing.assert_array_equal(np.asarray(in_colour), np.array(PALETTE, np.uint8)[MASK])
 
 
-def test_an_overlay_in_strips_is_the_overlay(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "STRIP", 14)  # two rows
-    save(tmp_path, tmp_path / "cat.jpg")
-    expected = np.asarray(overlay(PHOTOGRAPH, MASK))
-    np.testing.assert_array_equal(pixels(tmp_path / "cat.overlay.png"), expected)
+def test_an_image_gets_its_own_names_again(tmp_path):
+    assert [save(tmp_path, tmp_path / "cat.jpg") for _ in range(3)] == ["cat"] * 3
 
 
-def test_results_are_named_like_the_photograph(tmp_path):
-    assert save(tmp_path / "out", tmp_path / "a cat.v2.jpg") == "a cat.v2"
-    assert (tmp_path / "out" / "a cat.v2.mask.png").exists()
-
-
-def test_the_same_photograph_gets_its_own_names_again(tmp_path):
-    photograph = tmp_path / "cat.jpg"
-    assert [save(tmp_path, photograph) for _ in range(3)] == ["cat"] * 3
-
-
-@pytest.mark.parametrize("other", ["b/cat.jpg", "a/cat.png"])
-def test_photographs_of_the_same_name_get_results_of_their_own(tmp_path, other):
-    """In one run, before there are files, and in another, after; and whichever comes first."""
+# The last differ in case alone, which makes them one to some file systems.
+@pytest.mark.parametrize("other", ["b/cat.jpg", "a/cat.png", "a/CAT.jpg"])
+def test_images_of_the_same_name_get_results_of_their_own(tmp_path, other):
     first, second = tmp_path / "a/cat.jpg", tmp_path / other
     claimed = {}
     stems = [claim_stem(tmp_path, each, claimed) for each in (first, second)]
-    assert stems == ["cat", f"{second.stem}-{photograph_key(second)}"]
-    save(tmp_path, first, {})
-    save(tmp_path, second, {"cat": photograph_key(first)})
+    assert stems == ["cat", f"{second.stem}-{image_key(second)}"]
+
+
+def test_a_later_run_gives_each_image_its_own_names_in_any_order(tmp_path):
+    first, second = tmp_path / "a/cat.jpg", tmp_path / "b/cat.jpg"
+    claimed = {}
+    stems = [save(tmp_path, each, claimed) for each in (first, second)]
     assert [claim_stem(tmp_path, each, {}) for each in (second, first)] == stems[::-1]
 
 
-def test_names_that_differ_in_case_alone_are_one_to_some_file_systems(tmp_path):
-    claimed = {}
-    stems = [claim_stem(tmp_path, tmp_path / name, claimed) for name in ("cat.jpg", "CAT.jpg")]
-    assert stems == ["cat", f"CAT-{photograph_key(tmp_path / 'CAT.jpg')}"]
-
-
-def test_two_ways_to_name_a_photograph_are_one(tmp_path, monkeypatch):
+def test_an_image_has_one_key_whatever_path_leads_to_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
     names = ["cat.jpg", "../" + tmp_path.name + "/cat.jpg", "link/cat.jpg"]
-    assert len({photograph_key(tmp_path / name) for name in names}) == 1
+    assert len({image_key(tmp_path / name) for name in names}) == 1
 
 
 @pytest.mark.parametrize("content", [b"my own drawing", None])
-def test_what_others_put_there_is_not_overwritten(tmp_path, content):
+def test_files_of_others_are_not_overwritten(tmp_path, content):
     own = tmp_path / "cat.mask.png"
     if content is None:
         Image.fromarray(MASK).save(own)
     else:
         own.write_bytes(content)
     before = own.read_bytes()
-    stem = save(tmp_path, tmp_path / "cat.jpg")
-    assert stem == f"cat-{photograph_key(tmp_path / 'cat.jpg')}"
+    stem = f"cat-{image_key(tmp_path / 'cat.jpg')}"
+    assert [save(tmp_path, tmp_path / "cat.jpg") for _ in range(2)] == [stem] * 2
     assert own.read_bytes() == before
-    assert save(tmp_path, tmp_path / "cat.jpg") == stem
     (tmp_path / f"{stem}.mask.png").write_bytes(b"that too")
-    with pytest.raises(UserError, match=r"cat\.jpg: .* has other files"):
-        claim_stem(tmp_path, tmp_path / "cat.jpg", {})
+    assert claim_stem(tmp_path, tmp_path / "cat.jpg", {}) is None
 
 
-def test_results_are_told_from_pictures_by_their_mark(tmp_path):
+def test_results_are_told_from_other_files_by_their_mark(tmp_path):
     save(tmp_path, tmp_path / "cat.jpg")
     files = result_files(tmp_path, "cat").values()
     assert all(is_result(file) for file in files)
-    assert {owner(file) for file in files} == {photograph_key(tmp_path / "cat.jpg")}
-    Image.fromarray(PHOTOGRAPH).save(tmp_path / "dog.input.png")
+    assert {owner(file) for file in files} == {image_key(tmp_path / "cat.jpg")}
+    Image.fromarray(IMAGE).save(tmp_path / "dog.input.png")
     assert not is_result(tmp_path / "dog.input.png")
     assert not is_result(tmp_path / "none.input.png")
 
 
-def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     save(tmp_path, tmp_path / "cat.jpg")
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
 
@@ -129,3 +115,40 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypat
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, tmp_path / "cat.jpg")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        # Across the border: 255 times 3/4, 2/4 and 1/4.
+        ([PET, BORDER, BORDER, BORDER, BACKGROUND], [255, 191, 128, 64, 0]),
+        ([PET, BORDER], [255, 255]),
+        ([BACKGROUND, BORDER], [0, 255]),
+        ([BACKGROUND, BACKGROUND], [0, 0]),
+    ],
+)
+def test_opacity_falls_across_the_border_from_pet_to_background(mask, expected):
+    assert opacity(np.array([mask], np.uint8)).tolist() == [expected]
+
+
+def test_the_distance_to_pet_and_background_is_the_shortest_one():
+    mask = np.full((5, 5), BACKGROUND, np.uint8)
+    mask[0, 0] = PET
+    mask[3, 4] = BORDER  # 5 from the pet (3, 4, 5), and 1 from the background beside it
+    assert opacity(mask)[3, 4] == round(255 * 1 / 6)
+
+
+def test_the_pet_keeps_its_colours_and_nothing_of_the_background_stays():
+    image = np.full((1, 3, 3), 77, np.uint8)
+    cut = cut_out(image, np.array([[PET, BORDER, BACKGROUND]], np.uint8))
+    assert cut.mode == "RGBA"
+    assert list(cut.get_flattened_data()) == [(77, 77, 77, 255), (77, 77, 77, 128), (0, 0, 0, 0)]
+
+
+def test_the_opacity_of_a_large_image_is_computed_at_the_masks_own_resolution():
+    mask = np.full((3 * LONGEST_SIDE, 6), BACKGROUND, np.uint8)
+    mask[:LONGEST_SIDE] = PET
+    alpha = opacity(mask)
+    assert alpha.shape == mask.shape
+    assert (alpha[: LONGEST_SIDE - 3] == 255).all()
+    assert (alpha[LONGEST_SIDE + 3 :] == 0).all()

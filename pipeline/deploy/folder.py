@@ -1,0 +1,128 @@
+"""Predict many images: find those that a command line names, and write each one's results."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pipeline.core.terminal import UserError
+from pipeline.data.images import decode_image
+from pipeline.data.pets import CLASSES
+from pipeline.deploy.predictor import Predict, predict_mask
+from pipeline.deploy.results import claim_stem, image_key, is_result, result_files, save_results
+
+# The files of a folder that count as images. HEIC cannot be read, but whoever put one there means
+# an image: it is taken, so that it is reported.
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
+    *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"),
+}
+
+# Images handed out to each thread beyond the oldest unfinished one, so that a large image does not
+# hold up the small ones behind it. They wait as names: each thread has one image in memory.
+AHEAD = 16
+
+Report = dict[str, Any]  # one image's line of JSON, see `_predict`
+
+
+def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
+    """Yield each image once, in the arguments' order; an error for each argument that names none.
+
+    An argument is a file of any name; a folder, searched with its subfolders for SUFFIXES; or else
+    a pattern such as `holiday/**/*.jpg`. Hidden files and the files of `save_results` are left out:
+    the folder of results may be the images' own.
+    """
+    seen = set()
+    for argument in arguments:
+        named = _named(argument)
+        found = [each for each in named if isinstance(each, UserError) or not is_result(each)]
+        for each in found or [UserError(f"{argument}: nothing but results of earlier predictions")]:
+            known = each if isinstance(each, UserError) else each.resolve()
+            if known not in seen:
+                seen.add(known)
+                yield each
+
+
+def _named(argument: str) -> list[Path | UserError]:
+    """At least one file or error."""
+    if not argument:
+        return [UserError("a name is empty: say which photograph")]
+    path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
+    try:
+        # A name goes first: with brackets in it, it would also be a pattern.
+        # Not Path.glob, which refuses absolute patterns.
+        names = [path] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
+        found = [each for name in names for each in _files_of(Path(name))]
+    except OSError as error:
+        return [UserError(f"{argument}: {error.strerror}")]
+    return found or [UserError(f"{argument}: no such file or folder, and nothing matches it")]
+
+
+def _files_of(path: Path) -> list[Path | UserError]:
+    """The file itself, or the images in a folder and below it; at least one file or error."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        return [UserError(f"{path}: neither a file nor a folder")]
+    found: list[Path | UserError] = []
+    errors: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=errors.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        images = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+        found += [Path(folder, name) for name in sorted(images) if not name.startswith(".")]
+    found += [UserError(f"{error.filename}: {error.strerror}") for error in errors]
+    return found or [UserError(f"{path}: no file in it has the suffix of a photograph")]
+
+
+def predict_all(
+    model: Predict, images: Sequence[Path], out: Path, threads: int
+) -> Iterator[Report | UserError]:
+    """Write each image's results into the folder; yield a report of each image, in order.
+
+    model: (H, W, 3) uint8 RGB to (H, W) uint8 class ids, called in that many threads at once. An
+    image that cannot be used, or whose results cannot be written, yields an error.
+    """
+    claimed: dict[str, str] = {}
+    waiting: deque[Future[Report | UserError]] = deque()
+    # Threads, not processes: decoder, model and encoder release the interpreter lock.
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for path in images:
+            waiting.append(pool.submit(_predict, model, path, out, claim_stem(out, path, claimed)))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        yield from (each.result() for each in waiting)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _predict(model: Predict, path: Path, out: Path, stem: str | None) -> Report | UserError:
+    start = time.perf_counter()
+    if stem is None:
+        return UserError(f"{path}: {out} has other files with the names of its results: move them")
+    files = result_files(out, stem)
+    try:
+        image = decode_image(path)
+        mask = predict_mask(model, image)
+        save_results(files, image, mask, image_key(path))
+    except UserError as error:
+        return error
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or error or "not enough memory"
+        return UserError(f"{path}: its results cannot be written: {reason}")
+    pet = mask == CLASSES.index("pet")
+    return {
+        "name": str(path),  # as it was given
+        "width": mask.shape[1],
+        "height": mask.shape[0],
+        "pet_share": round(float(pet.mean()), 6),  # of the pixels, without the border, in [0, 1]
+        "pet_box": Image.fromarray(pet).getbbox(),  # left, top, and after the last: right, bottom
+        "ms": round((time.perf_counter() - start) * 1000, 1),  # to the last file, beside the others
+        "files": {kind: str(file) for kind, file in files.items()},
+    }

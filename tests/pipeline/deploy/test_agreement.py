@@ -1,0 +1,88 @@
+"""Predicted masks are counted against the true ones, and against the checkpoint's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import jaccard_score
+from threshold_model import write_threshold_model
+from tiny_pets import LISTS
+
+from pipeline.core.terminal import UserError
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pets import image_path, mask_path
+from pipeline.deploy import agreement as module
+from pipeline.deploy.agreement import agreement, count_pixels
+
+NAMES = [name for names in LISTS.values() for name in names]
+PETS = Path("data/pets")
+
+
+@pytest.fixture
+def predictors(segmenter, monkeypatch, tiny_pets):
+    """The segmenter itself, one with another class in the first row, and one that fails."""
+
+    def same(image):
+        return segmenter.segment([torch.from_numpy(image)])[0].numpy()
+
+    def other(image):
+        mask = same(image).copy()
+        mask[0] = (mask[0] + 1) % 3
+        return mask
+
+    def failing(_):
+        raise RuntimeError("one image")
+
+    predictors = {"same": same, "other": other, "failing": failing}
+    monkeypatch.setattr(module, "Predictor", lambda file, threads: predictors[str(file)])
+    return predictors
+
+
+def compared(segmenter, *models, workers=2):
+    return agreement({name: Path(name) for name in models}, segmenter, PETS, NAMES, workers)
+
+
+def test_disagreement_is_the_share_of_pixels_unlike_the_checkpoints(segmenter, predictors):
+    found = compared(segmenter, "same", "other")
+    assert found["same"]["disagreement"] == 0
+    shapes = [load_mask(mask_path(PETS, name)).shape for name in NAMES]
+    first_rows = sum(width for _, width in shapes)
+    assert found["other"]["disagreement"] == first_rows / sum(h * w for h, w in shapes)
+
+
+def test_the_score_is_the_mean_iou_over_all_pixels(segmenter, predictors):
+    truths = [load_mask(mask_path(PETS, name)) for name in NAMES]
+    for model, found in compared(segmenter, "same", "other").items():
+        masks = [predictors[model](load_image(image_path(PETS, name))) for name in NAMES]
+        truth, mask = (np.concatenate([each.ravel() for each in some]) for some in (truths, masks))
+        expected = jaccard_score(truth, mask, average="macro")
+        assert found["miou"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_number_of_workers_changes_nothing(segmenter, predictors):
+    assert compared(segmenter, "other", workers=1) == compared(segmenter, "other", workers=3)
+
+
+def test_a_predictor_that_fails_is_an_error(segmenter, predictors):
+    with pytest.raises(RuntimeError, match="one image"):
+        compared(segmenter, "failing")
+
+
+def test_each_file_is_counted_on_each_image_at_its_own_size(tiny_pets):
+    thresholds = (140, 200)
+    files = [write_threshold_model(tiny_pets / f"{limit}.onnx", limit) for limit in thresholds]
+    counts = count_pixels(files, PETS, NAMES)
+    assert counts.shape == (1, 2, len(NAMES), 3, 3)
+    for limit, matrices in zip(thresholds, counts[0], strict=True):
+        for name, matrix in zip(NAMES, matrices, strict=True):
+            mask = load_mask(mask_path(PETS, name))
+            predicted = np.where(load_image(image_path(PETS, name)).max(axis=2) < limit, 1, 0)
+            for pair in np.ndindex(3, 3):
+                assert matrix[pair] == ((mask == pair[0]) & (predicted == pair[1])).sum()
+
+
+def test_missing_images_are_named_before_the_work_begins(tiny_pets):
+    mask_path(PETS, "Bengal_5").unlink()
+    with pytest.raises(UserError, match=r"Bengal_5\.png is missing \(1 file.*dvc checkout"):
+        count_pixels([], PETS, LISTS["test"])

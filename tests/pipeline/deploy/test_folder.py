@@ -1,0 +1,183 @@
+"""A command line names images; each gets its results and its line, and none stops the others."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from traffic_light import BACKGROUND, COLOURS, PET, write_traffic_light
+
+from pipeline.core.terminal import UserError
+from pipeline.deploy import folder
+from pipeline.deploy.folder import find_images, predict_all
+from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.results import image_key, result_files, save_results
+
+ODD = ["a cat.jpg", 'it\'s "it".jpg', "Kätzchen 猫.jpg", "-r.jpg", "[abc].jpg", "~.jpg", "*.jpg"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Predictor(write_traffic_light(tmp_path_factory.mktemp("model") / "m.onnx"), threads=1)
+
+
+def make(*names):
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+
+
+def found(*arguments):
+    """Images as paths, errors as text."""
+    return [str(each) for each in find_images(arguments)]
+
+
+@pytest.mark.parametrize("name", [*ODD, "without suffix"])
+def test_a_file_of_any_name_is_found_by_its_name(name):
+    make(*ODD, "a", "b.jpg", "without suffix")
+    assert found(name) == [name]
+
+
+def test_a_folder_means_the_images_in_it_and_below():
+    make("pets/b.PNG", "pets/a.jpeg", "pets/more/deep/c.webp", "pets/notes.txt", "pets/d.heic")
+    make("pets/._a.jpg", "pets/.trash/b.jpg")  # hidden
+    assert found("pets") == ["pets/a.jpeg", "pets/b.PNG", "pets/d.heic", "pets/more/deep/c.webp"]
+    make(*(f"odd/{name}" for name in ODD))
+    assert found("odd") == sorted(f"odd/{name}" for name in ODD)
+
+
+def test_a_pattern_means_the_files_that_match():
+    make("pets/a1.jpg", "pets/a2.png", "pets/b1.jpg", "pets/more/a3.jpg")
+    assert found("pets/a*") == ["pets/a1.jpg", "pets/a2.png"]
+    assert found("pets/**/*.jpg") == ["pets/a1.jpg", "pets/b1.jpg", "pets/more/a3.jpg"]
+    assert found("pets/[b]?.jpg") == ["pets/b1.jpg"]
+    names = ("a1.jpg", "a2.png", "b1.jpg", "more/a3.jpg")
+    assert found(f"{Path.cwd()}/p*") == [f"{Path.cwd()}/pets/{name}" for name in names]
+
+
+def test_the_home_folder_is_expanded_without_a_shell(monkeypatch):
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    make("a.jpg")
+    assert found("~/a.jpg") == [f"{Path.cwd()}/a.jpg"]
+
+
+def test_an_image_named_twice_is_found_once():
+    make("pets/a.jpg", "pets/b.jpg")
+    Path("link.jpg").symlink_to("pets/b.jpg")
+    names = ("pets/b.jpg", "pets", "./pets/../pets/*.jpg", "link.jpg")
+    assert found(*names) == ["pets/b.jpg", "pets/a.jpg"]
+
+
+def test_results_are_left_out_but_not_the_files_beside_them():
+    make("pets/a.jpg", "pets/b.mask.png")
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    for out in ("pets", "results"):
+        files = result_files(Path(out), "a")
+        save_results(files, pixels, pixels[..., 0], image_key(Path("pets/a.jpg")))
+    assert found("pets") == found("pets/*") == ["pets/a.jpg", "pets/b.mask.png"]
+    assert found("results") == ["results: nothing but results of earlier predictions"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "error"),
+    [
+        ("none.jpg", "none.jpg: no such file or folder, and nothing matches it"),
+        ("none/*.jpg", "none/*.jpg: no such file or folder, and nothing matches it"),
+        ("empty", "empty: no file in it has the suffix of a photograph"),
+        ("/dev/null", "/dev/null: neither a file nor a folder"),
+        ("n" * 300, f"{'n' * 300}: File name too long"),
+        ("", "a name is empty: say which photograph"),
+    ],
+)
+def test_an_argument_that_names_no_image_is_an_error_among_the_others(argument, error):
+    make("a.jpg", "b.jpg", "empty/notes.txt")
+    assert found("a.jpg", argument, "b.jpg") == ["a.jpg", error, "b.jpg"]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(monkeypatch):
+    make("pets/a.jpg", "pets/secret/b.jpg")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("secret"):  # permissions do not stop root, who may run the tests
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    assert found("pets") == ["pets/a.jpg", "pets/secret: Permission denied"]
+
+
+def image(name, mask=((PET,),)):
+    """An image whose mask by the model is the given one."""
+    Image.fromarray(COLOURS[np.asarray(mask)]).save(name)
+    return Path(name)
+
+
+def predict(model, images, threads=1):
+    return predict_all(model, images, Path("out"), threads)
+
+
+def test_share_and_box_are_the_pets_alone(model):
+    mask = [[1, 1, 1, 1, 1], [1, 2, 0, 0, 2], [1, 2, 0, 1, 1], [1, 1, 1, 1, 1]]
+    [line] = predict(model, [image("a.png", mask)])
+    assert line.pop("ms") > 0
+    assert np.asarray(Image.open(line.pop("files")["mask"])).tolist() == mask
+    size = {"width": 5, "height": 4}
+    assert line == {"name": "a.png", **size, "pet_share": 3 / 20, "pet_box": (2, 1, 4, 3)}
+    [line] = predict(model, [image("b.png", [[BACKGROUND] * 3] * 2)])
+    assert (line["pet_share"], line["pet_box"]) == (0, None)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_outcomes_come_in_order_and_errors_take_their_place(model, threads):
+    images = [image(f"{n}.png", [[PET]] * (n + 1)) for n in range(40)]
+    images[7].write_bytes(b"no picture")
+    images[8] = Path("none.png")
+    outcomes = list(predict(model, images, threads))
+    assert "7.png: not a picture" in str(outcomes[7])
+    assert "none.png: No such file" in str(outcomes[8])
+    heights = [each["height"] for each in outcomes if not isinstance(each, UserError)]
+    assert heights == [n + 1 for n in range(40) if n not in (7, 8)]
+    assert len(list(Path("out").iterdir())) == 4 * 38
+
+
+def test_the_threads_work_side_by_side(model):
+    """Each waits in the model for the other: one after the other they would wait forever."""
+    meeting = threading.Barrier(2, timeout=30)
+
+    def sociable(pixels):
+        meeting.wait()
+        return model(pixels)
+
+    outcomes = predict(sociable, [image(f"{n}.png") for n in range(4)], threads=2)
+    assert not any(isinstance(each, UserError) for each in outcomes)
+
+
+def test_only_few_images_are_begun_before_their_turn(model, monkeypatch):
+    monkeypatch.setattr(folder, "AHEAD", 3)
+    begun = []
+
+    def counting(pixels):
+        begun.append(pixels.shape)
+        return model(pixels)
+
+    outcomes = predict(counting, [image(f"{n}.png") for n in range(30)], threads=2)
+    next(outcomes)
+    outcomes.close()  # as Ctrl-C does: images already begun are finished, the rest is dropped
+    assert 1 <= len(begun) <= 7
+    assert not list(Path("out").glob(".*"))
+
+
+def test_results_that_cannot_be_written_are_an_error_of_that_image(model):
+    names = ("n" * 251, "n" * 235, "a")  # the name is too long with kind and suffix, as a temporary
+    *errors, good = predict(model, [image(f"{name}.png") for name in names])
+    for name, error in zip(names, errors, strict=False):
+        assert f"{name}.png: its results cannot be written: File name too long" in str(error)
+    assert good["pet_share"] == 1

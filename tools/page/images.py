@@ -1,0 +1,110 @@
+"""The photograph that people give the page: uploaded, pasted, or one of the samples."""
+
+import io
+from dataclasses import dataclass
+from random import Random
+
+import streamlit as st
+from PIL import Image, ImageOps
+
+from pipeline.core.layout import PETS, SPLITS
+from pipeline.data.pets import breed_of, image_path, species_of
+from pipeline.data.splits import evenly_spaced, read_split
+from pipeline.sample.breeds import BREEDS
+from pipeline.sample.picture import draw_pair
+
+TEST_LIST = SPLITS / "test.csv"
+OF_EACH_SPECIES = 3
+DRAWN_SIZE = (400, 300)
+THUMBNAIL = (124, 93)  # pixels, on the page
+
+# Files pasted anywhere on the page go to the uploader, as if they had been chosen there.
+PASTE = """
+export default function () {
+  const forward = (event) => {
+    const input = document.querySelector("[data-testid=stFileUploaderDropzoneInput]");
+    if (event.defaultPrevented || !input || !event.clipboardData?.files.length) return;
+    event.preventDefault();
+    input.files = event.clipboardData.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("paste", forward);
+  return () => document.removeEventListener("paste", forward);
+}
+"""
+paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file as people gave it, or a sample."""
+
+    key: str  # unlike that of any other file; a sample's is its name
+    content: bytes
+
+    @property
+    def title(self) -> str:
+        """The breed of a sample."""
+        return breed_of(self.key).replace("_", " ").capitalize()
+
+    @property
+    def thumbnail(self) -> Image.Image:
+        """Twice the size it is shown at, for screens of a high resolution."""
+        size = (2 * THUMBNAIL[0], 2 * THUMBNAIL[1])
+        return ImageOps.fit(Image.open(io.BytesIO(self.content)).convert("RGB"), size)
+
+
+def choose_image() -> ImageFile | None:
+    """Let people give a photograph; the latest counts, whichever way it came."""
+    state = st.session_state
+    uploaded = st.file_uploader(
+        "Your photograph: upload it, drop it here, or paste it anywhere on the page",
+        type="image",
+        key=f"upload {state.setdefault('uploader', 0)}",
+    )
+    paste_anywhere(key="paste")
+    if uploaded is not None:
+        state.pop("sample", None)
+    sample = state.get("sample")
+    nothing_yet = uploaded is None and sample is None
+    with st.expander("Or try one of these", expanded=nothing_yet, icon=":material/pets:"):
+        _show_samples(find_samples())
+    return sample if uploaded is None else ImageFile(uploaded.file_id, uploaded.getvalue())
+
+
+def _show_samples(samples: list[ImageFile]) -> None:
+    # As many in a row as there is room for.
+    with st.container(key="samples", horizontal=True, horizontal_alignment="center"):
+        for sample in samples:
+            with st.container(width=THUMBNAIL[0], gap="xsmall"):
+                st.image(sample.thumbnail, width=THUMBNAIL[0])
+                st.button(
+                    sample.title, key=sample.key, width="stretch", on_click=_take, args=(sample,)
+                )
+
+
+def _take(sample: ImageFile) -> None:
+    st.session_state["sample"] = sample
+    st.session_state["uploader"] += 1  # a new, empty one
+
+
+@st.cache_data(show_spinner=False)
+def find_samples() -> list[ImageFile]:
+    """Cats and dogs of different breeds: from the test list if there is one, else drawn."""
+    listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
+    present = [name for name in listed if image_path(PETS, name).is_file()]
+    names = present or [f"{breed.name}_1" for breed in BREEDS]
+    chosen: list[str] = []  # evenly over the list, and therefore over breeds
+    for species in ("cat", "dog"):
+        chosen += evenly_spaced(
+            [name for name in names if species_of(name) == species], OF_EACH_SPECIES
+        )
+    read = (lambda name: image_path(PETS, name).read_bytes()) if present else _draw
+    return [ImageFile(name, read(name)) for name in chosen]
+
+
+def _draw(name: str) -> bytes:
+    breed = next(each for each in BREEDS if each.name == breed_of(name))
+    stream = io.BytesIO()
+    draw_pair(breed, DRAWN_SIZE, Random(name))[0].save(stream, "PNG")
+    return stream.getvalue()

@@ -1,1 +1,0 @@
-"""What the server of `make serve` does with a request."""
