@@ -16,7 +16,7 @@ from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.resume import forget
 from pipeline.model.segmenter import Segmenter
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.runs import checkpoint_run
 from pipeline.scoring import gallery, plots
 from pipeline.scoring.calibration import calibration_error, reliability_table
 from pipeline.scoring.examine import examine

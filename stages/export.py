@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import write_json
+from pipeline.core.layout import int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.pets import image_path, load_image
@@ -25,9 +26,8 @@ from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.device import prepare_torch
 from pipeline.model.segmenter import Segmenter
-from pipeline.records.model_files import int8_beside
 from pipeline.records.registry import register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.runs import checkpoint_run
 
 FP32, INT8 = "fp32", "int8"
 TIMED_SIDE, TIMED_ROUNDS = 256, 20  # of the photograph that is timed the pixels, and how often

@@ -36,8 +36,7 @@ from pipeline.model.pretrained import check_model
 from pipeline.model.resume import TrainingState, training_key, training_state
 from pipeline.model.unet import ModelParams
 from pipeline.records.lineage import code_digest
-from pipeline.records.run import Run
-from pipeline.records.tracking import training_run
+from pipeline.records.runs import Run, training_run
 from pipeline.scoring.confusion import confusion_matrix
 from pipeline.scoring.curves import Row, best_row, curve_row, curve_table, summary
 

@@ -15,7 +15,7 @@ from pipeline.core.terminal import UserError, positive, printable, progress, run
 from pipeline.deploy.batch import cores, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.search import find_photographs
-from pipeline.records.model_files import find_model
+from pipeline.records.models import find_model
 
 WHAT_IS_WRITTEN = """
 For each photograph, four pictures in the folder of results: NAME.input.png, the photograph itself,

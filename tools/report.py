@@ -16,9 +16,9 @@ from PIL import Image
 from pipeline.core.files import atomic_file, file_digest
 from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.pets import CLASSES
-from pipeline.records.registry import find_version
+from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store, open_store
-from pipeline.records.tracking import checkpoint_run, find_run
+from pipeline.records.versions import find_version
 from pipeline.scoring.plots import draw_curves, save_figure
 from tools.scores import SHOWN
 
@@ -82,7 +82,7 @@ def origin_of(store: Store, checkpoint_sha256: str, onnx_file: Path) -> dict[str
         "date": pd.Timestamp(run.info.start_time, unit="ms").date().isoformat(),
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
-        "version": find_version(store, onnx_sha256) if onnx_sha256 else None,
+        "version": find_version(store.uri, onnx_sha256) if onnx_sha256 else None,
         "onnx_sha256": onnx_sha256,
     }
 

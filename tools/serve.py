@@ -5,7 +5,7 @@ import os
 import sys
 
 from pipeline.core.terminal import console, positive, run_command
-from pipeline.records.model_files import find_model
+from pipeline.records.models import find_model
 from tools.serving.app import MODEL_FILE
 
 HOST = "127.0.0.1"  # the server knows no passwords

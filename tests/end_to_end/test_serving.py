@@ -26,8 +26,9 @@ from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.segmenter import Segmenter
 from pipeline.model.unet import ModelParams
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
+from pipeline.records.versions import MODEL_NAME
 
 pytestmark = pytest.mark.slow
 

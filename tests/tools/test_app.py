@@ -15,9 +15,11 @@ from streamlit.testing.v1 import AppTest
 from tiny_pets import REPOSITORY, write_tiny_pets
 from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
-from pipeline.records.model_files import find_model, int8_beside
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.core.layout import int8_beside
+from pipeline.records.models import find_model
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
+from pipeline.records.versions import MODEL_NAME
 
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 SCORES = {

@@ -15,8 +15,8 @@ from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
 from pipeline.model.unet import ModelParams, UNet
+from pipeline.records.runs import find_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import find_run, training_run
 from stages import evaluate
 from tools import report as tool
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import streamlit as st
 
 from pipeline.core.files import file_digest
+from pipeline.core.layout import EXPORT_METRICS, ONNX, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.deploy.batch import cores
 from pipeline.deploy.predictor import Predictor
-from pipeline.records.gate import CHAMPION
-from pipeline.records.model_files import EXPORT_METRICS, EXPORTED, find_model, int8_beside
-from pipeline.records.registry import (
+from pipeline.records.models import find_model
+from pipeline.records.runs import numbers
+from pipeline.records.versions import (
+    CHAMPION,
     INT8_OFFERED_TAG,
     INT8_TAG,
     ONNX_TAG,
     Version,
     list_versions,
 )
-from pipeline.records.run import numbers
-from pipeline.records.store import open_store, store_errors
 
 SCORES = Path("metrics/evaluate.json")
 PRECISIONS = {"fp32": "float32", "int8": "INT8"}
@@ -60,12 +60,9 @@ def list_choices() -> list[Choice]:
 
     Raises UserError for a store that fails.
     """
-    store = open_store()
-    with store_errors(store.uri):
-        versions = list_versions(store)
-    if versions:
+    if versions := list_versions():
         return [_of_version(version) for version in versions]
-    return [_of_export()] if EXPORTED.is_file() else []
+    return [_of_export()] if ONNX.is_file() else []
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
@@ -108,11 +105,11 @@ def _of_export() -> Choice:
     measured = {"test": SCORES, "export": EXPORT_METRICS}
     read = {name: json.loads(file.read_text()) for name, file in measured.items() if file.is_file()}
     tags = {name: str(value) for name, value in numbers(read).items()}
-    tags[ONNX_TAG] = file_digest(EXPORTED)
-    if int8_beside(EXPORTED).is_file():
+    tags[ONNX_TAG] = file_digest(ONNX)
+    if int8_beside(ONNX).is_file():
         offered = read.get("export", {}).get("int8", {}).get("offered", False)
         tags |= {
-            INT8_TAG: file_digest(int8_beside(EXPORTED)),
+            INT8_TAG: file_digest(int8_beside(ONNX)),
             INT8_OFFERED_TAG: str(offered).lower(),
         }
-    return Choice(str(EXPORTED), str(EXPORTED), tags)
+    return Choice(str(ONNX), str(ONNX), tags)

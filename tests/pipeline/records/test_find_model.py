@@ -12,10 +12,11 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.records.model_files import find_model
-from pipeline.records.registry import MODEL_NAME, list_versions, register_model
+from pipeline.records.models import find_model
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.versions import MODEL_NAME, list_versions
 
 
 def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:
@@ -95,7 +96,7 @@ def test_a_path_is_the_very_file_and_needs_neither_store_nor_mlflow(workspace: P
     exported(offered=True)
     code = """
 import sys
-from pipeline.records.model_files import find_model
+from pipeline.records.models import find_model
 print(*(find_model("models/model.onnx", each).file for each in ("auto", "fp32", "int8")))
 assert find_model("models/model.int8.onnx").source == "models/model.int8.onnx"
 assert not find_model("models/model.onnx").tags
@@ -157,7 +158,7 @@ def test_an_int8_file_that_came_later_joins_the_version(workspace: Path) -> None
     with checkpoint_run("checkpoint 1", Path("data/pets")) as run:
         scores = {"export": {"int8": {"offered": True}}}
         assert register_model(run, Path("made-1/model.onnx"), scores) == 1
-    (version,) = list_versions(open_store())
+    (version,) = list_versions()
     assert version.tags["int8.sha256"] == file_digest(Path("made-1/model.int8.onnx"))
     found = find_model("1", "auto").file
     assert found.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
