@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 from rich.filesize import decimal
 
@@ -21,11 +21,11 @@ from pipeline.core.layout import CHECKPOINT, LOCK, REQUIREMENTS, cache_folder, w
 from pipeline.records.database import local_path, moved_from
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs
 from pipeline.records.store import Store
-from pipeline.records.unsent import is_held, stores_with_unsent
+from pipeline.records.unsent import stores_with_unsent
 from pipeline.records.versions import CHECKPOINT_TAG, list_versions
 
 OLDEST_PYTHON = (3, 11, 4)
-NAMED = 4  # packages or runs at most; the others are counted
+NAMED = 5  # packages or runs at most; the others are counted
 LITTLE = 5_000_000_000  # bytes; the official data set in all its forms takes about 4 GB
 KEPT = ("--workspace", "--all-commits", "--all-experiments")
 FOLDERS = {
@@ -219,13 +219,15 @@ def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
             'if no other machine trains it: python -c "from mlflow import MlflowClient; '
             f"MlflowClient('{store.uri}').set_terminated('{run.info.run_id}', 'KILLED')\"",
         )
-    if is_held(FileLock(f"{folder}.lock")):
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            return Finding(
+                "note",
+                f"{_name(run)} was interrupted; its last whole epoch is in {folder}",
+                "run the same command again (dvc repro, or the experiment): it continues there",
+            )
+    except Timeout:
         return Finding("good", f"{_name(run)} is being trained now")
-    return Finding(
-        "note",
-        f"{_name(run)} was interrupted; its last whole epoch is in {folder}",
-        "run the same command again (dvc repro, or the experiment): it continues there",
-    )
 
 
 def _locks() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:

@@ -268,12 +268,15 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
 
 def _where(run: Run) -> str:
     """How to look at the run."""
-    store = run.store
-    if store.uri == default_uri():
-        return f"MLflow run {run.run_id}: see it with `make ui`"
+    store, known = run.store, f"MLflow run {run.run_id}"
     if store.uri.startswith(SQLITE):
-        return f"MLflow run {run.run_id}: see it with `mlflow ui --backend-store-uri {store.uri}`"
-    return f"MLflow run: {store.uri}/#/experiments/{store.experiment_id}/runs/{run.run_id}"
+        ui = (
+            "make ui"
+            if store.uri == default_uri()
+            else f"mlflow ui --backend-store-uri {store.uri}"
+        )
+        return f"{known}: see it with `{ui}`"
+    return f"{known}: {store.uri}/#/experiments/{store.experiment_id}/runs/{run.run_id}"
 
 
 def _warn(message: str) -> None:

@@ -8,12 +8,12 @@ stage or by `make sync`. Sending an entry twice is harmless: the store holds equ
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
@@ -33,15 +33,15 @@ REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class Outbox:
-    """The entries of one run from one process. A lock beside the file says that it is in use."""
+    """The entries of one run from one process, which holds a lock on the file."""
 
     def __init__(self, store: Store, run_id: str, ended: int | None = None) -> None:
         """`ended`: when the run had ended before, in milliseconds since 1970."""
         self.failing = False  # whether the last try to send failed
         self._client, self._run_id = store.client, run_id
         self._path = unsent_folder() / f"{run_id}-{time.time_ns()}.jsonl"
-        self._lock = lock_beside(self._path)
-        self._lock.acquire()
+        self._file = self._path.open("a")
+        flock(self._file, LOCK_EX)  # freed by the system if this process dies
         self._write({"store": store.uri, "run": run_id, "ended": ended})
         self._pending: list[Entry] = []
         self._closing = threading.Event()
@@ -61,12 +61,13 @@ class Outbox:
         complete = not self._pending
         if complete:
             self._path.unlink()
-        _release(self._lock)
+        self._file.close()
         return complete
 
     def _write(self, entry: Entry) -> None:
-        with naming(self._path), self._path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        with naming(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
 
     def _work(self) -> None:
         """Send what is pending, again and again; once more after `close`."""
@@ -109,13 +110,13 @@ def send_unsent(store: Store) -> int:
     A run whose process died without ending it is ended as FAILED. What the store refuses for good
     is set aside as *.refused.
     """
-    return sum(_send_file(store, path) for path, uri in _waiting().items() if uri == store.uri)
+    left = _left_files()
+    return sum(_send(store, path, lines) for path, lines in left if lines[0]["store"] == store.uri)
 
 
 def stores_with_unsent() -> list[str]:
     """The URIs of the stores that something waits for whose command has ended."""
-    waiting = _waiting().items()
-    return sorted({uri for path, uri in waiting if not is_held(lock_beside(path))})
+    return sorted({lines[0]["store"] for _, lines in _left_files()})
 
 
 def unsent_folder() -> Path:
@@ -125,47 +126,25 @@ def unsent_folder() -> Path:
     return folder
 
 
-def lock_beside(path: Path) -> FileLock:
-    """Held by the process that fills or sends the file; freed by the system if that dies."""
-    return FileLock(path.with_suffix(".lock"))
-
-
-def is_held(lock: FileLock) -> bool:
-    """Whether another process, or another part of this one, holds the lock."""
-    if not Path(lock.lock_file).exists():  # asking must leave no file
-        return False
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def now() -> int:
     """Milliseconds since 1970, as MLflow counts time."""
     return time.time_ns() // 1_000_000
 
 
-def _waiting() -> dict[Path, str]:
-    """The files and the stores they are for; oldest first within a run, so that the newest wins."""
-    files = {path: _read(path) for path in sorted(unsent_folder().glob("*.jsonl"))}
-    return {path: lines[0]["store"] for path, lines in files.items() if lines}
+def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
+    """The files whose command has ended, each locked while it is looked at, with their lines.
+
+    Oldest first within a run, so that the newest wins; without a last line that was cut short.
+    """
+    for path in sorted(unsent_folder().glob("*.jsonl")):
+        # Its command still runs, or another one was faster.
+        with suppress(BlockingIOError, FileNotFoundError), path.open() as file:
+            flock(file, LOCK_EX | LOCK_NB)
+            if lines := [json.loads(line) for line in file if line.endswith("\n")]:
+                yield path, lines
 
 
-def _send_file(store: Store, path: Path) -> bool:
-    lock = lock_beside(path)
-    with suppress(Timeout):  # its command still runs
-        lock.acquire(timeout=0)
-        try:
-            return _send_lines(store, path, _read(path))
-        finally:
-            _release(lock)
-    return False
-
-
-def _send_lines(store: Store, path: Path, lines: list[Entry]) -> bool:
-    if not lines:
-        return False  # another command was faster
+def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
     header, entries = lines[0], lines[1:]
     if not any("status" in entry for entry in entries):
         ended = header.get("ended") or int(path.stat().st_mtime * 1000)
@@ -178,20 +157,5 @@ def _send_lines(store: Store, path: Path, lines: list[Entry]) -> bool:
             path.rename(path.with_suffix(".refused"))
         console.print(f"{path.name} could not be sent to {store.uri}: {error}", markup=False)
         return False
-    path.unlink()
+    path.unlink(missing_ok=True)  # two that met here sent the same, which is harmless
     return True
-
-
-def _read(path: Path) -> list[Entry]:
-    """Header and entries, without a last line that was cut short; empty if the file is gone."""
-    try:
-        lines = path.read_text().splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def _release(lock: FileLock) -> None:
-    """Release the lock and remove its file, which is nobody else's while it is held."""
-    Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()

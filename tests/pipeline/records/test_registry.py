@@ -8,6 +8,7 @@ from mlflow_workspace import write_onnx
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.records import registry
+from pipeline.records.database import local_path
 from pipeline.records.registry import Decision, contestants, promote, register_model, settle
 from pipeline.records.runs import Run, checkpoint_run
 from pipeline.records.store import open_store
@@ -53,6 +54,17 @@ def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(worksp
     assert sorted((path.name, path.read_bytes()) for path in stored) == [
         (path.name, path.read_bytes()) for path in (int8, file)
     ]
+
+
+def test_an_int8_file_that_came_later_joins_the_version(workspace: Path) -> None:
+    file = write_onnx(workspace / "model.onnx")
+    register(file, SCORES)
+    int8 = write_onnx(workspace / "model.int8.onnx", weight=1)
+    assert register(file, SCORES | {"export": {"int8": {"offered": True}}})[0] == 1
+    [version] = list_versions()
+    assert version.tags["int8.sha256"] == file_digest(int8)
+    assert Path(local_path(version.place), "model.int8.onnx").read_bytes() == int8.read_bytes()
+    assert Path(local_path(version.place), "model.onnx").is_file()
 
 
 @pytest.mark.parametrize("step", ["finalize_logged_model", "log_batch", "create_model_version"])
