@@ -33,7 +33,7 @@ def main() -> None:
     from pipeline.data.splits import read_split
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
-    from pipeline.records.tracking import checkpoint_run
+    from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.measure import evaluate_images
     from pipeline.scoring.segmenter import Segmenter
     from pipeline.scoring.tables import headline, per_image_table, score_table, slice_table

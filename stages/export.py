@@ -38,7 +38,7 @@ def main() -> None:
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
     from pipeline.records.registry import register_model
-    from pipeline.records.tracking import checkpoint_run
+    from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.segmenter import Segmenter
 
     prepare_torch(seed=0, threads=1)  # in each of the threads that compare

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.data.cache import Pictures
     from pipeline.model.checkpoint import Weights
     from pipeline.model.training import Learner, Row
-    from pipeline.records.run import Run
+    from pipeline.records.runs import Run
 
 SPLITS = ("train", "val")
 
@@ -66,7 +66,7 @@ def main() -> None:
         run_epochs(state=None, log=lambda _: None)
         return
 
-    from pipeline.records.tracking import training_run
+    from pipeline.records.runs import training_run
 
     sections = {"seed": seed, "model": model, "train": train}
     engine = {"precision": precision, "processes": fabric.world_size}

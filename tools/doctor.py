@@ -3,66 +3,70 @@
 import argparse
 import functools
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.records.addresses import moved_from, readdress
-from pipeline.records.store import open_store
-from tools.checkup.disk import check_disk
-from tools.checkup.environment import check_environment
-from tools.checkup.finding import Finding
-from tools.checkup.outputs import check_outputs, check_pairs
-from tools.checkup.records import check_records
+
+if TYPE_CHECKING:
+    from tools.checks import Finding
 
 MARKS = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
 
 
 def main() -> int:
-    if parse_arguments().readdress:
-        return mend_addresses()
-    store = functools.cache(open_store)  # by the first check that needs it, so that others go on
-    checks: dict[str, Callable[[], Iterable[Finding]]] = {
-        "Environment": check_environment,
-        "Outputs": check_outputs,
-        "Runs and versions": lambda: check_records(store()),
-        "Checkpoints": lambda: check_pairs(store()),
-        "Disk": lambda: check_disk(store()),
+    arguments = parse_arguments()
+    from pipeline.records.store import open_store
+    from tools import checks
+
+    if arguments.readdress:
+        return readdress_store()
+    store = functools.cache(open_store)  # by the first check that needs it: the others still run
+    every: dict[str, Callable[[], Iterable[Finding]]] = {
+        "Environment": checks.check_environment,
+        "Outputs": checks.check_outputs,
+        "Runs and versions": lambda: checks.check_records(store()),
+        "Checkpoints": lambda: checks.check_pairs(store()),
+        "Disk": lambda: checks.check_disk(store()),
     }
-    findings = [finding for title, check in checks.items() for finding in examine(title, check)]
-    bad = sum(finding.state == "bad" for finding in findings)
-    notes = sum(finding.state == "note" for finding in findings)
-    console.print(f"\n{bad} to mend, {notes} to know" if bad or notes else "\nAll is well.")
+    states = [state for title, check in every.items() for state in examine(title, check)]
+    bad, notes = states.count("bad"), states.count("note")
+    console.print(f"\n{bad} to repair, {notes} to know" if bad or notes else "\nAll is well.")
     return 1 if bad else 0
 
 
-def examine(title: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Make one check and print what it finds; a check that cannot be made is a finding too."""
+def examine(title: str, check: "Callable[[], Iterable[Finding]]") -> list[str]:
+    """Make one check, print what it finds, and return the states; a failed check is "bad"."""
     console.print(f"\n[bold]{title}[/]")
-    findings = []
+    states: list[str] = []
     try:
         for finding in check():
-            findings.append(finding)
-            show(finding)
+            states.append(finding.state)
+            show(finding.state, finding.text, finding.remedy)
     except UserError as error:
-        findings.append(Finding("bad", str(error)))
-        show(findings[-1])
-    return findings
+        states.append("bad")
+        show("bad", str(error))
+    return states
 
 
-def show(finding: Finding) -> None:
-    console.print(MARKS[finding.state], end=" ")
-    console.print(finding.text, markup=False, highlight=False, soft_wrap=True)
-    if finding.remedy:
-        console.print(f"    {finding.remedy}", style="cyan", markup=False, soft_wrap=True)
+def show(state: str, text: str, remedy: str = "") -> None:
+    console.print(MARKS[state], end=" ")
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if remedy:
+        console.print(f"    {remedy}", style="cyan", markup=False, soft_wrap=True)
 
 
-def mend_addresses() -> int:
+def readdress_store() -> int:
     """Let the store look for its artifacts where they are."""
+    from pipeline.records.database import moved_from, readdress
+    from pipeline.records.store import open_store
+
     store = open_store()
-    old = moved_from(store)
-    if old is None:
+    known = store.client.get_experiment(store.experiment_id).artifact_location
+    if old := moved_from(store.uri, known):
+        count = readdress(store.uri, old)
+        console.print(f"{count} addresses in {store.uri} no longer begin with {old}")
+    else:
         console.print("The store's addresses are right.")
-        return 0
-    console.print(f"{readdress(store, old)} addresses in {store.uri} no longer begin with {old}")
     return 0
 
 

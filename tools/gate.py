@@ -1,58 +1,87 @@
-"""The decision on a version: compared with the champion on the same test pictures."""
+"""The gate's rule: whether a version is better than the champion on the same test images."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from rich.table import Table
 
 from pipeline.core.files import file_digest
-from pipeline.core.params import read_section
+from pipeline.core.git import UNKNOWN
+from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console
+from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
-from pipeline.deploy.agreement import count_pixels
-from pipeline.records.gate import (
-    DATA,
-    SCORE,
-    Decision,
-    contestants,
-    data_name,
-    decide_by_origin,
-    settle,
-)
-from pipeline.records.model_files import find_model
-from pipeline.records.registry import Version
+from pipeline.deploy.counts import count_pixels
+from pipeline.records.lineage import locked_params, read_lock
+from pipeline.records.models import find_model
+from pipeline.records.registry import Decision, contestants, register_model, settle
+from pipeline.records.runs import checkpoint_run, fetch_table, find_run
 from pipeline.records.store import Store
-from pipeline.records.tables import fetch_table
+from pipeline.records.versions import DATA_NAME_TAG, DATA_TAG, MIOU_TAG, Version, find_version
 from pipeline.scoring.confusion import Counts, mean_iou
-from pipeline.scoring.paired import Change, Comparison, GateParams, compare, same_pictures
-from pipeline.scoring.tables import counts_of
+from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired_counts
+from pipeline.scoring.summary import counts_of
 
+DECIMALS = 6  # that count: rounding errors of float64 must not turn "as much" into "more"
+# The metrics files of the stages, by the name that a run shows their numbers under.
+METRICS = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
+
+Share = Annotated[float, Field(ge=0, le=1)]
 Versions = tuple[Version, Version]  # challenger and champion
-Pair = tuple[Counts, Counts]  # their matrices of the same pictures
+Pair = tuple[Counts, Counts]  # their (N, C, C) matrices of the same images
+
+
+@dataclass(frozen=True, config=STRICT)
+class GateParams:
+    """What a challenger must show to become champion; gain and drops are differences of IoU."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]  # of the interval, both ends
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)]  # of the test images, for the interval
+    seed: Seed  # of the resamples
+    min_gain: Share  # of the mIoU: the interval must lie above it
+    max_class_drop: dict[str, Share]  # by class
+
+    def __post_init__(self) -> None:
+        if set(self.max_class_drop) != set(CLASSES):
+            raise ValueError(f"max_class_drop has a number for each of {', '.join(CLASSES)}")
 
 
 class NotRecordedError(Exception):
-    """The runs do not hold both versions' results on the same pictures; the message says why."""
+    """The runs do not hold both versions' results on the same images; the message says why."""
 
 
-def read_params() -> GateParams:
-    """The params.yaml section `gate`."""
-    return read_section("gate", GateParams)
+def register_restored(
+    store: Store, onnx_file: Path, checkpoint: Path, data: Path, metrics: Path
+) -> None:
+    """Register the exported file if `dvc repro` took it from a cache, so that no stage did.
+
+    A version whose run was deleted gets a run again.
+    """
+    if not onnx_file.is_file():
+        return
+    known = find_version(store.uri, file_digest(onnx_file))
+    if known and find_run(store, file_digest(checkpoint)):
+        return
+    measured = {name: _read_json(metrics / file) for name, file in METRICS.items()}
+    with checkpoint_run(file_digest(checkpoint), data) as run:
+        run.log_metrics(measured)
+        if (metrics / "tables").is_dir():
+            run.log_artifacts(metrics / "tables", "tables")
+        run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
+        register_model(run, onnx_file, {name: measured[name] for name in ("test", "export")})
 
 
 def run_gate(
-    store: Store,
-    params: GateParams,
-    data: Path,
-    splits: Path,
-    *,
-    number: int | None,
-    dry_run: bool,
+    store: Store, params: GateParams, data: Path, splits: Path, *, number: int | None, dry_run: bool
 ) -> Decision:
     """Decide on the version of the number, or the newest; a dry run leaves the registry as it is.
 
-    data, splits: data/pets and data/splits, for scoring anew.
+    data, splits: data/pets and data/splits, for scoring again.
     """
     challenger, champion = contestants(store, number)
     decision = decide_by_origin(challenger, champion)
@@ -64,10 +93,32 @@ def run_gate(
     return decision
 
 
+def decide_by_origin(challenger: Version, champion: Version | None) -> Decision | None:
+    """The decision that needs no scores; None if they must decide.
+
+    The first version is champion, and models of different data sets cannot be compared.
+    """
+    number = challenger.number
+    if champion is None:
+        return Decision(number, True, "there was no champion")
+    if champion.number == number:
+        return Decision(number, True, "it is the champion already")
+    data = challenger.tags.get(DATA_TAG, UNKNOWN)
+    if data != UNKNOWN and data == champion.tags.get(DATA_TAG):
+        return None
+    return Decision(
+        number,
+        False,
+        f"it was trained on another data set ({_data_name(challenger)}) than the champion, version "
+        f"{champion.number} ({_data_name(champion)}), so that their scores do not compare; to put "
+        f"it in place all the same: make promote VERSION={number}",
+    )
+
+
 def decide_by_scores(
     store: Store, versions: Versions, data: Path, splits: Path, params: GateParams
 ) -> Decision:
-    """By the matrices that the evaluations recorded, else by those of scoring both anew."""
+    """By the matrices that the evaluations recorded, else by scoring both models again."""
     challenger, champion = versions
     try:
         new, old = recorded_pair(store, versions)
@@ -76,25 +127,67 @@ def decide_by_scores(
             return Decision(
                 challenger.number,
                 False,
-                f"{reason}, and {data} is not the data set of both ({data_name(champion)}), on "
-                "which they could be scored anew: bring that back into the workspace (dvc repro, "
+                f"{reason}, and {data} is not the data set of both ({_data_name(champion)}), on "
+                "which they could be scored again: bring that back into the workspace (dvc repro, "
                 "dvc checkout) and run the gate again",
             )
-        console.print(f"{reason}: both are scored anew.", soft_wrap=True)
-        new, old = score_anew(versions, data, names_to_score(store, challenger, splits))
-    comparison = compare(new, old, params)
+        console.print(f"{reason}: both are scored again.", soft_wrap=True)
+        new, old = score_again(versions, data, names_to_score(store, challenger, splits))
+    comparison = paired_bootstrap(
+        new, old, confidence=params.confidence, resamples=params.resamples, seed=params.seed
+    )
     console.print(comparison_table(comparison, params, versions))
     return verdict(comparison, params, versions)
 
 
-def recorded_pair(store: Store, versions: Versions) -> Pair:
-    """What the evaluations of both logged. Raises NotRecordedError if that does not compare."""
+def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> Decision:
+    """The decision by the rule, with every number that it rests on."""
     challenger, champion = versions
-    pair = same_pictures(recorded_table(store, challenger), recorded_table(store, champion))
+    miou, against = comparison.miou, objections(comparison, params)
+    reasons = [
+        f"test mIoU {miou.challenger:.4f} against {miou.champion:.4f} of the champion, version "
+        f"{champion.number}, on the same {comparison.images} images, "
+        f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
+        *(against or ["no class drops by more than allowed"]),
+    ]
+    drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
+    numbers = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high, **drops}
+    return Decision(
+        challenger.number,
+        not against,
+        "; ".join(reasons),
+        {"images": comparison.images, **numbers},
+    )
+
+
+def objections(comparison: Comparison, params: GateParams) -> list[str]:
+    """Why the challenger must not become champion; none: it is better.
+
+    The gain must be sure: the whole interval lies above `min_gain`. A class's drop counts as
+    measured: no interval can show that a class lost nothing at all, and on a short list, where
+    intervals are wide, asking for that would refuse nearly every better model.
+    """
+    found = []
+    if not round(comparison.miou.low, DECIMALS) > params.min_gain:
+        found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
+    for name, change in comparison.iou.items():
+        drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
+        if drop > allowed:
+            found.append(
+                f"IoU of {name} drops by {drop:g}, and gate.max_class_drop.{name} allows "
+                f"{allowed:g}"
+            )
+    return found
+
+
+def recorded_pair(store: Store, versions: Versions) -> Pair:
+    """The matrices that both evaluations logged. Raises NotRecordedError if they do not compare."""
+    challenger, champion = versions
+    pair = paired_counts(recorded_table(store, challenger), recorded_table(store, champion))
     if pair is None:
         raise NotRecordedError(
             f"version {challenger.number} and the champion, version {champion.number}, "
-            "were scored on different test pictures"
+            "were scored on different test images"
         )
     return pair
 
@@ -110,23 +203,23 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
         table = None if file is None else pd.read_csv(file)
     run = f"the run of version {version.number} ({version.run_id[:8]})"
     if table is None:
-        raise NotRecordedError(f"{run} holds no table of its test pictures")
+        raise NotRecordedError(f"{run} holds no table of its test images")
     miou = mean_iou(counts_of(table).sum(axis=0))
-    if not abs(miou - float(version.tags.get(SCORE, "nan"))) <= 1e-6:  # the tag is rounded
+    if not abs(miou - float(version.tags.get(MIOU_TAG, "nan"))) <= 1e-6:  # the tag is rounded
         raise NotRecordedError(f"{run} holds the table of another evaluation")
     return table
 
 
 def names_to_score(store: Store, challenger: Version, splits: Path) -> list[str]:
-    """The challenger's test list: of its table, else the workspace's."""
+    """The challenger's test list, from its table, else the workspace's."""
     try:
         return recorded_table(store, challenger)["name"].tolist()
     except NotRecordedError:
         return read_split(splits / "test.csv")["name"].tolist()
 
 
-def score_anew(versions: Versions, data: Path, names: list[str]) -> Pair:
-    """Both registered files on the named pictures.
+def score_again(versions: Versions, data: Path, names: list[str]) -> Pair:
+    """The matrices of both registered files on the named images.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
     """
@@ -135,32 +228,12 @@ def score_anew(versions: Versions, data: Path, names: list[str]) -> Pair:
     return new, old
 
 
-def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> Decision:
-    """Whether the rule makes the challenger champion, with every number that it looked at."""
-    challenger, champion = versions
-    miou, objections = comparison.miou, comparison.objections(params)
-    reasons = [
-        f"test mIoU {miou.challenger:.4f} against {miou.champion:.4f} of the champion, version "
-        f"{champion.number}, on the same {comparison.images} pictures, "
-        f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
-        *(objections or ["no class drops by more than allowed"]),
-    ]
-    drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
-    numbers = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high, **drops}
-    return Decision(
-        challenger.number,
-        not objections,
-        "; ".join(reasons),
-        {"images": comparison.images, **numbers},
-    )
-
-
 def comparison_table(comparison: Comparison, params: GateParams, versions: Versions) -> Table:
-    """Both models' scores, how sure the difference is, and what the gate asks of it."""
+    """Both models' scores, how sure the difference is, and what the gate accepts."""
     challenger, champion = versions
     title = (
         f"Version {challenger.number} against version {champion.number}, "
-        f"on the same {comparison.images} test pictures"
+        f"on the same {comparison.images} test images"
     )
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -185,7 +258,16 @@ def _interval(change: Change) -> str:
     return f"{change.low:+.4f} to {change.high:+.4f}"
 
 
+def _data_name(version: Version) -> str:
+    """Name and digest of the version's data set, for people: `oxford 5c4f3ee`."""
+    return f"{version.tags.get(DATA_NAME_TAG, UNKNOWN)} {version.tags.get(DATA_TAG, UNKNOWN)[:7]}"
+
+
 def _is_data_set(data: Path, version: Version) -> bool:
     """Whether this is the data set that the version was trained on."""
     index = data / "index.csv"
-    return index.is_file() and file_digest(index, "md5") == version.tags[DATA]
+    return index.is_file() and file_digest(index, "md5") == version.tags[DATA_TAG]
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.is_file() else {}

@@ -27,7 +27,7 @@ def main() -> int:
     arguments = parse_arguments()
     from pipeline.deploy.folder import find_images, predict_all
     from pipeline.deploy.predictor import Predictor, cores
-    from pipeline.records.model_files import find_model
+    from pipeline.records.models import find_model
 
     found = list(find_images(arguments.photographs))
     images = [each for each in found if isinstance(each, Path)]

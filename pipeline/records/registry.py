@@ -1,9 +1,8 @@
-"""Versions of the model: the exported files that were registered, and the aliases on them."""
+"""Register exported models as versions, and move the aliases on them."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,34 +11,45 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.core.files import file_digest
-from pipeline.core.git import UNKNOWN
-from pipeline.records.model_files import int8_beside
-from pipeline.records.model_folder import INT8_FILE, pack_model
-from pipeline.records.origin_files import log_export_origin
-from pipeline.records.run import CHECKPOINT_TAG, Run, numbers
+from pipeline.core.layout import int8_beside
+from pipeline.core.terminal import UserError
+from pipeline.records.packaging import pack_model
+from pipeline.records.runs import Run, numbers
+from pipeline.records.snapshot import log_export_snapshot
 from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
+from pipeline.records.versions import (
+    CHALLENGER,
+    CHAMPION,
+    CHECKPOINT_TAG,
+    INT8_FILE,
+    INT8_OFFERED_TAG,
+    INT8_TAG,
+    MODEL_NAME,
+    ONNX_TAG,
+    RUN_TAG,
+    Version,
+    find_champion,
+    find_named,
+    find_version,
+    list_versions,
+)
 
-MODEL_NAME = "pet-segmentation"
-ONNX_TAG = "onnx.sha256"
-INT8_TAG = "int8.sha256"
-INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and meant to be used
-RUN_TAG = "run.id"
 TEST_SCORES = "test."
+GATE_TAGS = "gate."  # the beginning of each tag that the gate writes on a version
 
-# What of the run's tags a version repeats, so that it explains itself.
+# The tags of the run that a version repeats, so that it explains itself.
 LINEAGE = (CHECKPOINT_TAG, "git.commit", "git.dirty", "code.digest", "restored", "dvc.exp_name")
 DATA_LINEAGE = ("data.name", "data.digest", "data.index_md5")
 
 
 @dataclass(frozen=True)
-class Version:
-    """One registered version: its number, tags, aliases, run and day of registration."""
+class Decision:
+    """The gate's decision on a version, its reason, and the numbers that it rests on."""
 
-    number: int
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...]
-    run_id: str
-    created: datetime
+    version: int
+    champion: bool  # whether the version is the champion now
+    reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
@@ -47,51 +57,95 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
 
     The INT8 file beside it, if there is one, goes into the version too. The version is tagged with
     digests, lineage, scores (nested: {"test": {"miou": ...}} is test.miou) and whether INT8 is
-    offered (`scores["export"]["int8"]["offered"]`); of an already registered file the scores and
-    the INT8 file are brought up to date. No alias moves. Raises UserError if the store fails.
+    offered (`scores["export"]["int8"]["offered"]`). Scores and INT8 file of a file that is
+    registered already are updated. No alias moves. Raises UserError if the store fails.
     """
+    store, digest = run.store, file_digest(onnx_file)
     tags = {name: str(value) for name, value in numbers(scores).items()}
-    tags |= {ONNX_TAG: file_digest(onnx_file), **_int8_tags(int8_beside(onnx_file), scores)}
-    with store_errors(run.store.uri), store_lock():
-        tags = {**_origin(run), **tags}
-        known = find_version(run.store, tags[ONNX_TAG])
+    tags |= {ONNX_TAG: digest, **_int8_tags(int8_beside(onnx_file), scores)}
+    with store_errors(store.uri), store_lock():
+        tags = {**_lineage(run), **tags}
+        known = find_version(store.uri, digest)
         if known is None:
-            tags |= log_export_origin(run.store, run.run_id, tags[ONNX_TAG])
-            return _keep_first(run.store, _create_version(run, onnx_file, tags), tags[ONNX_TAG])
+            tags |= log_export_snapshot(store, run.run_id, digest)
+            return _keep_first(store, _create_version(run, onnx_file, tags), digest)
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
-            tags |= log_export_origin(run.store, run.run_id, tags[ONNX_TAG])
-            _replace_int8(run.store, known, int8_beside(onnx_file))
+            tags |= log_export_snapshot(store, run.run_id, digest)
+            _replace_int8(store, known, int8_beside(onnx_file))
         for key, value in tags.items():
-            run.store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
+            store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
 
 
-def find_version(store: Store, onnx_sha256: str) -> Version | None:
-    """The version that holds a file with this digest."""
-    versions = list_versions(store)
-    return next((each for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256), None)
+def contestants(store: Store, number: int | None = None) -> tuple[Version, Version | None]:
+    """The version of the number, else the newest, and the champion, if any: perhaps the same.
+
+    Raises UserError if there is no such version or the store fails.
+    """
+    versions = list_versions(store.uri)
+    if not versions:
+        raise UserError(f"no version of {MODEL_NAME} is registered yet: run `dvc repro`")
+    challenger = versions[0] if number is None else find_named(versions, str(number))
+    return challenger, find_champion(versions)
 
 
-def list_versions(store: Store) -> list[Version]:
-    """All versions of the model, the newest first."""
-    found = store.client.search_model_versions(f"name = '{MODEL_NAME}'")
-    # A search leaves the aliases out.
-    aliases = store.client.get_registered_model(MODEL_NAME).aliases if found else {}
-    versions = [
-        Version(
-            int(each.version),
-            each.tags,
-            tuple(sorted(name for name in aliases if int(aliases[name]) == int(each.version))),
-            each.tags.get(RUN_TAG, UNKNOWN),
-            datetime.fromtimestamp(each.creation_timestamp / 1000),
-        )
-        for each in found
-    ]
-    return sorted(versions, key=lambda each: each.number, reverse=True)
+def settle(
+    store: Store, decision: Decision, champion: Version | None, number: int | None = None
+) -> None:
+    """Name the version @challenger, write the decision on it, and make it @champion if so decided.
+
+    champion: the one that the decision was made against. number: as for `contestants`.
+    Raises UserError, and changes nothing, if they are others by now.
+    """
+    with store_errors(store.uri), store_lock():
+        challenger, present = contestants(store, number)
+        if (challenger.number, _number(present)) != (decision.version, _number(champion)):
+            raise UserError("the registry changed while the gate decided: run it again")
+        version = str(decision.version)
+        store.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
+        if champion is None or champion.number != decision.version:
+            _record(store, challenger, decision, champion)
 
 
-def _origin(run: Run) -> dict[str, str]:
-    """The run's lineage: what trained the model, not what happens to be checked out now."""
+def promote(store: Store, number: int) -> Decision:
+    """Make a version the champion because a person says so."""
+    with store_errors(store.uri), store_lock():
+        version, champion = contestants(store, number)
+        decision = Decision(number, True, "promoted by hand")
+        _record(store, version, decision, champion)
+        return decision
+
+
+def _record(store: Store, version: Version, decision: Decision, champion: Version | None) -> None:
+    """Write reason and numbers on the version, and move the alias if that was decided."""
+    number = str(version.number)
+    tags = {
+        "decision": "champion" if decision.champion else "refused",
+        "reason": decision.reason,
+        "against": str(_number(champion) or "none"),
+        **{name: _text(value) for name, value in decision.numbers.items()},
+    }
+    tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
+    for key in version.tags:
+        if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision
+            store.client.delete_model_version_tag(MODEL_NAME, number, key)
+    for key, value in tags.items():
+        store.client.set_model_version_tag(MODEL_NAME, number, key, value)
+    if decision.champion:
+        store.client.set_registered_model_alias(MODEL_NAME, CHAMPION, number)
+
+
+def _number(version: Version | None) -> int | None:
+    return version.number if version else None
+
+
+def _text(value: float) -> str:
+    """Whole numbers as they are, others with four decimals and without a negative zero."""
+    return str(value) if isinstance(value, int) else f"{round(value, 4) + 0.0:.4f}"
+
+
+def _lineage(run: Run) -> dict[str, str]:
+    """The lineage of the training, not of what happens to be checked out now."""
     tags = run.store.client.get_run(run.run_id).data.tags
     known = {key: tags[key] for key in (*LINEAGE, *DATA_LINEAGE) if key in tags}
     return {**known, RUN_TAG: run.run_id}
@@ -136,8 +190,8 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
 
 
 def _begun_before(run: Run, onnx_sha256: str) -> LoggedModel | None:
-    """What a process that was killed before it made the version has left of it."""
-    found = run.store.client.search_logged_models(
+    """The model that a process left which was killed before it made the version."""
+    found: Sequence[LoggedModel] = run.store.client.search_logged_models(
         [run.store.experiment_id],
         filter_string=f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{onnx_sha256}'",
     )
@@ -145,8 +199,9 @@ def _begun_before(run: Run, onnx_sha256: str) -> LoggedModel | None:
 
 
 def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
-    """Of one file's versions the oldest: another machine may have registered it meanwhile."""
-    same = [each.number for each in list_versions(store) if each.tags.get(ONNX_TAG) == onnx_sha256]
+    """The oldest version of one file: another machine may have registered it meanwhile."""
+    versions = list_versions(store.uri)
+    same = [each.number for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256]
     if min(same) < number:
         store.client.delete_model_version(MODEL_NAME, str(number))
     return min(same)
@@ -155,7 +210,7 @@ def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
 def _link_scores(run: Run, model: LoggedModel, tags: Mapping[str, str]) -> None:
     """Log the test scores once more, as the model's on its data set: MLflow shows them with it.
 
-    At the time of the model, so that they are there once however often that is begun.
+    With the model's own time, so that a repeated registration does not log them twice.
     """
     inputs = run.store.client.get_run(run.run_id).inputs
     assert inputs is not None, "every run is created with its data set"

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 from filelock import FileLock
@@ -14,13 +13,13 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.core.files import scratch_folder
-from pipeline.core.layout import workspace_root
+from pipeline.core.layout import cache_folder
 from pipeline.core.terminal import UserError
+from pipeline.records.database import SQLITE, artifact_folder, configured_uri, database_file
 
 EXPERIMENT = "petseg"
-SQLITE = "sqlite:///"
 
-# mlflow's own (7 retries, 120 s) let a hung server hold a stage for a quarter of an hour.
+# With mlflow's own (7 retries, 120 s) a hung server would hold a stage for a quarter of an hour.
 HTTP_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -31,11 +30,10 @@ HTTP_DEFAULTS = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
-
-TALKERS = {
-    "mlflow": logging.WARNING,  # it narrates each table it makes
+LOG_LEVELS = {
+    "mlflow": logging.WARNING,  # it reports each table it makes
     "mlflow.store.db.utils": logging.CRITICAL,  # tracebacks of a full disk: the command says it
-    "mlflow.system_metrics": logging.ERROR,  # a dead server is told of once, by the run
+    "mlflow.system_metrics": logging.ERROR,  # the run itself warns of a dead server, once
     "urllib3.connectionpool": logging.ERROR,  # a line for each try
 }
 
@@ -49,46 +47,38 @@ class Store:
     client: MlflowClient
 
 
-def default_uri() -> str:
-    """The database in the root of the repository, also for a temporary copy of the workspace."""
-    return f"{SQLITE}{workspace_root()}/mlflow.db"
-
-
-def configured_uri() -> str:
-    """MLFLOW_TRACKING_URI, else `default_uri()`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
-
-
-def is_new(uri: str) -> bool:
-    """Whether opening the store would create its database: nothing is in it yet."""
-    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()
-
-
 def open_store(uri: str | None = None) -> Store:
     """Open the store at `uri`, else at `configured_uri()`.
 
-    Database and experiment ("petseg", or what MLFLOW_EXPERIMENT_NAME says) are created if they
-    are not there yet. The artifacts of an SQLite store lie beside its database; a server decides
-    for itself.
-    Raises UserError, in seconds, for a store that cannot be reached or read.
+    Database and experiment ("petseg", or MLFLOW_EXPERIMENT_NAME) are created if they are missing.
+    The artifacts of an SQLite store lie beside its database; a server decides for itself.
+    Raises UserError, within seconds, for a store that cannot be reached or read.
     """
     uri = uri or configured_uri()
-    for name, value in HTTP_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    for talker, level in TALKERS.items():
-        logging.getLogger(talker).setLevel(level)
-    _check_reachable(uri)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     # Two processes that make the same tables, or the same experiment, would both fail.
-    with store_errors(uri), store_lock():
-        _create_database(uri)
-        client = MlflowClient(uri, registry_uri=uri)
-        return Store(uri, _experiment_id(client, name, _artifact_location(uri)), client)
+    with store_errors(uri):
+        with store_lock():
+            _create_database(uri)
+        client = connect(uri)
+        with store_lock():
+            return Store(uri, _experiment_id(client, name, uri), client)
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, which must exist. Raises UserError for a dead server."""
+    for name, value in HTTP_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    for logger, level in LOG_LEVELS.items():
+        logging.getLogger(logger).setLevel(level)
+    if uri.startswith(("http://", "https://")):
+        _check_reachable(uri)
+    return MlflowClient(uri, registry_uri=uri)
 
 
 @contextmanager
 def store_errors(uri: str) -> Iterator[None]:
-    """What the store answers to a command that cannot go on without it, as a UserError."""
+    """Turn the store's errors in the block into a UserError."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, requests.RequestException) as error:
@@ -98,15 +88,13 @@ def store_errors(uri: str) -> Iterator[None]:
 @contextmanager
 def store_lock() -> Iterator[None]:
     """Only one process of this repository at a time: for find-or-create in the store."""
-    lock = workspace_root() / ".cache" / "mlflow.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with FileLock(cache_folder(".") / "mlflow.lock"):
         yield
 
 
 @contextmanager
 def unless_it_exists() -> Iterator[None]:
-    """For a creation in which another machine may be faster, which no lock here holds back."""
+    """For a creation in which another machine, which no lock here holds back, may be faster."""
     try:
         yield
     except MlflowException as error:
@@ -115,18 +103,20 @@ def unless_it_exists() -> Iterator[None]:
 
 
 def _create_database(uri: str) -> None:
-    """All tables or none: of a process killed meanwhile, mlflow refuses what it leaves."""
-    file = Path(uri.removeprefix(SQLITE))
-    if uri.startswith(SQLITE) and not file.exists():
+    """All tables or none: mlflow refuses a database whose making was killed."""
+    file = database_file(uri)
+    if file is not None and not file.exists():
         with scratch_folder(file) as folder:
-            MlflowClient(f"{SQLITE}{folder}/mlflow.db")
+            connect(f"{SQLITE}{folder}/mlflow.db")
             (folder / "mlflow.db").rename(file)
 
 
-def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     if client.get_experiment_by_name(name) is None:
+        # Explicit: else it would depend on the folder of whichever process came first.
+        artifacts = artifact_folder(uri)
         with unless_it_exists():
-            client.create_experiment(name, artifact_location)
+            client.create_experiment(name, artifacts.as_uri() if artifacts else None)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None, "it was there, or was created"
     if experiment.lifecycle_stage == "deleted":
@@ -134,19 +124,8 @@ def _experiment_id(client: MlflowClient, name: str, artifact_location: str | Non
     return experiment.experiment_id
 
 
-def _artifact_location(uri: str) -> str | None:
-    """Explicit, since it would else depend on the folder of whichever process came first."""
-    if not uri.startswith(SQLITE):
-        return None
-    database = Path(uri.removeprefix(SQLITE)).resolve()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return (database.parent / "mlartifacts").as_uri()
-
-
 def _check_reachable(uri: str) -> None:
-    """Any answer of the server will do: what it means is for mlflow to say."""
-    if not uri.startswith(("http://", "https://")):
-        return
+    """Accept any answer: what it means is for mlflow to say."""
     try:
         requests.head(uri, timeout=5)
     except requests.RequestException as error:

@@ -1,37 +1,15 @@
-"""Two models on the same test pictures: how much better the one is, and how sure that is."""
+"""Two models on the same test images: how much better one is, and how sure that is."""
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
-from pipeline.core.params import STRICT, Seed
 from pipeline.data.pets import CLASSES
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
 from pipeline.scoring.intervals import bootstrap, interval, paired_difference
 from pipeline.scoring.tables import counts_of
-
-DECIMALS = 6  # that count: what is lost to float64 must not turn "as much" into "more"
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class GateParams:
-    """What a challenger must show to become champion; gain and drops are differences of IoU."""
-
-    confidence: Annotated[float, Field(gt=0, lt=1)]  # of the interval, both ends
-    resamples: Annotated[int, Field(ge=100, le=1_000_000)]  # of the test pictures, for the interval
-    seed: Seed  # of the resamples
-    min_gain: Share  # of the mIoU: the interval must lie above it
-    max_class_drop: dict[str, Share]  # by class
-
-    def __post_init__(self) -> None:
-        if set(self.max_class_drop) != set(CLASSES):
-            raise ValueError(f"max_class_drop has a number for each of {', '.join(CLASSES)}")
 
 
 @dataclass(frozen=True)
@@ -51,36 +29,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changes from champion to challenger on the same pictures."""
+    """How the scores change from champion to challenger on the same images."""
 
     images: int
     miou: Change
     iou: dict[str, Change]  # by class
 
-    def objections(self, params: GateParams) -> list[str]:
-        """Why the challenger must not become champion; none: it is better.
 
-        The gain must be sure: the whole interval lies above `min_gain`. A class's drop counts as
-        it was measured: no interval can show that a class lost nothing at all, and on a short
-        list, where intervals are wide, to ask for it would refuse nearly every better model.
-        """
-        found = []
-        if not round(self.miou.low, DECIMALS) > params.min_gain:
-            found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
-        for name, change in self.iou.items():
-            drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
-            if drop > allowed:
-                found.append(
-                    f"IoU of {name} drops by {drop:g}, "
-                    f"and gate.max_class_drop.{name} allows {allowed:g}"
-                )
-        return found
+def paired_counts(challenger: pd.DataFrame, champion: pd.DataFrame) -> tuple[Counts, Counts] | None:
+    """The (N, C, C) matrices in two tables of `per_image_table`, images in the same order.
 
-
-def same_pictures(challenger: pd.DataFrame, champion: pd.DataFrame) -> tuple[Counts, Counts] | None:
-    """The (N, C, C) matrices in two tables of `per_image_table`, in one order of the pictures.
-
-    None unless both tables are of the same pictures with the same masks.
+    None unless both tables are of the same images with the same masks.
     """
     tables = [table.sort_values("name") for table in (challenger, champion)]
     if tables[0]["name"].tolist() != tables[1]["name"].tolist():
@@ -91,11 +50,13 @@ def same_pictures(challenger: pd.DataFrame, champion: pd.DataFrame) -> tuple[Cou
     return (new, old) if same_masks else None
 
 
-def compare(challenger: Counts, champion: Counts, params: GateParams) -> Comparison:
-    """Compare by the (N, C, C) matrices of the same pictures in the same order."""
+def paired_bootstrap(
+    challenger: Counts, champion: Counts, *, confidence: float, resamples: int, seed: int
+) -> Comparison:
+    """Compare by the (N, C, C) matrices of the same images in the same order."""
     difference = partial(paired_difference, challenger, champion, _scores)
-    samples = bootstrap(difference, len(champion), params.resamples, params.seed)
-    low, high = interval(samples, params.confidence)
+    samples = bootstrap(difference, len(champion), resamples, seed)
+    low, high = interval(samples, confidence)
     old, new = (_scores(counts.sum(axis=0)) for counts in (champion, challenger))
     rows = zip(*(ends.tolist() for ends in (old, new, low, high)), strict=True)
     miou, *classes = (Change(*row) for row in rows)

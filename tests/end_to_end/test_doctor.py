@@ -27,7 +27,7 @@ def lone_run(clone):
 
 
 def test_after_a_run_of_the_pipeline_all_is_well(healthy):
-    assert "0 to mend" in healthy.run(DOCTOR) or "All is well" in healthy.run(DOCTOR)
+    assert "0 to repair" in healthy.run(DOCTOR) or "All is well" in healthy.run(DOCTOR)
 
 
 def test_a_changed_param_is_told(healthy):
@@ -65,5 +65,5 @@ def test_a_moved_clone_is_mended_by_the_remedy(healthy):
     told = moved.run(f"{DOCTOR}; test $? = 1")
     assert "python -m tools.doctor --readdress" in told
     moved.run("python -m tools.doctor --readdress")
-    assert "0 to mend" in moved.run(DOCTOR)
+    assert "0 to repair" in moved.run(DOCTOR)
     moved.run("python -m tools.predict data/pets/images/Bengal_1.jpg --model @champion")

@@ -26,7 +26,7 @@ from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.runs import checkpoint_run
 from pipeline.scoring.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow

@@ -24,7 +24,7 @@ from s3_server import s3_server
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
-from pipeline.records.registry import MODEL_NAME
+from pipeline.records.versions import MODEL_NAME
 
 pytestmark = pytest.mark.teams
 

@@ -9,8 +9,7 @@ import sqlite3
 import pytest
 from clone import ALL_STAGES
 
-from pipeline.records.registry import find_version
-from pipeline.records.store import open_store
+from pipeline.records.versions import find_version
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +21,7 @@ def version(clone):
     """The number of a version whose source and params are committed."""
     clone.run("make && git add --all && git commit --quiet --allow-empty --message results")
     digest = hashlib.sha256((clone.root / "models/model.onnx").read_bytes()).hexdigest()
-    return find_version(open_store(f"sqlite:///{clone.root}/mlflow.db"), digest).number
+    return find_version(f"sqlite:///{clone.root}/mlflow.db", digest).number
 
 
 @pytest.fixture(scope="module")

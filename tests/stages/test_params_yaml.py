@@ -12,9 +12,9 @@ from tiny_pets import REPOSITORY
 from pipeline.core.params import ParamsError, Seed, read_section
 from pipeline.model.settings import ModelParams
 from pipeline.records.lineage import flatten
-from pipeline.scoring.paired import GateParams
 from stages import download, evaluate, export, extract, split, train
 from tools import models
+from tools.gate import GateParams
 
 STAGES = {
     each.__name__.removeprefix("stages."): each

@@ -16,9 +16,9 @@ from tiny_pets import REPOSITORY, write_tiny_pets
 from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.layout import int8_beside
-from pipeline.records.model_files import find_model
+from pipeline.records.models import find_model
 from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.runs import checkpoint_run
 
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 SCORES = {

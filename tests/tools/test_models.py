@@ -9,9 +9,9 @@ from rich.console import Console
 from tiny_pets import write_params
 
 from pipeline.core.files import file_digest, write_csv
-from pipeline.records.registry import list_versions
+from pipeline.records.runs import find_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import find_run, training_run
+from pipeline.records.versions import list_versions
 from tools.models import main
 
 LOCK = "stages: {evaluate: {params: {params.yaml: {evaluate: {batch_size: 8}}}}}\n"
@@ -58,7 +58,7 @@ def test_the_gate_registers_what_a_cache_restored(
     assert run.data.metrics == {"train.val_miou": 0.5, "test.miou": evaluate(pet_missed=200)}
     tables = store.client.list_artifacts(run.info.run_id, "tables")
     assert [table.path for table in tables] == ["tables/per_image.csv"]
-    [version] = list_versions(store)
+    [version] = list_versions(store.uri)
     assert version.aliases == ("challenger", "champion")
     assert (version.run_id, version.tags["test.miou"]) == (run.info.run_id, "0.823188")
 
@@ -67,7 +67,7 @@ def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyP
     models(monkeypatch, "gate")
     models(monkeypatch, "gate")
     store = open_store()
-    assert len(list_versions(store)) == 1
+    assert len(list_versions(store.uri)) == 1
     assert len(store.client.search_runs([store.experiment_id])) == 1
 
 
@@ -77,7 +77,7 @@ def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
     with training_run(Path("data/pets"), {"train": {"lr": 0.1}}, {}, "a-training") as run:
         run.finish(file_digest(Path("models/checkpoint.pth")))
     models(monkeypatch, "gate")
-    [version] = list_versions(open_store())
+    [version] = list_versions()
     assert version.run_id == run.run_id
     assert "restored" not in version.tags
 
@@ -96,7 +96,7 @@ def test_the_list_shows_versions_with_aliases_data_set_scores_and_origin(
     models(monkeypatch, "list")
     heading, newest, oldest = map(str.split, capsys.readouterr().out.splitlines()[:3])
     assert " ".join(heading) == "version aliases data set mIoU INT8 offered run date"
-    version = list_versions(open_store())[0]
+    version = list_versions()[0]
     origin = [version.run_id[:8], f"{version.created:%Y-%m-%d}"]
     data = version.tags["data.index_md5"][:7]
     assert newest == ["2", "@challenger", "unknown", data, "0.8232", "0.6250", "yes", *origin]
@@ -111,7 +111,7 @@ def test_promote_makes_an_older_version_the_champion_again(
     Path("models/checkpoint.pth").write_bytes(b"other weights")
     evaluate(pet_missed=100)
     models(monkeypatch, "gate")
-    assert [each.aliases for each in list_versions(open_store())][1] == ()
+    assert [each.aliases for each in list_versions()][1] == ()
     models(monkeypatch, "promote", "1")
-    aliases = {each.number: each.aliases for each in list_versions(open_store())}
+    aliases = {each.number: each.aliases for each in list_versions()}
     assert aliases == {1: ("champion",), 2: ("challenger",)}

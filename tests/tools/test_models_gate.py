@@ -1,5 +1,5 @@
 """The gate as a command, on real small stores: hand-made tables whose verdicts are known, and
-models that are scored anew on pictures.
+models that are scored again on pictures.
 """
 
 import re
@@ -17,10 +17,11 @@ from tiny_pets import LISTS, write_params, write_split
 from pipeline.core.files import write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import mask_path
-from pipeline.deploy.agreement import count_pixels
-from pipeline.records.registry import Version, list_versions, register_model
+from pipeline.deploy.counts import count_pixels
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.versions import Version, list_versions
 from tools.models import main
 
 CHAMPION = pixel_table(pet_missed=200)
@@ -60,11 +61,11 @@ def register(
 
 
 def version(number: int) -> Version:
-    return next(each for each in list_versions(open_store()) if each.number == number)
+    return next(each for each in list_versions() if each.number == number)
 
 
 def champion() -> int:
-    [number] = [each.number for each in list_versions(open_store()) if "champion" in each.aliases]
+    [number] = [each.number for each in list_versions() if "champion" in each.aliases]
     return number
 
 
@@ -168,9 +169,9 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(gate, pet_missed: int) -> 
     register(1, CHAMPION)
     gate()
     register(2, pixel_table(pet_missed))
-    before = list_versions(open_store())
+    before = list_versions()
     foretold = gate("--dry-run")
-    assert list_versions(open_store()) == before
+    assert list_versions() == before
     told = gate()
     assert foretold.replace("would be", "is").replace("would not", "does not") == told
     assert champion() == (2 if pet_missed == 0 else 1)
@@ -181,7 +182,7 @@ def test_a_dry_run_does_not_register_either(gate) -> None:
     Path("models").mkdir()
     write_onnx(Path("models/model.onnx"), 7)
     assert "models/model.onnx is not registered" in gate("--dry-run")
-    [only] = list_versions(open_store())
+    [only] = list_versions()
     assert only.aliases == ()
 
 
@@ -191,8 +192,8 @@ def test_a_champion_of_another_test_list_is_scored_anew_on_the_challengers(gate)
     gate()
     register(2, scored(good, LISTS["test"]), model=good)
     printed = gate()
-    assert "version 1, were scored on different test pictures: both are scored anew" in printed
-    assert "on the same 3 test pictures" in printed
+    assert "version 1, were scored on different test images: both are scored again" in printed
+    assert "on the same 3 test images" in printed
     assert champion() == 2
     gain = miou_of(scored(good, LISTS["test"])) - miou_of(scored(poor, LISTS["test"]))
     assert float(version(2).tags["gate.gain"]) == pytest.approx(gain, abs=1e-4)
@@ -214,7 +215,7 @@ def test_masks_that_were_corrected_make_another_test_list(gate) -> None:
     register(1, table, model=first)
     gate()
     register(2, scored(clone, LISTS["test"]), model=clone)
-    assert "different test pictures" in gate()
+    assert "different test images" in gate()
 
 
 @pytest.mark.parametrize(
@@ -230,9 +231,9 @@ def test_without_a_version_s_own_table_both_are_scored_anew(gate, number: int, l
             write_csv(Path("per_image.csv"), CHAMPION)
             store.client.log_artifact(version(position).run_id, "per_image.csv", "tables")
         printed = gate()
-    reason = "no table of its test pictures" if lost == "no table" else "table of another"
+    reason = "no table of its test images" if lost == "no table" else "table of another"
     assert re.search(rf"the run of version {number} \(\w+\) holds (the )?{reason}", printed)
-    assert "on the same 3 test pictures" in printed
+    assert "on the same 3 test images" in printed
     assert champion() == 2
 
 
@@ -267,5 +268,5 @@ def test_the_challengers_list_counts_and_not_the_workspaces(gate) -> None:
     gate()
     register(2, scored(good, LISTS["test"]), model=good)
     write_split(TEST, LISTS["train"])
-    assert "on the same 3 test pictures" in gate()
+    assert "on the same 3 test images" in gate()
     assert version(2).tags["gate.images"] == "3"

@@ -15,9 +15,10 @@ from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traff
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS, image_key
-from pipeline.records.registry import MODEL_NAME, register_model
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.versions import MODEL_NAME
 from tools.predict import main
 
 MODEL = ("--model", "models/model.onnx")

@@ -16,8 +16,8 @@ from pipeline.data.settings import Normalisation
 from pipeline.model.checkpoint import checkpoint_digest, copy_weights, save_checkpoint
 from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.model.unet import UNet
+from pipeline.records.runs import find_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import find_run, training_run
 from stages import evaluate
 from tools import report as tool
 

@@ -7,9 +7,8 @@ import pytest
 from mlflow_workspace import make_workspace, write_onnx
 
 from pipeline.core.terminal import UserError
-from pipeline.records.gate import promote
-from pipeline.records.registry import register_model
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.registry import promote, register_model
+from pipeline.records.runs import checkpoint_run
 from tools.serve import MODEL_FILE, main
 
 

@@ -17,9 +17,9 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.records.origin import Origin
+from pipeline.records.reproduce.provenance import Provenance
+from pipeline.records.runs import checkpoint_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run, training_run
 from tools import verify
 
 EXTRACT = """
@@ -223,13 +223,13 @@ def test_a_source_that_cannot_be_had_again_is_told_as_such(dirty, monkeypatch, c
 
 def test_data_that_is_here_is_checked_file_by_file(tiny_pets, monkeypatch, capfd):
     pets = tiny_pets / "data/pets"
-    origin = Origin("the run", "", None, None, {}, {}, {}, tags_of(pets))
-    assert verify.check_data(origin, pets) == []
+    provenance = Provenance("the run", "", None, None, {}, {}, {}, tags_of(pets))
+    assert verify.check_data(provenance, pets) == []
     (pets / "images/pug_1.jpg").write_bytes(b"another")
-    [finding] = verify.check_data(origin, pets)
+    [finding] = verify.check_data(provenance, pets)
     assert (finding.part, finding.name, finding.differs) == ("data", "images/pug_1.jpg", True)
     (pets / "index.csv").write_text("name\n")
-    [finding] = verify.check_data(origin, pets)
+    [finding] = verify.check_data(provenance, pets)
     assert (finding.part, finding.name, finding.differs) == ("data", "index.csv", True)
 
 

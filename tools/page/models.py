@@ -12,11 +12,10 @@ from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, O
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
-from pipeline.records.gate import CHAMPION
-from pipeline.records.model_files import find_model
+from pipeline.records.models import find_model
 from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, Version, list_versions
-from pipeline.records.run import numbers
-from pipeline.records.store import open_store, store_errors
+from pipeline.records.runs import numbers
+from pipeline.records.versions import CHAMPION
 
 WORDS = {FP32: "float32", INT8: "INT8"}
 MIOU = "Intersection over union of predicted and true pixels, the mean of the three classes."
@@ -56,17 +55,18 @@ def list_choices() -> dict[str, Tags]:
 
     A reference is what find_model takes. Raises UserError if the store fails.
     """
-    store = open_store()
-    with store_errors(store.uri):
-        versions = list_versions(store)
+    versions = list_versions()
     if not versions:
         return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
     return {str(version.number): _tags_of_version(version) for version in versions}
 
 
 def _tags_of_version(version: Version) -> Tags:
-    label = " ".join([str(version.number), *(f"@{alias}" for alias in version.aliases)])
-    return {**version.tags, "label": label, "registered": f"{version.created:%Y-%m-%d}"}
+    return {
+        **version.tags,
+        "label": " ".join(version.names),
+        "registered": f"{version.created:%Y-%m-%d}",
+    }
 
 
 def _tags_of_export() -> Tags:

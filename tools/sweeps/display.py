@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline.core.terminal import console
-from pipeline.records.store import Store, default_uri
+from pipeline.records.database import default_uri
+from pipeline.records.store import Store
 from tools.sweeps.plan import Experiment
 from tools.sweeps.ranking import Result, differing, ranking
 from tools.sweeps.workers import Job

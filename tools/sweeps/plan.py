@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.git import git_commit
+from pipeline.core.git import git_commit, source_patch
 from pipeline.core.params import (
     PARAMS_FILE,
     ParamsError,
@@ -19,7 +19,6 @@ from pipeline.core.params import (
     read_section,
 )
 from pipeline.core.terminal import UserError
-from pipeline.records.lineage import source_patch
 
 # The sections of a plan's file: how they are called here, and what is in them.
 SECTIONS: dict[str, tuple[str, Any]] = {

@@ -10,8 +10,8 @@ from typing import Any
 import dvc.api
 from rich.table import Table
 
+from pipeline.records.runs import find_run
 from pipeline.records.store import Store
-from pipeline.records.tracking import find_run
 from tools.sweeps.plan import Experiment
 
 CHECKPOINT = "models/checkpoint.pth"

@@ -6,11 +6,13 @@ import pytest
 from mlflow_workspace import write_onnx
 
 from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError
 from pipeline.records import registry
-from pipeline.records.registry import MODEL_NAME, find_version, list_versions, register_model
-from pipeline.records.run import Run
+from pipeline.records.database import local_path
+from pipeline.records.registry import Decision, contestants, promote, register_model, settle
+from pipeline.records.runs import Run, checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.versions import MODEL_NAME, find_version, list_versions
 
 SCORES = {"test": {"miou": 0.75, "iou": {"pet": 0.875}}, "export": {"opset": 18}}
 
@@ -24,7 +26,7 @@ def test_a_version_holds_the_exported_bytes_and_says_where_they_came_from(worksp
     file = write_onnx(workspace / "model.onnx")
     number, run = register(file, SCORES)
     store = open_store()
-    [version] = list_versions(store)
+    [version] = list_versions(store.uri)
     folder = mlflow.artifacts.download_artifacts(
         f"models:/{MODEL_NAME}/{number}", tracking_uri=store.uri, dst_path=str(workspace / "copy")
     )
@@ -44,7 +46,7 @@ def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(worksp
     for offered in (True, False):  # as the newest export says
         measured = {"int8": {"offered": offered, "miou": 0.5}}
         register(file, SCORES | {"export": measured})
-        [version] = list_versions(open_store())
+        [version] = list_versions()
         assert version.tags["int8.offered"] == str(offered).lower()
     assert version.tags["int8.sha256"] == file_digest(int8)
     assert version.tags["export.int8.miou"] == "0.5"
@@ -52,6 +54,17 @@ def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(worksp
     assert sorted((path.name, path.read_bytes()) for path in stored) == [
         (path.name, path.read_bytes()) for path in (int8, file)
     ]
+
+
+def test_an_int8_file_that_came_later_joins_the_version(workspace: Path) -> None:
+    file = write_onnx(workspace / "model.onnx")
+    register(file, SCORES)
+    int8 = write_onnx(workspace / "model.int8.onnx", weight=1)
+    assert register(file, SCORES | {"export": {"int8": {"offered": True}}})[0] == 1
+    [version] = list_versions()
+    assert version.tags["int8.sha256"] == file_digest(int8)
+    assert Path(local_path(version.place), "model.int8.onnx").read_bytes() == int8.read_bytes()
+    assert Path(local_path(version.place), "model.onnx").is_file()
 
 
 @pytest.mark.parametrize("step", ["finalize_logged_model", "log_batch", "create_model_version"])
@@ -72,7 +85,9 @@ def test_a_registration_that_was_broken_off_is_taken_up_where_it_ended(
     _, run = register(file, SCORES)
     stored = run.store.client.get_run(run.run_id)
     models = run.store.client.search_logged_models([run.store.experiment_id])
-    assert len(models) == len(stored.outputs.model_outputs) == len(list_versions(run.store)) == 2
+    assert (
+        len(models) == len(stored.outputs.model_outputs) == len(list_versions(run.store.uri)) == 2
+    )
     history = run.store.client.get_metric_history(run.run_id, "test.miou")
     assert len(history) == 2, "one of each model"
 
@@ -85,7 +100,7 @@ def test_a_file_that_another_machine_registers_meanwhile_is_one_version(
     # This machine looked before the other was done.
     monkeypatch.setattr(registry, "find_version", lambda store, digest: None)
     assert register(file, SCORES)[0] == 1
-    assert [each.number for each in list_versions(open_store())] == [1]
+    assert [each.number for each in list_versions()] == [1]
 
 
 def test_an_external_data_stub_is_never_registered_in_place_of_the_model(workspace: Path) -> None:
@@ -116,7 +131,7 @@ def test_the_same_bytes_are_one_version_with_the_newest_scores(workspace: Path) 
     second, run = register(
         write_onnx(workspace / "again.onnx"), {"test": {"miou": 0.5}}, checkpoint="def"
     )
-    [version] = list_versions(open_store())
+    [version] = list_versions()
     assert first == second == version.number
     assert (version.tags["test.miou"], version.run_id) == ("0.5", run.run_id)
 
@@ -126,13 +141,13 @@ def test_other_bytes_are_another_version_the_newest_first(workspace: Path) -> No
     numbers = [register(file, SCORES)[0] for file in files]
     store = open_store()
     assert numbers == [1, 2]
-    assert [each.number for each in list_versions(store)] == [2, 1]
-    assert find_version(store, file_digest(files[0])).number == 1
-    assert find_version(store, "0" * 64) is None
+    assert [each.number for each in list_versions(store.uri)] == [2, 1]
+    assert find_version(store.uri, file_digest(files[0])).number == 1
+    assert find_version(store.uri, "0" * 64) is None
 
 
 def test_an_empty_registry_has_no_versions(workspace: Path) -> None:
-    assert list_versions(open_store()) == []
+    assert list_versions() == []
 
 
 @pytest.mark.parametrize("alias", ["champion", "challenger"])
@@ -141,7 +156,7 @@ def test_registering_moves_no_alias(workspace: Path, alias: str) -> None:
     store = open_store()
     store.client.set_registered_model_alias(MODEL_NAME, alias, "1")
     register(write_onnx(workspace / "2.onnx", 2), SCORES)
-    assert [each.aliases for each in list_versions(store)] == [(), (alias,)]
+    assert [each.aliases for each in list_versions(store.uri)] == [(), (alias,)]
 
 
 def test_a_temporary_copy_of_the_workspace_registers_in_the_root_store(
@@ -151,7 +166,7 @@ def test_a_temporary_copy_of_the_workspace_registers_in_the_root_store(
     copy.mkdir()
     monkeypatch.chdir(copy)
     register(write_onnx(Path("model.onnx")), SCORES)
-    assert [each.number for each in list_versions(open_store())] == [1]
+    assert [each.number for each in list_versions()] == [1]
     assert [path.name for path in copy.iterdir()] == ["model.onnx"]
 
 
@@ -166,3 +181,118 @@ def test_the_test_scores_are_shown_with_the_model_and_its_data_set(workspace: Pa
     assert {(each.dataset_name, each.dataset_digest) for each in metrics} == {
         (data.dataset.name, data.dataset.digest)
     }
+
+
+def register_number(number: int) -> None:
+    """A model unlike the others, with a run of its own."""
+    with checkpoint_run(f"checkpoint {number}", Path("data/pets")) as run:
+        register_model(run, write_onnx(Path(f"{number}.onnx"), number), {"test": {"miou": 0.5}})
+
+
+def gate_tags(number: int) -> dict[str, str]:
+    [found] = [each for each in list_versions() if each.number == number]
+    return {key: value for key, value in found.tags.items() if key.startswith("gate.")}
+
+
+def aliases() -> dict[int, tuple[str, ...]]:
+    return {each.number: each.aliases for each in list_versions()}
+
+
+def test_contestants_are_the_newest_version_and_the_champion(workspace: Path) -> None:
+    store = open_store()
+    with pytest.raises(UserError, match=r"no version of pet-segmentation.*dvc repro"):
+        contestants(store)
+    register_number(1)
+    assert contestants(store)[1] is None
+    register_number(2)
+    promote(store, 1)
+    newest, champion = contestants(store)
+    assert (newest.number, champion.number) == (2, 1)
+    named, champion = contestants(store, 1)
+    assert (named.number, champion.number) == (1, 1)
+    with pytest.raises(UserError, match=r"no version 3; registered: 1 @champion, 2$"):
+        contestants(store, 3)
+
+
+def test_a_decision_moves_the_aliases_and_is_written_on_the_version_with_its_numbers(
+    workspace: Path,
+) -> None:
+    store = open_store()
+    register_number(1)
+    settle(store, Decision(1, True, "the first"), None)
+    assert aliases() == {1: ("challenger", "champion")}
+    assert gate_tags(1) == {
+        "gate.decision": "champion",
+        "gate.reason": "the first",
+        "gate.against": "none",
+    }
+    register_number(2)
+    _, champion = contestants(store)
+    numbers = {"images": 111, "gain": -0.12345, "drop.pet": -0.00001}
+    settle(store, Decision(2, False, "worse", numbers), champion)
+    assert aliases() == {1: ("champion",), 2: ("challenger",)}
+    assert gate_tags(2) == {
+        "gate.decision": "refused",
+        "gate.reason": "worse",
+        "gate.against": "1",
+        "gate.images": "111",
+        "gate.gain": "-0.1235",
+        "gate.drop.pet": "0.0000",
+    }
+    settle(store, Decision(2, True, "better after all", {"gain": 0.5}), champion)
+    assert aliases() == {1: (), 2: ("challenger", "champion")}
+    assert gate_tags(2) == {
+        "gate.decision": "champion",
+        "gate.reason": "better after all",
+        "gate.against": "1",
+        "gate.gain": "0.5000",
+    }
+
+
+def test_a_second_look_at_the_champion_changes_nothing(workspace: Path) -> None:
+    store = open_store()
+    register_number(1)
+    settle(store, Decision(1, True, "the first"), None)
+    before = list_versions(store.uri)
+    settle(store, Decision(1, True, "it is the champion already"), contestants(store)[1])
+    assert list_versions(store.uri) == before
+
+
+@pytest.mark.parametrize("event", ["another version was registered", "another one was promoted"])
+def test_a_decision_that_the_registry_has_overtaken_is_not_carried_out(
+    workspace: Path, event: str
+) -> None:
+    store = open_store()
+    for number in (1, 2):
+        register_number(number)
+    promote(store, 1)
+    _, champion = contestants(store)
+    if event == "another version was registered":
+        register_number(3)
+    else:
+        promote(store, 2)
+    before = list_versions(store.uri)
+    with pytest.raises(UserError, match="run it again"):
+        settle(store, Decision(2, True, "better"), champion)
+    assert list_versions(store.uri) == before
+
+
+def test_a_person_can_promote_what_the_gate_refused(workspace: Path) -> None:
+    store = open_store()
+    for number in (1, 2):
+        register_number(number)
+    promote(store, 1)
+    settle(store, Decision(2, False, "worse", {"gain": -0.5}), contestants(store)[1])
+    promote(store, 2)
+    assert aliases() == {1: (), 2: ("challenger", "champion")}
+    assert gate_tags(2) == {
+        "gate.decision": "champion",
+        "gate.reason": "promoted by hand",
+        "gate.against": "1",
+    }
+
+
+def test_what_is_not_registered_cannot_be_promoted(workspace: Path) -> None:
+    register_number(1)
+    with pytest.raises(UserError, match="no version 7; registered: 1"):
+        promote(open_store(), 7)

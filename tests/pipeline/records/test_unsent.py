@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.records.leftovers import send_leftovers, stores_with_leftovers
-from pipeline.records.outbox import Outbox, deliver
 from pipeline.records.store import Store, open_store
+from pipeline.records.unsent import Outbox, deliver, send_unsent, stores_with_unsent
 
 
 @pytest.fixture
@@ -76,15 +75,15 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(
     end = {"time": 5000, "status": "FINISHED"}
     tag = {"time": 4000, "tag": "checkpoint.sha256", "value": "abc"}
     file = leave(workspace, store.uri, run_id, *[loss(step) for step in range(150)], tag, end)
-    assert stores_with_leftovers() == [store.uri]
-    assert send_leftovers(store) == 1
+    assert stores_with_unsent() == [store.uri]
+    assert send_unsent(store) == 1
     run = store.client.get_run(run_id)
     history = store.client.get_metric_history(run_id, "loss")
     assert [(each.step, each.timestamp) for each in history] == [(n, 1000 + n) for n in range(150)]
     assert run.data.tags["checkpoint.sha256"] == "abc"
     assert (run.info.status, run.info.end_time) == ("FINISHED", 5000)
     assert not file.exists()
-    assert stores_with_leftovers() == []
+    assert stores_with_unsent() == []
 
 
 def test_what_had_arrived_already_is_not_doubled(
@@ -92,7 +91,7 @@ def test_what_had_arrived_already_is_not_doubled(
 ) -> None:
     deliver(store.client, run_id, [loss(0), loss(1)])
     leave(workspace, store.uri, run_id, loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
-    send_leftovers(store)
+    send_unsent(store)
     history = store.client.get_metric_history(run_id, "loss")
     assert [each.step for each in history] == [0, 1, 2]
 
@@ -101,7 +100,7 @@ def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(
     store: Store, run_id: str, workspace: Path
 ) -> None:
     leave(workspace, store.uri, run_id, loss(0), loss(1), end="")
-    assert send_leftovers(store) == 1
+    assert send_unsent(store) == 1
     assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0]
     assert store.client.get_run(run_id).info.status == "FAILED"
 
@@ -111,13 +110,13 @@ def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(
 ) -> None:
     file = leave(workspace, store.uri, run_id, loss(0))
     file.write_text(file.read_text().replace('"run"', '"ended": 5000, "run"'))
-    assert send_leftovers(store) == 1
+    assert send_unsent(store) == 1
     assert store.client.get_run(run_id).info.end_time == 5000
 
 
 def test_to_ask_for_leftovers_leaves_no_file(store: Store, run_id: str, workspace: Path) -> None:
     file = leave(workspace, store.uri, run_id, loss(0))
-    assert stores_with_leftovers() == [store.uri]
+    assert stores_with_unsent() == [store.uri]
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -125,7 +124,7 @@ def test_the_leftovers_for_another_store_stay_where_they_are(
     store: Store, run_id: str, workspace: Path
 ) -> None:
     file = leave(workspace, "http://127.0.0.1:9", run_id, loss(0))
-    assert send_leftovers(store) == 0
+    assert send_unsent(store) == 0
     assert file.exists()
 
 
@@ -133,7 +132,7 @@ def test_the_file_of_a_command_that_still_runs_is_left_to_it(
     store: Store, run_id: str, workspace: Path
 ) -> None:
     outbox = Outbox(store, run_id)
-    assert send_leftovers(store) == 0
+    assert send_unsent(store) == 0
     assert len(list((workspace / "mlartifacts/unsent").glob("*.jsonl"))) == 1
     assert outbox.close()
     assert store.client.get_run(run_id).info.status == "RUNNING"
@@ -144,7 +143,7 @@ def test_what_a_deleted_run_left_is_set_aside_and_not_tried_again(
 ) -> None:
     store.client.delete_run(run_id)
     file = leave(workspace, store.uri, run_id, loss(0))
-    assert send_leftovers(store) == 0
+    assert send_unsent(store) == 0
     assert not file.exists()
     assert file.with_suffix(".refused").exists()
-    assert stores_with_leftovers() == []
+    assert stores_with_unsent() == []

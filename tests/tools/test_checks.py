@@ -1,18 +1,19 @@
 """What the doctor says about the store: moved, incomplete, with runs that never ended."""
 
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from mlflow_workspace import make_workspace, write_onnx
 
 from pipeline.model.resume import training_state
-from pipeline.records.addresses import moved_from, readdress
-from pipeline.records.model_files import find_model
+from pipeline.records.database import moved_from, readdress
+from pipeline.records.models import find_model
 from pipeline.records.registry import register_model
+from pipeline.records.runs import training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import training_run
-from tools.checkup.records import check_records
+from tools.checks import check_environment, check_records, deviations
 
 DATA = Path("data/pets")
 
@@ -57,16 +58,15 @@ def test_a_moved_repository_finds_its_artifacts_again(workspace, tmp_path, monke
     assert finding.remedy == "python -m tools.doctor --readdress"
 
     store = open_store()
-    assert moved_from(store) == old
-    assert readdress(store, old) >= 4  # experiment, run, model, version
-    assert moved_from(store) is None
+    assert moved_from(store.uri, old) == old
+    assert readdress(store.uri, old) >= 4  # experiment, run, model, version
     assert found("bad") == []
     assert find_model("1").file.read_bytes() == (there / "model.onnx").read_bytes()
 
 
 def test_addresses_that_only_begin_alike_stay(workspace):
     store = open_store()
-    assert readdress(store, (workspace / "mlart").as_uri()) == 0
+    assert readdress(store.uri, (workspace / "mlart").as_uri()) == 0
 
 
 def test_a_run_whose_training_was_interrupted_can_be_continued(workspace):
@@ -79,7 +79,7 @@ def test_a_run_whose_training_was_interrupted_can_be_continued(workspace):
     open_store().client.update_run(run.run_id, status="RUNNING")  # as a killed process leaves it
     [finding] = found("note")
     assert run.run_id in finding.text
-    assert "goes on there" in finding.remedy
+    assert "continues there" in finding.remedy
 
 
 def test_a_run_that_nobody_trains_can_be_ended(workspace):
@@ -97,3 +97,45 @@ def test_a_run_that_is_being_trained_is_well(workspace):
         assert any("is being trained now" in each.text for each in found("good"))
         assert found("note") == []
         run.finish("4567")
+
+
+NUMPY = version("numpy")
+
+
+def lock(folder, *lines):
+    file = folder / "requirements.lock"
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_packages_as_pinned_are_no_deviation(tmp_path):
+    pins = [f"numpy=={NUMPY}", "    # via pandas", "", "# a comment", "--no-binary=x"]
+    assert deviations(lock(tmp_path, *pins)) == {}
+
+
+def test_a_local_build_of_the_pinned_version_is_the_pinned_version(tmp_path):
+    torch = version("torch").partition("+")[0]
+    assert deviations(lock(tmp_path, f"torch=={torch}")) == {}
+
+
+def test_other_versions_and_missing_packages_are_named(tmp_path):
+    assert deviations(lock(tmp_path, "numpy==1.0", "no-such-package==2.0")) == {
+        "numpy==1.0": NUMPY,
+        "no-such-package==2.0": "none",
+    }
+
+
+def test_a_pin_for_another_system_does_not_count(tmp_path):
+    assert deviations(lock(tmp_path, "no-such-package==2.0 ; sys_platform == 'other'")) == {}
+
+
+def test_the_remedy_is_to_install_what_is_pinned(tmp_path):
+    file = lock(tmp_path, *(f"no-such-package-{number}==1.0" for number in range(7)))
+    [finding] = [each for each in check_environment(file) if each.state == "bad"]
+    assert "no-such-package-4==1.0: none installed and 2 more" in finding.text
+    assert finding.remedy == f"python -m pip install --requirement {file}"
+
+
+def test_a_missing_lock_is_told(tmp_path):
+    states = {each.text: each.state for each in check_environment(tmp_path / "requirements.lock")}
+    assert states[f"{tmp_path}/requirements.lock is missing"] == "bad"

@@ -12,10 +12,12 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.records.model_files import find_model
-from pipeline.records.registry import MODEL_NAME, list_versions, register_model
+from pipeline.records import database
+from pipeline.records.models import find_model
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run
+from pipeline.records.versions import MODEL_NAME, list_versions
 
 
 def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:
@@ -91,25 +93,42 @@ def test_a_version_without_an_int8_file_says_so(workspace: Path) -> None:
         find_model("@champion", "int8")
 
 
-def test_a_path_is_the_very_file_and_needs_neither_store_nor_mlflow(workspace: Path) -> None:
+def test_a_local_version_a_path_and_no_store_at_all_need_no_mlflow(workspace: Path) -> None:
+    register(1, offered=True, alias="champion")
     exported(offered=True)
     code = """
-import sys
-from pipeline.records.model_files import find_model
+import os, sys
+from pipeline.records import database
+from pipeline.records.models import find_model
 print(*(find_model("models/model.onnx", each).file for each in ("auto", "fp32", "int8")))
 assert find_model("models/model.int8.onnx").source == "models/model.int8.onnx"
 assert not find_model("models/model.onnx").tags
+assert find_model().source == "version 1 @champion"
+os.remove("mlflow.db")
+assert find_model().source == "models/model.int8.onnx"
+assert not os.path.exists("mlflow.db")
 assert "mlflow" not in sys.modules
 """
+    environment = {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [
-        "models/model.onnx",
-        "models/model.onnx",
-        "models/model.int8.onnx",
-    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    fp32, int8 = "models/model.onnx", "models/model.int8.onnx"
+    assert done.stdout.split() == [fp32, fp32, int8]
+
+
+def test_the_tables_of_a_store_say_what_its_client_says(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(1, offered=True, alias="champion")
+    register(2, alias="challenger")
+    register(3)
+    open_store().client.delete_model_version(MODEL_NAME, "3")
+    assert database.read_versions(open_store().uri, MODEL_NAME)
+    read = list_versions()
+    assert [each.number for each in read] == [2, 1]
+    monkeypatch.setattr(database, "REVISION", "of another MLflow")
+    assert database.read_versions(open_store().uri, MODEL_NAME) is None
+    assert list_versions() == read
 
 
 @pytest.mark.parametrize(
@@ -133,13 +152,6 @@ def test_what_cannot_be_found_says_what_can(
         find_model(reference, precision)
 
 
-def test_looking_for_a_champion_creates_no_store(workspace: Path) -> None:
-    (workspace / "mlflow.db").unlink()
-    exported()
-    assert find_model().file == Path("models/model.onnx")
-    assert not (workspace / "mlflow.db").exists()
-
-
 def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> None:
     register(1)
     stored = find_model("1").file
@@ -149,19 +161,6 @@ def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> No
     stored.unlink()
     with pytest.raises(UserError, match=r"version 1: .* is missing"):
         find_model("1")
-
-
-def test_an_int8_file_that_came_later_joins_the_version(workspace: Path) -> None:
-    register(1)
-    write_onnx(Path("made-1/model.int8.onnx"), 101)
-    with checkpoint_run("checkpoint 1", Path("data/pets")) as run:
-        scores = {"export": {"int8": {"offered": True}}}
-        assert register_model(run, Path("made-1/model.onnx"), scores) == 1
-    (version,) = list_versions(open_store())
-    assert version.tags["int8.sha256"] == file_digest(Path("made-1/model.int8.onnx"))
-    found = find_model("1", "auto").file
-    assert found.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
-    assert found.with_name("model.onnx").is_file()
 
 
 def test_a_remote_stores_files_are_fetched_once_and_verified(

@@ -12,39 +12,39 @@ from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 
 from pipeline.core.git import UNKNOWN
+from pipeline.core.layout import PARAMS
 from pipeline.core.terminal import UserError
-from pipeline.records.named import find_named
-from pipeline.records.origin_files import (
-    ENVIRONMENT,
-    ORIGIN,
-    PARAMS,
-    PATCH,
-    SOURCES,
-    export_folder,
-)
-from pipeline.records.registry import ONNX_TAG, Version, list_versions
-from pipeline.records.run import CHECKPOINT_TAG
+from pipeline.records.runs import all_runs
+from pipeline.records.snapshot import ENVIRONMENT, FOLDER, PATCH, SOURCES, export_folder
 from pipeline.records.store import Store, store_errors
+from pipeline.records.versions import (
+    CHECKPOINT_TAG,
+    MIOU_TAG,
+    ONNX_TAG,
+    Version,
+    find_named,
+    list_versions,
+)
 
 VERSION = re.compile(r"\d{1,6}|@[\w.-]+")
-LATER_STAGES = ("evaluate.", "export.")  # their params are tags of the run
+LATER_STAGES = ("evaluate.", "export.")  # the run keeps their params in its tags
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where a model came from, and what it was; what is not known is empty or "unknown"."""
+class Provenance:
+    """Where a model came from, and its digests; what is not known is empty or "unknown"."""
 
     name: str  # for people
     commit: str
     patch: bytes | None
-    params_file: str | None  # params.yaml as it was
+    params_file: str | None  # the text of params.yaml then
     params: Mapping[str, str]  # as the run recorded them: flat, as text
     sources: Mapping[str, str]  # sha256 by file
     environment: Mapping[str, Mapping[str, str]]  # see `describe_environment`
     tags: Mapping[str, str]  # the run's and the version's, and the run's test.miou
 
 
-def find_origin(store: Store, reference: str) -> Origin:
+def find_provenance(store: Store, reference: str) -> Provenance:
     """Look up a version by number ("3") or alias ("@champion"), or a run by (the start of) its id.
 
     A run that was registered stands for its newest version. Raises UserError if there is no such
@@ -52,14 +52,16 @@ def find_origin(store: Store, reference: str) -> Origin:
     """
     with store_errors(store.uri), TemporaryDirectory() as folder:
         version: Version | None
-        versions = list_versions(store)
+        versions = list_versions(store.uri)
         if VERSION.fullmatch(reference):
             version = find_named(versions, reference)
             run = _get_run(store, version)
         else:
             run = _find_run(store, reference)
             version = next((each for each in versions if each.run_id == run.info.run_id), None)
-        return _origin(run, version, _fetch(store, run.info.run_id, Path(folder)))
+        if store.client.list_artifacts(run.info.run_id, FOLDER):
+            store.client.download_artifacts(run.info.run_id, FOLDER, folder)
+        return _provenance(run, version, Path(folder) / FOLDER)
 
 
 def _get_run(store: Store, version: Version) -> StoredRun:
@@ -73,8 +75,7 @@ def _get_run(store: Store, version: Version) -> StoredRun:
 
 
 def _find_run(store: Store, start: str) -> StoredRun:
-    runs = store.client.search_runs([store.experiment_id], max_results=50_000)
-    found = [run for run in runs if run.info.run_id.startswith(start)]
+    found = [run for run in all_runs(store) if run.info.run_id.startswith(start)]
     if len(found) != 1:
         problem = f"{len(found)} runs begin" if found else "no run begins"
         raise UserError(
@@ -84,34 +85,27 @@ def _find_run(store: Store, start: str) -> StoredRun:
     return found[0]
 
 
-def _fetch(store: Store, run_id: str, folder: Path) -> Path:
-    """The files that the run kept of its origin; an empty folder if there are none."""
-    if store.client.list_artifacts(run_id, ORIGIN):
-        store.client.download_artifacts(run_id, ORIGIN, str(folder))
-    return folder / ORIGIN
-
-
-def _origin(run: StoredRun, version: Version | None, files: Path) -> Origin:
+def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provenance:
+    """files: the run's snapshots; the version's own is in a folder there."""
     tags, params = {**run.data.tags}, {**run.data.params}
-    if "test.miou" in run.data.metrics:
-        tags["test.miou"] = str(run.data.metrics["test.miou"])
+    if MIOU_TAG in run.data.metrics:
+        tags[MIOU_TAG] = str(run.data.metrics[MIOU_TAG])
     tags |= version.tags if version else {}
     name = f"version {version.number}" if version else f"run {run.info.run_id}"
+    kept, dirty = files, tags.get("git.dirty") == "true"
     own = files / Path(export_folder(tags.get(ONNX_TAG, UNKNOWN))).name
     if own.is_dir():  # the code may have changed between training and export
-        tags |= {"git.commit": tags["export.git.commit"]}
-        tags |= {"code.digest": tags["export.code.digest"]}
+        tags |= {key: tags[f"export.{key}"] for key in ("git.commit", "code.digest")}
+        kept, dirty = own, False
     else:
         params |= {key: tags[key] for key in run.data.tags if key.startswith(LATER_STAGES)}
-    kept = own if own.is_dir() else files
-    patch = kept / PATCH
-    dirty = tags.get("git.dirty") == "true" and kept is files
+    patch, params_file = kept / PATCH, kept / PARAMS
     _check(name, tags, lost_patch=dirty and not patch.is_file())
-    return Origin(
+    return Provenance(
         name,
         tags["git.commit"],
         patch.read_bytes() if patch.is_file() else None,
-        (kept / PARAMS).read_text() if (kept / PARAMS).is_file() else None,
+        params_file.read_text() if params_file.is_file() else None,
         params,
         _read_json(kept / SOURCES),
         _read_json(files / ENVIRONMENT),
@@ -120,6 +114,7 @@ def _origin(run: StoredRun, version: Version | None, files: Path) -> Origin:
 
 
 def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
+    """Raise UserError for what cannot be rebuilt."""
     if CHECKPOINT_TAG not in tags:
         raise UserError(f"{name} has no checkpoint: its training did not end")
     if tags.get("git.commit", UNKNOWN) == UNKNOWN:
@@ -127,7 +122,7 @@ def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
     if lost_patch:
         raise UserError(
             f"{name} cannot be rebuilt: its source differed from commit {tags['git.commit'][:7]},"
-            f" and the patch is not among its artifacts ({ORIGIN}/{PATCH})"
+            f" and the patch is not among its artifacts ({FOLDER}/{PATCH})"
         )
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ from mlflow_workspace import write_onnx
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
-from pipeline.records import tracking
-from pipeline.records.leftovers import send_leftovers
-from pipeline.records.registry import list_versions, register_model
+from pipeline.records import runs as runs_module
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run, fetch_table, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run, training_run
+from pipeline.records.unsent import send_unsent
+from pipeline.records.versions import Version, list_versions
 
 DATA = Path("data/pets")
 PARAMS = {"seed": 0, "train": {"lr": 0.001, "epochs": 2}, "model": {"features": [8, 16]}}
@@ -85,7 +87,7 @@ def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace
 def test_system_metrics_are_in_the_run_of_the_training(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "SYSTEM_METRICS_INTERVAL", 0.05)
+    monkeypatch.setattr(runs_module, "SYSTEM_METRICS_INTERVAL", 0.05)
     with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         time.sleep(0.3)
     assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
@@ -194,7 +196,7 @@ def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_
         server.signal(signal.SIGCONT)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         store = open_store()
-        assert send_leftovers(store) == 1
+        assert send_unsent(store) == 1
         history = store.client.get_metric_history(run.run_id, "train.loss")
         assert [each.step for each in history] == list(range(1000))
         kept = store.client.get_run(run.run_id)
@@ -204,13 +206,13 @@ def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_
         with checkpoint_run("abc", DATA) as again:
             number = register_model(again, write_onnx(workspace / "model.onnx"), {})
         assert again.run_id == run.run_id
-        assert [each.number for each in list_versions(store)] == [number]
+        assert [each.number for each in list_versions(store.uri)] == [number]
 
 
 def test_a_training_that_goes_on_after_a_kill_goes_on_in_its_run(workspace):
     script = f"""
 from pathlib import Path
-from pipeline.records.tracking import training_run
+from pipeline.records.runs import training_run
 import os, signal, time
 with training_run(Path("data/pets"), {PARAMS!r}, {COUNTS!r}, "the-training") as run:
     run.log_metrics({{"train": {{"loss": 0.5}}}}, step=1, time=1000)
@@ -243,3 +245,43 @@ def test_a_run_whose_process_was_killed_at_its_start_is_described_by_the_next(wo
     assert len(kept.inputs.dataset_inputs) == 1
     artifacts = workspace / "mlartifacts" / run.run_id / "artifacts/lineage"
     assert {"environment.json", "sources.json"} <= {path.name for path in artifacts.iterdir()}
+
+
+def register(table: str | None) -> Version:
+    """A version whose run holds such a per_image.csv."""
+    with checkpoint_run("abc", Path("data/pets")) as run:
+        if table is not None:
+            Path("tables").mkdir()
+            Path("tables/per_image.csv").write_text(table)
+            run.log_artifacts(Path("tables"), "tables")
+        register_model(run, write_onnx(Path("model.onnx")), {})
+    [version] = list_versions()
+    return version
+
+
+def test_a_table_comes_from_the_versions_run(workspace: Path) -> None:
+    file = fetch_table(open_store(), register("name\nBengal_1\n"), "per_image.csv", workspace)
+    assert file.read_text() == "name\nBengal_1\n"
+
+
+def test_a_run_without_the_table_has_none(workspace: Path) -> None:
+    version = register("name\n")
+    assert fetch_table(open_store(), version, "by_breed.csv", workspace) is None
+
+
+def test_a_run_without_any_table_or_no_run_has_none(workspace: Path) -> None:
+    version = register(None)
+    store = open_store()
+    assert fetch_table(store, version, "per_image.csv", workspace) is None
+    for run_id in ("0" * 32, "unknown"):
+        lost = replace(version, run_id=run_id)
+        assert fetch_table(store, lost, "per_image.csv", workspace) is None
+
+
+def test_the_table_of_another_checkpoint_of_the_same_run_is_not_the_versions(
+    workspace: Path,
+) -> None:
+    version = register("name\n")
+    store = open_store()
+    store.client.set_tag(version.run_id, "checkpoint.sha256", "of its next training")
+    assert fetch_table(store, version, "per_image.csv", workspace) is None

@@ -8,13 +8,11 @@ from mlflow_workspace import write_onnx
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.records.environment import describe_environment
-from pipeline.records.gate import promote
-from pipeline.records.lineage import code_digest
-from pipeline.records.origin import Origin, find_origin
-from pipeline.records.registry import register_model
+from pipeline.records.lineage import code_digest, describe_environment
+from pipeline.records.registry import promote, register_model
+from pipeline.records.reproduce.provenance import Provenance, find_provenance
+from pipeline.records.runs import checkpoint_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.tracking import checkpoint_run, training_run
 
 DATA = Path("data/pets")
 
@@ -58,23 +56,23 @@ def export(checkpoint: str = "abc", weight: int = 0) -> int:
         return register_model(run, write_onnx(Path("model.onnx"), weight), scores)
 
 
-def find(reference: object) -> Origin:
-    return find_origin(open_store(), str(reference))
+def find(reference: object) -> Provenance:
+    return find_provenance(open_store(), str(reference))
 
 
 def test_a_version_knows_commit_params_environment_and_what_it_was(project: Path) -> None:
     train()
-    origin = find(export())
-    assert (origin.name, origin.commit) == ("version 1", git("rev-parse", "HEAD"))
-    assert origin.patch is None
-    assert origin.params == {"train.lr": "1"}
-    assert origin.params_file == Path("params.yaml").read_text()
-    assert origin.sources == {"stages/train.py": file_digest(Path("stages/train.py"))}
-    assert origin.environment == describe_environment()
-    assert origin.tags["code.digest"] == code_digest(Path())
-    assert origin.tags["precision"] == "fp32"
-    assert origin.tags["test.miou"] == "0.5"
-    assert origin.tags["onnx.sha256"] == file_digest(Path("model.onnx"))
+    provenance = find(export())
+    assert (provenance.name, provenance.commit) == ("version 1", git("rev-parse", "HEAD"))
+    assert provenance.patch is None
+    assert provenance.params == {"train.lr": "1"}
+    assert provenance.params_file == Path("params.yaml").read_text()
+    assert provenance.sources == {"stages/train.py": file_digest(Path("stages/train.py"))}
+    assert provenance.environment == describe_environment()
+    assert provenance.tags["code.digest"] == code_digest(Path())
+    assert provenance.tags["precision"] == "fp32"
+    assert provenance.tags["test.miou"] == "0.5"
+    assert provenance.tags["onnx.sha256"] == file_digest(Path("model.onnx"))
 
 
 def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project: Path) -> None:
@@ -86,16 +84,16 @@ def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project: Path
 
 def test_a_run_that_was_never_registered_stands_for_itself(project: Path) -> None:
     run_id = train()
-    origin = find(run_id)
-    assert origin.name == f"run {run_id}"
-    assert origin.tags["checkpoint.sha256"] == "abc"
-    assert "onnx.sha256" not in origin.tags
+    provenance = find(run_id)
+    assert provenance.name == f"run {run_id}"
+    assert provenance.tags["checkpoint.sha256"] == "abc"
+    assert "onnx.sha256" not in provenance.tags
 
 
 def test_a_dirty_run_has_its_patch(project: Path) -> None:
     Path("stages/train.py").write_text("lr = 2\n")
-    origin = find(train())
-    assert b"+lr = 2" in origin.patch
+    provenance = find(train())
+    assert b"+lr = 2" in provenance.patch
 
 
 def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project: Path) -> None:
@@ -126,9 +124,9 @@ def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
         shutil.rmtree(folder)
     (artifacts / "environment.json").unlink()
     (artifacts / "sources.json").unlink()
-    origin = find("1")
-    assert (origin.environment, origin.sources) == ({}, {})
-    assert origin.params == {"train.lr": "1", "export.threads": "1"}
+    provenance = find("1")
+    assert (provenance.environment, provenance.sources) == ({}, {})
+    assert provenance.params == {"train.lr": "1", "export.threads": "1"}
 
 
 def test_of_a_restored_checkpoint_the_environment_is_unknown(project: Path) -> None:

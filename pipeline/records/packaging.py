@@ -1,4 +1,4 @@
-"""The exported model as the folder that MLflow serves."""
+"""The exported model in the form of the folder that MLflow serves."""
 
 import shutil
 from importlib.metadata import version
@@ -11,21 +11,19 @@ from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from pipeline.records.model_files import int8_beside
+from pipeline.core.layout import int8_beside
+from pipeline.records.versions import FP32_FILE, INT8_FILE
 
-FP32_FILE = "model.onnx"  # mlflow's name for it
-INT8_FILE = int8_beside(Path(FP32_FILE)).name
-
-# Shown with the model and sent by `mlflow models serve` to try it: a small grey picture.
+# Shown with the model and sent by `mlflow models serve` to try it: a small grey image.
 EXAMPLE = np.full((24, 32, 3), 128, np.uint8)
 
 
 def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
     """Write the file itself, byte for byte, with signature, example and requirements.
 
-    The INT8 file beside it, if there is one, comes along; MLflow serves the other.
+    The INT8 file beside it, if there is one, is copied too; MLflow serves the other.
     """
-    import onnx  # noqa: PLC0415 - only who registers needs it, and not who looks at runs
+    import onnx  # noqa: PLC0415 - for a registration alone
 
     proto = onnx.load(onnx_file)
     mlflow.onnx.save_model(
@@ -37,7 +35,7 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
             Schema([_tensor_spec(value) for value in proto.graph.output]),
         ),
         input_example=EXAMPLE,
-        # Named here, since mlflow needs 8 seconds to guess them.
+        # Without them mlflow spends 8 seconds guessing.
         pip_requirements=[
             f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")
         ],

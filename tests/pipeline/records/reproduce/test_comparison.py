@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.core.git import UNKNOWN
-from pipeline.records.compare import (
+from pipeline.records.reproduce.comparison import (
     CAUSES,
     RESULT,
     SCORE,

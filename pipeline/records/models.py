@@ -1,0 +1,136 @@
+"""Which file a reference to a model means: on disk or of a version, in float32 or INT8."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, get_args
+
+from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
+from pipeline.core.terminal import UserError
+from pipeline.records.database import configured_uri, local_path
+from pipeline.records.versions import (
+    FP32_FILE,
+    INT8_FILE,
+    INT8_OFFERED_TAG,
+    INT8_TAG,
+    MODEL_NAME,
+    ONNX_TAG,
+    Version,
+    find_champion,
+    find_named,
+    list_versions,
+)
+
+Precision = Literal["auto", "fp32", "int8"]
+
+REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
+ACCEPTED = (
+    "the path of an .onnx file, a version's number (3), an alias (@champion), or either as "
+    f"models:/{MODEL_NAME}/3 or models:/{MODEL_NAME}@champion"
+)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model on this machine, and where it came from."""
+
+    file: Path
+    source: str  # for people: "version 3 @champion", or the path
+    tags: Mapping[str, str] = field(default_factory=dict)  # the version's; none for a plain file
+
+
+def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
+    """The file that the reference means, fetched if its store is on another machine.
+
+    reference: the path of an .onnx file; a version of the registry by number ("3") or alias
+    ("@champion"), also with "models:/pet-segmentation" before it. None is the champion, or
+    without one the last export. precision: fp32, int8, or auto, which is the INT8 file where the
+    export found it as good, and for a named path exactly that file.
+
+    Raises UserError if there is no such file or version, a file is not what was registered, or
+    the store fails.
+    """
+    if precision not in get_args(Precision):
+        raise UserError(f"precision {precision!r}: accepted are {', '.join(get_args(Precision))}")
+    if reference is not None and reference.endswith(".onnx"):
+        return _on_disk(Path(reference), int8=precision == "int8")
+    if reference is not None:
+        if not (match := REFERENCE.fullmatch(reference)):
+            raise UserError(f"{reference!r} names no model: accepted is {ACCEPTED}")
+        return _of_version(find_named(list_versions(), match[1]), precision)
+    champion = find_champion(list_versions())
+    return _of_version(champion, precision) if champion else _exported(precision)
+
+
+def _on_disk(file: Path, int8: bool) -> ModelFile:
+    if int8 and not file.name.endswith(".int8.onnx"):
+        file = int8_beside(file)
+    if not file.is_file():
+        raise UserError(f"{file} is missing: export first (dvc repro export)")
+    return ModelFile(file, str(file))
+
+
+def _exported(precision: str) -> ModelFile:
+    """The file that the last export wrote."""
+    if not ONNX.is_file():
+        raise UserError(
+            f"there is no model yet: no version is @champion, and {ONNX} is missing. Train one "
+            f"with `make`, or name one: accepted is {ACCEPTED}"
+        )
+    return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and _offered()))
+
+
+def _offered() -> bool:
+    if not EXPORT_METRICS.is_file():
+        return False
+    return json.loads(EXPORT_METRICS.read_text()).get("int8", {}).get("offered", False)
+
+
+def _of_version(version: Version, precision: str) -> ModelFile:
+    """The version's file: in place if the store is local, else fetched once."""
+    source = f"version {' '.join(version.names)}"
+    offered = version.tags.get(INT8_OFFERED_TAG) == "true"
+    if precision == "int8" and INT8_TAG not in version.tags:
+        raise UserError(f"{source} has no INT8 file: it was registered without one; use fp32")
+    if precision == "int8" or (precision == "auto" and offered):
+        name, digest = INT8_FILE, version.tags[INT8_TAG]
+    else:
+        name, digest = FP32_FILE, version.tags[ONNX_TAG]
+    if folder := local_path(version.place):
+        file = folder / name
+        _verify(file, digest, source)
+    else:
+        file = cache_folder("models") / version.tags[ONNX_TAG] / name
+        if not file.is_file() or file_digest(file) != digest:
+            _fetch(f"{version.place}/{name}", file, digest, source)
+    return ModelFile(file, source, version.tags)
+
+
+def _fetch(place: str, file: Path, digest: str, source: str) -> None:
+    """Fetch a file into a folder of its own, so that it appears whole and verified or not at all.
+
+    Raises UserError if it cannot be fetched or has another digest.
+    """
+    # They import mlflow, which takes seconds: only for a store on another machine.
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    uri = configured_uri()
+    with TemporaryDirectory() as folder, atomic_file(file) as temporary:
+        try:
+            fetched = Path(download_artifacts(place, dst_path=folder, tracking_uri=uri))
+        except (MlflowException, OSError) as error:
+            raise UserError(f"{source}: {place} was not fetched from {uri}: {error}") from None
+        _verify(fetched, digest, source)
+        temporary.write_bytes(fetched.read_bytes())
+
+
+def _verify(file: Path, digest: str, source: str) -> None:
+    if not file.is_file():
+        raise UserError(f"{source}: {file} is missing: its artifacts were deleted or moved")
+    if file_digest(file) != digest:
+        raise UserError(f"{source}: {file} is not the file that was registered: sha256 differs")

@@ -1,0 +1,1 @@
+"""Rebuild a registered model from what its run recorded, and compare the two."""

@@ -1,0 +1,190 @@
+"""Compare a model with its rebuild: what differs, where the difference starts, and the verdict."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.files import file_digest
+from pipeline.core.git import UNKNOWN
+from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
+from pipeline.core.params import load_yaml
+from pipeline.records.lineage import code_digest, describe_environment, source_digests
+from pipeline.records.reproduce.provenance import LATER_STAGES, Provenance
+from pipeline.records.reproduce.rebuild import contradictions, store_uri
+from pipeline.records.runs import find_run
+from pipeline.records.store import open_store
+from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, INT8_TAG, MIOU_TAG, ONNX_TAG
+
+CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
+# Source and params that the data itself is made by: they come before it.
+DATA_MAKERS = (
+    *("pipeline/ingest/", "pipeline/sample/", "pipeline/data/"),
+    *("stages/download.py", "stages/extract.py", "download.", "extract."),
+)
+RESULT = "result"
+SCORE = "test mIoU"
+MISSING = "missing"
+DIGEST = re.compile("[0-9a-f]{32,}")
+FILES = {CHECKPOINT_TAG: CHECKPOINT, ONNX_TAG: ONNX, INT8_TAG: int8_beside(ONNX)}
+ENGINE = ("device", "precision", "processes")  # tags of a training: its choices for the hardware
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was compared."""
+
+    part: str  # one of CAUSES, or RESULT
+    name: str
+    expected: str
+    got: str
+
+    @property
+    def known(self) -> bool:
+        return UNKNOWN not in (self.expected, self.got)
+
+    @property
+    def differs(self) -> bool:
+        return self.known and self.expected != self.got
+
+    def row(self) -> tuple[str, str, str, str, str]:
+        """For a table: part, name, both values with digests shortened, and the outcome."""
+        outcome = "differs" if self.differs else "same" if self.known else "unknown"
+        return (self.part, self.name, short(self.expected), short(self.got), outcome)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the rebuilt files are the same, and the conclusion in a sentence or two."""
+
+    identical: bool
+    text: str
+
+
+def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
+    """Compare everything after a rebuild in the checkout `root`."""
+    then, now = provenance.environment, describe_environment()
+    engine = _engine(root)
+    chosen = {key: provenance.tags[key] for key in engine if key in provenance.tags}
+    software, hardware = "environment", "hardware"
+    return [
+        compare_data(provenance, root / INDEX),
+        *_compare_code(provenance, root),
+        *_compare_params(provenance),
+        *compare(software, "Python and packages", then.get(software, {}), now[software]),
+        *compare(hardware, "processor", then.get(hardware, {}), now[hardware]),
+        *(compare(hardware, ", ".join(ENGINE), chosen, engine) if engine else []),
+        *_compare_results(provenance, root),
+    ]
+
+
+def compare_data(provenance: Provenance, index: Path) -> Finding:
+    """By index.csv, which holds the digest of every image and mask."""
+    got = file_digest(index, "md5") if index.is_file() else MISSING
+    return Finding("data", "index.csv", provenance.tags.get(DATA_TAG, UNKNOWN), got)
+
+
+def compare(
+    part: str, label: str, expected: Mapping[str, str], got: Mapping[str, str]
+) -> list[Finding]:
+    """The names whose values differ, or else one finding for all of them under the label."""
+    if not expected:
+        return [Finding(part, label, UNKNOWN, f"{len(got)} values")]
+    names = sorted(expected.keys() | got.keys(), key=[*expected, *got].index)
+    pairs = [(name, expected.get(name, MISSING), got.get(name, MISSING)) for name in names]
+    differing = [Finding(part, name, *values) for name, *values in pairs if len({*values}) > 1]
+    same = f"{len(names)} values"
+    return differing or [Finding(part, label, same, same)]
+
+
+def first_difference(findings: Sequence[Finding]) -> Finding | None:
+    """The difference that the others may follow from; a result is no cause."""
+
+    def rank(finding: Finding) -> int:
+        before_data = finding.part != "data" and finding.name.startswith(DATA_MAKERS)
+        return -1 if before_data else CAUSES.index(finding.part)
+
+    differing = [each for each in findings if each.differs and each.part in CAUSES]
+    return min(differing, key=rank, default=None)
+
+
+def judge(findings: Sequence[Finding], finished: bool) -> Verdict:
+    """finished: whether every stage ended well."""
+    files = [each for each in findings if each.part == RESULT and each.name != SCORE]
+    compared = [each for each in files if each.known]
+    if finished and compared and not any(each.differs for each in compared):
+        return Verdict(True, f"identical: {', '.join(each.name for each in compared)}")
+    head = "different" if finished else "not rebuilt: a stage stopped, its message is above"
+    return Verdict(False, f"{head}. {_cause(findings)}{_score(findings)}")
+
+
+def short(value: str) -> str:
+    """The first 12 characters of a digest, which tell it from others; other values whole."""
+    return value[:12] if DIGEST.fullmatch(value) else value
+
+
+def _compare_code(provenance: Provenance, root: Path) -> list[Finding]:
+    expected = provenance.tags.get("code.digest", UNKNOWN)
+    digest = Finding("code", "pipeline/, stages/", expected, code_digest(root))
+    if digest.differs and provenance.sources:
+        return compare("code", digest.name, provenance.sources, source_digests(root))
+    return [digest]
+
+
+def _compare_params(provenance: Provenance) -> list[Finding]:
+    """Check the run's params, which the rebuild takes, against the file that the run kept."""
+    recorded = {
+        name: text for name, text in provenance.params.items() if not name.startswith(LATER_STAGES)
+    }
+    count = f"{len(recorded)} values"
+    if provenance.params_file is None:
+        return [Finding("params", PARAMS.name, UNKNOWN, count)]
+    wrong = contradictions(load_yaml(provenance.params_file), recorded)
+    differing = [Finding("params", name, *values) for name, values in wrong.items()]
+    return differing or [Finding("params", PARAMS.name, count, count)]
+
+
+def _engine(root: Path) -> dict[str, str]:
+    """The rebuilt training's tags about its hardware; none if there was no training."""
+    checkpoint = root / CHECKPOINT
+    run = (
+        find_run(open_store(store_uri(root)), file_digest(checkpoint))
+        if checkpoint.is_file()
+        else None
+    )
+    return {key: run.data.tags[key] for key in ENGINE if key in run.data.tags} if run else {}
+
+
+def _compare_results(provenance: Provenance, root: Path) -> list[Finding]:
+    tags = provenance.tags
+    files = [
+        Finding(RESULT, file.name, tags.get(tag, UNKNOWN), _digest(root / file))
+        for tag, file in FILES.items()
+    ]
+    scores = root / EVALUATE_METRICS
+    miou = json.loads(scores.read_text()).get("miou", MISSING) if scores.is_file() else MISSING
+    return [*files, Finding(RESULT, SCORE, tags.get(MIOU_TAG, UNKNOWN), str(miou))]
+
+
+def _digest(file: Path) -> str:
+    return file_digest(file) if file.is_file() else MISSING
+
+
+def _cause(findings: Sequence[Finding]) -> str:
+    if first := first_difference(findings):
+        then, now = short(first.expected), short(first.got)
+        return f"It starts with the {first.part}: {first.name} was {then}, is {now}."
+    unknown = [each.part for each in findings if not each.known and each.part in CAUSES]
+    if unknown:
+        names = ", ".join(dict.fromkeys(unknown))
+        return f"Nothing that is known differs; unknown is the {names} of then."
+    return "Nothing known differs: something is not deterministic."
+
+
+def _score(findings: Sequence[Finding]) -> str:
+    for each in findings:
+        if each.name == SCORE and each.known and each.got != MISSING:
+            expected, got = float(each.expected), float(each.got)
+            return f" {SCORE}: {expected:.4f} then, {got:.4f} now ({got - expected:+.4f})."
+    return ""

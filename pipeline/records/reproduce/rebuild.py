@@ -1,0 +1,150 @@
+"""Run every stage again in a checkout, without a cache and without a trace in the user's store."""
+
+import ast
+import copy
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
+from pipeline.core.params import flatten, load_yaml
+from pipeline.core.terminal import UserError, console
+from pipeline.records.database import SQLITE
+from pipeline.records.reproduce.provenance import Provenance
+
+AFTER_EXTRACT = "split"  # the stage that reads data/pets first
+# Variables that would lead back to the caller's repository, cache or store.
+LEADING_BACK = ("DVC_", "MLFLOW_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+
+
+@contextmanager
+def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, bool]]:
+    """Rebuild the model in a checkout; give that, and whether every stage ended well.
+
+    pets: a data set to take instead of making it again.
+    """
+    with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
+        restore_params(root, provenance)
+        patched = " with its patch" if provenance.patch else ""
+        commit = f"commit {provenance.commit[:7]}{patched}"
+        console.print(f"Rebuilding {provenance.name}: {commit}, in {root}")
+        if pets:
+            shutil.copytree(pets, root / PETS)
+        yield root, rebuild(root, AFTER_EXTRACT if pets else None) == 0
+
+
+@contextmanager
+def worktree(repository: Path, commit: str, patch: bytes | None) -> Iterator[Path]:
+    """Give a folder with the commit, patched; remove it and what lies beside it after the block.
+
+    Raises UserError if the repository lacks the commit or the patch does not apply.
+    """
+    with TemporaryDirectory(prefix="petseg-verify-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder).resolve() / "petseg"
+        try:
+            _git(repository, "worktree", "add", "--quiet", "--detach", str(root), commit)
+            if patch:
+                _git(root, "apply", "--whitespace=nowarn", patch=patch)
+            yield root
+        finally:
+            if root.exists():
+                _git(repository, "worktree", "remove", "--force", str(root))
+
+
+def restore_params(root: Path, provenance: Provenance) -> None:
+    """Write the checkout's params.yaml: the run's values in the file that it kept.
+
+    If the run kept no file, in the commit's.
+    """
+    text = provenance.params_file or (root / PARAMS).read_text()
+    values = with_recorded(load_yaml(text), provenance.params)
+    (root / PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def store_uri(root: Path) -> str:
+    """The store of the rebuild's runs; it is removed with the checkout."""
+    return f"{SQLITE}{root.parent}/mlflow.db"
+
+
+def rebuild(root: Path, first: str | None = None) -> int:
+    """Run the stages of the checkout, or those from `first` on; return DVC's exit status."""
+    # A shared cache would give everything back, and prove nothing.
+    (root / ".dvc/config.local").write_text(f"[cache]\n    dir = {root.parent}/cache\n")
+    (root / EVALUATE_METRICS).unlink(missing_ok=True)  # the commit's
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+    command += ["--downstream", first] if first else []
+    own = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "MLFLOW_TRACKING_URI": store_uri(root),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DVC_SITE_CACHE_DIR": f"{root.parent}/site",
+    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(LEADING_BACK)}
+    process = subprocess.Popen(command, cwd=root, env=kept | own, start_new_session=True)
+    try:
+        return process.wait()
+    except BaseException:
+        # The whole group: DVC's stage would survive it, in a folder that is about to go.
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+
+
+def with_recorded(values: Mapping[str, Any], recorded: Mapping[str, str]) -> dict[str, Any]:
+    """A copy of the params sections with the recorded values in their places.
+
+    recorded: by dotted names, as the text that MLflow keeps: {"train.lr": "0.001"}.
+    """
+    sections = copy.deepcopy(dict(values))
+    present = flatten(values)
+    for name, text in recorded.items():
+        *parents, key = name.split(".")
+        section = sections
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[key] = parse_value(text, present.get(name))
+    return sections
+
+
+def contradictions(
+    values: Mapping[str, Any], recorded: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """The params whose file and record differ: the file's value, the recorded one."""
+    present = flatten(values)
+    return {
+        name: (str(present[name]), text)
+        for name, text in recorded.items()
+        if name in present and parse_value(text, present[name]) != present[name]
+    }
+
+
+def parse_value(text: str, present: Any) -> Any:
+    """The value that was written as `text`: `present` if that gives this text, else a literal.
+
+    So "1e-05" is a number, "(4, 8)" a list, "None" nothing; anything else stays text.
+    """
+    if str(present) == text:
+        return present
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _git(folder: Path, *arguments: str, patch: bytes | None = None) -> None:
+    # Without hooks: DVC's would check out data, and a person's may do anything.
+    command: Sequence[str] = ["git", "-c", "core.hooksPath=/dev/null", *arguments]
+    done = subprocess.run(command, cwd=folder, input=patch, capture_output=True, check=False)
+    if done.returncode:
+        message = done.stderr.decode(errors="replace").strip()
+        raise UserError(f"git {arguments[0]} failed ({arguments[-1]}): {message}")

@@ -1,0 +1,283 @@
+"""Runs: one for each training, found again by the checkpoint that came out of it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, ViewType
+from mlflow.entities import Run as StoredRun
+from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from pipeline.core.git import UNKNOWN
+from pipeline.core.params import flatten
+from pipeline.core.terminal import console
+from pipeline.records.database import SQLITE, default_uri
+from pipeline.records.lineage import DATA_STAGES, lineage_tags, locked_params, read_lock
+from pipeline.records.snapshot import log_environment, log_snapshot
+from pipeline.records.store import Store, open_store, store_errors, store_lock
+from pipeline.records.unsent import Outbox, now, send_unsent
+from pipeline.records.versions import CHECKPOINT_TAG, Version
+
+RESTORED_TAG = "restored"
+TRAINING_TAG = "training.id"
+SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
+PARAMS_A_REQUEST = 100
+DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
+TABLES = "tables"  # folder of an evaluation's tables among a run's artifacts
+
+
+class Run:
+    """One open run. Logging neither fails nor waits when the store does: see `Outbox`.
+
+    Nested names are joined with dots: {"test": {"iou": {"pet": 0.9}}} is test.iou.pet.
+    """
+
+    def __init__(self, store: Store, run_id: str, stored: StoredRun | None = None) -> None:
+        """`stored`: what the store has of the run, if it is reopened."""
+        self.store, self.run_id = store, run_id
+        # When its training ended: adding to it later does not make it longer.
+        self._ended = stored.info.end_time if stored else None
+        self._known = stored.data.metrics if stored else {}
+        self._outbox = Outbox(store, run_id, self._ended)
+
+    def log_metrics(
+        self, values: Mapping[str, Any], step: int = 0, time: int | None = None
+    ) -> None:
+        """Log the `numbers` in what the stage measured; of two with one name the newer counts.
+
+        Values logged again with the same `time` (milliseconds since 1970) are kept once. Without a
+        time, what a reopened run has already is not logged again: a killed stage logs it twice.
+        """
+        for name, value in numbers(values).items():
+            if time is not None or self._known.get(name) != value:
+                self._outbox.put(metric=name, value=value, step=step, time=time or now())
+
+    def set_tags(self, values: Mapping[str, Any]) -> None:
+        """Set tags; a stage that adds to the training's run keeps its params in them."""
+        for name, value in flatten(values).items():
+            self._outbox.put(tag=name, value=str(value))
+
+    def finish(self, checkpoint_sha256: str) -> None:
+        """Say which checkpoint came out: by its digest the later stages find this run."""
+        self._outbox.put(tag=CHECKPOINT_TAG, value=checkpoint_sha256)
+
+    def log_artifact(self, file: Path, path: str | None = None) -> None:
+        """Copy a file into the folder `path` of the run's artifacts, over one of the same name."""
+        self._upload(self.store.client.log_artifact, file, path)
+
+    def log_artifacts(self, folder: Path, path: str | None = None) -> None:
+        """Copy the files of a folder into the folder `path` of the run's artifacts."""
+        self._upload(self.store.client.log_artifacts, folder, path)
+
+    def close(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED; warn if the store does not know it yet."""
+        self._outbox.put(status=status, time=self._ended or now())
+        if not self._outbox.close():
+            _warn(
+                f"The MLflow store {self.store.uri} did not take everything: the rest is kept and "
+                "goes out with the next stage, or with `make sync`."
+            )
+
+    def _upload(self, send: Callable[..., None], source: Path, path: str | None) -> None:
+        if not source.exists():
+            raise FileNotFoundError(source)
+        reason: object = "it does not answer"
+        if not self._outbox.failing:  # else do not wait for a server known to be dead
+            try:
+                return send(self.run_id, str(source), path)
+            except Exception as error:  # the stage's outputs are on disk: they are what counts
+                reason = error
+        return _warn(f"{source} was not copied to the MLflow store {self.store.uri}: {reason}")
+
+
+@contextmanager
+def training_run(
+    data: Path, params: Mapping[str, Any], counts: Mapping[str, int], training_id: str
+) -> Iterator[Run]:
+    """Open a run for a training on the extracted data set `data`; end it with the block.
+
+    `params` are the sections used, by name, as mappings or dataclasses: {"train": ...} is logged
+    as train.lr and so on, beside the locked params of the stages that made the data. `counts`
+    says how many pairs each list has. An interrupted training, known by its `training_id`,
+    continues in its run. The run ends as FINISHED, after an error as FAILED, after Ctrl-C as
+    KILLED. Raises UserError for a store that does not answer before the first step; one that
+    dies later does not stop the training.
+    """
+    store = open_store()
+    send_unsent(store)
+    with store_errors(store.uri):
+        stored = _find_run(store, TRAINING_TAG, training_id)
+        logged = {**locked_params(read_lock(Path())), **flatten(params)}
+        tags = {TRAINING_TAG: training_id}
+        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
+    monitor = SystemMetricsMonitor(
+        run_id,
+        SYSTEM_METRICS_INTERVAL,
+        resume_logging=stored is not None,
+        tracking_uri=store.uri,
+    )
+    monitor.start()
+    with _closing(Run(store, run_id), before=monitor.finish) as run:
+        yield run
+
+
+@contextmanager
+def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
+    """Reopen the run that trained this checkpoint, to add to it; the newest if several did.
+
+    If none is known, because the checkpoint came out of a cache, a run is opened and tagged
+    "restored", with the params that dvc.lock knows. Ends and raises as `training_run` does.
+    """
+    store = open_store()
+    send_unsent(store)
+    # Under a lock: experiments that have the same checkpoint must share its run.
+    with store_errors(store.uri), store_lock():
+        stored = find_run(store, checkpoint_sha256)
+        params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
+        tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
+        run_id = _open_run(store, stored, data, params, tags=tags, counts=None)
+    with _closing(Run(store, run_id, stored)) as run:
+        yield run
+
+
+def find_run(store: Store, checkpoint_sha256: str) -> StoredRun | None:
+    """The newest run that this checkpoint came out of."""
+    return _find_run(store, CHECKPOINT_TAG, checkpoint_sha256)
+
+
+def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
+    """Every run of the project's experiment (MLflow's limit: 50,000), or every deleted one."""
+    kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+    return list(store.client.search_runs([store.experiment_id], "", kind, max_results=50_000))
+
+
+def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path | None:
+    """Copy a table of the version's evaluation from its run into the folder.
+
+    None if the run has no such table, is gone, or has trained another checkpoint since (then its
+    tables are that one's). Raises UserError if the store fails.
+    """
+    with store_errors(store.uri):
+        try:
+            run = store.client.get_run(version.run_id)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        if run.data.tags.get(CHECKPOINT_TAG) != version.tags.get(CHECKPOINT_TAG):
+            return None
+        path = f"{TABLES}/{name}"
+        if path not in {each.path for each in store.client.list_artifacts(version.run_id, TABLES)}:
+            return None
+        return Path(store.client.download_artifacts(version.run_id, path, str(folder)))
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among nested values by their dotted names, without texts, flags and lists."""
+    flat = flatten(values)
+    others = (str, bool, list, tuple, type(None))
+    return {name: float(flat[name]) for name in flat if not isinstance(flat[name], others)}
+
+
+def _find_run(store: Store, tag: str, value: str) -> StoredRun | None:
+    runs = store.client.search_runs(
+        [store.experiment_id],
+        filter_string=f"tags.`{tag}` = '{value}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0] if runs else None
+
+
+def _open_run(
+    store: Store,
+    stored: StoredRun | None,
+    data: Path,
+    params: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str],
+    counts: Mapping[str, int] | None,
+) -> str:
+    """Continue the stored run, else open a new one; return its id.
+
+    counts: pairs by list, shown with the data set; None if this process does not train.
+    """
+    run_id = stored.info.run_id if stored else None
+    if stored is None or not stored.data.params:  # or its process was killed at the start
+        lineage = lineage_tags(data, Path())
+        if run_id is None:
+            every = resolve_tags({**lineage, **tags})
+            name = _run_name(lineage, params)
+            run_id = store.client.create_run(store.experiment_id, None, every, name).info.run_id
+        if counts is not None:
+            log_environment(store, run_id)
+        log_snapshot(store, run_id)
+        store.client.log_inputs(run_id, [_data_input(data, lineage, counts or {})])
+        # The params come last: a run that has some lacks nothing else.
+        values = [Param(key, str(value)) for key, value in params.items()]
+        for start in range(0, len(values), PARAMS_A_REQUEST):
+            store.client.log_batch(run_id, params=values[start : start + PARAMS_A_REQUEST])
+    assert run_id is not None
+    store.client.update_run(run_id, status="RUNNING")
+    return run_id
+
+
+def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any]) -> str:
+    """The DVC experiment's, else data set, encoder and commit: "sample-plain-1a2b3c4".
+
+    With "+" when the source differs from the commit.
+    """
+    dirty = "+" if lineage["git.dirty"] == "true" else ""
+    encoder = str(params.get("model.encoder", UNKNOWN))
+    parts = (lineage["data.name"], encoder, f"{lineage['git.commit'][:7]}{dirty}")
+    by_commit = "-".join(part for part in parts if part != UNKNOWN)
+    return lineage.get("dvc.exp_name", by_commit or "train")
+
+
+def _data_input(data: Path, lineage: Mapping[str, str], counts: Mapping[str, int]) -> DatasetInput:
+    known = [lineage[key] for key in ("data.digest", "data.index_md5") if lineage[key] != UNKNOWN]
+    dataset = Dataset(
+        name=lineage["data.name"],
+        digest=[*known, UNKNOWN][0][:DIGEST_LENGTH],
+        source_type="local",
+        source=json.dumps({"uri": data.as_posix()}),
+        profile=json.dumps(dict(counts)),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+
+
+@contextmanager
+def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Run]:
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        before()
+        run.close(status)
+        console.print(_where(run), markup=False, highlight=False, soft_wrap=True)
+
+
+def _where(run: Run) -> str:
+    """How to look at the run."""
+    store, known = run.store, f"MLflow run {run.run_id}"
+    if store.uri.startswith(SQLITE):
+        ui = (
+            "make ui"
+            if store.uri == default_uri()
+            else f"mlflow ui --backend-store-uri {store.uri}"
+        )
+        return f"{known}: see it with `{ui}`"
+    return f"{known}: {store.uri}/#/experiments/{store.experiment_id}/runs/{run.run_id}"
+
+
+def _warn(message: str) -> None:
+    console.print(message, style="yellow", markup=False, soft_wrap=True)

@@ -1,0 +1,161 @@
+"""What a run logs on its way to the store: first to a local file, from there by a thread.
+
+This is the transactional outbox pattern. Each line of the file is one entry: a metric, a tag, or
+the end of the run. Nobody waits for the store; what a dead server did not take is sent by the next
+stage or by `make sync`. Sending an entry twice is harmless: the store holds equal metrics once.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, RunTag
+from mlflow.exceptions import MlflowException
+
+from pipeline.core.files import naming
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import console
+from pipeline.records.store import Store
+
+Entry = dict[str, Any]
+
+BATCH = 100  # entries a request; a store refuses more tags than that
+PAUSE = 1.0  # seconds between two looks at what is to be sent
+PATIENCE = 30.0  # seconds that the end of a stage waits for a store that is slow but alive
+# Answers that another try will not change: the run was deleted, or the entry is malformed.
+REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class Outbox:
+    """The entries of one run from one process, which holds a lock on the file."""
+
+    def __init__(self, store: Store, run_id: str, ended: int | None = None) -> None:
+        """`ended`: when the run had ended before, in milliseconds since 1970."""
+        self.failing = False  # whether the last try to send failed
+        self._client, self._run_id = store.client, run_id
+        self._path = unsent_folder() / f"{run_id}-{time.time_ns()}.jsonl"
+        self._file = self._path.open("a")
+        flock(self._file, LOCK_EX)  # freed by the system if this process dies
+        self._write({"store": store.uri, "run": run_id, "ended": ended})
+        self._pending: list[Entry] = []
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, **entry: Any) -> None:
+        """Keep an entry: `metric, value, step` or `tag, value` or `status`; adds the `time`."""
+        entry = {"time": now(), **entry}
+        self._write(entry)
+        self._pending.append(entry)
+
+    def close(self) -> bool:
+        """Wait up to PATIENCE for the rest to be sent; say whether all of it was."""
+        self._closing.set()
+        self._thread.join(PATIENCE)
+        complete = not self._pending
+        if complete:
+            self._path.unlink()
+        self._file.close()
+        return complete
+
+    def _write(self, entry: Entry) -> None:
+        with naming(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+
+    def _work(self) -> None:
+        """Send what is pending, again and again; once more after `close`."""
+        closing = False
+        while not closing:
+            closing = self._closing.wait(PAUSE)
+            while self._pending and self._send_batch():
+                pass
+
+    def _send_batch(self) -> bool:
+        batch = self._pending[:BATCH]
+        try:
+            deliver(self._client, self._run_id, batch)
+        except Exception:  # whatever it is: the training goes on, the file keeps the entries
+            self.failing = True
+            return False
+        self.failing = False
+        del self._pending[: len(batch)]
+        return True
+
+
+def deliver(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None:
+    """Hand entries to the store; of two tags with one name the last counts."""
+    metrics = [
+        Metric(entry["metric"], entry["value"], entry["time"], entry["step"])
+        for entry in entries
+        if "metric" in entry
+    ]
+    tags = {entry["tag"]: entry["value"] for entry in entries if "tag" in entry}
+    if metrics or tags:
+        client.log_batch(run_id, metrics, tags=[RunTag(key, tags[key]) for key in tags])
+    for entry in entries:
+        if "status" in entry:
+            client.set_terminated(run_id, entry["status"], entry["time"])
+
+
+def send_unsent(store: Store) -> int:
+    """Send what earlier commands left for this store; return how many left something.
+
+    A run whose process died without ending it is ended as FAILED. What the store refuses for good
+    is set aside as *.refused.
+    """
+    left = _left_files()
+    return sum(_send(store, path, lines) for path, lines in left if lines[0]["store"] == store.uri)
+
+
+def stores_with_unsent() -> list[str]:
+    """The URIs of the stores that something waits for whose command has ended."""
+    return sorted({lines[0]["store"] for _, lines in _left_files()})
+
+
+def unsent_folder() -> Path:
+    """Where the files wait, one a run and process: not in a cache, they exist only here."""
+    folder = workspace_root() / "mlartifacts" / "unsent"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def now() -> int:
+    """Milliseconds since 1970, as MLflow counts time."""
+    return time.time_ns() // 1_000_000
+
+
+def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
+    """The files whose command has ended, each locked while it is looked at, with their lines.
+
+    Oldest first within a run, so that the newest wins; without a last line that was cut short.
+    """
+    for path in sorted(unsent_folder().glob("*.jsonl")):
+        # Its command still runs, or another one was faster.
+        with suppress(BlockingIOError, FileNotFoundError), path.open() as file:
+            flock(file, LOCK_EX | LOCK_NB)
+            if lines := [json.loads(line) for line in file if line.endswith("\n")]:
+                yield path, lines
+
+
+def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
+    header, entries = lines[0], lines[1:]
+    if not any("status" in entry for entry in entries):
+        ended = header.get("ended") or int(path.stat().st_mtime * 1000)
+        entries.append({"status": "FAILED", "time": ended})
+    try:
+        for start in range(0, len(entries), BATCH):
+            deliver(store.client, header["run"], entries[start : start + BATCH])
+    except MlflowException as error:
+        if error.error_code in REFUSALS:
+            path.rename(path.with_suffix(".refused"))
+        console.print(f"{path.name} could not be sent to {store.uri}: {error}", markup=False)
+        return False
+    path.unlink(missing_ok=True)  # two that met here sent the same, which is harmless
+    return True

@@ -1,0 +1,106 @@
+"""The registered versions of the model: which there are, and which one a name means."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.core.git import UNKNOWN
+from pipeline.core.terminal import UserError
+from pipeline.records.database import configured_uri, read_versions
+
+MODEL_NAME = "pet-segmentation"
+CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
+FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"  # in a version; the first is mlflow's name
+
+# Tags of a version.
+CHECKPOINT_TAG = "checkpoint.sha256"  # of a run too
+ONNX_TAG = "onnx.sha256"
+INT8_TAG = "int8.sha256"
+INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and meant to be used
+RUN_TAG = "run.id"
+DATA_NAME_TAG, DATA_TAG = "data.name", "data.index_md5"
+MIOU_TAG = "test.miou"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version of the model."""
+
+    number: int
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]  # sorted
+    created: datetime
+    place: str  # address of the folder that holds its files
+
+    @property
+    def run_id(self) -> str:
+        """The run it was exported in, or "unknown"."""
+        return self.tags.get(RUN_TAG, UNKNOWN)
+
+    @property
+    def names(self) -> list[str]:
+        """What people may call it: ["3", "@challenger", "@champion"]."""
+        return [str(self.number), *(f"@{alias}" for alias in self.aliases)]
+
+
+def list_versions(uri: str | None = None) -> list[Version]:
+    """All versions in the store at `uri`, else at `configured_uri()`, the newest first.
+
+    An SQLite store is read without mlflow, and not created. Raises UserError if the store fails.
+    """
+    uri = uri or configured_uri()
+    rows = read_versions(uri, MODEL_NAME)
+    if rows is None:
+        return _ask_client(uri)
+    versions = [
+        _version(number, json.loads(tags), json.loads(aliases), created, place)
+        for number, created, place, tags, aliases in rows
+    ]
+    return sorted(versions, key=lambda each: each.number, reverse=True)
+
+
+def find_version(uri: str, onnx_sha256: str) -> Version | None:
+    """The version in the store at `uri` that holds a file with this digest."""
+    versions = list_versions(uri)
+    return next((each for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256), None)
+
+
+def find_champion(versions: Sequence[Version]) -> Version | None:
+    return next((each for each in versions if CHAMPION in each.aliases), None)
+
+
+def find_named(versions: Sequence[Version], name: str) -> Version:
+    """The version called "3" or "@champion". Raises UserError, which says what there is."""
+    for version in versions:
+        if name in version.names:
+            return version
+    known = ", ".join(" ".join(each.names) for each in reversed(versions))
+    raise UserError(
+        f"{MODEL_NAME} has no version {name}; registered: {known or 'none, run `make` first'}"
+    )
+
+
+def _ask_client(uri: str) -> list[Version]:
+    # It imports mlflow, which takes seconds: only for a store that cannot be read without.
+    from pipeline.records.store import connect, store_errors  # noqa: PLC0415
+
+    with store_errors(uri):
+        client = connect(uri)
+        found = client.search_model_versions(f"name = '{MODEL_NAME}'")
+        # A search leaves the aliases out.
+        numbers = client.get_registered_model(MODEL_NAME).aliases if found else {}
+    versions = []
+    for each in found:
+        number = int(each.version)
+        aliases = [alias for alias in numbers if int(numbers[alias]) == number]
+        place = each.source or ""
+        versions.append(_version(number, each.tags, aliases, each.creation_timestamp, place))
+    return sorted(versions, key=lambda each: each.number, reverse=True)
+
+
+def _version(
+    number: int, tags: Mapping[str, str], aliases: Sequence[str], created: int, place: str
+) -> Version:
+    created_at = datetime.fromtimestamp(created / 1000)
+    return Version(number, tags, tuple(sorted(aliases)), created_at, place)

@@ -1,0 +1,112 @@
+"""The gate's rule on comparisons worked out by hand: see pixel_tables for the IoUs."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+import yaml
+from pixel_tables import pixel_table
+from tiny_pets import REPOSITORY
+
+from pipeline.core.params import ParamsError, read_section
+from pipeline.records.registry import Decision
+from pipeline.records.versions import Version
+from pipeline.scoring.paired import paired_bootstrap
+from pipeline.scoring.summary import counts_of
+from tools.gate import GateParams, decide_by_origin, objections
+
+DROPS = {"pet": 0.005, "background": 0.005, "border": 0.005}
+PARAMS = GateParams(confidence=0.95, resamples=1000, seed=0, min_gain=0.0, max_class_drop=DROPS)
+CHAMPION = counts_of(pixel_table(pet_missed=200))
+NO_GAIN = "the interval is not above gate.min_gain, 0"
+
+
+def compare(challenger, champion=CHAMPION):
+    return paired_bootstrap(challenger, champion, confidence=0.95, resamples=1000, seed=0)
+
+
+def changed(pet_missed, border_missed=100):
+    """The comparison of such a challenger with the champion."""
+    return compare(counts_of(pixel_table(pet_missed, border_missed)))
+
+
+def version(number, index_md5="1111111aaaa"):
+    tags = {"data.name": "oxford"} | ({"data.index_md5": index_md5} if index_md5 else {})
+    return Version(number, tags, (), datetime(2026, 1, 1), "")
+
+
+def test_the_first_version_is_champion_and_the_champion_stays():
+    assert decide_by_origin(version(1), None) == Decision(1, True, "there was no champion")
+    decision = decide_by_origin(version(1), version(1))
+    assert decision == Decision(1, True, "it is the champion already")
+    assert decide_by_origin(version(2), version(1)) is None, "the scores decide"
+
+
+def test_another_data_set_never_dethrones_and_the_reason_says_how_to_do_it_by_hand():
+    decision = decide_by_origin(version(2, "2222222bbbb"), version(1))
+    assert not decision.champion
+    for part in ("oxford 2222222", "oxford 1111111", "make promote VERSION=2"):
+        assert part in decision.reason
+
+
+@pytest.mark.parametrize("index_md5", [None, "unknown"])
+def test_two_unknown_data_sets_are_not_the_same(index_md5):
+    assert not decide_by_origin(version(2, index_md5), version(1, index_md5)).champion
+
+
+@pytest.mark.parametrize(("pet_missed", "found"), [(100, []), (200, [NO_GAIN])])
+def test_a_better_model_meets_no_objection_and_an_equal_one_does(pet_missed, found):
+    assert objections(changed(pet_missed), PARAMS) == found
+
+
+def test_a_gain_that_other_images_could_have_turned_is_not_sure():
+    # Better by 4 pixels an image on average, but by 150 better or 142 worse in each.
+    found = changed([50, 342] * 10)
+    assert found.miou.gain > 0 > found.miou.low
+    assert objections(found, PARAMS) == [NO_GAIN]
+
+
+def test_a_sure_gain_must_be_as_large_as_asked_for():
+    found = changed(pet_missed=190)
+    assert 0.004 < found.miou.gain < 0.005
+    assert objections(found, replace(PARAMS, min_gain=0.004)) == []
+    assert objections(found, replace(PARAMS, min_gain=0.005)) == [f"{NO_GAIN}.005"]
+
+
+def test_a_class_that_drops_by_more_than_allowed_outweighs_a_gain_on_average():
+    found = changed(pet_missed=50, border_missed=110)
+    assert found.miou.low > 0.04
+    assert objections(found, PARAMS) == [
+        "IoU of border drops by 0.02, and gate.max_class_drop.border allows 0.005"
+    ]
+    assert objections(found, replace(PARAMS, max_class_drop=DROPS | {"border": 0.02})) == []
+
+
+def test_a_class_that_is_nowhere_stands_in_nobodys_way():
+    pets_alone = CHAMPION.copy()
+    pets_alone[:, 2, :] = 0
+    found = compare(pets_alone + np.array([[50, -50, 0], [0, 0, 0], [0, 0, 0]]), pets_alone)
+    assert np.isnan(found.iou["border"].gain)
+    assert objections(found, PARAMS) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"max_class_drop": {"pet": 0.1}}, "a number for each of pet, background, border"),
+        ({"max_class_drop": 0.1}, "max_class_drop"),
+        ({"min_gain": -0.1}, "min_gain"),
+        ({"confidence": 95}, "confidence"),
+    ],
+)
+def test_the_projects_params_are_accepted_and_others_refused_by_name(tmp_path, change, message):
+    file = tmp_path / "params.yaml"
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["gate"] | change
+    file.write_text(yaml.safe_dump({"gate": values}))
+    if message is None:
+        assert read_section("gate", GateParams, file) == PARAMS
+        return
+    with pytest.raises(ParamsError, match=message):
+        read_section("gate", GateParams, file)

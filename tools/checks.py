@@ -1,0 +1,269 @@
+"""What `make doctor` looks at: packages, DVC's outputs, the MLflow store, checkpoints, the disk."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from filelock import FileLock, Timeout
+from packaging.requirements import Requirement
+from rich.filesize import decimal
+
+from pipeline.core.files import file_digest
+from pipeline.core.git import git_identity
+from pipeline.core.layout import CHECKPOINT, LOCK, REQUIREMENTS, cache_folder, workspace_root
+from pipeline.records.database import local_path, moved_from
+from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs
+from pipeline.records.store import Store
+from pipeline.records.unsent import stores_with_unsent
+from pipeline.records.versions import CHECKPOINT_TAG, list_versions
+
+OLDEST_PYTHON = (3, 11, 4)
+NAMED = 5  # packages or runs at most; the others are counted
+LITTLE = 5_000_000_000  # bytes; the official data set in all its forms takes about 4 GB
+KEPT = ("--workspace", "--all-commits", "--all-experiments")
+FOLDERS = {
+    ".dvc/cache": "DVC's cache",
+    "mlartifacts": "artifacts of runs",
+    ".cache": "images decoded for training, logs",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`good`: as it should be. `note`: worth knowing. `bad`: something will not work.
+
+    The remedy is a command, or words that name one; empty where there is nothing to do.
+    """
+
+    state: Literal["good", "note", "bad"]
+    text: str
+    remedy: str = ""
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that a dvc.lock names, and its digest if the file is in DVC's cache."""
+
+    where: str  # the experiment or the commit that names it first
+    is_experiment: bool
+    sha256: str | None
+
+
+def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
+    if sys.version_info < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        yield Finding("bad", f"Python is older than {oldest}", "make PYTHON=python3.12")
+    if not lock.is_file():
+        yield Finding("bad", f"{lock} is missing", f"git restore {lock}")
+    elif others := [f"{pin}: {found} installed" for pin, found in deviations(lock).items()]:
+        remedy = f"python -m pip install --requirement {lock}"
+        yield Finding("bad", f"{lock} is not what is installed: {_some(others)}", remedy)
+    else:
+        yield Finding("good", f"all packages are those of {lock}")
+    if git_identity():
+        yield Finding(
+            "note",
+            "git knows no name to commit with: `dvc exp run --temp` and --queue will fail",
+            "git config user.name NAME; git config user.email ADDRESS",
+        )
+
+
+def deviations(lock: Path) -> dict[str, str]:
+    """The packages that are not as the file pins them, with what is installed."""
+    lines = [line.partition("#")[0].strip() for line in lock.read_text().splitlines()]
+    found = {}
+    for requirement in [Requirement(line) for line in lines if line and not line.startswith("-")]:
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            installed = "none"
+        if installed == "none" or not requirement.specifier.contains(installed, prereleases=True):
+            found[f"{requirement.name}{requirement.specifier}"] = installed
+    return found
+
+
+def check_outputs() -> Iterator[Finding]:
+    """Whether the workspace is as dvc.lock says, and the cache has what it names."""
+    if changed := json.loads(_run("dvc", "status", "--json")):
+        yield Finding("note", f"not as dvc.lock says: {', '.join(changed)}", "dvc repro")
+    else:
+        yield Finding("good", "dvc.lock is in sync: params, code, data and outputs")
+    if absent := json.loads(_run("dvc", "data", "status", "--json")).get("not_in_cache", []):
+        yield Finding(
+            "bad",
+            f"DVC's cache lacks {', '.join(absent)}",
+            "dvc commit (if the workspace has them), dvc pull (with a remote), or dvc repro",
+        )
+
+
+def check_records(store: Store) -> Iterator[Finding]:
+    """Whether the store is in place and complete; what is unsent, and which runs never ended."""
+    runs = all_runs(store)
+    versions = list_versions(store.uri)
+    yield Finding("good", f"{store.uri}: {len(runs)} runs, {len(versions)} versions")
+    known = store.client.get_experiment(store.experiment_id).artifact_location
+    if old := moved_from(store.uri, known):
+        yield Finding(
+            "bad",
+            f"the artifacts lie beside {store.uri}, which looks for them in {old}: the folder was "
+            "moved or copied",
+            "python -m tools.doctor --readdress",
+        )
+    else:
+        yield _check_artifacts(runs)
+    # The folders of trainings that did not end, by the id that their runs are tagged with.
+    trainings = {file.read_text(): file.parent for file in cache_folder("training").glob("*/id")}
+    for run in runs:
+        if run.info.status == "RUNNING":
+            yield _explain(store, run, trainings.get(run.data.tags.get(TRAINING_TAG, "")))
+    for uri in stores_with_unsent():
+        remedy = "make sync" if uri == store.uri else f"MLFLOW_TRACKING_URI={uri} make sync"
+        yield Finding("note", f"metrics wait to be sent to {uri}", remedy)
+
+
+def check_pairs(store: Store) -> Iterator[Finding]:
+    """Whether each checkpoint that DVC can bring back has its run, and each run its checkpoint."""
+    finished = [run for run in all_runs(store) if CHECKPOINT_TAG in run.data.tags]
+    runs = {run.data.tags[CHECKPOINT_TAG]: run for run in finished}
+    checkpoints = known_checkpoints()
+    if CHECKPOINT.is_file():
+        checkpoints.append(Checkpoint("the workspace", False, file_digest(CHECKPOINT)))
+    without = [each for each in checkpoints if each.sha256 and each.sha256 not in runs]
+    for each in without:
+        take = f"dvc exp apply {each.where}; " if each.is_experiment else ""
+        text = f"the model of {each.where} has no run in this store"
+        yield Finding("note", text, f"{take}python -m tools.models gate")
+    lost = [runs[digest] for digest in runs.keys() - {each.sha256 for each in checkpoints}]
+    for run in lost:
+        yield Finding(
+            "note",
+            f"{_name(run)}: the cache has its checkpoint for no commit and no experiment",
+            f"dvc pull --all-commits (with a remote), or make verify RUN={run.info.run_id}",
+        )
+    if not without and not lost:
+        yield Finding("good", "every checkpoint has its run, and every run its checkpoint")
+
+
+def known_checkpoints() -> list[Checkpoint]:
+    """The checkpoints of all commits and experiments, each once."""
+    cache = Path(_run("dvc", "cache", "dir").strip())
+    found: dict[str, Checkpoint] = {}
+    for where, is_experiment, lock in _locks():
+        outs = lock.get("stages", {}).get("train", {}).get("outs", [])
+        for md5 in [out.get("md5") for out in outs if out["path"] == str(CHECKPOINT)]:
+            if md5 and md5 not in found:
+                file = cache / "files/md5" / md5[:2] / md5[2:]
+                digest = file_digest(file) if file.is_file() else None
+                found[md5] = Checkpoint(where, is_experiment, digest)
+    return list(found.values())
+
+
+def check_disk(store: Store) -> Iterator[Finding]:
+    """How full the disk is, and what can be cleared away without a loss."""
+    root = workspace_root()
+    free = shutil.disk_usage(root).free
+    if free < LITTLE:
+        yield Finding("note", f"only {decimal(free)} are free", "what can be cleared is below")
+    else:
+        yield Finding("good", f"{decimal(free)} are free")
+    for folder, what in FOLDERS.items():
+        yield Finding("good", f"{folder}: {_size(root / folder)} ({what})")
+    # What neither the workspace nor any commit or experiment names.
+    lines = _run("dvc", "gc", *KEPT, "--force", "--dry").splitlines()
+    removed = [root / line.removeprefix("Removing ") for line in lines if "Removing " in line]
+    if files := [file for file in removed if file.is_file()]:
+        text = f"DVC's cache holds {_size(*files)} that no commit and no experiment needs"
+        yield Finding("note", text, f"dvc gc {' '.join(KEPT)}")
+    if runs := all_runs(store, deleted=True):
+        folders = [path for run in runs if (path := local_path(run.info.artifact_uri))]
+        text = f"{len(runs)} deleted runs still hold {_size(*folders)}"
+        yield Finding("note", text, f"mlflow gc --backend-store-uri {store.uri}")
+    # Interrupted experiments leave them behind.
+    if copies := [path.parent for path in (root / ".dvc/tmp/exps").glob("*/.git")]:
+        text = f"{len(copies)} copies of the workspace hold {_size(*copies)}"
+        yield Finding("note", text, "dvc exp clean")
+
+
+def _check_artifacts(runs: list[StoredRun]) -> Finding:
+    """Whether each run's local folder is there, with the files it held."""
+    places = {run.info.run_id: local_path(run.info.artifact_uri) for run in runs}
+    gone = [run_id for run_id, path in places.items() if path and not path.is_dir()]
+    if not gone:
+        return Finding("good", "the artifacts of every run are where the store says")
+    plural = "" if len(gone) == 1 else "s"
+    names = _some([run_id[:8] for run_id in gone])
+    return Finding(
+        "bad",
+        f"the artifacts of {len(gone)} run{plural} ({names}) are gone",
+        f"bring the folder back from a backup, or: mlflow runs delete --run-id {gone[0]}",
+    )
+
+
+def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
+    """Why a run is RUNNING: under way, interrupted, or abandoned by a process that died.
+
+    folder: the state of its training, if it did not end.
+    """
+    if folder is None:
+        return Finding(
+            "note",
+            f"{_name(run)} is RUNNING, but no training of this repository is",
+            'if no other machine trains it: python -c "from mlflow import MlflowClient; '
+            f"MlflowClient('{store.uri}').set_terminated('{run.info.run_id}', 'KILLED')\"",
+        )
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            return Finding(
+                "note",
+                f"{_name(run)} was interrupted; its last whole epoch is in {folder}",
+                "run the same command again (dvc repro, or the experiment): it continues there",
+            )
+    except Timeout:
+        return Finding("good", f"{_name(run)} is being trained now")
+
+
+def _locks() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
+    """Every dvc.lock in git: its experiment or commit, whether it is an experiment, its content."""
+    references = _run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    experiments = [each for each in references if len(each.split("/")) == 5]
+    everywhere = ("--branches", "--tags", "--remotes", "HEAD", "--", str(LOCK))
+    commits = _run("git", "rev-list", *everywhere).split()
+    revisions = [(each.split("/")[-1], True, each) for each in experiments]
+    revisions += [(each[:7], False, each) for each in commits]
+    seen = set()
+    for name, is_experiment, revision in revisions:
+        blob = _run("git", "rev-parse", "--verify", "--quiet", f"{revision}:{LOCK}").strip()
+        if blob and blob not in seen:
+            seen.add(blob)
+            content = yaml.safe_load(_run("git", "cat-file", "blob", blob))
+            yield name, is_experiment, content or {}
+
+
+def _name(run: StoredRun) -> str:
+    return f"run {run.info.run_id} ({run.info.run_name})"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _size(*places: Path) -> str:
+    """Bytes on disk of files and folders; a file that is linked to twice counts once."""
+    paths = [path for place in places for path in (place, *place.rglob("*")) if path.exists()]
+    stats = [path.lstat() for path in paths]
+    return decimal(sum({stat.st_ino: stat.st_blocks * 512 for stat in stats}.values()))
+
+
+def _run(*command: str) -> str:
+    """What dvc or git prints; nothing if git fails. Raises CalledProcessError if dvc does."""
+    check = command[0] == "dvc"
+    return subprocess.run(command, capture_output=True, text=True, check=check).stdout

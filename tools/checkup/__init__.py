@@ -1,1 +1,0 @@
-"""What `make doctor` looks at, a subject per file; each yields findings with their remedies."""
