@@ -1,59 +1,82 @@
-"""Our side: the parts that the train stage puts together, from decoded pictures to the step."""
+"""Our side: the parts of the train stage, from decoded images to the step; and what is trained."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count, islice
+from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from benchmarks.rate import Work
-from benchmarks.setting import AUGMENTATION, BATCH, SEED, Setting, Training
+from benchmarks.measure import Work
+from pipeline.core.layout import INDEX, PETS, SPLITS
+from pipeline.core.terminal import UserError
 from pipeline.data.cache import open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, load
 from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Augmentation
+from pipeline.data.splits import read_split
+from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.model.encoders import LITE
+from pipeline.model.learner import build_learner
+from pipeline.model.loop import train_one_epoch
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.training import Learner, build_learner, train_one_epoch
+from pipeline.model.unet import ModelParams
 
-STEPS = 100_000  # of the schedule: more than are ever taken
+BATCH = 8  # images a step
+SEED = 0
+AUGMENTATION = AugmentationParams(crop_min_area=0.8, brightness=0.1, contrast=0.1, saturation=0.1)
+OPTIMIZER: dict[str, Any] = {"lr": 0.001, "encoder_lr_factor": 1.0, "weight_decay": 0.01}
+SCHEDULE: dict[str, Any] = {"warmup_fraction": 0.1, "steps": 100_000}  # more than are ever taken
+
+REFERENCE = ModelParams(features=(64, 128, 256, 512))  # the paper's
+SMALL = ModelParams(features=(16, 32, 64, 128))
+LITE0 = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITE)
 
 
-def endless_batches(fabric: Fabric, setting: Setting, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches of this process's share, epoch after epoch."""
-    pictures = open_pictures(setting.pets, setting.names(), size)
+@dataclass(frozen=True)
+class Training:
+    """A network, and the side of its square images in pixels."""
+
+    model: ModelParams
+    size: int
+
+
+def trainings(size: int) -> dict[str, Training]:
+    """What both sides train. The images of lite0 are half as large again, as with `make oxford`."""
+    lite0 = Training(LITE0, size * 3 // 2)
+    return {"reference": Training(REFERENCE, size), "small": Training(SMALL, size), "lite0": lite0}
+
+
+def train_names() -> list[str]:
+    """The training list, cut to whole batches.
+
+    Raises UserError if there is no such list, or if it does not fill one batch.
+    """
+    for file in (INDEX, SPLITS / "train.csv"):
+        if not file.exists():
+            raise UserError(f"{file} is missing: run make first, which makes the data set")
+    names = read_split(SPLITS / "train.csv")["name"].tolist()
+    if len(names) < BATCH:
+        raise UserError(f"{SPLITS}/train.csv: at least {BATCH} images are needed")
+    return names[: len(names) // BATCH * BATCH]
+
+
+def our_training(fabric: Fabric, training: Training) -> Work:
+    """Train a network step by step."""
+    learner = build_learner(fabric, training.model, len(CLASSES), **OPTIMIZER, **SCHEDULE)
+    batches = endless_batches(fabric, training.size)
+
+    def work(steps: int) -> None:
+        train_one_epoch(learner, islice(batches, steps), segmentation_loss, max_gradient_norm=1.0)
+
+    return work
+
+
+def endless_batches(fabric: Fabric, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches, epoch after epoch."""
+    pictures = open_pictures(PETS, train_names(), size)
     dataset = PetDataset(pictures, Augmentation(AUGMENTATION, size), SEED)
     order = ShuffledBatches(len(dataset), BATCH, SEED, fabric.global_rank, fabric.world_size)
     batches = load(dataset, order, fabric.device)
     for order.epoch in count(1):
         yield from batches
-
-
-def our_training(fabric: Fabric, setting: Setting, training: Training) -> tuple[Learner, Work]:
-    """A network with its optimizer, and its training step by step."""
-    learner = build_learner(
-        fabric,
-        training.model,
-        len(CLASSES),
-        lr=0.001,
-        encoder_lr_factor=1.0,
-        weight_decay=0.01,
-        warmup_fraction=0.1,
-        steps=STEPS,
-    )
-    batches = endless_batches(fabric, setting, training.size)
-
-    def work(steps: int) -> None:
-        train_one_epoch(learner, islice(batches, steps), segmentation_loss, max_gradient_norm=1.0)
-
-    return learner, work
-
-
-def our_data(fabric: Fabric, setting: Setting, size: int) -> Work:
-    """The data path alone: batches are made and dropped."""
-    batches = endless_batches(fabric, setting, size)
-
-    def work(steps: int) -> None:
-        for _ in islice(batches, steps):
-            pass
-
-    return work

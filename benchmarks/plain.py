@@ -1,74 +1,69 @@
-"""The plain side: the loop that a tutorial would write, in float32, over the files on disk.
+"""The plain side: the loop of a tutorial, in float32, over the files on disk, in its own process.
 
-The network, the loss, the kinds of augmentation and their strengths are ours. What a tutorial has
-not: decoded pictures kept, bfloat16, the channels_last layout, a fused optimizer, repeatability,
-memory that is kept.
+Network, loss, kinds of augmentation and their strengths are ours. A tutorial has none of: decoded
+images kept, bfloat16, the channels_last layout, a fused optimizer, repeatability, memory kept. The
+process is separate because ours sets some of these for the whole process.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import chain, islice, product, repeat
+from multiprocessing import get_context, get_start_method, set_start_method
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.rate import Work
-from benchmarks.setting import AUGMENTATION, BATCH, Setting, Training
+from benchmarks.measure import Rate, Work
+from benchmarks.ours import AUGMENTATION, BATCH, SEED, Training, train_names
+from pipeline.core.layout import PETS
 from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.data.settings import Normalisation
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.torchvision_compat import tv_tensors, v2
 from pipeline.model.unet import UNet
 
+WORKERS = (0, 2)  # loading processes, 0 for none but the training's own; the faster counts
+
+_rates: dict[str, Rate] = {}  # filled in the plain process
+
 
 class FilesDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Photographs and masks decoded at every access; as tensors, which torchvision advises."""
+    """Images and masks decoded at every access, then handled as tensors, as torchvision advises."""
 
-    def __init__(self, folder: Path, names: list[str], size: int) -> None:
-        self.folder, self.names = folder, names
-        strengths = (AUGMENTATION.brightness, AUGMENTATION.contrast, AUGMENTATION.saturation)
-        self.transform = v2.Compose(
-            [
-                v2.ToImage(),
-                v2.RandomHorizontalFlip(),
-                # The crop resizes: no need to do it before, too.
-                v2.RandomResizedCrop(size, scale=(AUGMENTATION.crop_min_area, 1.0), antialias=True),
-                v2.ColorJitter(*strengths),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(Normalisation().mean, Normalisation().std),
-            ]
+    def __init__(self, size: int) -> None:
+        self.names = train_names()
+        colours = v2.ColorJitter(
+            AUGMENTATION.brightness, AUGMENTATION.contrast, AUGMENTATION.saturation
         )
+        # The crop resizes: no need to do it before, too.
+        crop = v2.RandomResizedCrop(size, (AUGMENTATION.crop_min_area, 1.0), antialias=True)
+        floats = v2.ToDtype(torch.float32, scale=True)
+        normalise = v2.Normalize(Normalisation().mean, Normalisation().std)
+        steps = [v2.ToImage(), v2.RandomHorizontalFlip(), crop, colours, floats, normalise]
+        self.transform = v2.Compose(steps)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = Image.open(image_path(self.folder, self.names[index])).convert("RGB")
-        mask = tv_tensors.Mask(v2.functional.pil_to_tensor(self._mask(index)))
-        image, mask = self.transform(image, mask)
+        image = Image.open(image_path(PETS, self.names[index])).convert("RGB")
+        mask = v2.functional.pil_to_tensor(Image.open(mask_path(PETS, self.names[index])))
+        image, mask = self.transform(image, tv_tensors.Mask(mask))
         return image, mask[0].long()
 
-    def _mask(self, index: int) -> Image.Image:
-        return Image.open(mask_path(self.folder, self.names[index]))
 
-
-def plain_training(
-    setting: Setting, training: Training, device: torch.device, workers: int
-) -> Work:
-    """A network's training step by step; workers: processes that load, 0 for none but this one."""
+def plain_training(training: Training, device: torch.device, workers: int) -> Work:
+    """Train a network step by step, with so many loading processes."""
     network = UNet(training.model, len(CLASSES)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.001)
-    batches = _endless(
-        DataLoader(
-            FilesDataset(setting.pets, setting.names(), training.size),
-            BATCH,
-            shuffle=True,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        )
-    )
+    loading: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
+    loader = DataLoader(FilesDataset(training.size), BATCH, shuffle=True, **loading)
+    batches = chain.from_iterable(repeat(loader))
 
     def work(steps: int) -> None:
         network.train()
@@ -84,6 +79,34 @@ def plain_training(
     return work
 
 
-def _endless(batches: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from batches
+def plain_rates(
+    fabric: Fabric, trainings: Mapping[str, Training], threads: int, seconds: float
+) -> dict[str, Callable[[], float]]:
+    """Images per second, by training and loading processes; a call waits for the plain process.
+
+    That process uses the same kind of device, and ends with this one.
+    """
+    arguments = (trainings, fabric.device.type, threads, seconds, get_start_method())
+    process = ProcessPoolExecutor(1, get_context("spawn"), _prepare, arguments)
+    names = [f"{name}.plain_{workers}_workers" for name, workers in product(trainings, WORKERS)]
+    return {name: partial(_measure_there, process, name) for name in names}
+
+
+def _measure_there(process: ProcessPoolExecutor, name: str) -> float:
+    return process.submit(_measure, name).result()
+
+
+def _measure(name: str) -> float:
+    return _rates[name]()
+
+
+def _prepare(
+    trainings: Mapping[str, Training], device: str, threads: int, seconds: float, start: str
+) -> None:
+    set_start_method(start, force=True)  # for the loaders: this process itself is spawned
+    torch.manual_seed(SEED)
+    torch.set_num_threads(threads)
+    fabric = Fabric(accelerator=device, devices=1)
+    for (name, training), workers in product(trainings.items(), WORKERS):
+        work = plain_training(training, fabric.device, workers)
+        _rates[f"{name}.plain_{workers}_workers"] = Rate(fabric, work, BATCH, seconds)

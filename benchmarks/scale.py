@@ -1,43 +1,53 @@
-"""Measure each stage, and DVC beside them, on more and more pictures: time and memory."""
+"""Measure each stage, and DVC beside them, on more and more images: time and memory."""
 
 import argparse
 import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import pandas as pd
+import psutil
 import yaml
-from rich.table import Table
+from PIL import Image, ImageDraw
 
-from benchmarks.cost import Cost, measure
-from benchmarks.drawn import draw_archives
-from pipeline.core.terminal import console, positive, run_command
+from pipeline.core.layout import INDEX, ONNX, PETS, SPLITS
+from pipeline.core.terminal import UserError, console, positive, run_command
+from pipeline.data.splits import read_split
+from pipeline.ingest.duplicates import nearest_within
+from pipeline.sample.breeds import BREEDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SIZE = 32  # of the network's pictures, in pixels
-PARAMS = {  # over those of the repository
+SIZE = 32  # of the network's images, in pixels
+PARAMS = {  # replacing those of the repository
     "model": {"features": [4, 8]},
     "train": {"epochs": 1, "batch_size": 32, "image_size": SIZE},
-    "export": {"max_disagreement": 1.0},  # of so small a network near ties are many
+    "export": {"max_disagreement": 1.0},  # so small a network has many near ties
 }
-PETS, SPLITS, MODEL = "data/pets", "data/splits", "models/model.onnx"
 SCORES, PLOTS = "metrics/evaluate.json", "metrics/plots"
 EXTRACT = f"-m stages.extract data/raw {PETS} metrics/extract.json"
 STEPS = {  # in this order; arguments of python
     "extract": EXTRACT,
     "dvc commit": "-m dvc commit --quiet --force",
     "dvc status": "-m dvc status --quiet",
-    "split": f"-m stages.split {PETS}/index.csv {SPLITS} metrics/split.json",
-    "near-duplicates": f"-m benchmarks.searching {PETS}/index.csv",
-    "cache": f"-m benchmarks.decoding {PETS} {SPLITS} {SIZE}",
+    "split": f"-m stages.split {INDEX} {SPLITS} metrics/split.json",
+    "near-duplicates": "-c 'from benchmarks.scale import search; search()'",
+    "cache": "-c 'from benchmarks.scale import decode; decode()'",
     "train": f"-m stages.train {PETS} {SPLITS} models metrics/train.json {PLOTS}/train",
     "evaluate": f"-m stages.evaluate {PETS} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test",
     "dvc checkout": "-m dvc checkout --quiet",
-    "export": f"-m stages.export {PETS} {SPLITS} models {SCORES} {MODEL} metrics/export.json",
+    "export": f"-m stages.export {PETS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
     "dvc push": "-m dvc push --quiet",
 }
 DVC_LOCAL = """\
@@ -47,33 +57,58 @@ DVC_LOCAL = """\
 ['remote "store"']
     url = ../remote
 """
-REMOVED = {"dvc checkout": PETS}  # before the step: what it shall bring back
+SIDE = 40  # of the drawn images, in pixels
+PATCHES = 8  # random colours a side, so that no two images look alike
+PET, BACKGROUND, BORDER = 1, 2, 3  # trimap values
+DISTANCE = 6  # bits, as in params.yaml
+INTERVAL = 0.05  # seconds between two looks at a command's memory
 
-Costs = dict[str, Cost]  # by step
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command and all the processes it started took."""
+
+    seconds: float  # by the clock
+    processor: float  # seconds of processor time, which other work on the machine changes less
+    megabytes: float  # the most they held together
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    costs = {}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--images", type=positive, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--workdir", type=Path, help="for the images: 40 kB each are needed")
+    arguments = parser.parse_args()
+    costs: dict[int, dict[str, Cost]] = {}
     for images in arguments.images:
         with TemporaryDirectory(dir=arguments.workdir, prefix="scale-") as folder:
             prepare(Path(folder), images)
             costs[images] = dict(run(Path(folder), images))
-    console.print(time_table(costs, "Seconds", "seconds"))
-    console.print(time_table(costs, "Seconds of the processor", "processor"))
-    console.print(memory_table(costs))
-    print(json.dumps({"cores": os.cpu_count(), "costs": as_json(costs)}))
+    for less, more in pairwise(costs):
+        for step in STEPS:
+            seconds, factor = growth(costs[less][step], costs[more][step], more - less)
+            text = f"{seconds:.2f} s for each further 1,000, memory times {factor:.2f}"
+            console.print(f"{less:,} to {more:,} {step}: {text}", highlight=False)
+    plain = {n: {step: asdict(cost) for step, cost in steps.items()} for n, steps in costs.items()}
+    print(json.dumps({"cores": os.cpu_count(), "costs": plain}))
+
+
+def growth(less: Cost, more: Cost, images: int) -> tuple[float, float]:
+    """The further seconds for each further 1,000 of so many images, and the factor of memory.
+
+    Start-up does not count in the former.
+    """
+    return (more.seconds - less.seconds) / images * 1000, more.megabytes / less.megabytes
 
 
 def prepare(workspace: Path, images: int) -> None:
-    """A workspace with archives and params, in which DVC keeps what extract writes."""
-    with console.status(f"drawing {images:,} pictures"):
+    """Make a workspace with archives and params, in which DVC keeps what extract writes."""
+    with console.status(f"drawing {images:,} images"):
         draw_archives(workspace / "data/raw", images)
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     for section, values in PARAMS.items():
         params[section] |= values
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-    stage = {"cmd": f"python {EXTRACT}", "deps": ["data/raw"], "outs": [PETS]}
+    stage = {"cmd": f"python {EXTRACT}", "deps": ["data/raw"], "outs": [str(PETS)]}
     (workspace / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"extract": stage}}))
     (workspace / ".dvc").mkdir()
     shutil.copy(REPOSITORY / ".dvc/config", workspace / ".dvc/config")
@@ -81,70 +116,100 @@ def prepare(workspace: Path, images: int) -> None:
 
 
 def run(workspace: Path, images: int) -> Iterator[tuple[str, Cost]]:
-    """Take the steps one after the other; yield what each costs."""
+    """Take the steps one after the other; yield the cost of each."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = kept | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
     for step, command in STEPS.items():
-        if step in REMOVED:
-            shutil.rmtree(workspace / REMOVED[step])
-        cost = measure([sys.executable, *command.split()], workspace, environment(workspace))
-        console.print(f"{images:,} {step}: {cost.seconds:.1f} s, {cost.megabytes:.0f} MB")
+        if step == "dvc checkout":
+            shutil.rmtree(workspace / PETS)  # for DVC to bring back
+        cost = command_cost([sys.executable, *shlex.split(command)], workspace, environment)
+        times = f"{cost.seconds:.1f} s, {cost.processor:.1f} s of the processor"
+        console.print(f"{images:,} {step}: {times}, {cost.megabytes:.0f} MB", highlight=False)
         yield step, cost
 
 
-def environment(workspace: Path) -> dict[str, str]:
-    """The caller's, but for the folders that code and state are in."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    return kept | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
+def command_cost(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
+    """Run the command in the folder. Raises UserError, with its output, if it fails.
+
+    Memory is what the processes have to themselves. Pages of files do not count: the system takes
+    them back when it needs them.
+    """
+    with (folder / "output.txt").open("w+b") as output:
+        start, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
+        process = psutil.Popen(
+            command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _held(process))
+            time.sleep(INTERVAL)
+        seconds = time.perf_counter() - start
+    if process.returncode:
+        said = (folder / "output.txt").read_text(errors="replace")
+        raise UserError(f"{' '.join(command)}: exit status {process.returncode}\n{said}")
+    after = getrusage(RUSAGE_CHILDREN)  # of all ended children, and of theirs
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(seconds, processor, peak / 2**10)
 
 
-def time_table(costs: dict[int, Costs], title: str, kind: str) -> Table:
-    """Seconds, and what each further thousand pictures takes: where start-up counts no more."""
-    table = _table(title, costs)
-    for less in list(costs)[:-1]:
-        table.add_column(f"per 1,000 above {less:,}", justify="right")
-    for step in STEPS:
-        seconds = {images: getattr(cost[step], kind) for images, cost in costs.items()}
-        further = [f"{slope(seconds, *pair):.2f}" for pair in pairwise(seconds)]
-        table.add_row(step, *(f"{taken:.1f}" for taken in seconds.values()), *further)
-    return table
+def _held(process: psutil.Popen) -> int:
+    """Anonymous memory in kB of the process and its descendants; 0 if one has just ended.
+
+    From Linux's smaps_rollup, where a page that a process and its fork still share counts once.
+    """
+    try:
+        processes = [process, *process.children(recursive=True)]
+        texts = [Path(f"/proc/{each.pid}/smaps_rollup").read_text() for each in processes]
+    except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+        return 0
+    return sum(map(int, re.findall(r"^Pss_Anon:\s+(\d+) kB", "\n".join(texts), re.MULTILINE)))
 
 
-def slope(seconds: dict[int, float], less: int, more: int) -> float:
-    """Seconds for each thousand pictures by which the larger number is larger."""
-    return (seconds[more] - seconds[less]) / (more - less) * 1000
+def search() -> None:
+    """Search for near-duplicates of test images: a part of split."""
+    index = pd.read_csv(INDEX, usecols=["split", "phash"], dtype=str)
+    hashes = np.fromiter((int(digits, 16) for digits in index["phash"]), np.uint64, len(index))
+    test = (index["split"] == "test").to_numpy()
+    nearest_within(hashes[~test], hashes[test], DISTANCE)
 
 
-def memory_table(costs: dict[int, Costs]) -> Table:
-    """Peaks, and how many times that of the number before each is."""
-    table = _table("Megabytes at the peak", costs)
-    for less, more in pairwise(costs):
-        table.add_column(f"{more:,} to {less:,}", justify="right")
-    for step in STEPS:
-        peaks = [cost[step].megabytes for cost in costs.values()]
-        times = [f"{more / less:.2f}" for less, more in pairwise(peaks)]
-        table.add_row(step, *(f"{peak:.0f}" for peak in peaks), *times)
-    return table
+def decode() -> None:
+    """Decode the images of the training lists into the cache: the beginning of train."""
+    from pipeline.data.cache import open_pictures  # noqa: PLC0415 - torch, not for the search
+
+    for split in ("train", "val"):
+        open_pictures(PETS, read_split(SPLITS / f"{split}.csv")["name"].tolist(), SIZE)
 
 
-def _table(title: str, costs: dict[int, Costs]) -> Table:
-    table = Table(title=title)
-    table.add_column("", no_wrap=True)
-    for images in costs:
-        table.add_column(f"{images:,}", justify="right")
-    return table
+def draw_archives(raw: Path, images: int) -> None:
+    """Write images.tar and annotations.tar in the official layout; every other pair is a test pair.
+
+    The breeds take turns. Each image is an ellipse on coloured patches.
+    """
+    for part in ("images", "annotations/trimaps"):
+        (raw / part).mkdir(parents=True)
+    for number in range(images):
+        turn, place = divmod(number, len(BREEDS))
+        name = f"{BREEDS[place].name}_{turn + 1}"
+        image, trimap = draw(np.random.default_rng(number))
+        image.save(raw / f"images/{name}.jpg")
+        trimap.save(raw / f"annotations/trimaps/{name}.png")
+        with (raw / f"annotations/{'test' if number % 2 else 'trainval'}.txt").open("a") as lines:
+            lines.write(f"{name}\n")
+    for part in ("images", "annotations"):
+        shutil.make_archive(str(raw / part), "tar", raw, part)
+        shutil.rmtree(raw / part)
 
 
-def as_json(costs: dict[int, Costs]) -> dict[int, dict[str, dict[str, float]]]:
-    return {
-        images: {step: vars(cost) for step, cost in steps.items()}
-        for images, steps in costs.items()
-    }
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--images", type=positive, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--workdir", type=Path, help="for the pictures: 40 kB each are needed")
-    return parser.parse_args()
+def draw(random: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    """An image of random patches and its trimap, an ellipse; the image is lighter inside it."""
+    colours = random.integers(0, 160, (PATCHES, PATCHES, 3), dtype=np.uint8)
+    image = Image.fromarray(colours).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    corners = (*random.integers(2, SIDE // 3, 2), *random.integers(SIDE * 2 // 3, SIDE - 2, 2))
+    trimap = Image.new("L", (SIDE, SIDE), BACKGROUND)
+    ImageDraw.Draw(trimap).ellipse(corners, fill=PET, outline=BORDER, width=2)
+    around = trimap.point(lambda value: 255 * (value == BACKGROUND))
+    return Image.composite(image, image.point(lambda value: value + 95), around), trimap
 
 
 if __name__ == "__main__":

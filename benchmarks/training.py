@@ -1,119 +1,101 @@
-"""Measure our training beside the plain one, and beside what the machine could do."""
+"""Measure our training beside the plain one, and beside the rate of matrix products."""
 
-import argparse
-from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.apart import plain_rates, start_plain
-from benchmarks.arithmetic import matmul_rates, step_gflop
-from benchmarks.ddp import alone_rates, reason_against, together_rates
-from benchmarks.ours import our_data, our_training
-from benchmarks.rate import Rate, Work
-from benchmarks.report import Samples, print_report
-from benchmarks.setting import BATCH, SEED, Setting, trainings
-from pipeline.core.terminal import console, positive, run_command, track
+from benchmarks.measure import Rate, measure_in_turn, parse, repeated, report
+from benchmarks.ours import BATCH, SEED, Training, endless_batches, our_training, train_names
+from benchmarks.ours import trainings as trainings_of
+from benchmarks.plain import plain_rates
+from pipeline.core.terminal import run_command
+from pipeline.data.pets import CLASSES
 from pipeline.model.engine import device_name, launch, resolve_precision
+from pipeline.model.unet import UNet
 
-Rates = dict[str, Callable[[], float]]
+SIDES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}  # of the matrices
+QUICK_SIDES = (256, 512)
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    setting = setting_of(arguments)
+    size = (128, "side of the images in pixels (128)")
+    arguments = parse("training", __doc__, torch.get_num_threads(), 5, size=size)
+    seconds = 0.0 if arguments.quick else 4.0
     precision = resolve_precision("auto")
-    fabric = launch(1, precision, setting.threads, SEED)
-    facts = describe(fabric, setting, precision, arguments.repeats)
-    if facts["no_ddp"]:
-        console.print(f"DDP is not measured: {facts['no_ddp']}")
-    ddp = facts["no_ddp"] is None
-    rates = build_rates(fabric, setting, precision, ddp=ddp)
-    samples = measure(rates, setting, arguments.repeats, ddp=ddp)
-    # Not of lite0: torch's counter takes depthwise convolutions for whole ones.
-    gflop = {name: step_gflop(setting.trainings[name]) for name in ("reference", "small")}
-    sizes = {name: training.size for name, training in setting.trainings.items()}
-    print_report(samples, gflop, sizes, facts)
-
-
-def describe(fabric: Fabric, setting: Setting, precision: str, repeats: int) -> dict[str, Any]:
-    """What the numbers depend on."""
-    return {
-        "device": device_name(fabric),
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-        "torch": torch.__version__,
-        "pictures": len(setting.names()),
-        "batch": BATCH,
-        "repeats": repeats,
-        "quick": setting.quick,
-        "no_ddp": reason_against(fabric),
+    fabric = launch(1, precision, arguments.threads, SEED)
+    chosen, images = trainings_of(arguments.size), len(train_names())
+    sides = QUICK_SIDES if arguments.quick else SIDES[fabric.device.type]
+    works: dict[str, Callable[[], float]] = {
+        **{f"matmul.{side}": matmul_rate(fabric, side, precision, seconds) for side in sides},
+        **plain_rates(fabric, chosen, arguments.threads, seconds),
+        **our_rates(fabric, chosen, seconds),
     }
+    samples = measure_in_turn(works, arguments.repeats)
+    # Not for lite0: torch's counter takes depthwise convolutions for whole ones.
+    gflop = {name: step_gflop(chosen[name]) for name in ("reference", "small")}
+    sizes = {name: training.size for name, training in chosen.items()}
+    found = partial(ratios, gflop=gflop, sizes=sizes)
+    facts = {**vars(arguments), "images": images, "sizes": sizes, "gflop_per_step": gflop}
+    facts |= {"device": device_name(fabric), "precision": precision, "torch": torch.__version__}
+    report("Images per second; GFLOP/s of matmul", samples, found, **facts)
 
 
-def build_rates(fabric: Fabric, setting: Setting, precision: str, *, ddp: bool) -> Rates:
-    """All that one process measures, by name: in pictures per second, matmul in GFLOP/s."""
-
-    def pictures(work: Work) -> Rate:
-        return Rate(fabric, work, BATCH, setting.seconds)
-
-    rates: Rates = {**matmul_rates(fabric, setting, precision)}
-    plain = start_plain(fabric, setting)
-    for name, training in setting.trainings.items():
-        rates |= plain_rates(plain, name)
-        rates[f"{name}.ours"] = pictures(our_training(fabric, setting, training)[1])
-        size = training.size
-        rates[f"data_{size}px"] = pictures(our_data(fabric, setting, size))
-    return rates | (alone_rates(fabric, setting) if ddp else {})
+def our_rates(fabric: Fabric, chosen: Mapping[str, Training], seconds: float) -> dict[str, Rate]:
+    """Images per second of our trainings, and of the data path alone at each of their sizes."""
+    works = {f"{name}.ours": our_training(fabric, each) for name, each in chosen.items()}
+    for size in {each.size for each in chosen.values()}:
+        works[f"data_{size}px"] = repeated(partial(next, endless_batches(fabric, size)))
+    return {name: Rate(fabric, work, BATCH, seconds) for name, work in works.items()}
 
 
-def measure(rates: Rates, setting: Setting, repeats: int, *, ddp: bool) -> Samples:
-    """Go through all the rates round by round, so that what disturbs the machine meets all.
+def matmul_rate(fabric: Fabric, side: int, precision: str, seconds: float) -> Rate:
+    """Products of square matrices in the training's number format, in GFLOP/s."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b, product = (torch.randn(side, side, device=fabric.device).to(dtype) for _ in range(3))
+    work = repeated(partial(torch.mm, a, b, out=product))
+    return Rate(fabric, work, 2 * side**3 / 1e9, seconds)
 
-    The first round warms up, and its numbers are dropped; a quick run has none.
+
+def step_gflop(training: Training) -> float:
+    """Floating-point operations of one training step, in units of 10^9, found without computing."""
+    size = training.size
+    with torch.device("meta"):
+        network, images = UNet(training.model, len(CLASSES)), torch.empty(BATCH, 3, size, size)
+    return flops(network, images) / 1e9
+
+
+def flops(network: nn.Module, images: Tensor) -> int:
+    """Floating-point operations of one forward and backward pass; a multiply-add counts as two.
+
+    Counts convolutions and matrix products; the images get no gradient, as in training.
     """
-    samples: dict[str, list[float]] = defaultdict(list)
-    warming = 0 if setting.quick else 1
-    with track(range(warming + repeats), "rounds", warming + repeats) as rounds:
-        for number in rounds:
-            measured = {name: rate() for name, rate in rates.items()}
-            if number < warming:
-                continue
-            if ddp:
-                measured |= together_rates(setting)
-            for name, value in measured.items():
-                samples[name].append(value)
-    return samples
+    with FlopCounterMode(display=False) as counter:
+        network(images).sum().backward()
+    return counter.get_total_flops()
 
 
-def setting_of(arguments: argparse.Namespace) -> Setting:
-    """The setting, with absolute paths: the processes of DDP start in another folder."""
-    return Setting(
-        pets=arguments.pets.resolve(),
-        splits=arguments.splits.resolve(),
-        trainings=trainings(arguments.size),
-        threads=arguments.threads,
-        seconds=0.0 if arguments.quick else 4.0,
-        quick=arguments.quick,
-    )
+def ratios(
+    medians: Mapping[str, float], gflop: Mapping[str, float], sizes: Mapping[str, int]
+) -> dict[str, float]:
+    """Compare the medians: images per second, and GFLOP/s for `matmul`.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.add_argument("--pets", type=Path, default=Path("data/pets"), help="from extract")
-    parser.add_argument("--splits", type=Path, default=Path("data/splits"), help="from split")
-    parser.add_argument("--size", type=positive, default=128, help="of the pictures, in pixels")
-    parser.add_argument(
-        "--threads", type=positive, default=torch.get_num_threads(), help="of torch, on a CPU"
-    )
-    parser.add_argument("--repeats", type=positive, help="measured rounds (5; quick: 1)")
-    parser.add_argument("--quick", action="store_true", help="short, only to see that it works")
-    arguments = parser.parse_args()
-    arguments.repeats = arguments.repeats or (1 if arguments.quick else 5)
-    return arguments
+    By the training's name, `sizes` are the images' in pixels, and `gflop` is what a step of BATCH
+    images takes, where that is known.
+    """
+    matmul = max(value for name, value in medians.items() if name.startswith("matmul"))
+    found = {}
+    for name, size in sizes.items():
+        ours = medians[f"{name}.ours"]
+        plain = max(value for key, value in medians.items() if key.startswith(f"{name}.plain"))
+        found[f"{name}.ours_to_plain"] = ours / plain
+        if name in gflop:
+            found[f"{name}.share_of_matmul"] = ours / BATCH * gflop[name] / matmul
+        found[f"{name}.data_to_training"] = medians[f"data_{size}px"] / ours
+    return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run the pipeline on the official photographs, as a DVC experiment with settings fit for them."""
+"""Run the pipeline on the official photographs, as a DVC experiment with settings to match."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
 from pipeline.core.params import load_yaml
 from pipeline.core.terminal import UserError, console, run_command
-from tools.experiments import param_options, split_setting
+from tools.sweeps.plan import param_options, setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
 To go back to the committed params:  git restore params.yaml && dvc repro"""
@@ -20,18 +20,20 @@ def main() -> int:
     settings = load_yaml(arguments.settings.read_text())
     for archive in ("images", "annotations"):
         settings |= archive_settings(archive, getattr(arguments, archive))
-    settings |= dict(split_setting(setting) for setting in arguments.set)
-    status = run_experiment(settings)
+    settings |= dict(arguments.set)
+    command = ["dvc", "exp", "run", *param_options(settings)]
+    console.print(" ".join(command), highlight=False, soft_wrap=True)
+    status = subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
     if status == 0:
         console.print(HOW_TO_GO_BACK, highlight=False)
     return status
 
 
 def archive_settings(archive: str, source: str | None) -> dict[str, object]:
-    """The params that take an archive from elsewhere; none without a source.
+    """The params that take an archive ("images" or "annotations") from a path or a URL.
 
-    A local file's digest goes along: DVC then notices when the file has changed. Raises UserError
-    if there is no such file.
+    Empty without a source. A local file's digest is included, so that DVC notices when the file
+    changes. Raises UserError if there is no such file.
     """
     if source is None:
         return {}
@@ -44,22 +46,15 @@ def archive_settings(archive: str, source: str | None) -> dict[str, object]:
     return {f"{key}.url": str(path), f"{key}.md5": file_digest(path, "md5")}
 
 
-def run_experiment(settings: dict[str, object]) -> int:
-    """Run `dvc exp run` with the settings; return its exit status."""
-    command = ["dvc", "exp", "run", *param_options(settings)]
-    console.print(" ".join(command), highlight=False, soft_wrap=True)
-    return subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.oxford", description=__doc__)
+    parser.add_argument("--images", help="path or URL of the pictures' archive (the official one)")
     parser.add_argument(
-        "--images", help="path or URL of the archive of pictures (the official one)"
+        "--annotations", help="path or URL of the masks' archive (the official one)"
     )
     parser.add_argument(
-        "--annotations", help="path or URL of the archive of masks (the official one)"
+        *("--set",), action="append", default=[], metavar="NAME=VALUE", type=setting, help="a param"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a param")
     parser.add_argument("--settings", type=Path, default=Path("experiments/oxford.yaml"))
     return parser.parse_args()
 

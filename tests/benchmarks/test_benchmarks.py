@@ -1,120 +1,145 @@
-"""The benchmark runs, and its ratios are those of its medians; no time is asserted."""
+"""Each benchmark runs, its sides do the same work, and it prints ratios; no time is asserted."""
 
 import json
 import math
 import sys
+from itertools import product
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from random_network import random_network, spread_classes
 from torch import nn
+from traffic_light import write_traffic_light
 
-from benchmarks import training
-from benchmarks.arithmetic import flops, step_gflop
-from benchmarks.report import ratios
-from benchmarks.setting import BATCH, Training
+from benchmarks import deploy, evaluating, predicting, training
+from benchmarks.ours import Training
 from pipeline.core.terminal import UserError
-from pipeline.model.settings import ModelParams
+from pipeline.data.pets import CLASSES
+from pipeline.data.transforms import Normalisation
+from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
+from pipeline.model.unet import ModelParams
 
 TINY = ModelParams(features=(4, 8))
-SIZES = {"reference": 32, "small": 48}
-RATES = {
-    *("matmul.256", "matmul.512", "data_32px", "data_48px"),
-    *(
-        f"{name}.{side}"
-        for name in ("reference", "small", "lite0")
-        for side in ("plain_0_workers", "plain_2_workers", "ours")
-    ),
-}
-DDP_RATES = {"ddp.one_process", "ddp.two_processes", "ddp.two_apart"}
-MEDIANS = {
-    "matmul.256": 100.0,
-    "matmul.512": 200.0,
-    "data_32px": 1000.0,
-    "data_48px": 600.0,
-    "reference.plain_0_workers": 5.0,
-    "reference.plain_2_workers": 4.0,
-    "reference.ours": 10.0,
-    "small.plain_0_workers": 50.0,
-    "small.plain_2_workers": 80.0,
-    "small.ours": 120.0,
-}
-GFLOP = {"reference": 80.0, "small": 4.0}  # of eight pictures
 
 
-def bench(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["bench", "--size", "32", "--threads", "1", *arguments])
-    training.main()
+@pytest.fixture
+def bench(monkeypatch, capsys):
+    """Runs a benchmark with options and returns what its last line holds."""
+
+    def run(benchmark, *options):
+        monkeypatch.setattr(sys, "argv", ["bench", "--threads", "2", "--quick", *options])
+        benchmark.main()
+        found = json.loads(capsys.readouterr().out.splitlines()[-1])
+        numbers = [*found["medians"].values(), *found["ratios"].values()]
+        assert all(math.isfinite(number) and number > 0 for number in numbers)
+        assert (found["threads"], found["repeats"]) == (2, 1)
+        return found
+
+    return run
 
 
-def test_the_last_line_holds_all_rates_and_ratios(tiny_pets, monkeypatch, capsys):
+def test_the_training_is_measured_on_both_sides_beside_matrix_products(
+    tiny_pets, monkeypatch, bench
+):
     sizes = {"reference": 32, "small": 32, "lite0": 48}
     tiny = {name: Training(TINY, size) for name, size in sizes.items()}
-    monkeypatch.setattr(training, "trainings", lambda size: tiny)
-    bench(monkeypatch, "--quick")
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    medians = found["medians"]
-    assert medians.keys() >= (RATES if found["no_ddp"] else RATES | DDP_RATES)
-    numbers = [*medians.values(), *found["ratios"].values(), *found["gflop_per_step"].values()]
-    assert all(math.isfinite(number) and number > 0 for number in numbers)
-    given = found["gflop_per_step"], found["sizes"], found["batch"]
-    assert found["ratios"] == ratios(medians, *given)
-    assert {"device", "threads", "precision", "torch"} <= found.keys()
+    monkeypatch.setattr(training, "trainings_of", lambda size: tiny)
+    found = bench(training, "--size", "32")
+    sides = product(sizes, ("plain_0_workers", "plain_2_workers", "ours"))
+    names = {f"{name}.{side}" for name, side in sides}
+    assert found["medians"].keys() == {
+        *names, "matmul.256", "matmul.512", "data_32px", "data_48px"
+    }  # fmt: skip
+    assert found["ratios"] == training.ratios(found["medians"], found["gflop_per_step"], sizes)
+    assert {"device", "precision", "torch"} <= found.keys()
 
 
-def test_a_missing_data_set_says_what_to_run(tiny_pets, monkeypatch):
-    with pytest.raises(UserError, match=r"nowhere/index.csv is missing: run make first"):
-        bench(monkeypatch, "--pets", "nowhere")
+def test_a_missing_data_set_says_what_to_run(tmp_path, monkeypatch, bench):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"index.csv is missing: run make first"):
+        bench(training)
 
 
-def test_our_training_is_compared_with_the_faster_plain_one():
-    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
-    assert found["reference.ours_to_plain"] == 2.0
-    assert found["small.ours_to_plain"] == 1.5
-
-
-def test_the_data_path_is_that_of_the_training_s_pictures():
-    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
-    assert found["reference.data_to_training"] == 100.0
-    assert found["small.data_to_training"] == 5.0
-
-
-def test_the_share_is_of_the_best_matrix_product():
-    found = ratios(MEDIANS, GFLOP, SIZES, batch=8)
-    assert found["reference.share_of_matmul"] == 10 / 8 * 80 / 200
-    assert found["small.share_of_matmul"] == 120 / 8 * 4 / 200
-
-
-def test_there_is_no_share_where_the_operations_are_not_known():
-    found = ratios(MEDIANS, {"reference": 80.0}, SIZES, batch=8)
-    assert found["small.ours_to_plain"] == 1.5
-    assert "small.share_of_matmul" not in found
-
-
-def test_two_processes_are_ideal_when_they_do_twice_the_work_of_one():
-    ddp = {"ddp.one_process": 60.0, "ddp.two_processes": 90.0, "ddp.two_apart": 100.0}
-    found = ratios({**MEDIANS, **ddp, "ddp.one_with_two_threads": 75.0}, GFLOP, SIZES, batch=8)
-    assert found["ddp.share_of_ideal"] == 0.75
-    assert found["ddp.share_of_apart"] == 0.9
-    assert found["ddp.to_two_threads"] == 1.2
-
-
-def test_without_ddp_there_are_no_ratios_of_it():
-    assert not [name for name in ratios(MEDIANS, GFLOP, SIZES, batch=8) if name.startswith("ddp")]
+def test_the_ratios_are_to_the_faster_plain_loop_and_the_best_matrix_product():
+    medians = {"matmul.256": 100.0, "matmul.512": 200.0, "data_32px": 1000.0, "data_48px": 600.0}
+    medians |= {"a.plain_0_workers": 5.0, "a.plain_2_workers": 4.0, "a.ours": 10.0}
+    medians |= {"b.plain_0_workers": 50.0, "b.plain_2_workers": 80.0, "b.ours": 120.0}
+    gflop = {"a": 80.0}  # of eight images; not known for b
+    assert training.ratios(medians, gflop, {"a": 32, "b": 48}) == {
+        "a.ours_to_plain": 2.0,
+        "a.share_of_matmul": 10 / 8 * 80 / 200,
+        "a.data_to_training": 100.0,
+        "b.ours_to_plain": 1.5,
+        "b.data_to_training": 5.0,
+    }
 
 
 def test_a_convolution_is_counted_as_by_hand():
     convolution = nn.Conv2d(3, 4, kernel_size=3, padding=1, bias=False)
     forward = 2 * (2 * 4 * 8 * 8) * (3 * 3 * 3)  # a multiply-add for each output and weight
     # Backward the same for the weights; the images have no gradient.
-    assert flops(convolution, torch.zeros(2, 3, 8, 8)) == 2 * forward
+    assert training.flops(convolution, torch.zeros(2, 3, 8, 8)) == 2 * forward
     # A second layer has one, for the first.
-    second = nn.Conv2d(4, 4, kernel_size=1, bias=False)
-    both = nn.Sequential(convolution, second)
-    assert flops(both, torch.zeros(2, 3, 8, 8)) == 2 * forward + 3 * 2 * (2 * 4 * 8 * 8) * 4
+    both = nn.Sequential(convolution, nn.Conv2d(4, 4, kernel_size=1, bias=False))
+    second = 3 * 2 * (2 * 4 * 8 * 8) * 4
+    assert training.flops(both, torch.zeros(2, 3, 8, 8)) == 2 * forward + second
+    once, twice = (training.step_gflop(Training(TINY, size)) for size in (32, 64))
+    assert twice == pytest.approx(4 * once, rel=1e-12)  # twice the sides, four times the pixels
 
 
-def test_a_step_has_the_operations_of_its_batch():
-    """Twice the pixels' sides, four times the work."""
-    once, twice = (step_gflop(Training(TINY, size)) for size in (32, 64))
-    assert twice == pytest.approx(4 * once, rel=1e-12)
-    assert BATCH == 8
+def test_the_evaluation_costs_the_ratio_of_the_medians(tiny_pets, bench):
+    config = ModelConfig(TINY, CLASSES, 32, Normalisation())
+    save_checkpoint(tiny_pets / "models", copy_weights(random_network(TINY, 32)), config)
+    found = bench(evaluating)
+    medians = found["medians"]
+    assert found["ratios"] == {"evaluation.cost": medians["forward"] / medians["evaluation"]}
+
+
+def test_both_sides_of_the_prediction_write_the_same_pictures(tiny_pets, tmp_path, bench):
+    model = write_traffic_light(Path("models/model.onnx"))
+    photographs = sorted(Path("data/pets/images").iterdir())[:5]
+    written = {}
+    for name, side in (
+        ("plain", predicting.plain_side(model)),
+        ("ours", predicting.our_side(model, 2)),
+    ):
+        (tmp_path / name).mkdir()
+        side(photographs, tmp_path / name)
+        written[name] = {file.name: Image.open(file) for file in (tmp_path / name).iterdir()}
+    assert len(written["ours"]) == 4 * 5
+    assert written["plain"].keys() == written["ours"].keys()
+    for name, plain in written["plain"].items():
+        assert plain.mode == written["ours"][name].mode
+        np.testing.assert_array_equal(np.asarray(plain), np.asarray(written["ours"][name]))
+
+    found = bench(predicting, "--slice", "3")
+    medians = found["medians"]
+    assert found["ratios"] == {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
+
+
+def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):
+    monkeypatch.setattr(deploy, "NETWORKS", {"reference": TINY, "lite0": TINY})
+    found = bench(deploy, "--size", "32")
+    sides = product(("reference", "lite0"), ("eager", "fp32", "int8"))
+    assert found["medians"].keys() == {f"{name}.{side}" for name, side in sides}
+    assert found["ratios"] == deploy.ratios(found["medians"], found["bytes"])
+
+
+def test_the_ratio_says_how_many_times_faster_than_pytorch_a_file_is(monkeypatch):
+    monkeypatch.setattr(deploy, "NETWORKS", {"a": TINY})
+    medians = {"a.eager": 300.0, "a.fp32": 200.0, "a.int8": 75.0}
+    found = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
+    assert found == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
+
+
+def test_pytorch_and_the_files_label_the_same_photograph(tmp_path):
+    segmenter = deploy.build(TINY, 32)
+    spread_classes(segmenter.network, 32)
+    files = {side: tmp_path / f"{side}.onnx" for side in deploy.FILES}
+    deploy.export(segmenter, files)
+    (eager,), *masks = (work() for work in deploy.sides(segmenter, files, threads=1).values())
+    assert np.unique(eager).size > 1
+    assert all((mask != eager.numpy()).mean() < 0.05 for mask in masks)

@@ -1,1 +1,1 @@
-"""A sweep: from its plan to experiments, the workers that run them, and their ranking."""
+"""A sweep: its plan, the experiments that it runs, and their ranking."""

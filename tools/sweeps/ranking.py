@@ -1,30 +1,32 @@
-"""What a sweep found: its experiments by validation score, with their runs."""
+"""The outcome of a sweep: its experiments by validation score, and their MLflow runs."""
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dvc.api
-from rich.table import Table
+from rich.table import Column, Table
 
+from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, TRAIN_METRICS
+from pipeline.core.terminal import console
+from pipeline.records.database import default_uri
 from pipeline.records.runs import find_run
 from pipeline.records.store import Store
 from tools.sweeps.plan import Experiment
+from tools.sweeps.run import dvc_output
 
-CHECKPOINT = "models/checkpoint.pth"
-TRAIN, TEST = "metrics/train.json", "metrics/evaluate.json"
 MINUTE = 60_000  # milliseconds
+FILE_WIDTH = 160  # characters: the table's width where there is no window to fit
 
 
 @dataclass(frozen=True)
 class Result:
     """A finished experiment: mIoU on both lists, and its MLflow run.
 
-    Of a run that this store does not know, because DVC took all from its cache, id and minutes
-    are None. The minutes are those from the start to the end of the training.
+    The minutes are those of the training, from its start to its end. They and the run's id are None
+    if the store has no such run, because DVC restored everything from its cache.
     """
 
     experiment: Experiment
@@ -35,34 +37,50 @@ class Result:
 
 
 def read_results(experiments: Iterable[Experiment], store: Store) -> list[Result]:
-    """What the finished ones among the experiments gave, best first.
+    """Read the results of the finished experiments, best first.
 
-    By validation score: whoever chooses by the test list has no test list any more.
+    By validation score: a test list that chooses the model no longer tests it.
     """
-    shown = _show()
-    results = [
-        _result(experiment, shown[experiment.name]["metrics"], store)
-        for experiment in experiments
-        if experiment.name in shown
-    ]
+    shown = {
+        each["name"]: each["revs"][0]["data"]["metrics"]
+        for revision in json.loads(dvc_output("exp", "show", "--json"))
+        for each in revision["experiments"] or []
+        if each["revs"]
+    }
+    results = [_result(each, shown[each.name], store) for each in experiments if each.name in shown]
     return sorted(results, key=lambda result: result.val_miou, reverse=True)
 
 
+def print_ranking(results: Sequence[Result], keys: Sequence[str], store: Store) -> None:
+    """Print the results, best first, with the settings `keys`, and how to use the best."""
+    if not results:
+        return
+    width = console.width if console.is_terminal else FILE_WIDTH
+    console.print(ranking(results, keys), width=width)
+    best = results[0]
+    ui = "make ui, then http://127.0.0.1:5000" if store.uri == default_uri() else store.uri
+    page = f"{ui}/#/experiments/{store.experiment_id}/runs/{best.run_id}"
+    cached = "none in this store: all of it came out of DVC's cache"
+    console.print(
+        f"\nBest on the validation list: {best.experiment.name}\n"
+        f"  take it into the workspace:  dvc exp apply {best.experiment.name}\n"
+        f"  look at its run:             {page if best.run_id else cached}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def differing(experiments: Sequence[Experiment]) -> list[str]:
-    """The settings by which the experiments differ, in the order in which they were made."""
-    keys = dict.fromkeys(key for experiment in experiments for key in experiment.settings)
-    return [
-        key
-        for key in keys
-        if len({json.dumps(each.settings.get(key), default=str) for each in experiments}) > 1
-    ]
+    """List the settings in which the experiments differ, in the order of their first use."""
+    keys = dict.fromkeys(key for each in experiments for key in each.settings)
+    return [key for key in keys if len({str(each.settings.get(key)) for each in experiments}) > 1]
 
 
 def ranking(results: Sequence[Result], keys: Sequence[str]) -> Table:
     """The results as a table, the best in its first row."""
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("", "experiment", "val mIoU", "test mIoU", "minutes", *keys, "run"):
-        table.add_column(column, no_wrap=True)
+    names = ("", "experiment", "val mIoU", "test mIoU", "minutes", *keys, "run")
+    columns = (Column(name, no_wrap=True) for name in names)
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for place, result in enumerate(results, 1):
         table.add_row(
             str(place),
@@ -77,25 +95,13 @@ def ranking(results: Sequence[Result], keys: Sequence[str]) -> Table:
 
 
 def _result(experiment: Experiment, metrics: Mapping[str, Any], store: Store) -> Result:
-    with dvc.api.open(CHECKPOINT, rev=experiment.name, mode="rb") as stream:
+    with dvc.api.open(str(CHECKPOINT), rev=experiment.name, mode="rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     run = find_run(store, digest)
     return Result(
         experiment,
-        metrics[TRAIN]["data"]["val"]["miou"],
-        metrics[TEST]["data"]["miou"],
+        metrics[str(TRAIN_METRICS)]["data"]["val"]["miou"],
+        metrics[str(EVALUATE_METRICS)]["data"]["miou"],
         run.info.run_id if run else None,
         (run.info.end_time - run.info.start_time) / MINUTE if run and run.info.end_time else None,
     )
-
-
-def _show() -> dict[str, Mapping[str, Any]]:
-    """What DVC knows of the present commit's experiments, by name."""
-    command = ["dvc", "exp", "show", "--json"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {
-        experiment["name"]: experiment["revs"][0]["data"]
-        for revision in json.loads(shown.stdout)
-        for experiment in revision["experiments"] or []
-        if experiment["revs"]
-    }
