@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from random_network import spread_classes
+from tiny_models import spread_classes
 
 from benchmarks import deploy
 from pipeline.model.unet import ModelParams

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from random_network import random_network
+from tiny_models import random_network
 
 from benchmarks import evaluating
 from pipeline.data.pets import CLASSES

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from traffic_light import write_traffic_light
+from tiny_models import write_traffic_light
 
 from benchmarks import predicting
 from pipeline.core.terminal import UserError

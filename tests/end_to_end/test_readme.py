@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from mlflow_server import wait_for
+from servers import wait_for
 from tiny_pets import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from mlflow_server import free_port, wait_for
 from mlflow_workspace import make_workspace
 from PIL import Image
-from random_network import random_network
+from servers import free_port, wait_for
+from tiny_models import random_network
 from tiny_pets import REPOSITORY
 
 from pipeline.data.pets import CLASSES

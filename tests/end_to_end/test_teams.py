@@ -18,9 +18,7 @@ from clone import Clone, borrow, make_clone
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow_server import free_port, wait_for
-from postgres_server import ADMINISTRATOR, PROGRAMS, postgres_server
-from s3_server import s3_server
+from servers import ADMINISTRATOR, PROGRAMS, free_port, postgres_server, s3_server, wait_for
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest

@@ -17,7 +17,7 @@ import pytest
 from ledger import FULL, TRIES
 from mutations import KINDS, Files, mutated, original, trimap
 from PIL import Image
-from traffic_light import write_traffic_light
+from tiny_models import write_traffic_light
 
 from pipeline.data.pets import load_image, load_mask
 from pipeline.ingest.findings import Reason

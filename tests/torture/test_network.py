@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from downloading import run_download
-from file_server import Reply, serving
+from file_server import Reply, run_download, serving
 from ledger import SEED, TRIES, Row
 
 pytestmark = pytest.mark.torture

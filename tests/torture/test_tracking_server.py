@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ledger import SEED, TRIES, Row
 from mlflow import MlflowClient
-from mlflow_server import free_port, mlflow_server
+from servers import free_port, mlflow_server
 from tiny_pets import REPOSITORY, write_params
 from training import OUTPUTS, finish, train, training
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from threshold_model import write_threshold_model
+from tiny_models import write_threshold_model
 from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError

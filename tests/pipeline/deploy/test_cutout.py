@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from traffic_light import BACKGROUND, BORDER, PET
+from tiny_models import BACKGROUND, BORDER, PET
 
 from pipeline.deploy.cutout import cut_out, opacity
 from pipeline.deploy.mask import LONGEST_SIDE

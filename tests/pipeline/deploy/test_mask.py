@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from traffic_light import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED
+from tiny_models import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED
 
 from pipeline.deploy import mask as module
 from pipeline.deploy.mask import predict_mask

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from traffic_light import write_traffic_light
+from tiny_models import write_traffic_light
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy.predictor import Predictor

@@ -2,7 +2,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import write_onnx
+from tiny_models import write_onnx
 
 from pipeline.core.terminal import UserError
 from pipeline.records.gate import Decision, contestants, decide_by_origin, promote, settle

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mlflow_workspace import write_onnx
+from tiny_models import write_onnx
 
 from pipeline.records.registry import Version, list_versions, register_model
 from pipeline.records.store import open_store

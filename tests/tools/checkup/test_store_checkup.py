@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
+from tiny_models import write_onnx
 
 from pipeline.model.resume import training_state
 from pipeline.records.addresses import moved_from, readdress
