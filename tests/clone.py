@@ -138,7 +138,7 @@ def make_clone(root: Path) -> Clone:
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in filter(None, names.stdout.split("\0")):
-        if (REPOSITORY / name).exists():
+        if (REPOSITORY / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
     borrow(Path(sys.prefix), root / ".venv")

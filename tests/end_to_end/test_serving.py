@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pytest
 import requests
 from mlflow_workspace import make_workspace
 from PIL import Image
-from servers import free_port, wait_for
+from servers import free_port, started
 from tiny_models import random_network
 from tiny_pets import REPOSITORY
 
@@ -34,6 +33,7 @@ pytestmark = pytest.mark.slow
 PAGE = (REPOSITORY / "docs/serving.md").read_text()
 PORT = "5001"  # on the page; here there may be something else on it
 CLIENTS = 10
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -43,28 +43,20 @@ def server(tmp_path_factory):
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
         register_champion(model)
-        with started([sys.executable, "-m", "tools.serve"]) as (url, process):
-            yield url, model, process
+        with serving([sys.executable, "-m", "tools.serve"]) as running:
+            yield running.uri, model, running.process
 
 
 @contextmanager
-def started(command):
-    """Address and process of a server."""
-    port = str(free_port())
+def serving(command):
     environment = {
         "PYTHONPATH": str(REPOSITORY),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_TRACKING_URI": f"sqlite:///{Path('mlflow.db').absolute()}",
     }
-    process = subprocess.Popen(
-        [*command, "--port", port], env=os.environ | environment, start_new_session=True
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health")
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    shown = {"stdout": None, "stderr": None, "env": os.environ | environment}
+    with started(command, free_port(), "health", **shown) as running:
+        yield running
 
 
 def register_champion(model):
@@ -89,6 +81,10 @@ def photograph(seed, height=24, width=40):
 
 def send(url, pixels):
     return requests.post(f"{url}/invocations", json={"inputs": pixels}, timeout=60)
+
+
+def send_raw(url, body, headers=JSON):
+    return requests.post(f"{url}/invocations", data=body, headers=headers, timeout=60)
 
 
 def test_the_curl_examples_get_a_mask(server, tmp_path):
@@ -145,8 +141,7 @@ def test_ten_clients_at_once_get_each_the_mask_that_the_predictor_gives(server):
     ],
 )
 def test_what_is_no_photograph_is_refused_as_the_clients_mistake(server, content, body, status):
-    headers = {"Content-Type": content}
-    answer = requests.post(f"{server[0]}/invocations", data=body, headers=headers, timeout=60)
+    answer = send_raw(server[0], body, {"Content-Type": content})
     assert answer.status_code == status
     assert answer.json()["message"]
 
@@ -155,8 +150,7 @@ def test_a_huge_body_is_refused_and_takes_no_memory(server):
     url, _, process = server
     before = largest_memory(process)
     pieces = (b"[[[1,2,3]]]," * 100_000 for _ in range(200))
-    headers = {"Content-Type": "application/json"}
-    answer = requests.post(f"{url}/invocations", data=pieces, headers=headers, timeout=60)
+    answer = send_raw(url, pieces)
     assert answer.status_code == 413
     assert "240.0 MB, accepted are 20 MB" in answer.json()["message"]
     assert largest_memory(process) - before < 100_000_000
@@ -166,12 +160,8 @@ def test_ten_bodies_of_empty_arrays_at_once_take_the_memory_of_one(server):
     url, _, process = server
     before = largest_memory(process)
     body = b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}"
-    headers = {"Content-Type": "application/json"}
     with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = clients.map(
-            lambda _: requests.post(f"{url}/invocations", data=body, headers=headers, timeout=60),
-            range(CLIENTS),
-        )
+        answers = clients.map(lambda _: send_raw(url, body), range(CLIENTS))
         assert [answer.status_code for answer in answers] == [400] * CLIENTS
     # Each is 3 MB as text, and about 100 MB once it is read.
     assert largest_memory(process) - before < 250_000_000
@@ -188,8 +178,8 @@ def test_the_server_goes_on_after_refusing(server):
 def test_mlflows_own_server_takes_the_same_json(server):
     url, _, _ = server
     [command] = re.findall(r"`(mlflow models serve.*?)`", PAGE, re.DOTALL)
-    with started(command.split()) as (mlflows, _):
-        answers = [send(each, photograph(2).tolist()) for each in (url, mlflows)]
+    with serving(command.split()) as mlflows:
+        answers = [send(each, photograph(2).tolist()) for each in (url, mlflows.uri)]
     assert answers[0].json() == answers[1].json()
 
 

@@ -16,15 +16,14 @@ PLAN = """
 set: {train.epochs: 3, train.threads: 1}
 grid:
   train.lr: [0.004, 0.001]
-  train.dice_weight: [1.0, 0.0, -1.0]
-"""  # the last of them is refused by the training
+  train.dice_weight: [1.0, -1.0]
+"""  # a negative weight is refused by the training
 SWEEP = "python -m tools.sweep plan.yaml --workers 2"
 
 
 @pytest.fixture(scope="module")
 def sweep(clone):
     """A sweep that was interrupted in its first trainings and then run to its end: its output."""
-    clone.run("dvc repro && git add --all && git commit --quiet --allow-empty --message baseline")
     (clone.root / "plan.yaml").write_text(PLAN)
     process = start(clone, SWEEP)
     wait_until(lambda: any("epoch 1/3" in log.read_text() for log in logs(clone)))
@@ -50,7 +49,7 @@ def ranked(output):
 
 
 def test_every_experiment_that_can_end_ended_once(clone, sweep):
-    assert len(ranked(sweep)) == 4
+    assert len(ranked(sweep)) == 2
     assert {row[1] for row in ranked(sweep)} == set(shown(clone))
 
 
@@ -71,12 +70,9 @@ def test_those_that_failed_are_told_with_their_reason(sweep):
 
 
 def test_each_experiment_has_one_finished_run_although_some_were_interrupted(clone, sweep):
-    swept = [
-        run for run in clone.runs() if run.data.tags.get("dvc.exp_name", "").startswith("plan-")
-    ]
-    assert len(swept) == 4
-    assert {run.info.status for run in swept} == {"FINISHED"}
-    assert {run.info.run_id[:8] for run in swept} == {row[-1] for row in ranked(sweep)}
+    assert len(swept_runs(clone)) == 2
+    assert {run.info.status for run in swept_runs(clone)} == {"FINISHED"}
+    assert {run.info.run_id[:8] for run in swept_runs(clone)} == {row[-1] for row in ranked(sweep)}
 
 
 def test_started_again_it_runs_nothing_but_what_failed(clone, sweep):
@@ -86,7 +82,7 @@ def test_started_again_it_runs_nothing_but_what_failed(clone, sweep):
 
 
 def test_a_killed_sweeps_experiments_are_waited_for_and_not_run_twice(clone, sweep):
-    command = f"{SWEEP} --grid train.dice_weight=[0.25]"
+    command = f"{SWEEP} --grid train.dice_weight=[0.0]"
     before = set(logs(clone))
     process = start(clone, command)
     wait_until(lambda: len(set(logs(clone)) - before) == 2)
@@ -94,19 +90,19 @@ def test_a_killed_sweeps_experiments_are_waited_for_and_not_run_twice(clone, swe
     process.wait()
 
     assert len(ranked(clone.run(command))) == 2
-    assert len(swept_runs(clone)) == 6
+    assert len(swept_runs(clone)) == 4
     assert {run.info.status for run in swept_runs(clone)} == {"FINISHED"}
 
 
 def test_the_page_on_comparing_does_what_it_says(clone, sweep):
     page = (REPOSITORY / "docs/compare.md").read_text()
     commands = re.findall(r"```sh\n(.*?)\n```", page, re.DOTALL)
-    best, *_, worst = (row[1] for row in ranked(sweep))
+    best, worst = (row[1] for row in ranked(sweep))
     told = [
         clone.run(re.sub(r"\bA\b", worst, re.sub(r"\bB\b", best, command))) for command in commands
     ]
     assert best in told[0]
-    assert "train.dice_weight" in told[1]
+    assert "train.lr" in told[1]
     assert (clone.root / "dvc_plots/index.html").stat().st_size > 1000
     clone.run("git checkout --quiet . && dvc checkout --quiet")
 

@@ -9,16 +9,23 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from clone import Clone, borrow, make_clone
+from clone import ALL_STAGES, Clone, borrow, make_clone, stages_run
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from servers import ADMINISTRATOR, PROGRAMS, free_port, postgres_server, s3_server, wait_for
+from servers import (
+    ADMINISTRATOR,
+    POSTGRES_PROGRAMS,
+    free_port,
+    postgres_server,
+    s3_server,
+    wait_for,
+)  # fmt: skip
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
@@ -27,7 +34,6 @@ from pipeline.records.registry import MODEL_NAME
 pytestmark = pytest.mark.teams
 
 LOOPBACK = "http://127.0.0.1"
-ALL = ["download", "extract", "split", "train", "evaluate", "export"]
 PASSWORDS = {account: token_hex(16) for account in ("administrator", "role")}
 
 
@@ -100,7 +106,7 @@ def team(tmp_path_factory) -> Iterator[Team]:
     page = Page((REPOSITORY / "docs/teams.md").read_text())
     install, roles, bucket, serve = page.take("The server, once")
     with postgres_server(PASSWORDS["administrator"]) as database, s3_server() as keys:
-        path = f"{seed.root}/.venv/bin:{PROGRAMS}:{os.environ['PATH']}"
+        path = f"{seed.root}/.venv/bin:{POSTGRES_PROGRAMS}:{os.environ['PATH']}"
         server = Clone(seed.root, **keys, PGPASSWORD=PASSWORDS["role"], PATH=path)
         team = Team(page, server, database, keys)
         do(server, install)
@@ -128,7 +134,7 @@ def test_the_first_trains_and_shares(team, clones):
     first, _ = clones
     [share] = team.page.take("Share what you have trained")
     output = do(first, share)
-    assert first.stages_run(output) == ALL
+    assert stages_run(output) == ALL_STAGES
     assert "Version 1 is @champion" in output
     [run], [version] = team.runs(), team.versions()
     assert run.info.status == "FINISHED"
@@ -141,7 +147,7 @@ def test_the_second_takes_over_data_model_and_run_without_training(team, clones)
     first, second = clones
     pull, look, predict = team.page.take("Take over what others have trained")
     output = do(second, pull)
-    assert second.stages_run(output) == []
+    assert stages_run(output) == []
     assert "up to date" in output
     for name in ("models/checkpoint.pth", "models/model.onnx", "data/pets/index.csv"):
         assert (second.root / name).read_bytes() == (first.root / name).read_bytes()
@@ -164,7 +170,7 @@ def test_on_a_server_that_knows_nothing_the_gate_registers_what_the_cache_restor
     with team.serving(serve.replace("/mlflow ", "/anew ")) as uri:
         printed = second.run("python -m tools.models gate", MLFLOW_TRACKING_URI=uri)
         assert "Version 1 is @champion: there was no champion" in printed
-        anew = Team(team.page, team.server, team.database, team.keys, uri)
+        anew = replace(team, uri=uri)
         [run], [version], [known] = anew.runs(), anew.versions(), team.versions()
         artifacts = {each.path for each in anew.client.list_artifacts(run.info.run_id, "tables")}
     assert run.data.tags["restored"] == "true"
@@ -178,7 +184,7 @@ def test_two_train_at_once_and_both_see_both(team, clones):
     with ThreadPoolExecutor() as people:
         printed = list(people.map(do, clones, both))
     for clone, output in zip(clones, printed, strict=True):
-        assert clone.stages_run(output) == ["train", "evaluate", "export"]
+        assert stages_run(output) == ["train", "evaluate", "export"]
     runs, versions = team.runs(), team.versions()
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
     assert {run.data.params["train.lr"] for run in runs} == {"0.002", "0.004", "0.008"}
