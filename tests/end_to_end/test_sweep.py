@@ -32,14 +32,26 @@ def sweep(clone):
     return clone.run(f"{SWEEP}; test $? = 1")  # since two fail
 
 
-def shown(clone):
-    """Metrics by experiment name."""
-    return {
-        experiment["name"]: experiment["revs"][0]["data"]["metrics"]
-        for revision in json.loads(clone.run("dvc exp show --json"))
-        for experiment in revision["experiments"] or []
-        if experiment["name"].startswith("plan-")
-    }
+def start(clone, command):
+    return subprocess.Popen(
+        ["bash", "-c", f"exec {command}"], cwd=clone.root, env=clone.environment
+    )
+
+
+def logs(clone):
+    return [*(clone.root / ".cache/sweeps").glob("*.log")]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def swept_runs(clone):
+    name = "dvc.exp_name"
+    return [run for run in clone.runs() if run.data.tags.get(name, "").startswith("plan-")]
 
 
 def ranked(output):
@@ -48,20 +60,24 @@ def ranked(output):
     return [row for row in rows if len(row) > 2 and row[0].isdigit() and row[1].startswith("plan-")]
 
 
-def test_every_experiment_that_can_end_ended_once(clone, sweep):
-    assert len(ranked(sweep)) == 2
-    assert {row[1] for row in ranked(sweep)} == set(shown(clone))
-
-
-def test_the_ranking_is_by_validation_score(clone, sweep):
-    metrics = shown(clone)
-    scores = [metrics[row[1]]["metrics/train.json"]["data"]["val"]["miou"] for row in ranked(sweep)]
+def test_every_experiment_that_can_end_ended_once_and_is_ranked_by_its_validation_score(
+    clone, sweep
+):
+    metrics = {
+        experiment["name"]: experiment["revs"][0]["data"]["metrics"]
+        for revision in json.loads(clone.run("dvc exp show --json"))
+        for experiment in revision["experiments"] or []
+        if experiment["name"].startswith("plan-")
+    }
+    names = [row[1] for row in ranked(sweep)]
+    assert len(names) == 2
+    assert set(names) == set(metrics)
+    scores = [metrics[name]["metrics/train.json"]["data"]["val"]["miou"] for name in names]
     assert scores == sorted(scores, reverse=True)
     assert [float(row[2]) for row in ranked(sweep)] == pytest.approx(scores, abs=5e-5)
-    best = ranked(sweep)[0][1]
-    assert f"dvc exp apply {best}" in sweep
-    tests = [metrics[row[1]]["metrics/evaluate.json"]["data"]["miou"] for row in ranked(sweep)]
+    tests = [metrics[name]["metrics/evaluate.json"]["data"]["miou"] for name in names]
     assert [float(row[3]) for row in ranked(sweep)] == pytest.approx(tests, abs=5e-5)
+    assert f"dvc exp apply {names[0]}" in sweep
 
 
 def test_those_that_failed_are_told_with_their_reason(sweep):
@@ -114,26 +130,3 @@ def test_the_page_on_comparing_does_what_it_says(clone, sweep):
     assert {run.info.run_id for run in clone.client.search_runs(["1"], low)} >= {
         run.info.run_id for run in dice
     }
-
-
-def start(clone, command):
-    return subprocess.Popen(
-        ["bash", "-c", f"exec {command}"], cwd=clone.root, env=clone.environment
-    )
-
-
-def logs(clone):
-    return [*(clone.root / ".cache/sweeps").glob("*.log")]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def swept_runs(clone):
-    return [
-        run for run in clone.runs() if run.data.tags.get("dvc.exp_name", "").startswith("plan-")
-    ]

@@ -8,12 +8,13 @@ import resource
 import time
 
 import pytest
+from clone import ALL_STAGES
 from ledger import SEED, TRIES, Row
-from workshop import STAGES, go, moments, wait_for_imports
+from workshop import go, moments, wait_for_imports
 
 pytestmark = pytest.mark.torture
 
-KILLS = [(how, stage) for how in ("alone", "dvc repro") for stage in STAGES]
+KILLS = [(how, stage) for how in ("alone", "dvc repro") for stage in ALL_STAGES]
 BYTES = {  # what does not fit any more: at most so many bytes of each file do
     "download": 300_000,  # the archives
     "extract": 20_000,  # index.csv, or a picture
@@ -29,10 +30,9 @@ if TRIES == 1:  # the short form
 
 
 def kill_of(how, stage):
-    """Named for `-k`; those of one kind share a process, and its workshop."""
-    return pytest.param(
-        how, stage, id=f"{how.split()[0]}-{stage}", marks=pytest.mark.xdist_group(how)
-    )
+    """Named for `-k`; in the long form those of one kind share a process, and its workshop."""
+    group = pytest.mark.xdist_group(f"test_broken_stages, {how}")
+    return pytest.param(how, stage, id=f"{how.split()[0]}-{stage}", marks=[group] * (TRIES > 1))
 
 
 @pytest.mark.parametrize(("how", "stage"), [kill_of(*each) for each in KILLS])

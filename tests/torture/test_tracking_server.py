@@ -49,11 +49,14 @@ def wait_for_epoch(process, number):
         number -= line.startswith("  loss ")
 
 
-def hangs(address, workspace, epoch):
+def hangs(address, workspace, epoch, for_epochs=None):
     with address.serving() as server:
         with training(workspace) as process:
             wait_for_epoch(process, epoch)
             server.signal(signal.SIGSTOP)
+            if for_epochs:
+                wait_for_epoch(process, for_epochs)
+                server.signal(signal.SIGCONT)
             finish(process)
         server.signal(signal.SIGCONT)
         sync(workspace)
@@ -61,15 +64,7 @@ def hangs(address, workspace, epoch):
 
 
 def hangs_for_a_while(address, workspace, epoch):
-    with address.serving() as server:
-        with training(workspace) as process:
-            wait_for_epoch(process, epoch)
-            server.signal(signal.SIGSTOP)
-            wait_for_epoch(process, 2)
-            server.signal(signal.SIGCONT)
-            finish(process)
-        sync(workspace)
-        return losses(address.uri, workspace)
+    return hangs(address, workspace, epoch, for_epochs=2)
 
 
 def dies(address, workspace, epoch):
