@@ -1,10 +1,10 @@
-"""Files of a data set broken in every way that we could think of, and what may be said of them."""
+"""Pairs broken in every way that we could think of, and what may be said of each."""
 
 import io
 import random
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -85,71 +85,62 @@ class Kind:
 
     name: str
     make: Callable[[bytes, bytes, Random], Files]
-    reasons: frozenset[Reason] = field(default_factory=frozenset)
+    reasons: Set[Reason] = frozenset()
     detected: bool = True
     exact: bool = True
 
 
-def _as(kind: str, mode: str = "RGB") -> Callable[[bytes, bytes, Random], Files]:
-    def make(image: bytes, mask: bytes, rng: Random) -> Files:
-        return encoded(photograph(rng.randrange(1000)).convert(mode), kind), mask
-
-    return make
+def image(kind: str, mode: str = "RGB") -> Callable[[bytes, bytes, Random], Files]:
+    """A photograph in another file format, or of other colours."""
+    return lambda i, m, r: (encoded(photograph(r.randrange(1000)).convert(mode), kind), m)
 
 
-def _values(rng: Random) -> bytes:
+def wrong_value(rng: Random) -> bytes:
     values = trimap()
     values[rng.randrange(HEIGHT), rng.randrange(WIDTH)] = rng.choice([0, 4, 128, 255])
     return png(values)
 
 
-def _kinds() -> list[Kind]:
-    def one(reason: Reason) -> frozenset[Reason]:
-        return frozenset({reason})
+MOST, LARGE = 2**31 - 1, {Reason.TOO_LARGE}
+BLANK = np.full((HEIGHT, WIDTH), 2, np.uint8)
+COLOURS = encoded(Image.new("RGB", (WIDTH, HEIGHT)), "PNG")
+WIDE = encoded(photograph(0).resize((WIDTH + 1, HEIGHT)), "JPEG")
+HTML, EPS = b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n"
 
-    no_picture = one(Reason.NOT_A_PICTURE)
-    large, sizes = one(Reason.TOO_LARGE), one(Reason.SIZES)
-    blank = np.full((HEIGHT, WIDTH), 2, np.uint8)
-    colours = encoded(Image.new("RGB", (WIDTH, HEIGHT)), "PNG")
-    most = 2**31 - 1
-    wide = photograph(0).resize((WIDTH + 1, HEIGHT))
-    html, eps = b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n"
-    return [
-        Kind("untouched", lambda i, m, r: (i, m), detected=False),
-        Kind("photograph cut short", lambda i, m, r: (cut(i, r), m), DAMAGES),
-        Kind("photograph, 1-3 bits flipped", lambda i, m, r: (flip(i, r), m), FLIPPED, False),
-        Kind("photograph, tail zeroed", lambda i, m, r: (zero_tail(i, r), m), DAMAGES),
-        Kind("photograph empty", lambda i, m, r: (b"", m), no_picture),
-        Kind("photograph is a web page", lambda i, m, r: (html, m), no_picture),
-        Kind("photograph is PostScript", lambda i, m, r: (eps, m), no_picture),
-        Kind("photograph is a folder", lambda i, m, r: (None, m), one(Reason.NO_IMAGE)),
-        Kind("photograph is a PNG", _as("PNG"), detected=False),
-        Kind("photograph is a GIF", _as("GIF"), detected=False),
-        Kind("photograph is a BMP", _as("BMP"), detected=False),
-        Kind("photograph in grey", _as("JPEG", "L"), detected=False),
-        Kind("photograph in CMYK", _as("JPEG", "CMYK"), detected=False),
-        Kind("photograph of floats", _as("TIFF", "F"), one(Reason.COLOURS)),
-        Kind("photograph of another size", lambda i, m, r: (encoded(wide, "JPEG"), m), sizes),
-        Kind(
-            "photograph claims 65,500 x 65,500",
-            lambda i, m, r: (claim(i, 65_500, 65_500), m),
-            large,
-        ),
-        Kind("photograph of 2,000 scans", lambda i, m, r: (many_scans(r), m), large),
-        Kind("mask cut short", lambda i, m, r: (i, cut(m, r)), DAMAGES),
-        Kind("mask, 1-3 bits flipped", lambda i, m, r: (i, flip(m, r)), FLIPPED, False),
-        Kind("mask, tail zeroed", lambda i, m, r: (i, zero_tail(m, r)), DAMAGES),
-        Kind("mask empty", lambda i, m, r: (i, b""), no_picture),
-        Kind("mask is a folder", lambda i, m, r: (i, None), one(Reason.NO_MASK)),
-        Kind("mask with a wrong value", lambda i, m, r: (i, _values(r)), one(Reason.MASK_VALUES)),
-        Kind("mask in colours", lambda i, m, r: (i, colours), one(Reason.MASK_CHANNELS)),
-        Kind("mask of another size", lambda i, m, r: (i, png(trimap(WIDTH + 1))), sizes),
-        Kind("mask claims 2^31 x 2^31 pixels", lambda i, m, r: (i, claim(m, most, most)), large),
-        Kind("mask without a pet", lambda i, m, r: (i, png(blank)), detected=False, exact=False),
-    ]
-
-
-KINDS = _kinds()
+# i, m, r: the bytes of photograph and mask, and random numbers.
+KINDS = [
+    Kind("untouched", lambda i, m, r: (i, m), detected=False),
+    Kind("photograph cut short", lambda i, m, r: (cut(i, r), m), DAMAGES),
+    Kind("photograph, 1-3 bits flipped", lambda i, m, r: (flip(i, r), m), FLIPPED, False),
+    Kind("photograph, tail zeroed", lambda i, m, r: (zero_tail(i, r), m), DAMAGES),
+    Kind("photograph empty", lambda i, m, r: (b"", m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is a web page", lambda i, m, r: (HTML, m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is PostScript", lambda i, m, r: (EPS, m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is a folder", lambda i, m, r: (None, m), {Reason.NO_IMAGE}),
+    Kind("photograph is a PNG", image("PNG"), detected=False),
+    Kind("photograph is a GIF", image("GIF"), detected=False),
+    Kind("photograph is a BMP", image("BMP"), detected=False),
+    Kind("photograph in grey", image("JPEG", "L"), detected=False),
+    Kind("photograph in CMYK", image("JPEG", "CMYK"), detected=False),
+    Kind("photograph of floats", image("TIFF", "F"), {Reason.COLOURS}),
+    Kind("photograph of another size", lambda i, m, r: (WIDE, m), {Reason.SIZES}),
+    Kind("photograph claims 65,500 x 65,500", lambda i, m, r: (claim(i, *[65_500] * 2), m), LARGE),
+    Kind("photograph of 2,000 scans", lambda i, m, r: (many_scans(r), m), LARGE),
+    Kind("mask cut short", lambda i, m, r: (i, cut(m, r)), DAMAGES),
+    Kind("mask, 1-3 bits flipped", lambda i, m, r: (i, flip(m, r)), FLIPPED, False),
+    Kind("mask, tail zeroed", lambda i, m, r: (i, zero_tail(m, r)), DAMAGES),
+    Kind("mask empty", lambda i, m, r: (i, b""), {Reason.NOT_A_PICTURE}),
+    Kind("mask is a folder", lambda i, m, r: (i, None), {Reason.NO_MASK}),
+    Kind("mask with a wrong value", lambda i, m, r: (i, wrong_value(r)), {Reason.MASK_VALUES}),
+    Kind("mask in colours", lambda i, m, r: (i, COLOURS), {Reason.MASK_CHANNELS}),
+    Kind("mask of another size", lambda i, m, r: (i, png(trimap(WIDTH + 1))), {Reason.SIZES}),
+    Kind(
+        "mask claims 2^31 x 2^31 pixels",
+        lambda i, m, r: (i, claim(m, MOST, MOST)),
+        {Reason.TOO_LARGE},
+    ),
+    Kind("mask without a pet", lambda i, m, r: (i, png(BLANK)), detected=False, exact=False),
+]
 
 
 def mutated(number: int) -> tuple[Kind, Files]:

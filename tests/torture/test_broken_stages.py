@@ -10,7 +10,7 @@ import time
 import pytest
 from clone import ALL_STAGES
 from ledger import SEED, TRIES, Row
-from workshop import go, moments, wait_for_imports
+from workshop import go, moments
 
 pytestmark = pytest.mark.torture
 
@@ -86,7 +86,6 @@ def what_is_lost(workshop, stage, how):
 def run_limited(workshop, stage, limit, *, after_an_epoch):
     """Run the stage with the limit; return its exit status and output."""
     with workshop.alone(stage) as process:
-        wait_for_imports(process)
         if after_an_epoch:
             go(process)
             while not (line := process.stdout.readline()).startswith("  loss "):

@@ -4,7 +4,6 @@ Each stage is run once undisturbed, when a test first asks for it. The clone is 
 stage, so that every try starts from the same state, at the same path.
 """
 
-import json
 import os
 import random
 import shlex
@@ -16,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,9 @@ class Undisturbed:
 
     imports: float  # seconds
     work: float  # seconds from then to the end
-    outputs: dict[str, str] = field(default_factory=dict)  # sha256 by path
-    store: dict[str, Any] = field(default_factory=dict)
-    lock: Any = None  # its entry in dvc.lock
+    outputs: dict[str, str]  # sha256 by path
+    store: dict[str, Any]
+    lock: Any  # its entry in dvc.lock
     pace: float = 1.0  # of the seconds, what the last tries took: the machine is not always as busy
 
 
@@ -106,20 +105,23 @@ class Workshop:
     def _run_undisturbed(self, stage: str) -> Undisturbed:
         started = time.monotonic()
         with self.alone(stage) as process:
-            wait_for_imports(process)
             imported = time.monotonic()
             go(process)
             finish(process)
-        done = Undisturbed(imported - started, time.monotonic() - imported)
+        ended = time.monotonic()
         self.clone.run(f"dvc commit --force {stage}")
-        done.outputs, done.store, done.lock = self.state(stage)
-        return done
+        return Undisturbed(imported - started, ended - imported, *self.state(stage))
 
     # --- starting and killing ---------------------------------------------------------------
 
-    def alone(self, stage: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    @contextmanager
+    def alone(self, stage: str) -> Iterator[subprocess.Popen[str]]:
+        """Start the stage without DVC; when all is imported, it waits for `go`."""
         arguments = shlex.split(self.pipeline[stage]["cmd"])[2:]
-        return self._started([sys.executable, "-c", ALONE, *arguments])
+        with self._started([sys.executable, "-c", ALONE, *arguments]) as process:
+            line = process.stdout.readline()
+            assert line == "imported\n", line + process.stdout.read()
+            yield process
 
     def by_dvc(self, stage: str) -> AbstractContextManager[subprocess.Popen[str]]:
         return self._started(["dvc", "repro", stage])
@@ -145,7 +147,6 @@ class Workshop:
         """Kill the stage when this share of its work is done; None if all was done already."""
         usual = self.undisturbed[stage]
         with self.alone(stage) as process:
-            wait_for_imports(process)
             go(process)
             time.sleep(share * usual.work * usual.pace)
             running = kill_group(process)
@@ -172,7 +173,6 @@ class Workshop:
         """The same command once more, to its end."""
         with self.alone(stage) if how == "alone" else self.by_dvc(stage) as process:
             if how == "alone":
-                wait_for_imports(process)
                 go(process)
             finish(process)
 
@@ -202,23 +202,18 @@ class Workshop:
         found = {name: sha for name, sha in self.outputs(stage).items() if "/." not in name}
         wrong = [name for name, sha in found.items() if whole.get(name) != sha]
         for folder in ("data/pets/", "data/splits/"):  # whole or not there
-            inside = {name for name in found if name.startswith(folder)}
-            expected = {name for name in whole if name.startswith(folder)}
-            if inside and inside != expected:
-                wrong.append(folder)
+            inside, expected = (
+                {name for name in names if name.startswith(folder)} for names in (found, whole)
+            )
+            wrong += [folder] if inside and inside != expected else []
         return [f"half-written: {name}" for name in wrong]
 
     def left_behind(self) -> list[str]:
         """Temporary files and folders, and entries that were not sent."""
-        skipped = {".git", ".venv", ".dvc"}
-        tops = [top for top in self.root.iterdir() if top.name not in skipped]
-        found = [path for top in tops for path in (top, *top.rglob("*"))]
-        names = [
-            path.relative_to(self.root).as_posix()
-            for path in found
-            if path.name.endswith(".tmp") or path.parent.name == "unsent"
-        ]
-        return [f"left behind: {name}" for name in sorted(names)]
+        tops = [top for top in self.root.iterdir() if top.name not in (".git", ".venv", ".dvc")]
+        paths = [path for top in tops for path in (top, *top.rglob("*"))]
+        left = [path for path in paths if path.suffix == ".tmp" or path.parent.name == "unsent"]
+        return [f"left behind: {path.relative_to(self.root)}" for path in sorted(left)]
 
     def store(self) -> dict[str, Any]:
         """What MLflow's database and its artifacts hold: see QUERIES; artifacts by their paths."""
@@ -229,13 +224,11 @@ class Workshop:
             found = {name: sorted(connection.execute(query)) for name, query in QUERIES.items()}
             runs = "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' ORDER BY 1"
             ids = [run for (run,) in connection.execute(runs)]
-        files = [path for path in (self.root / "mlartifacts").rglob("*") if path.is_file()]
-        names = [path.relative_to(self.root).as_posix() for path in files]
         found["artifacts"] = sorted(
-            name.replace(run, f"run-{place}")
-            for name in names
+            str(path.relative_to(self.root)).replace(run, f"run-{place}")
+            for path in (self.root / "mlartifacts").rglob("*")
             for place, run in enumerate(ids)
-            if run in name
+            if path.is_file() and run in path.parts
         )
         return found
 
@@ -259,15 +252,8 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
-def wait_for_imports(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line == "imported\n", line + process.stdout.read()
-
-
 def go(process: subprocess.Popen[str]) -> None:
     """Let a stage begin its work."""
-    assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
@@ -289,35 +275,29 @@ def kill_group(process: subprocess.Popen[str]) -> bool:
 
 def stage_process(process: subprocess.Popen[str], stage: str) -> psutil.Process:
     """The stage's process as soon as DVC has started it."""
-    parent = psutil.Process(process.pid)
     while process.poll() is None:
-        for child in parent.children(recursive=True):
+        for child in psutil.Process(process.pid).children(recursive=True):
             with suppress(psutil.Error):
                 if f"stages.{stage}" in child.cmdline():
                     return child
         time.sleep(0.005)
-    raise AssertionError(process.stdout.read() if process.stdout else "DVC ended")
+    raise AssertionError(process.stdout.read())
 
 
 def zombie(process: psutil.Process) -> bool:
-    try:
+    with suppress(psutil.NoSuchProcess):
         return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    return True
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
-def brief(usual: Any, found: Any) -> str:
-    if not (isinstance(usual, list) and isinstance(found, list)):
-        return f"{usual} became {found}"
-    missing = [each for each in usual if each not in found]
-    extra = [each for each in found if each not in usual]
-    if not missing and not extra:
-        return f"{len(found)} entries instead of {len(usual)}"
-    return f"missing {json.dumps(missing)}, extra {json.dumps(extra)}"[:400]
+def brief(usual: list | None, found: list | None) -> str:
+    missing = [each for each in usual or [] if each not in (found or [])]
+    extra = [each for each in found or [] if each not in (usual or [])]
+    return f"missing {missing}, extra {extra}, {usual and len(usual)} before"[:400]
 
 
 def moments(how: str, stage: str, seed: int) -> Iterator[float]:
