@@ -3,7 +3,6 @@ than a change asks for. The tests run in this order, in one clone.
 """
 
 import hashlib
-import importlib
 import json
 import shutil
 
@@ -68,11 +67,3 @@ def test_without_outputs_and_cache_the_same_bytes_are_made_again(clone):
     output = clone.run("dvc repro")
     assert sorted(stages_run(output)) == sorted(ALL_STAGES)
     assert (clone.root / "dvc.lock").read_bytes() == before
-
-
-@pytest.mark.parametrize("stage", ALL_STAGES)
-def test_every_stage_explains_itself(stage, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [stage, "--help"])
-    with pytest.raises(SystemExit):
-        importlib.import_module(f"stages.{stage}").main()
-    assert f"usage: python -m stages.{stage} " in capsys.readouterr().out

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -51,26 +50,19 @@ class Team:
 
     page: dict[str, list[str]]  # what has not run yet
     server: Clone
-    database: int  # its port
     keys: dict[str, str]  # to the bucket
-    uri: str = ""
+    administrator: dict[str, str]  # what PostgreSQL's clients take from the environment
+    addresses: dict[str, str]  # ours by those on the page
 
     @property
-    def administrator(self) -> dict[str, str]:
-        """What PostgreSQL's clients take from the environment."""
-        place = {"PGHOST": "127.0.0.1", "PGPORT": str(self.database)}
-        return {**place, "PGUSER": ADMINISTRATOR, "PGPASSWORD": PASSWORDS["administrator"]}
-
-    @contextmanager
-    def serving(self, command: str) -> Iterator[str]:
-        """The page's MLflow server, on a port that is free here."""
-        port = free_port()
-        with self.server.running(self.here(command).replace("--port 5000", f"--port {port}")):
-            wait_for(f"{LOOPBACK}:{port}/health")
-            yield f"{LOOPBACK}:{port}"
+    def uri(self) -> str:
+        return self.addresses[f"{LOOPBACK}:5000"]
 
     def here(self, command: str) -> str:
-        return command.replace(":5432", f":{self.database}").replace(f"{LOOPBACK}:5000", self.uri)
+        """The command with the addresses that the servers have here."""
+        for theirs, ours in self.addresses.items():
+            command = command.replace(theirs, ours)
+        return command
 
     def join(self, root: Path) -> Clone:
         self.server.run(f"git clone --quiet {self.server.root.parent}/origin.git {root}")
@@ -104,12 +96,17 @@ def team(tmp_path_factory) -> Iterator[Team]:
     with postgres_server(PASSWORDS["administrator"]) as database, s3_server() as keys:
         path = f"{seed.root}/.venv/bin:{POSTGRES_PROGRAMS}:{os.environ['PATH']}"
         server = Clone(seed.root, **keys, PGPASSWORD=PASSWORDS["role"], PATH=path)
-        team = Team(page, server, database, keys)
+        administrator = {"PGUSER": ADMINISTRATOR, "PGPASSWORD": PASSWORDS["administrator"]}
+        administrator |= {"PGHOST": "127.0.0.1", "PGPORT": str(database)}
+        port = str(free_port())
+        addresses = {":5432": f":{database}", f"{LOOPBACK}:5000": f"{LOOPBACK}:{port}"}
+        team = Team(page, server, keys, administrator, addresses)
         do(server, install)
         typed = "printf '%s\\n' {role} {role} | setsid --wait createuser".format(**PASSWORDS)
         do(server, roles.replace("createuser", typed), **team.administrator)
         server.run(f"python -c '{bucket}'")
-        with team.serving(serve) as team.uri:
+        with server.running(team.here(serve).replace("--port 5000", f"--port {port}")):
+            wait_for(f"{team.uri}/health")
             yield team
 
 
