@@ -19,7 +19,6 @@ FIRST = (
     "test_sweep",
     "test_pipeline",
     "test_readme",
-    "test_verify.py",
     "test_doctor",
     "test_tracking_server",
     "test_at_once",

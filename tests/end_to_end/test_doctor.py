@@ -1,10 +1,12 @@
-"""What `make doctor` finds after things went out of step, and whether its remedies mend them.
+"""`make verify` and `make doctor` on an experiment: its bytes come again, and what went out of step
+is told with a remedy that works. The tests run in this order, in one clone.
 
-The tests run in this order, in one clone.
+A committed version is rebuilt by tests/end_to_end/test_readme.py; more of what can part is tried
+on a small pipeline, in tests/tools/test_verify_command.py.
 """
 
 import pytest
-from clone import Clone
+from clone import ALL_STAGES, Clone, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +16,7 @@ EXPERIMENT = "dvc exp run --temp --name lone --set-param train.lr=0.002"
 
 def lone_run(clone):
     [run] = [run for run in clone.runs() if run.data.tags.get("dvc.exp_name") == "lone"]
-    return run.info.run_id
+    return run
 
 
 def test_a_changed_param_is_told_and_a_restored_one_is_well(clone):
@@ -28,10 +30,30 @@ def test_a_changed_param_is_told_and_a_restored_one_is_well(clone):
     assert "0 to mend" in told or "All is well" in told
 
 
+def test_a_dirty_experiment_comes_again_on_data_that_is_here(clone):
+    losses = clone.root / "pipeline/model/losses.py"
+    losses.write_text(losses.read_text().replace("entropy + ", "2 * entropy + "))
+    clone.run(f"{EXPERIMENT} && git checkout .")
+    assert lone_run(clone).data.tags["git.dirty"] == "true"
+    output = clone.run(f"make verify RUN={lone_run(clone).info.run_id} DATA=data/pets")
+    assert sorted(stages_run(output)) == sorted(ALL_STAGES[2:])
+    assert "identical: checkpoint.pth, model.onnx, model.int8.onnx" in output
+
+
+def test_another_byte_of_the_data_that_is_here_is_named(clone):
+    clone.run("cp --recursive --dereference data/pets changed")
+    picture = sorted((clone.root / "changed/images").iterdir())[0]
+    picture.chmod(0o644)
+    picture.write_bytes(picture.read_bytes() + b"\0")
+    output = clone.run("make verify VERSION=1 DATA=changed; test $? = 2")
+    clone.run("rm --recursive changed")
+    assert stages_run(output) == []
+    assert f"It starts with the data: images/{picture.name} was" in output
+
+
 def test_an_experiment_without_run_gets_one_by_the_remedy(clone):
-    clone.run(EXPERIMENT)
     assert "every checkpoint has its run" in clone.run(DOCTOR)
-    clone.run(f"mlflow runs delete --run-id {lone_run(clone)}",
+    clone.run(f"mlflow runs delete --run-id {lone_run(clone).info.run_id}",
               MLFLOW_TRACKING_URI=f"sqlite:///{clone.root}/mlflow.db")  # fmt: skip
     told = clone.run(DOCTOR)
     assert "the model of lone has no run in this store" in told
