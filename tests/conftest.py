@@ -1,11 +1,15 @@
 """Fixtures that all tests share, and the order in which tests start."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from file_server import FileServer, serving
 
 import stages  # noqa: F401 - before torch: it says how threads wait
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and whatever it starts, too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tiny_pets", "clone"]
 
