@@ -10,7 +10,7 @@ PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: all help test test-teams torture evaluate ui visualize predict app serve report models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve report models promote verify \
   sweep doctor oxford sync bench bench-scale lint format lock audit clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -18,15 +18,19 @@ all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (th
 	python -m tools.models gate
 	python -m tools.scores --next
 
-test: $(INSTALLED) ## Set up and run the tests
-	python -m pytest --numprocesses auto --dist loadfile
+# loadgroup: tests/conftest.py says which tests share a process, and which start first.
+test: $(if $(SLOW),$(INSTALLED_FOR_TEAMS),$(INSTALLED)) ## Set up and run the tests (SLOW=1: the slow ones too; WORKERS=3)
+	python -m pytest --numprocesses $(or $(WORKERS),auto) --dist loadgroup --no-loadscope-reorder $(if $(SLOW),-m "")
 
 test-teams: $(INSTALLED_FOR_TEAMS) ## Run docs/teams.md against PostgreSQL and S3 servers on this machine
 	python -m pytest -m teams
 
+nightly: ## Run what takes too long for every change: every fault ten times (.ci/nightly)
+	.ci/nightly
+
 torture: $(INSTALLED) ## Break real runs and count the losses (TRIES=10 ONLY=network; docs/reliability.md)
 	rm -rf .cache/torture
-	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadgroup $(if $(ONLY),-k "$(ONLY)"); \
+	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(if $(ONLY),-k "$(ONLY)"); \
 	  tests=$$?; python tests/torture/ledger.py && exit $$tests
 
 evaluate: $(INSTALLED) ## Update the evaluation and print the scores

@@ -12,6 +12,7 @@ from pipeline.data.pets import image_path
 from pipeline.data.splits import read_split
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.model.engine import launch
+from pipeline.scoring.measure import evaluate_images
 from pipeline.scoring.segmenter import Segmenter
 
 BATCH = 16  # images, as in params.yaml

@@ -1,4 +1,7 @@
-"""What the end-to-end tests do in a clone: run commands as a user would, and look at the store."""
+"""A clone of the project with tiny params, in which end-to-end tests run commands as a user would.
+
+The pipeline of a minute runs once for all of them: each test file works in a copy of its result.
+"""
 
 import os
 import shutil
@@ -7,15 +10,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from tiny_pets import REPOSITORY
 
+from pipeline.records.addresses import readdress
+from pipeline.records.store import open_store
+
 ALL_STAGES = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"])
-NOT_THE_CALLERS = ("AWS_", "DVC_", "GIT_", "MLFLOW_", "PG")
+# Set by the caller for something else; without bytecode every stage would compile our modules.
+NOT_THE_CALLERS = ("AWS_", "DVC_", "GIT_", "MLFLOW_", "PG", "PYTHONDONTWRITEBYTECODE")
 
 
 class Clone:
@@ -46,6 +56,9 @@ class Clone:
         assert done.returncode == 0, f"{command}\n{done.stdout}"
         return done.stdout
 
+    def commit(self, message: str) -> None:
+        self.run(f"git add --all && git commit --quiet --allow-empty --message '{message}'")
+
     @contextmanager
     def running(self, command: str) -> Iterator[None]:
         """Keep a command running during the block, then end it and what it started."""
@@ -58,10 +71,11 @@ class Clone:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=30)
 
-    def stages_run(self, output: str) -> list[str]:
-        """The stages that DVC says it ran, in order."""
-        lines = [line for line in output.splitlines() if line.startswith("Running stage '")]
-        return [line.split("'")[1] for line in lines]
+    def run_queue(self, jobs: int) -> None:
+        """Run all that `dvc exp run --queue` has put there; none may fail."""
+        waiting = "while dvc queue status | grep -qE 'Running|Queued'; do sleep 1; done"
+        self.run(f"dvc queue start --jobs {jobs}; {waiting}")
+        assert "Failed" not in self.run("dvc queue status")
 
     @property
     def client(self) -> MlflowClient:
@@ -77,18 +91,61 @@ class Clone:
         return self.client.get_experiment(run.info.experiment_id).name
 
 
+def stages_run(output: str) -> list[str]:
+    """The stages that DVC says it ran, in order."""
+    lines = [line for line in output.splitlines() if line.startswith("Running stage '")]
+    return [line.split("'")[1] for line in lines]
+
+
+@dataclass
+class Finished:
+    """A clone after `make`, its results committed; tests work in copies of it."""
+
+    root: Path
+    printed: str  # by `make`
+
+    def copy(self, root: Path) -> Clone:
+        """Copy everything, and have the copy's MLflow store look for artifacts in the copy."""
+        subprocess.run(["cp", "-a", self.root, root], check=True)
+        readdress(open_store(f"sqlite:///{root}/mlflow.db"), (self.root / "mlartifacts").as_uri())
+        return Clone(root)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One for all processes of a test run: the first that asks for it makes it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    root, printed = folder / "finished", folder / "finished.txt"
+    with FileLock(folder / "finished.lock"):
+        if not printed.exists():
+            made = make_clone(root)
+            output = made.run("make")
+            made.commit("results")
+            printed.write_text(output)
+    return Finished(root, printed.read_text())
+
+
+@pytest.fixture(scope="module")
+def clone(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The test file's own copy of the finished clone."""
+    return finished.copy(tmp_path_factory.mktemp("clone") / "petseg")
+
+
 def make_clone(root: Path) -> Clone:
-    """The files that git tracks or would track, committed anew, with tiny params."""
+    """Commit the files that git tracks or would track in a new repository, with tiny params."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in filter(None, names.stdout.split("\0")):
-        if (REPOSITORY / name).exists():
+        if (REPOSITORY / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
     borrow(Path(sys.prefix), root / ".venv")
     shrink(root / "params.yaml")
     made = Clone(root)
-    made.run("git init --quiet && git add --all && git commit --quiet --message clone")
+    made.run("git init --quiet")
+    made.commit("clone")
     return made
 
 
@@ -96,7 +153,7 @@ def borrow(source: Path, target: Path) -> None:
     """Make `target` the virtual environment that the tests run in, for `make` an installed one."""
     target.mkdir()
     for entry in source.iterdir():
-        if entry.name != "installed":
+        if not entry.name.startswith("installed"):
             (target / entry.name).symlink_to(entry)
     (target / "installed").touch()
 

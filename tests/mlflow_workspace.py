@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from onnx import helper
-from tiny_onnx import BYTES, axes, save_tiny, scalar
 
 
 def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -24,18 +22,6 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "data/pets").mkdir(parents=True)
     (folder / "data/pets/index.csv").write_text("name\nAbyssinian_1\n")
     return folder
-
-
-def write_onnx(file: Path, weight: int = 0) -> Path:
-    """A model of the exported one's form: (height, width, 3) uint8 in, (height, width) out.
-
-    It answers with the brightest channel, where that is above the weight.
-    """
-    nodes = [
-        helper.make_node("ReduceMax", ["photograph", "axes"], ["brightest"], keepdims=0),
-        helper.make_node("Max", ["brightest", "weight"], ["mask"]),
-    ]
-    return save_tiny(file, nodes, [axes(2), scalar("weight", BYTES, weight)])
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console
 from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
-from pipeline.deploy.counts import count_pixels
+from pipeline.deploy.agreement import count_pixels
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.models import find_model
 from pipeline.records.registry import Decision, contestants, register_model, settle

@@ -4,20 +4,18 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
-from mlflow_server import free_port, wait_for
 from mlflow_workspace import make_workspace
 from PIL import Image
-from random_network import random_network
+from servers import free_port, started
+from tiny_models import random_network
 from tiny_pets import REPOSITORY
 
 from pipeline.data.pets import CLASSES
@@ -43,28 +41,18 @@ def server(tmp_path_factory):
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
         register_champion(model)
-        with started([sys.executable, "-m", "tools.serve"]) as (url, process):
-            yield url, model, process
+        with serving([sys.executable, "-m", "tools.serve"]) as running:
+            yield running.uri, model, running.process
 
 
-@contextmanager
-def started(command):
-    """Address and process of a server."""
-    port = str(free_port())
+def serving(command):
     environment = {
         "PYTHONPATH": str(REPOSITORY),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_TRACKING_URI": f"sqlite:///{Path('mlflow.db').absolute()}",
     }
-    process = subprocess.Popen(
-        [*command, "--port", port], env=os.environ | environment, start_new_session=True
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health")
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    shown = {"stdout": None, "stderr": None, "env": os.environ | environment}
+    return started(command, free_port(), "health", **shown)
 
 
 def register_champion(model):

@@ -14,110 +14,25 @@ pytestmark = pytest.mark.slow
 
 PLAN = """
 set: {train.epochs: 3, train.threads: 1}
-grid:
-  train.lr: [0.004, 0.001]
-  train.dice_weight: [1.0, 0.0, -1.0]
+list:
+  - train.lr: 0.004
+  - train.lr: 0.001
+  - train.dice_weight: -1.0
 """  # the last of them is refused by the training
+NAMES = ("plan-", "sweep-")  # of experiments
 SWEEP = "python -m tools.sweep plan.yaml --workers 2"
+OTHER_SWEEP = "python -m tools.sweep --grid train.dice_weight=[0.0] --set train.epochs=3"
 
 
 @pytest.fixture(scope="module")
 def sweep(clone):
     """A sweep that was interrupted in its first trainings and then run to its end: its output."""
-    clone.run("dvc repro && git add --all && git commit --quiet --allow-empty --message baseline")
     (clone.root / "plan.yaml").write_text(PLAN)
     process = start(clone, SWEEP)
     wait_until(lambda: any("epoch 1/3" in log.read_text() for log in logs(clone)))
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    return clone.run(f"{SWEEP}; test $? = 1")  # since two fail
-
-
-def shown(clone):
-    """Metrics by experiment name."""
-    return {
-        experiment["name"]: experiment["revs"][0]["data"]["metrics"]
-        for revision in json.loads(clone.run("dvc exp show --json"))
-        for experiment in revision["experiments"] or []
-        if experiment["name"].startswith("plan-")
-    }
-
-
-def ranked(output):
-    """The cells of the ranking's rows: place, name, validation mIoU, test mIoU, ..."""
-    rows = (line.split() for line in output.splitlines())
-    return [row for row in rows if len(row) > 2 and row[0].isdigit() and row[1].startswith("plan-")]
-
-
-def test_every_experiment_that_can_end_ended_once(clone, sweep):
-    assert len(ranked(sweep)) == 4
-    assert {row[1] for row in ranked(sweep)} == set(shown(clone))
-
-
-def test_the_ranking_is_by_validation_score(clone, sweep):
-    metrics = shown(clone)
-    scores = [metrics[row[1]]["metrics/train.json"]["data"]["val"]["miou"] for row in ranked(sweep)]
-    assert scores == sorted(scores, reverse=True)
-    assert [float(row[2]) for row in ranked(sweep)] == pytest.approx(scores, abs=5e-5)
-    best = ranked(sweep)[0][1]
-    assert f"dvc exp apply {best}" in sweep
-    tests = [metrics[row[1]]["metrics/evaluate.json"]["data"]["miou"] for row in ranked(sweep)]
-    assert [float(row[3]) for row in ranked(sweep)] == pytest.approx(tests, abs=5e-5)
-
-
-def test_those_that_failed_are_told_with_their_reason(sweep):
-    assert sweep.count("failed: plan-") == 2
-    assert sweep.count("train.dice_weight: Input should be greater than or equal to 0") == 2
-
-
-def test_each_experiment_has_one_finished_run_although_some_were_interrupted(clone, sweep):
-    swept = [
-        run for run in clone.runs() if run.data.tags.get("dvc.exp_name", "").startswith("plan-")
-    ]
-    assert len(swept) == 4
-    assert {run.info.status for run in swept} == {"FINISHED"}
-    assert {run.info.run_id[:8] for run in swept} == {row[-1] for row in ranked(sweep)}
-
-
-def test_started_again_it_runs_nothing_but_what_failed(clone, sweep):
-    runs = {run.info.run_id for run in clone.runs()}
-    assert ranked(clone.run(f"{SWEEP}; test $? = 1")) == ranked(sweep)
-    assert {run.info.run_id for run in clone.runs()} == runs
-
-
-def test_a_killed_sweeps_experiments_are_waited_for_and_not_run_twice(clone, sweep):
-    command = f"{SWEEP} --grid train.dice_weight=[0.25]"
-    before = set(logs(clone))
-    process = start(clone, command)
-    wait_until(lambda: len(set(logs(clone)) - before) == 2)
-    os.kill(process.pid, signal.SIGKILL)  # its experiments are groups of their own, and go on
-    process.wait()
-
-    assert len(ranked(clone.run(command))) == 2
-    assert len(swept_runs(clone)) == 6
-    assert {run.info.status for run in swept_runs(clone)} == {"FINISHED"}
-
-
-def test_the_page_on_comparing_does_what_it_says(clone, sweep):
-    page = (REPOSITORY / "docs/compare.md").read_text()
-    commands = re.findall(r"```sh\n(.*?)\n```", page, re.DOTALL)
-    best, *_, worst = (row[1] for row in ranked(sweep))
-    told = [
-        clone.run(re.sub(r"\bA\b", worst, re.sub(r"\bB\b", best, command))) for command in commands
-    ]
-    assert best in told[0]
-    assert "train.dice_weight" in told[1]
-    assert (clone.root / "dvc_plots/index.html").stat().st_size > 1000
-    clone.run("git checkout --quiet . && dvc checkout --quiet")
-
-    [filters] = re.findall(r"```\n(metrics.*?)```", page, re.DOTALL)
-    for line in filters.splitlines():  # of those here none is from the real photographs
-        assert clone.client.search_runs(["1"], line) == []
-    dice = [run for run in swept_runs(clone) if run.data.params["train.dice_weight"] == "1.0"]
-    low = filters.splitlines()[1].replace("0.76", "-1")
-    assert {run.info.run_id for run in clone.client.search_runs(["1"], low)} >= {
-        run.info.run_id for run in dice
-    }
+    return clone.run(f"{SWEEP}; test $? = 1")  # since one fails
 
 
 def start(clone, command):
@@ -138,6 +53,80 @@ def wait_until(condition):
 
 
 def swept_runs(clone):
-    return [
-        run for run in clone.runs() if run.data.tags.get("dvc.exp_name", "").startswith("plan-")
+    name = "dvc.exp_name"
+    return [run for run in clone.runs() if run.data.tags.get(name, "").startswith(NAMES)]
+
+
+def ranked(output):
+    """The cells of the ranking's rows: place, name, validation mIoU, test mIoU, ..."""
+    rows = (line.split() for line in output.splitlines())
+    return [row for row in rows if len(row) > 2 and row[0].isdigit() and row[1].startswith(NAMES)]
+
+
+def test_every_experiment_that_can_end_ended_once_and_is_ranked_by_its_validation_score(
+    clone, sweep
+):
+    metrics = {
+        experiment["name"]: experiment["revs"][0]["data"]["metrics"]
+        for revision in json.loads(clone.run("dvc exp show --json"))
+        for experiment in revision["experiments"] or []
+        if experiment["name"].startswith(NAMES)
+    }
+    names = [row[1] for row in ranked(sweep)]
+    assert len(names) == 2
+    assert set(names) == set(metrics)
+    scores = [metrics[name]["metrics/train.json"]["data"]["val"]["miou"] for name in names]
+    assert scores == sorted(scores, reverse=True)
+    assert [float(row[2]) for row in ranked(sweep)] == pytest.approx(scores, abs=5e-5)
+    tests = [metrics[name]["metrics/evaluate.json"]["data"]["miou"] for name in names]
+    assert [float(row[3]) for row in ranked(sweep)] == pytest.approx(tests, abs=5e-5)
+    assert f"dvc exp apply {names[0]}" in sweep
+
+
+def test_one_that_failed_is_told_with_its_reason(sweep):
+    assert sweep.count("failed: plan-") == 1
+    assert sweep.count("train.dice_weight: Input should be greater than or equal to 0") == 1
+
+
+def test_each_experiment_has_one_finished_run_although_some_were_interrupted(clone, sweep):
+    assert [run.info.status for run in swept_runs(clone)] == ["FINISHED"] * 2
+    assert {run.info.run_id[:8] for run in swept_runs(clone)} == {row[-1] for row in ranked(sweep)}
+
+
+def test_started_again_it_runs_nothing_but_what_failed(clone, sweep):
+    runs = {run.info.run_id for run in clone.runs()}
+    assert ranked(clone.run(f"{SWEEP}; test $? = 1")) == ranked(sweep)
+    assert {run.info.run_id for run in clone.runs()} == runs
+
+
+def test_a_killed_sweeps_experiment_is_waited_for_and_not_run_twice(clone, sweep):
+    before = set(logs(clone))
+    process = start(clone, OTHER_SWEEP)
+    wait_until(lambda: set(logs(clone)) - before)
+    os.kill(process.pid, signal.SIGKILL)  # its experiment is a group of its own, and goes on
+    process.wait()
+
+    assert len(ranked(clone.run(OTHER_SWEEP))) == 1
+    assert [run.info.status for run in swept_runs(clone)] == ["FINISHED"] * 3
+
+
+def test_the_page_on_comparing_does_what_it_says(clone, sweep):
+    page = (REPOSITORY / "docs/compare.md").read_text()
+    commands = re.findall(r"```sh\n(.*?)\n```", page, re.DOTALL)
+    best, worst = (row[1] for row in ranked(sweep))
+    told = [
+        clone.run(re.sub(r"\bA\b", worst, re.sub(r"\bB\b", best, command))) for command in commands
     ]
+    assert best in told[0]
+    assert "train.lr" in told[1]
+    assert (clone.root / "dvc_plots/index.html").stat().st_size > 1000
+    clone.run("git checkout --quiet . && dvc checkout --quiet")
+
+    [filters] = re.findall(r"```\n(metrics.*?)```", page, re.DOTALL)
+    for line in filters.splitlines():  # of those here none is from the real photographs
+        assert clone.client.search_runs(["1"], line) == []
+    dice = [run for run in swept_runs(clone) if run.data.params["train.dice_weight"] == "1.0"]
+    low = filters.splitlines()[1].replace("0.76", "-1")
+    assert {run.info.run_id for run in clone.client.search_runs(["1"], low)} >= {
+        run.info.run_id for run in dice
+    }

@@ -8,19 +8,23 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from clone import Clone, borrow, make_clone
+from clone import ALL_STAGES, Clone, borrow, make_clone, stages_run
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow_server import free_port, wait_for
-from postgres_server import ADMINISTRATOR, PROGRAMS, postgres_server
-from s3_server import s3_server
+from servers import (
+    ADMINISTRATOR,
+    POSTGRES_PROGRAMS,
+    free_port,
+    postgres_server,
+    s3_server,
+    wait_for,
+)  # fmt: skip
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
@@ -29,48 +33,36 @@ from pipeline.records.versions import MODEL_NAME
 pytestmark = pytest.mark.teams
 
 LOOPBACK = "http://127.0.0.1"
-ALL = ["download", "extract", "split", "train", "evaluate", "export"]
 PASSWORDS = {account: token_hex(16) for account in ("administrator", "role")}
 
 
-class Page:
-    """The page's code by heading; what is taken out of it is run."""
-
-    def __init__(self, text: str) -> None:
-        parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
-        code = [re.findall(r"```(?:sh|python)\n(.*?)```", part, re.DOTALL) for part in parts]
-        self.left = dict(zip(parts[1::2], code[2::2], strict=True))
-
-    def take(self, heading: str) -> list[str]:
-        return self.left.pop(heading)
+def blocks() -> dict[str, list[str]]:
+    """The page's code by heading."""
+    text = (REPOSITORY / "docs/teams.md").read_text()
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    code = [re.findall(r"```(?:sh|python)\n(.*?)```", part, re.DOTALL) for part in parts]
+    return dict(zip(parts[1::2], code[2::2], strict=True))
 
 
 @dataclass
 class Team:
     """The server's machine, whose checkout is also what the others clone, and how to reach it."""
 
-    page: Page
+    page: dict[str, list[str]]  # what has not run yet
     server: Clone
-    database: int  # its port
     keys: dict[str, str]  # to the bucket
-    uri: str = ""
+    administrator: dict[str, str]  # what PostgreSQL's clients take from the environment
+    addresses: dict[str, str]  # ours by those on the page
 
     @property
-    def administrator(self) -> dict[str, str]:
-        """What PostgreSQL's clients take from the environment."""
-        place = {"PGHOST": "127.0.0.1", "PGPORT": str(self.database)}
-        return {**place, "PGUSER": ADMINISTRATOR, "PGPASSWORD": PASSWORDS["administrator"]}
-
-    @contextmanager
-    def serving(self, command: str) -> Iterator[str]:
-        """The page's MLflow server, on a port that is free here."""
-        port = free_port()
-        with self.server.running(self.here(command).replace("--port 5000", f"--port {port}")):
-            wait_for(f"{LOOPBACK}:{port}/health")
-            yield f"{LOOPBACK}:{port}"
+    def uri(self) -> str:
+        return self.addresses[f"{LOOPBACK}:5000"]
 
     def here(self, command: str) -> str:
-        return command.replace(":5432", f":{self.database}").replace(f"{LOOPBACK}:5000", self.uri)
+        """The command with the addresses that the servers have here."""
+        for theirs, ours in self.addresses.items():
+            command = command.replace(theirs, ours)
+        return command
 
     def join(self, root: Path) -> Clone:
         self.server.run(f"git clone --quiet {self.server.root.parent}/origin.git {root}")
@@ -99,17 +91,22 @@ def team(tmp_path_factory) -> Iterator[Team]:
     """The servers, set up by the page."""
     seed = make_clone(tmp_path_factory.mktemp("team") / "server")
     seed.run("git clone --quiet --bare . ../origin.git")
-    page = Page((REPOSITORY / "docs/teams.md").read_text())
-    install, roles, bucket, serve = page.take("The server, once")
+    page = blocks()
+    install, roles, bucket, serve = page.pop("The server, once")
     with postgres_server(PASSWORDS["administrator"]) as database, s3_server() as keys:
-        path = f"{seed.root}/.venv/bin:{PROGRAMS}:{os.environ['PATH']}"
+        path = f"{seed.root}/.venv/bin:{POSTGRES_PROGRAMS}:{os.environ['PATH']}"
         server = Clone(seed.root, **keys, PGPASSWORD=PASSWORDS["role"], PATH=path)
-        team = Team(page, server, database, keys)
+        administrator = {"PGUSER": ADMINISTRATOR, "PGPASSWORD": PASSWORDS["administrator"]}
+        administrator |= {"PGHOST": "127.0.0.1", "PGPORT": str(database)}
+        port = str(free_port())
+        addresses = {":5432": f":{database}", f"{LOOPBACK}:5000": f"{LOOPBACK}:{port}"}
+        team = Team(page, server, keys, administrator, addresses)
         do(server, install)
         typed = "printf '%s\\n' {role} {role} | setsid --wait createuser".format(**PASSWORDS)
         do(server, roles.replace("createuser", typed), **team.administrator)
         server.run(f"python -c '{bucket}'")
-        with team.serving(serve) as team.uri:
+        with server.running(team.here(serve).replace("--port 5000", f"--port {port}")):
+            wait_for(f"{team.uri}/health")
             yield team
 
 
@@ -118,9 +115,9 @@ def clones(team: Team) -> tuple[Clone, Clone]:
     """Two people's, set up by the page; the first has told the repository where the bucket is."""
     folder = team.server.root.parent
     first = team.join(folder / "first")
-    do(first, *team.page.take("The repository, once"))
+    do(first, *team.page.pop("The repository, once"))
     both = first, team.join(folder / "second")
-    [each_person] = team.page.take("Each person, once")
+    [each_person] = team.page.pop("Each person, once")
     for clone in both:
         assert "No version is registered yet" in do(clone, each_person)
     return both
@@ -128,9 +125,9 @@ def clones(team: Team) -> tuple[Clone, Clone]:
 
 def test_the_first_trains_and_shares(team, clones):
     first, _ = clones
-    [share] = team.page.take("Share what you have trained")
+    [share] = team.page.pop("Share what you have trained")
     output = do(first, share)
-    assert first.stages_run(output) == ALL
+    assert stages_run(output) == ALL_STAGES
     assert "Version 1 is @champion" in output
     [run], [version] = team.runs(), team.versions()
     assert run.info.status == "FINISHED"
@@ -141,9 +138,9 @@ def test_the_first_trains_and_shares(team, clones):
 
 def test_the_second_takes_over_data_model_and_run_without_training(team, clones):
     first, second = clones
-    pull, look, predict = team.page.take("Take over what others have trained")
+    pull, look, predict = team.page.pop("Take over what others have trained")
     output = do(second, pull)
-    assert second.stages_run(output) == []
+    assert stages_run(output) == []
     assert "up to date" in output
     for name in ("models/checkpoint.pth", "models/model.onnx", "data/pets/index.csv"):
         assert (second.root / name).read_bytes() == (first.root / name).read_bytes()
@@ -159,28 +156,11 @@ def test_the_second_takes_over_data_model_and_run_without_training(team, clones)
     assert file_digest(fetched) in (version.tags["onnx.sha256"], version.tags["int8.sha256"])
 
 
-def test_on_a_server_that_knows_nothing_the_gate_registers_what_the_cache_restored(team, clones):
-    _, second = clones
-    serve = Page((REPOSITORY / "docs/teams.md").read_text()).take("The server, once")[-1]
-    do(team.server, "createdb --owner petseg anew", **team.administrator)
-    with team.serving(serve.replace("/mlflow ", "/anew ")) as uri:
-        printed = second.run("python -m tools.models gate", MLFLOW_TRACKING_URI=uri)
-        assert "Version 1 is @champion: there was no champion" in printed
-        anew = Team(team.page, team.server, team.database, team.keys, uri)
-        [run], [version], [known] = anew.runs(), anew.versions(), team.versions()
-        artifacts = {each.path for each in anew.client.list_artifacts(run.info.run_id, "tables")}
-    assert run.data.tags["restored"] == "true"
-    assert "tables/per_image.csv" in artifacts
-    for tag in ("onnx.sha256", "checkpoint.sha256", "data.index_md5", "test.miou"):
-        assert version.tags[tag] == known.tags[tag]
-
-
 def test_two_train_at_once_and_both_see_both(team, clones):
-    *both, look = team.page.take("Train at the same time")
+    *both, look = team.page.pop("Train at the same time")
     with ThreadPoolExecutor() as people:
         printed = list(people.map(do, clones, both))
-    for clone, output in zip(clones, printed, strict=True):
-        assert clone.stages_run(output) == ["train", "evaluate", "export"]
+    assert [stages_run(output) for output in printed] == [["train", "evaluate", "export"]] * 2
     runs, versions = team.runs(), team.versions()
     assert [run.info.status for run in runs] == ["FINISHED"] * 3
     assert {run.data.params["train.lr"] for run in runs} == {"0.002", "0.004", "0.008"}
@@ -202,7 +182,7 @@ def test_two_train_at_once_and_both_see_both(team, clones):
 
 
 def test_a_backup_holds_every_run(team, clones):
-    [backup] = team.page.take("Backups")
+    [backup] = team.page.pop("Backups")
     do(team.server, backup, **team.administrator)
     count = "psql --tuples-only --command 'SELECT run_uuid FROM runs ORDER BY 1'"
     for database in ("mlflow", "restored"):
@@ -212,7 +192,7 @@ def test_a_backup_holds_every_run(team, clones):
 
 def test_cleaning_up_spares_what_is_used_and_what_is_young(team, clones):
     first, _ = clones
-    shared, trash = team.page.take("Cleaning up")
+    shared, trash = team.page.pop("Cleaning up")
     mistake = team.client.create_run(team.runs()[0].info.experiment_id).info.run_id
     team.client.delete_run(mistake)
     first.run("dvc exp remove --all-commits")  # as in a clone that has not seen them
@@ -241,4 +221,4 @@ def test_no_secret_is_in_a_repository_or_a_run(team, clones):
 
 
 def test_every_command_of_the_page_was_run(team):
-    assert not any(team.page.left.values())
+    assert not any(team.page.values())

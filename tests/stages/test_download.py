@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from downloading import run_download
-from file_server import FileServer, Reply
+from file_server import FileServer, Reply, run_download
 
 from pipeline.core.params import ParamsError, read_section
 from stages.download import ArchiveParams, DownloadParams, FetchedParams, download

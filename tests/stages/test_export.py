@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
-from random_network import random_network
+from tiny_models import random_network
 from tiny_pets import LISTS, write_params
 from training import runs
 

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 import streamlit as st
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
 from onnx import numpy_helper
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from tiny_models import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_onnx, write_traffic_light
 from tiny_pets import REPOSITORY, write_tiny_pets
-from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.layout import int8_beside
 from pipeline.records.models import find_model

@@ -11,15 +11,15 @@ import numpy as np
 import psutil
 import pytest
 from chromium import chromium
-from mlflow_server import free_port, wait_for
 from mlflow_workspace import make_workspace
 from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from servers import free_port, wait_for
+from tiny_models import BACKGROUND, PET, write_traffic_light
 from tiny_pets import REPOSITORY
-from traffic_light import BACKGROUND, PET, write_traffic_light
 
 pytestmark = pytest.mark.slow
 

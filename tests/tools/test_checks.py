@@ -5,7 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
+from tiny_models import write_onnx
 
 from pipeline.model.resume import training_state
 from pipeline.records.database import moved_from, readdress

@@ -3,9 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
 from pixel_tables import miou_of, pixel_table
 from rich.console import Console
+from tiny_models import write_onnx
 from tiny_pets import write_params
 
 from pipeline.core.files import file_digest, write_csv

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mlflow_workspace import write_onnx
 from pixel_tables import NAMES, miou_of, pixel_table, table_of
 from rich.console import Console
-from threshold_model import write_threshold_model
+from tiny_models import write_onnx, write_threshold_model
 from tiny_pets import LISTS, write_params, write_split
 
 from pipeline.core.files import write_csv

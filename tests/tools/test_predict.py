@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
 from PIL import Image
+from tiny_models import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_onnx, write_traffic_light
 from tiny_pets import REPOSITORY
-from traffic_light import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS, image_key

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace, write_onnx
+from mlflow_workspace import make_workspace
+from tiny_models import write_onnx
 
 from pipeline.core.terminal import UserError
 from pipeline.records.registry import promote, register_model

@@ -7,14 +7,13 @@ import zlib
 from pathlib import Path
 
 import pytest
-from ledger import FULL
+from ledger import FULL, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MEMORY = 2**31  # bytes of addresses: far more than is needed, far less than the bombs unpack to
-EXTRACT = """
+EXTRACT = f"""
 import resource, sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
+resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 from pipeline.ingest.archives import extract_archive
 from pipeline.core.terminal import run_command
 try:
@@ -29,11 +28,8 @@ def compress(file: Path, *pieces: bytes, times: int = 1) -> Path:
     """Gzip of the pieces, the last of them so many times."""
     packer = zlib.compressobj(1, wbits=31)
     with file.open("wb") as stream:
-        for piece in pieces[:-1]:
+        for piece in (*pieces[:-1], *[pieces[-1]] * times, bytes(1024)):
             stream.write(packer.compress(piece))
-        for _ in range(times):
-            stream.write(packer.compress(pieces[-1]))
-        stream.write(packer.compress(bytes(1024)))
         stream.write(packer.flush())
     return file
 
@@ -46,8 +42,7 @@ def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 
 def extracted(archive: Path) -> tuple[str, int]:
     """What is said, and the largest memory in use, in MB."""
-    code = EXTRACT.format(memory=MEMORY)
-    command = [sys.executable, "-c", code, str(archive), str(archive.parent / "out")]
+    command = [sys.executable, "-c", EXTRACT, str(archive), str(archive.parent / "out")]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -8,12 +8,13 @@ import resource
 import time
 
 import pytest
+from clone import ALL_STAGES
 from ledger import SEED, TRIES, Row
-from workshop import STAGES, go, moments, wait_for_imports
+from workshop import go, moments
 
 pytestmark = pytest.mark.torture
 
-KILLS = [(how, stage) for how in ("alone", "dvc repro") for stage in STAGES]
+KILLS = [(how, stage) for how in ("alone", "dvc repro") for stage in ALL_STAGES]
 BYTES = {  # what does not fit any more: at most so many bytes of each file do
     "download": 300_000,  # the archives
     "extract": 20_000,  # index.csv, or a picture
@@ -29,10 +30,9 @@ if TRIES == 1:  # the short form
 
 
 def kill_of(how, stage):
-    """Named for `-k`; those of one kind share a process, and its workshop."""
-    return pytest.param(
-        how, stage, id=f"{how.split()[0]}-{stage}", marks=pytest.mark.xdist_group(how)
-    )
+    """Named for `-k`; in the long form those of one kind share a process, and its workshop."""
+    group = pytest.mark.xdist_group(f"test_broken_stages, {how}")
+    return pytest.param(how, stage, id=f"{how.split()[0]}-{stage}", marks=[group] * (TRIES > 1))
 
 
 @pytest.mark.parametrize(("how", "stage"), [kill_of(*each) for each in KILLS])
@@ -86,7 +86,6 @@ def what_is_lost(workshop, stage, how):
 def run_limited(workshop, stage, limit, *, after_an_epoch):
     """Run the stage with the limit; return its exit status and output."""
     with workshop.alone(stage) as process:
-        wait_for_imports(process)
         if after_an_epoch:
             go(process)
             while not (line := process.stdout.readline()).startswith("  loss "):

@@ -5,36 +5,183 @@ The long form shows its counts with: PETSEG_TRIES=10 pytest -m torture -s -k tho
 
 import io
 import os
+import random
 import subprocess
 import sys
 import tarfile
+import zlib
 from collections import Counter, defaultdict
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from ledger import FULL, TRIES
-from mutations import KINDS, Files, mutated, original, trimap
+from ledger import FULL, REPOSITORY, TRIES
 from PIL import Image
-from traffic_light import write_traffic_light
+from tiny_models import write_traffic_light
 
 from pipeline.data.images import load_image, load_mask
 from pipeline.ingest.extraction import extract
 from pipeline.ingest.inventory import Reason
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SHORT, LONG = 4 * len(KINDS), 10 * TRIES * len(KINDS)
+WIDTH, HEIGHT = 96, 72
+DAMAGES = frozenset({Reason.NOT_A_PICTURE, Reason.TRUNCATED, Reason.DAMAGED})
+# A flipped bit may be in a number of the header, too.
+FLIPPED = DAMAGES | {Reason.SIZES, Reason.TOO_LARGE, Reason.COLOURS}
+
+Files = tuple[bytes | None, bytes | None]  # photograph and mask; None: there is a folder instead
+Random = random.Random
+
+
+def encoded(picture: Image.Image, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def photograph(seed: int) -> Image.Image:
+    """Shades with noise, so that JPEG has something to keep in all of its blocks."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    shades = np.stack([x * 2, y * 3, 200 - x - y], axis=2)
+    noise = np.random.default_rng(seed).integers(0, 40, shades.shape)
+    return Image.fromarray((shades + noise).astype(np.uint8))
+
+
+def trimap(width: int = WIDTH) -> np.ndarray:
+    values = np.full((HEIGHT, width), 2, np.uint8)
+    values[20:60, 20:70], values[24:56, 24:66] = 3, 1
+    return values
+
+
+def png(values: np.ndarray) -> bytes:
+    return encoded(Image.fromarray(values), "PNG")
+
+
+def cut(content: bytes, rng: Random) -> bytes:
+    return content[: rng.randrange(1, len(content) - 2)]
+
+
+def flip(content: bytes, rng: Random) -> bytes:
+    changed = bytearray(content)
+    for place in rng.sample(range(len(changed)), rng.randint(1, 3)):
+        changed[place] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def zero_tail(content: bytes, rng: Random) -> bytes:
+    kept = rng.randrange(1, len(content) - 8)
+    return content[:kept].ljust(len(content), b"\0")
+
+
+def claim(content: bytes, *sides: int) -> bytes:
+    """The same JPEG or PNG with other sides in its header."""
+    if content.startswith(b"\x89PNG"):
+        header = content[12:16] + b"".join(side.to_bytes(4) for side in sides) + content[24:29]
+        return content[:12] + header + zlib.crc32(header).to_bytes(4) + content[33:]
+    start = content.index(b"\xff\xc0") + 5
+    return content[:start] + b"".join(side.to_bytes(2) for side in sides) + content[start + 4 :]
+
+
+def many_scans(rng: Random) -> bytes:
+    content = encoded(photograph(rng.randrange(1000)), "JPEG", progressive=True)
+    last = content[content.rfind(b"\xff\xda") : -2]
+    return content[:-2] + last * 2000 + b"\xff\xd9"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to break a pair.
+
+    `reasons`: what may be said of it. `detected`: always; else it may be used too, if it decodes.
+    `exact`: a mask that is used all the same says what the original says.
+    """
+
+    name: str
+    make: Callable[[bytes, bytes, Random], Files]
+    reasons: Set[Reason] = frozenset()
+    detected: bool = True
+    exact: bool = True
+
+
+def of_kind(kind: str, mode: str = "RGB") -> Callable[[bytes, bytes, Random], Files]:
+    """A photograph in another file format, or of other colours."""
+    return lambda i, m, r: (encoded(photograph(r.randrange(1000)).convert(mode), kind), m)
+
+
+def wrong_value(rng: Random) -> bytes:
+    values = trimap()
+    values[rng.randrange(HEIGHT), rng.randrange(WIDTH)] = rng.choice([0, 4, 128, 255])
+    return png(values)
+
+
+MOST, LARGE = 2**31 - 1, {Reason.TOO_LARGE}
+BLANK = np.full((HEIGHT, WIDTH), 2, np.uint8)
+COLOURS = encoded(Image.new("RGB", (WIDTH, HEIGHT)), "PNG")
+WIDE = encoded(photograph(0).resize((WIDTH + 1, HEIGHT)), "JPEG")
+HTML, EPS = b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n"
+
+# i, m, r: the bytes of photograph and mask, and random numbers.
+KINDS = [
+    Kind("untouched", lambda i, m, r: (i, m), detected=False),
+    Kind("photograph cut short", lambda i, m, r: (cut(i, r), m), DAMAGES),
+    Kind("photograph, 1-3 bits flipped", lambda i, m, r: (flip(i, r), m), FLIPPED, False),
+    Kind("photograph, tail zeroed", lambda i, m, r: (zero_tail(i, r), m), DAMAGES),
+    Kind("photograph empty", lambda i, m, r: (b"", m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is a web page", lambda i, m, r: (HTML, m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is PostScript", lambda i, m, r: (EPS, m), {Reason.NOT_A_PICTURE}),
+    Kind("photograph is a folder", lambda i, m, r: (None, m), {Reason.NO_IMAGE}),
+    Kind("photograph is a PNG", of_kind("PNG"), detected=False),
+    Kind("photograph is a GIF", of_kind("GIF"), detected=False),
+    Kind("photograph is a BMP", of_kind("BMP"), detected=False),
+    Kind("photograph in grey", of_kind("JPEG", "L"), detected=False),
+    Kind("photograph in CMYK", of_kind("JPEG", "CMYK"), detected=False),
+    Kind("photograph of floats", of_kind("TIFF", "F"), {Reason.COLOURS}),
+    Kind("photograph of another size", lambda i, m, r: (WIDE, m), {Reason.SIZES}),
+    Kind("photograph claims 65,500 x 65,500", lambda i, m, r: (claim(i, *[65_500] * 2), m), LARGE),
+    Kind("photograph of 2,000 scans", lambda i, m, r: (many_scans(r), m), LARGE),
+    Kind("mask cut short", lambda i, m, r: (i, cut(m, r)), DAMAGES),
+    Kind("mask, 1-3 bits flipped", lambda i, m, r: (i, flip(m, r)), FLIPPED, False),
+    Kind("mask, tail zeroed", lambda i, m, r: (i, zero_tail(m, r)), DAMAGES),
+    Kind("mask empty", lambda i, m, r: (i, b""), {Reason.NOT_A_PICTURE}),
+    Kind("mask is a folder", lambda i, m, r: (i, None), {Reason.NO_MASK}),
+    Kind("mask with a wrong value", lambda i, m, r: (i, wrong_value(r)), {Reason.MASK_VALUES}),
+    Kind("mask in colours", lambda i, m, r: (i, COLOURS), {Reason.MASK_CHANNELS}),
+    Kind("mask of another size", lambda i, m, r: (i, png(trimap(WIDTH + 1))), {Reason.SIZES}),
+    Kind(
+        "mask claims 2^31 x 2^31 pixels",
+        lambda i, m, r: (i, claim(m, MOST, MOST)),
+        {Reason.TOO_LARGE},
+    ),
+    Kind("mask without a pet", lambda i, m, r: (i, png(BLANK)), detected=False, exact=False),
+]
+
+
+def mutated(number: int) -> tuple[Kind, Files]:
+    """The pair of this number; the same at every call."""
+    kind = KINDS[number % len(KINDS)]
+    return kind, kind.make(original(number), png(trimap()), Random(number))
+
+
+def original(number: int) -> bytes:
+    """The photograph before it was broken."""
+    return encoded(photograph(number), "JPEG", quality=(60, 90, 95)[number % 7 % 3])
+
+
 USED, OTHER = "used", "used, with other pixels"
 ODD = ["with space_1", 'it\'s "q"_2', "Kätzchen_3", "-rf_4", "a\nb_5", "\x1b[2J_6", "pug_7.jpg"]
+COUNTS = [  # four of each kind, or hundreds
+    pytest.param(4 * len(KINDS), id="a-hundred"),
+    pytest.param(10 * TRIES * len(KINDS), id="thousands", marks=[FULL, pytest.mark.torture]),
+]
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes | None) -> None:
     member = tarfile.TarInfo(name)
+    member.size = len(content or b"")
     if content is None:
         member.type = tarfile.DIRTYPE
-    else:
-        member.size = len(content)
     tar.addfile(member, io.BytesIO(content or b""))
 
 
@@ -54,42 +201,31 @@ def write_raw(raw: Path, pairs: dict[str, Files]) -> None:
             add(annotations, f"annotations/{split}.txt", "\n".join(names).encode())
 
 
-def extracted(root: Path, count: int) -> tuple[Path, dict[str, str]]:
-    """The folder that extract made of so many pairs, and the reason of each name not used."""
-    write_raw(root / "raw", {f"pug_{number}": mutated(number)[1] for number in range(count)})
-    extract(root / "raw", root / "pets", max_quarantined_fraction=1.0)
-    table = pd.read_csv(root / "pets/quarantine.csv")
-    return root / "pets", dict(zip(table["name"], table["reason"], strict=True))
-
-
 def show(outcomes: dict[str, Counter]) -> None:
-    print(
-        "\n| kind | pairs | used | of them with other pixels | quarantined |\n|---|---|---|---|---|"
-    )
+    print("\n| kind | pairs | used | with other pixels | quarantined |\n|---|---|---|---|---|")
     for name, outcome in outcomes.items():
-        reasons = ", ".join(
-            f"{what} {n}" for what, n in sorted(outcome.items()) if what not in (USED, OTHER)
-        )
-        used = outcome[USED] + outcome[OTHER]
-        print(f"| {name} | {outcome.total()} | {used} | {outcome[OTHER]} | {reasons} |")
+        pairs, other = outcome.total(), outcome.pop(OTHER, 0)
+        used = outcome.pop(USED, 0) + other
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(outcome.items()))
+        print(f"| {name} | {pairs} | {used} | {other} | {reasons} |")
 
 
-def survive(root: Path, count: int) -> None:
-    pets, reasons = extracted(root, count)
+@pytest.mark.parametrize("count", COUNTS)
+def test_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path, count):
+    pets = tmp_path / "pets"
+    write_raw(tmp_path / "raw", {f"pug_{number}": mutated(number)[1] for number in range(count)})
+    extract(tmp_path / "raw", pets, max_quarantined_fraction=1.0)
     used = set(pd.read_csv(pets / "index.csv")["name"])
+    reasons = pd.read_csv(pets / "quarantine.csv").set_index("name")["reason"].to_dict()
     assert used.isdisjoint(reasons)
     assert used | reasons.keys() == {f"pug_{number}" for number in range(count)} | set(ODD)
     assert {reasons[name] for name in ODD} == {Reason.NOT_LISTED}
     outcomes: dict[str, Counter] = defaultdict(Counter)
     for number in range(count):
         kind, name = mutated(number)[0], f"pug_{number}"
-        assert reasons.get(name) in kind.reasons or not kind.detected, (kind.name, number)
         if name in used:
-            image = load_image(pets / "images" / f"{name}.jpg")
-            mask = load_mask(pets / "masks" / f"{name}.png")
-            assert image.shape == (*mask.shape, 3) == (*trimap().shape, 3)
-            assert not kind.exact or np.array_equal(mask, trimap() - 1), (kind.name, number)
-            same = np.array_equal(image, np.asarray(Image.open(io.BytesIO(original(number)))))
+            assert not kind.detected, (kind.name, number)
+            same = check_used(pets, number, kind.exact)
             outcomes[kind.name][USED if same else OTHER] += 1
         else:
             outcomes[kind.name][reasons[name]] += 1
@@ -97,24 +233,30 @@ def survive(root: Path, count: int) -> None:
     show(outcomes)
 
 
-def predict(root: Path, count: int) -> None:
-    """The same photographs given to the deployed model: all are predicted or reported."""
-    model = write_traffic_light(root / "model.onnx")
-    photographs = root / "photographs"
+def check_used(pets: Path, number: int, exact: bool) -> bool:
+    """The pair can be read, its mask says what it said; return whether the photograph does, too."""
+    image = load_image(pets / f"images/pug_{number}.jpg")
+    mask = load_mask(pets / f"masks/pug_{number}.png")
+    assert image.shape == (*mask.shape, 3) == (*trimap().shape, 3)
+    assert not exact or np.array_equal(mask, trimap() - 1), number
+    return np.array_equal(image, np.asarray(Image.open(io.BytesIO(original(number)))))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_broken_photographs_are_predicted_or_reported(tmp_path, count):
+    model = write_traffic_light(tmp_path / "model.onnx")
+    photographs = tmp_path / "photographs"
     photographs.mkdir()
     images = {f"pug_{number}": mutated(number)[1][0] for number in range(count)}
     for name, content in (images | dict.fromkeys(ODD, mutated(0)[1][0])).items():
         file = photographs / f"{name}.jpg"
         file.mkdir() if content is None else file.write_bytes(content)
     command = ["-m", "tools.predict", "photographs", "--model", str(model), "--out", "out"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [sys.executable, *command],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     files = sum(file.is_file() for file in photographs.iterdir())
     predicted, failed = len(done.stdout.splitlines()), done.stderr.count("error: ")
     assert predicted + failed == files
@@ -123,26 +265,6 @@ def predict(root: Path, count: int) -> None:
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
     print(f"\npredict: {files} photographs, {predicted} predicted, {failed} reported")
-    for masks in (root / "out").glob("*.mask.png"):
-        with Image.open(masks) as mask:
+    for file in (tmp_path / "out").glob("*.mask.png"):
+        with Image.open(file) as mask:
             mask.load()
-
-
-def test_a_hundred_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path):
-    survive(tmp_path, SHORT)
-
-
-def test_a_hundred_broken_photographs_are_predicted_or_reported(tmp_path):
-    predict(tmp_path, SHORT)
-
-
-@FULL
-@pytest.mark.torture
-def test_thousands_of_broken_pairs(tmp_path):
-    survive(tmp_path, LONG)
-
-
-@FULL
-@pytest.mark.torture
-def test_thousands_of_broken_photographs(tmp_path):
-    predict(tmp_path, LONG)

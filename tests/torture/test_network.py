@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from downloading import run_download
-from file_server import Reply, serving
+from file_server import Reply, run_download, serving
 from ledger import SEED, TRIES, Row
 
 pytestmark = pytest.mark.torture
@@ -25,69 +24,60 @@ def a_tar(size: int) -> bytes:
     return stream.getvalue()
 
 
-ARCHIVES = {"images": a_tar(400_000), "annotations": a_tar(150_000)}
+ARCHIVES = {"images.tar": a_tar(400_000), "annotations.tar": a_tar(150_000)}
+ELSEWHERE = Reply(302, {"Location": "/elsewhere.tar", "Content-Length": "0"}, send=0)
 
 
-def dropped(numbers):
-    """Connections that break at random places, several times."""
-    return [Reply(send=numbers.randrange(150_000)) for _ in range(3)]
+def broken(numbers, **more):
+    """A connection that breaks at a random place of annotations.tar."""
+    return Reply(send=numbers.randrange(150_000), **more)
 
 
-def wrong_length(numbers):
+def too_long(numbers):
     """The server promises more than it sends."""
-    said = str(150_000 + numbers.randrange(10_000, 10**9))
-    return [Reply(headers={"Content-Length": said})]
+    return Reply(headers={"Content-Length": str(150_000 + numbers.randrange(10_000, 10**9))})
 
 
-def wrong_bytes(numbers):
-    """One bit is another one, and the length is right: only the checksum tells."""
-    return [Reply(damage=numbers.randrange(150_000))]
-
-
-def without_ranges(numbers):
-    """A server that always begins anew, after a broken connection too."""
-    return [Reply(send=numbers.randrange(150_000)), Reply(ranges=False)]
-
-
-def slow_drip(numbers):
-    """Some kilobytes at a time, then a broken connection, then slow again."""
-    return [Reply(send=numbers.randrange(150_000), drip=0.02), Reply(drip=0.02)]
-
-
-def redirected(numbers):
-    """To another address, which breaks off."""
-    away = Reply(302, {"Location": "/elsewhere.tar", "Content-Length": "0"}, send=0)
-    return [away, Reply(send=numbers.randrange(150_000)), away]
-
-
-def stumbling(numbers):
-    """Errors of the server between broken connections."""
-    return [Reply(503, send=0), Reply(send=numbers.randrange(150_000)), Reply(502, send=0)]
-
-
-FAULTS = [dropped, wrong_length, wrong_bytes, without_ranges, slow_drip, redirected, stumbling]
+FAULTS = {  # the server's replies
+    "dropped": lambda numbers: [broken(numbers) for _ in range(3)],
+    "wrong_length": lambda numbers: [too_long(numbers)],
+    # The length is right, so only the checksum tells.
+    "wrong_bytes": lambda numbers: [Reply(damage=numbers.randrange(150_000))],
+    # After a broken connection the server begins at the beginning.
+    "without_ranges": lambda numbers: [broken(numbers), Reply(ranges=False)],
+    # Some kilobytes at a time, then a broken connection, then slow again.
+    "slow_drip": lambda numbers: [broken(numbers, drip=0.02), Reply(drip=0.02)],
+    "redirected": lambda numbers: [ELSEWHERE, broken(numbers), ELSEWHERE],
+    "stumbling": lambda numbers: [Reply(503, send=0), broken(numbers), Reply(502, send=0)],
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_bad_network_gives_the_right_files_or_a_clear_error(tmp_path, fault):
     with ThreadPoolExecutor(4) as pool:
-        tries = list(pool.map(lambda number: try_once(tmp_path / f"{number}", fault, number),
-                              range(TRIES)))  # fmt: skip
-    row = Row("network", fault.__name__.replace("_", " "))
+        folders = [tmp_path / f"{number}" for number in range(TRIES)]
+        tries = list(pool.map(lambda folder: try_once(folder, fault), folders))
+    row = Row("network", fault.replace("_", " "))
     for each in tries:
         row.add(**each)
     row.check()
 
 
-def try_once(folder: Path, fault, number: int) -> dict:
-    numbers = random.Random(f"{SEED}:{fault.__name__}:{number}")
+def try_once(folder: Path, fault: str) -> dict:
     with serving() as server:
-        server.files = {f"/{stem}.tar": content for stem, content in ARCHIVES.items()}
-        server.files["/elsewhere.tar"] = ARCHIVES["annotations"]
-        server.replies = fault(numbers)  # of annotations.tar, which comes first
+        server.files = {f"/{name}": content for name, content in ARCHIVES.items()}
+        server.files["/elsewhere.tar"] = ARCHIVES["annotations.tar"]
+        # Of annotations.tar, which comes first.
+        server.replies = FAULTS[fault](random.Random(f"{SEED}:{fault}:{folder.name}"))
         expected = len(server.replies)
         folder.mkdir()
-        mine = entry(server.url)
+        mine = {
+            name.removesuffix(".tar"): {
+                "url": f"{server.url}/{name}",
+                "md5": hashlib.md5(content).hexdigest(),
+            }
+            for name, content in ARCHIVES.items()
+        }
         first = run_download(folder, mine)
         asked = len(server.requests)
         lost = wrong_files(folder)
@@ -103,25 +93,15 @@ def try_once(folder: Path, fault, number: int) -> dict:
     return {"inside": asked >= min(expected, 2), "requests": asked, "said": said, "lost": lost}
 
 
-def entry(url: str) -> dict[str, dict[str, str]]:
-    return {
-        stem: {"url": f"{url}/{stem}.tar", "md5": hashlib.md5(content).hexdigest()}
-        for stem, content in ARCHIVES.items()
-    }
-
-
 def wrong_files(folder: Path) -> list[str]:
     """Archives under their final names that are not what the server has; anything beside them."""
-    whole = {f"{stem}.tar": content for stem, content in ARCHIVES.items()}
-    found = [
-        file for file in folder.glob("data/raw/*") if whole.get(file.name) != file.read_bytes()
-    ]
-    hidden = folder.glob("data/raw/.*")
-    return [f"wrong: {file.name}" for file in (*found, *hidden)]
+    files = folder.glob("data/raw/*")
+    found = [file for file in files if ARCHIVES.get(file.name) != file.read_bytes()]
+    return [f"wrong: {file.name}" for file in (*found, *folder.glob("data/raw/.*"))]
 
 
 def missing_files(folder: Path) -> list[str]:
     metrics = folder / "metrics/download.json"
     known = json.loads(metrics.read_text()) if metrics.exists() else {}
-    return [f"missing: {stem}" for stem in ARCHIVES
-            if stem not in known or not (folder / f"data/raw/{stem}.tar").exists()]  # fmt: skip
+    there = [file.name for file in folder.glob("data/raw/*") if file.stem in known]
+    return [f"missing: {name}" for name in ARCHIVES if name not in there]

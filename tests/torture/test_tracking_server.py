@@ -10,24 +10,16 @@ from contextlib import contextmanager
 
 import pandas as pd
 import pytest
-from ledger import SEED, TRIES, Row
+from ledger import REPOSITORY, SEED, TRIES, Row
 from mlflow import MlflowClient
-from mlflow_server import free_port, mlflow_server
-from tiny_pets import REPOSITORY, write_params
+from servers import free_port, mlflow_server
+from tiny_pets import write_params
 from training import OUTPUTS, finish, train, training
 
 pytestmark = pytest.mark.torture
 
 EPOCHS = 8
 SLOW = {"image_size": 128, "batch_size": 2, "epochs": EPOCHS}
-
-
-@pytest.fixture
-def slow_pets(tiny_pets, monkeypatch):
-    """The tiny data set, a training of some seconds, and impatience with a server that hangs."""
-    write_params(tiny_pets, train=SLOW)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    return tiny_pets
 
 
 class Address:
@@ -49,53 +41,33 @@ def wait_for_epoch(process, number):
         number -= line.startswith("  loss ")
 
 
-def hangs(address, workspace, epoch):
+def refuses(address, workspace, epoch):
+    with training(workspace) as process:
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert f"error: the MLflow server {address.uri}" in output
+    with address.serving():
+        train(workspace)
+        return losses(address.uri, workspace)
+
+
+def hangs(address, workspace, epoch, epochs=EPOCHS):
+    """The server is stopped for so many epochs, at most until the training has ended."""
     with address.serving() as server:
         with training(workspace) as process:
             wait_for_epoch(process, epoch)
             server.signal(signal.SIGSTOP)
+            wait_for_epoch(process, min(epochs, EPOCHS - epoch))
+            if epochs < EPOCHS:
+                server.signal(signal.SIGCONT)
             finish(process)
         server.signal(signal.SIGCONT)
-        sync(workspace)
+        sync()
         return losses(address.uri, workspace)
 
 
 def hangs_for_a_while(address, workspace, epoch):
-    with address.serving() as server:
-        with training(workspace) as process:
-            wait_for_epoch(process, epoch)
-            server.signal(signal.SIGSTOP)
-            wait_for_epoch(process, 2)
-            server.signal(signal.SIGCONT)
-            finish(process)
-        sync(workspace)
-        return losses(address.uri, workspace)
-
-
-def dies(address, workspace, epoch):
-    with training_beside(address, workspace, epoch) as process:
-        finish(process)
-    with address.serving():
-        sync(workspace)
-        return losses(address.uri, workspace)
-
-
-def comes_back(address, workspace, epoch):
-    with training_beside(address, workspace, epoch) as process, address.serving():
-        finish(process)
-        sync(workspace)
-        return losses(address.uri, workspace)
-
-
-def refuses(address, workspace, epoch):
-    with training(workspace) as process:
-        output, _ = process.communicate(timeout=120)
-    lost = []
-    if process.returncode != 1 or f"error: the MLflow server {address.uri}" not in output:
-        lost.append(f"no clear error: {output}")
-    with address.serving():
-        train(workspace)
-        return lost + losses(address.uri, workspace)
+    return hangs(address, workspace, epoch, epochs=2)
 
 
 @contextmanager
@@ -108,17 +80,25 @@ def training_beside(address, workspace, epoch):
         yield process
 
 
-FAULTS = [refuses, hangs, hangs_for_a_while, dies, comes_back]
+def dies(address, workspace, epoch):
+    with training_beside(address, workspace, epoch) as process:
+        finish(process)
+    with address.serving():
+        sync()
+        return losses(address.uri, workspace)
 
 
-def sync(workspace):
+def comes_back(address, workspace, epoch):
+    with training_beside(address, workspace, epoch) as process, address.serving():
+        finish(process)
+        sync()
+        return losses(address.uri, workspace)
+
+
+def sync():
     """What the server missed is sent by the next stage, or so."""
-    subprocess.run(
-        [sys.executable, "-m", "tools.sync"],
-        cwd=REPOSITORY,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "tools.sync"]
+    subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
 
 
 def losses(uri, workspace):
@@ -128,7 +108,7 @@ def losses(uri, workspace):
     if [run.info.status for run in runs] != ["FINISHED"]:
         return [f"runs: {[run.info.status for run in runs]}"]
     curves = pd.read_csv(workspace / "plots/curves.csv", index_col="epoch")
-    lost = []
+    lost = [] if "checkpoint.sha256" in runs[0].data.tags else ["checkpoint.sha256"]
     for column in curves:
         name = column.replace("_", ".", 1).replace("iou_", "iou.")
         points = client.get_metric_history(runs[0].info.run_id, name)
@@ -136,23 +116,26 @@ def losses(uri, workspace):
         wanted = [(step, round(value, 4)) for step, value in curves[column].items()]
         if found != wanted:
             lost.append(f"{name}: {found} instead of {wanted}")
-    if "checkpoint.sha256" not in runs[0].data.tags:
-        lost.append("checkpoint.sha256")
     return lost
 
 
+FAULTS = [refuses, hangs, hangs_for_a_while, dies, comes_back]
+
+
 @pytest.mark.parametrize("fault", FAULTS if TRIES > 1 else [comes_back])
-def test_training_goes_on_and_no_metric_is_missing(slow_pets, tmp_path_factory, monkeypatch, fault):
+def test_training_goes_on_and_no_metric_is_missing(tiny_pets, tmp_path_factory, monkeypatch, fault):
+    write_params(tiny_pets, train=SLOW)  # a training of some seconds
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # seconds for a server that hangs
     row = Row("tracking server", fault.__name__.replace("_", " "))
     for number in range(TRIES):
         address = Address(tmp_path_factory.mktemp("server"))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address.uri)
         for output in OUTPUTS:
-            (slow_pets / output).unlink(missing_ok=True)
+            (tiny_pets / output).unlink(missing_ok=True)
         epoch = random.Random(f"{SEED}:{fault.__name__}:{number}").randint(1, EPOCHS - 2)
         begun = time.monotonic()
         try:
-            lost = fault(address, slow_pets, epoch)
+            lost = fault(address, tiny_pets, epoch)
         except (AssertionError, subprocess.CalledProcessError) as error:
             lost = [str(error)[-2000:]]
         taken = round(time.monotonic() - begun, 1)

@@ -1,10 +1,9 @@
 """A clone whose stages are started, killed at a chosen moment, and started again: what was lost?
 
-The pipeline is run once undisturbed. Before each stage the clone is copied, so that every try
-starts from the same state, at the same path.
+Each stage is run once undisturbed, when a test first asks for it. The clone is copied before each
+stage, so that every try starts from the same state, at the same path.
 """
 
-import json
 import os
 import random
 import shlex
@@ -15,41 +14,61 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
-from clone import make_clone
+from clone import ALL_STAGES, make_clone
 
 from pipeline.core.files import file_digest
 
-STAGES = ("download", "extract", "split", "train", "evaluate", "export")
 TIMEOUT = 300  # seconds
 SAVING = 0.7  # seconds that DVC takes to save a stage's outputs
 FASTER = 0.8  # after a moment that came too late
 
 # The stage as `python -m` runs it, with a sign when all is imported, and a wait for the word to go.
+# What main() imports is imported before the sign, too: a kill among imports would try nothing.
 ALONE = """
-import importlib, sys
+import ast, importlib, inspect, sys
 stage = importlib.import_module(sys.argv.pop(1))
+for node in ast.walk(ast.parse(inspect.getsource(stage))):
+    if isinstance(node, ast.ImportFrom):
+        importlib.import_module(node.module)
 print("imported", flush=True)
 sys.stdin.readline()
 stage.run_command(stage.main)
 """
+
+# What MLflow's database holds, without ids, times, and what varies from run to run.
+QUERIES = {
+    "database": "PRAGMA integrity_check",
+    "runs": "SELECT status FROM runs WHERE lifecycle_stage = 'active'",
+    "params": "SELECT key, value FROM params",
+    "tags": "SELECT key, value FROM tags WHERE key NOT LIKE 'mlflow.%' AND key != 'training.id'",
+    "metrics": "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%'"
+    " AND key NOT LIKE 'export.milliseconds%'",
+    "inputs": "SELECT name, digest FROM datasets",
+    "data of runs": "SELECT count(*) FROM inputs WHERE source_type = 'DATASET'",
+    "models": "SELECT count(*) FROM logged_models WHERE lifecycle_stage = 'active'",
+    "versions": "SELECT count(*) FROM model_versions",
+    "version tags": "SELECT key, value FROM model_version_tags WHERE key != 'run.id'"
+    " AND key NOT LIKE 'export.milliseconds%'",
+}
 
 
 @dataclass
 class Undisturbed:
     """What a stage takes and leaves when nobody kills it."""
 
-    imports: float = 0.0  # seconds
-    work: float = 0.0  # seconds from then to the end
-    outputs: dict[str, str] = field(default_factory=dict)  # sha256 by path
-    store: dict[str, Any] = field(default_factory=dict)
-    lock: Any = None  # its entry in dvc.lock
+    imports: float  # seconds
+    work: float  # seconds from then to the end
+    outputs: dict[str, str]  # sha256 by path
+    store: dict[str, Any]
+    lock: Any  # its entry in dvc.lock
     pace: float = 1.0  # of the seconds, what the last tries took: the machine is not always as busy
 
 
@@ -62,7 +81,9 @@ class Workshop:
         (self.root / "dvc.lock").unlink()
         shutil.rmtree(self.root / "metrics")
         self.pipeline = yaml.safe_load((self.root / "dvc.yaml").read_text())["stages"]
-        self.undisturbed = {stage: self._run_undisturbed(stage) for stage in STAGES}
+        self.undisturbed: dict[str, Undisturbed] = {}
+        self.copies.mkdir()
+        copy(self.root, self.copies / ALL_STAGES[0])
 
     def _lengthen_the_training(self) -> None:
         params = yaml.safe_load((self.root / "params.yaml").read_text())
@@ -70,38 +91,40 @@ class Workshop:
         params["export"] |= {"calibration_images": 8}
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def reset(self, stage: str) -> None:
+        """Go to where all stages before this one have run, and it has not; know what it leaves."""
+        for each, following in pairwise([*ALL_STAGES, "end"]):
+            if each not in self.undisturbed:
+                copy(self.copies / each, self.root)
+                self.undisturbed[each] = self._run_undisturbed(each)
+                copy(self.root, self.copies / following)
+            if each == stage:
+                break
+        copy(self.copies / stage, self.root)
+
     def _run_undisturbed(self, stage: str) -> Undisturbed:
-        copy = self.copies / stage
-        copy.parent.mkdir(exist_ok=True)
-        subprocess.run(["cp", "-a", self.root, copy], check=True)
         started = time.monotonic()
         with self.alone(stage) as process:
-            wait_for_imports(process)
             imported = time.monotonic()
             go(process)
             finish(process)
-        done = Undisturbed(imported - started, time.monotonic() - imported)
+        ended = time.monotonic()
         self.clone.run(f"dvc commit --force {stage}")
-        done.outputs, done.store, done.lock = self.state(stage)
-        return done
-
-    def reset(self, stage: str) -> None:
-        """Back to where the stage has not run yet."""
-        shutil.rmtree(self.root)
-        subprocess.run(["cp", "-a", self.copies / stage, self.root], check=True)
+        return Undisturbed(imported - started, ended - imported, *self.state(stage))
 
     # --- starting and killing ---------------------------------------------------------------
 
     @contextmanager
     def alone(self, stage: str) -> Iterator[subprocess.Popen[str]]:
+        """Start the stage without DVC; when all is imported, it waits for `go`."""
         arguments = shlex.split(self.pipeline[stage]["cmd"])[2:]
         with self._started([sys.executable, "-c", ALONE, *arguments]) as process:
+            line = process.stdout.readline()
+            assert line == "imported\n", line + process.stdout.read()
             yield process
 
-    @contextmanager
-    def by_dvc(self, stage: str) -> Iterator[subprocess.Popen[str]]:
-        with self._started(["dvc", "repro", stage]) as process:
-            yield process
+    def by_dvc(self, stage: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        return self._started(["dvc", "repro", stage])
 
     @contextmanager
     def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -124,7 +147,6 @@ class Workshop:
         """Kill the stage when this share of its work is done; None if all was done already."""
         usual = self.undisturbed[stage]
         with self.alone(stage) as process:
-            wait_for_imports(process)
             go(process)
             time.sleep(share * usual.work * usual.pace)
             running = kill_group(process)
@@ -151,7 +173,6 @@ class Workshop:
         """The same command once more, to its end."""
         with self.alone(stage) if how == "alone" else self.by_dvc(stage) as process:
             if how == "alone":
-                wait_for_imports(process)
                 go(process)
             finish(process)
 
@@ -163,16 +184,13 @@ class Workshop:
         stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
         return self.outputs(stage), self.store(), stages.get(stage)
 
-    def output_paths(self, stage: str) -> list[Path]:
-        entry = self.pipeline[stage]
-        named = [*entry["outs"], *(key for metric in entry["metrics"] for key in metric)]
-        return [self.root / path for path in named]
-
     def outputs(self, stage: str) -> dict[str, str]:
         """The sha256 of every file that the stage's outputs hold, hidden ones too."""
+        entry = self.pipeline[stage]
+        named = [*entry["outs"], *(key for metric in entry["metrics"] for key in metric)]
         files = [
             file
-            for path in self.output_paths(stage)
+            for path in (self.root / name for name in named)
             for file in ([path] if path.is_file() else sorted(path.rglob("*")))
             if file.is_file()
         ]
@@ -181,73 +199,38 @@ class Workshop:
     def half_written(self, stage: str) -> list[str]:
         """Files under their final names that are not what they are in the end."""
         whole = self.undisturbed[stage].outputs
-        found = {name: sha for name, sha in self.outputs(stage).items() if not hidden(Path(name))}
+        found = {name: sha for name, sha in self.outputs(stage).items() if "/." not in name}
         wrong = [name for name, sha in found.items() if whole.get(name) != sha]
         for folder in ("data/pets/", "data/splits/"):  # whole or not there
-            inside = {name for name in found if name.startswith(folder)}
-            expected = {name for name in whole if name.startswith(folder)}
-            if inside and inside != expected:
-                wrong.append(folder)
+            inside, expected = (
+                {name for name in names if name.startswith(folder)} for names in (found, whole)
+            )
+            wrong += [folder] if inside and inside != expected else []
         return [f"half-written: {name}" for name in wrong]
 
     def left_behind(self) -> list[str]:
         """Temporary files and folders, and entries that were not sent."""
-        skipped = {".git", ".venv", ".dvc"}
-        found = []
-        for top in self.root.iterdir():
-            if top.name not in skipped:
-                found += [top, *top.rglob("*")]
-        names = [
-            path.relative_to(self.root).as_posix()
-            for path in found
-            if path.name.endswith(".tmp") or path.parent.name == "unsent"
-        ]
-        return [f"left behind: {name}" for name in sorted(names)]
+        tops = [top for top in self.root.iterdir() if top.name not in (".git", ".venv", ".dvc")]
+        paths = [path for top in tops for path in (top, *top.rglob("*"))]
+        left = [path for path in paths if path.suffix == ".tmp" or path.parent.name == "unsent"]
+        return [f"left behind: {path.relative_to(self.root)}" for path in sorted(left)]
 
     def store(self) -> dict[str, Any]:
-        """What the store and its artifacts hold, without ids, times and what varies."""
+        """What MLflow's database and its artifacts hold: see QUERIES; artifacts by their paths."""
         database = self.root / "mlflow.db"
         if not database.exists():
             return {}
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-
-            def rows(query: str) -> list[tuple]:
-                return sorted(connection.execute(query).fetchall())
-
-            runs = rows("SELECT run_uuid, status FROM runs WHERE lifecycle_stage = 'active'")
-            return {
-                "database": rows("PRAGMA integrity_check"),
-                "runs": [status for _, status in runs],
-                "params": rows("SELECT key, value FROM params"),
-                "tags": rows(
-                    "SELECT key, value FROM tags WHERE key NOT LIKE 'mlflow.%'"
-                    " AND key != 'training.id'"
-                ),
-                "metrics": rows(
-                    "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%'"
-                    " AND key NOT LIKE 'export.milliseconds%'"
-                ),
-                "inputs": rows("SELECT name, digest FROM datasets"),
-                "data of runs": len(rows("SELECT * FROM inputs WHERE source_type = 'DATASET'")),
-                "models": len(rows("SELECT * FROM logged_models WHERE lifecycle_stage = 'active'")),
-                "versions": len(rows("SELECT * FROM model_versions")),
-                "version tags": rows(
-                    "SELECT key, value FROM model_version_tags WHERE key != 'run.id'"
-                    " AND key NOT LIKE 'export.milliseconds%'"
-                ),
-                "artifacts": self._artifacts([run for run, _ in runs]),
-            }
-
-    def _artifacts(self, runs: list[str]) -> list[str]:
-        """Of the runs, by their paths."""
-        files = (self.root / "mlartifacts").rglob("*")
-        names = [path.relative_to(self.root).as_posix() for path in files if path.is_file()]
-        return sorted(
-            name.replace(run, f"run-{place}")
-            for name in names
-            for place, run in enumerate(runs)
-            if run in name
+            found = {name: sorted(connection.execute(query)) for name, query in QUERIES.items()}
+            runs = "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' ORDER BY 1"
+            ids = [run for (run,) in connection.execute(runs)]
+        found["artifacts"] = sorted(
+            str(path.relative_to(self.root)).replace(run, f"run-{place}")
+            for path in (self.root / "mlartifacts").rglob("*")
+            for place, run in enumerate(ids)
+            if path.is_file() and run in path.parts
         )
+        return found
 
     def losses(self, stage: str) -> list[str]:
         """Everything in which the clone differs from one in which nothing was killed."""
@@ -263,15 +246,14 @@ class Workshop:
         return found + self.left_behind()
 
 
-def wait_for_imports(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line == "imported\n", line + process.stdout.read()
+def copy(source: Path, target: Path) -> None:
+    """Make the target what the source is, links and all."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", source, target], check=True)
 
 
 def go(process: subprocess.Popen[str]) -> None:
     """Let a stage begin its work."""
-    assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
@@ -293,43 +275,29 @@ def kill_group(process: subprocess.Popen[str]) -> bool:
 
 def stage_process(process: subprocess.Popen[str], stage: str) -> psutil.Process:
     """The stage's process as soon as DVC has started it."""
-    parent = psutil.Process(process.pid)
     while process.poll() is None:
-        for child in parent.children(recursive=True):
-            try:
-                words = child.cmdline()
-            except psutil.Error:
-                continue
-            if f"stages.{stage}" in words:
-                return child
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if f"stages.{stage}" in child.cmdline():
+                    return child
         time.sleep(0.005)
-    raise AssertionError(process.stdout.read() if process.stdout else "DVC ended")
+    raise AssertionError(process.stdout.read())
 
 
 def zombie(process: psutil.Process) -> bool:
-    try:
+    with suppress(psutil.NoSuchProcess):
         return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return True
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
-def brief(usual: Any, found: Any) -> str:
-    if isinstance(usual, list) and isinstance(found, list):
-        missing = [each for each in usual if each not in found]
-        extra = [each for each in found if each not in usual]
-        text = f"missing {json.dumps(missing)}, extra {json.dumps(extra)}"
-        if not missing and not extra:
-            text = f"{len(found)} entries instead of {len(usual)}"
-        return text[:400]
-    return f"{usual} became {found}"
+def brief(usual: list | None, found: list | None) -> str:
+    missing = [each for each in usual or [] if each not in (found or [])]
+    extra = [each for each in found or [] if each not in (usual or [])]
+    return f"missing {missing}, extra {extra}, {usual and len(usual)} before"[:400]
 
 
 def moments(how: str, stage: str, seed: int) -> Iterator[float]:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from random_network import random_network
+from tiny_models import random_network
 
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy.onnx_export import export_onnx

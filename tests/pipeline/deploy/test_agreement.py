@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import jaccard_score
-from threshold_model import write_threshold_model
+from tiny_models import write_threshold_model
 from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from traffic_light import BACKGROUND, COLOURS, PET, write_traffic_light
+from tiny_models import BACKGROUND, COLOURS, PET, write_traffic_light
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy import folder

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from traffic_light import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED, write_traffic_light
+from tiny_models import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED, write_traffic_light
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy import predictor as module

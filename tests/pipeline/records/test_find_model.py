@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_server import mlflow_server
-from mlflow_workspace import write_onnx
+from servers import mlflow_server
+from tiny_models import write_onnx
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest

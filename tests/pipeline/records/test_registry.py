@@ -3,7 +3,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from mlflow_workspace import write_onnx
+from tiny_models import write_onnx
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError

@@ -10,8 +10,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
-from mlflow_server import mlflow_server
-from mlflow_workspace import write_onnx
+from servers import mlflow_server
+from tiny_models import write_onnx
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import write_onnx
+from tiny_models import write_onnx
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
