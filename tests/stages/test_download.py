@@ -71,12 +71,12 @@ def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_pat
     }
 
 
-def test_without_a_checksum_the_one_found_is_printed_and_recorded(tmp_path, entry):
+def test_without_a_checksum_the_one_found_is_recorded_and_a_mirror_stands_in(tmp_path, entry):
     for archive in entry.values():
-        archive["md5"] = None
+        archive |= {"md5": None, "mirrors": [archive["url"]], "url": "missing/a.tar.xz"}
     done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
-    assert f"images.tar.gz: {len(IMAGES)} bytes, md5 {md5(IMAGES)}" in done.stdout
+    assert f"images.tar.xz: {len(IMAGES)} bytes, md5 {md5(IMAGES)}" in done.stdout
     recorded = json.loads((tmp_path / "metrics" / "download.json").read_text())
     assert recorded["annotations"]["md5"] == md5(ANNOTATIONS)
 

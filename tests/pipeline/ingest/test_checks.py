@@ -176,36 +176,18 @@ def test_a_png_that_lacks_nothing_but_its_end_is_not_used(tmp_path):
         assert file == "mask.png"
 
 
-def test_what_is_no_image_is_said_to_be_none(tmp_path):
-    assert reason(tmp_path, b"<html>404</html>") == (Reason.NOT_A_PICTURE, "image.jpg")
+@pytest.mark.parametrize("size", [(10_000, MAX_MEGAPIXELS * 100 + 1), (65_501, 1)])
+def test_more_pixels_than_allowed_or_a_side_too_long_for_jpeg_is_too_large(tmp_path, size):
+    assert reason(tmp_path, encoded(Image.new("1", size), "PNG")) == (Reason.TOO_LARGE, "image.jpg")
 
 
-def test_an_image_beyond_the_pixel_limit_is_too_large(tmp_path):
-    large = Image.new("1", (10_000, MAX_MEGAPIXELS * 100 + 1))
-    assert reason(tmp_path, encoded(large, "PNG")) == (Reason.TOO_LARGE, "image.jpg")
-
-
-def test_a_side_longer_than_jpeg_can_hold_is_too_large(tmp_path):
-    long = encoded(Image.new("L", (65_501, 1)), "PNG")
-    assert reason(tmp_path, long) == (Reason.TOO_LARGE, "image.jpg")
-
-
-@pytest.mark.parametrize("value", [0, 4, 255])
-def test_a_mask_with_another_value_is_unusable(tmp_path, value):
-    values = trimap()
-    values[0, 0] = value
-    assert reason(tmp_path, PLAIN, values) == (Reason.MASK_VALUES, "mask.png")
-
-
-def test_a_mask_in_colours_is_unusable(tmp_path):
+def test_a_mask_that_is_not_a_trimap_of_the_images_size_is_unusable(tmp_path):
+    for value in (0, 4, 255):
+        values = trimap()
+        values[0, 0] = value
+        assert reason(tmp_path, PLAIN, values) == (Reason.MASK_VALUES, "mask.png")
     assert reason(tmp_path, PLAIN, smooth()) == (Reason.MASK_CHANNELS, "mask.png")
-
-
-def test_a_mask_of_another_size_is_unusable(tmp_path):
     assert reason(tmp_path, PLAIN, trimap(WIDTH + 1)) == (Reason.SIZES, "image.jpg")
-
-
-def test_a_damaged_mask_is_unusable(tmp_path):
     data = encoded(Image.fromarray(trimap()), "PNG")
     assert reason(tmp_path, PLAIN, data[:-30]) == (Reason.DAMAGED, "mask.png")
     assert reason(tmp_path, PLAIN, b"mask") == (Reason.NOT_A_PICTURE, "mask.png")
