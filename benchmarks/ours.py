@@ -17,9 +17,8 @@ from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.model.encoders import LITE
-from pipeline.model.learner import build_learner
-from pipeline.model.loop import train_one_epoch
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.training import build_learner, train_one_epoch
 from pipeline.model.unet import ModelParams
 
 BATCH = 8  # images a step

@@ -16,7 +16,7 @@ from benchmarks.ours import train_names
 from pipeline.core.layout import ONNX, PETS
 from pipeline.core.terminal import UserError, run_command
 from pipeline.data.pets import PALETTE, image_path
-from pipeline.deploy.batch import predict_all
+from pipeline.deploy.folder import predict_all
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
 from pipeline.scoring.pictures import overlay

@@ -26,7 +26,7 @@ from pipeline.core.layout import INDEX, ONNX, PETS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.splits import read_split
 from pipeline.ingest.duplicates import nearest_within
-from pipeline.sample.breeds import BREEDS
+from pipeline.sample.looks import breeds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = 32  # of the network's images, in pixels
@@ -189,8 +189,8 @@ def draw_archives(raw: Path, images: int) -> None:
     for part in ("images", "annotations/trimaps"):
         (raw / part).mkdir(parents=True)
     for number in range(images):
-        turn, place = divmod(number, len(BREEDS))
-        name = f"{BREEDS[place].name}_{turn + 1}"
+        turn, place = divmod(number, len(breeds()))
+        name = f"{breeds()[place].name}_{turn + 1}"
         image, trimap = draw(np.random.default_rng(number))
         image.save(raw / f"images/{name}.jpg")
         trimap.save(raw / f"annotations/trimaps/{name}.png")

@@ -20,8 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from tiny_pets import REPOSITORY
 
-from pipeline.records.addresses import readdress
-from pipeline.records.store import open_store
+from pipeline.records.database import readdress
 
 ALL_STAGES = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"])
 # Set by the caller for something else; without bytecode every stage would compile our modules.
@@ -107,7 +106,7 @@ class Finished:
     def copy(self, root: Path) -> Clone:
         """Copy everything, and have the copy's MLflow store look for artifacts in the copy."""
         subprocess.run(["cp", "-a", self.root, root], check=True)
-        readdress(open_store(f"sqlite:///{root}/mlflow.db"), (self.root / "mlartifacts").as_uri())
+        readdress(f"sqlite:///{root}/mlflow.db", (self.root / "mlartifacts").as_uri())
         return Clone(root)
 
 

@@ -25,7 +25,7 @@ from pipeline.records.store import Store
 from pipeline.records.versions import DATA_NAME_TAG, DATA_TAG, MIOU_TAG, Version, find_version
 from pipeline.scoring.confusion import Counts, mean_iou
 from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired_counts
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 
 DECIMALS = 6  # that count: rounding errors of float64 must not turn "as much" into "more"
 # The metrics files of the stages, by the name that a run shows their numbers under.

@@ -13,7 +13,7 @@ from pipeline.core.params import ParamsError, read_section
 from pipeline.records.registry import Decision
 from pipeline.records.versions import Version
 from pipeline.scoring.paired import paired_bootstrap
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 from tools.gate import GateParams, decide_by_origin, objections
 
 DROPS = {"pet": 0.005, "background": 0.005, "border": 0.005}

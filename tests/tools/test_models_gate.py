@@ -16,7 +16,7 @@ from tiny_pets import LISTS, write_params, write_split
 from pipeline.core.files import write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import mask_path
-from pipeline.deploy.counts import count_pixels
+from pipeline.deploy.agreement import count_pixels
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store

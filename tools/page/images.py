@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from pipeline.core.layout import PETS, SPLITS
 from pipeline.data.pets import breed_of, image_path, species_of
 from pipeline.data.splits import evenly_spaced, read_split
-from pipeline.sample.breeds import BREEDS
+from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
 
 TEST_LIST = SPLITS / "test.csv"
@@ -93,7 +93,7 @@ def find_samples() -> list[ImageFile]:
     """Cats and dogs of different breeds: from the test list if there is one, else drawn."""
     listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
     present = [name for name in listed if image_path(PETS, name).is_file()]
-    names = present or [f"{breed.name}_1" for breed in BREEDS]
+    names = present or [f"{breed.name}_1" for breed in breeds()]
     chosen: list[str] = []  # evenly over the list, and therefore over breeds
     for species in ("cat", "dog"):
         chosen += evenly_spaced(
@@ -104,7 +104,7 @@ def find_samples() -> list[ImageFile]:
 
 
 def _draw(name: str) -> bytes:
-    breed = next(each for each in BREEDS if each.name == breed_of(name))
+    breed = next(each for each in breeds() if each.name == breed_of(name))
     stream = io.BytesIO()
     draw_pair(breed, DRAWN_SIZE, Random(name))[0].save(stream, "PNG")
     return stream.getvalue()

@@ -6,7 +6,7 @@ from pixel_tables import NAMES, pixel_table
 
 from pipeline.scoring.confusion import mean_iou
 from pipeline.scoring.paired import paired_bootstrap, paired_counts
-from pipeline.scoring.summary import counts_of
+from pipeline.scoring.tables import counts_of
 
 CHAMPION = counts_of(pixel_table(pet_missed=200))
 SETTINGS = {"confidence": 0.95, "resamples": 1000, "seed": 0}
