@@ -1,11 +1,11 @@
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from mlflow_workspace import git
 
 from pipeline.core.git import UNKNOWN, source_patch
 from pipeline.core.params import flatten
@@ -49,13 +49,6 @@ stages:
 """
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A small project, committed: source, params, lock, metrics, and an ignored folder."""
@@ -81,7 +74,7 @@ def test_a_clean_workspace_has_an_empty_patch_and_names_its_commit(repository: P
     tags = lineage_tags(repository / "data/pets", repository)
     assert source_patch(repository) == b""
     assert tags["git.dirty"] == "false"
-    assert tags["git.commit"] == git(repository, "rev-parse", "HEAD").strip()
+    assert tags["git.commit"] == git(repository, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "metrics/train.json", "notes.txt"])

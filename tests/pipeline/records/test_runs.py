@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
 from mlflow_server import mlflow_server
-from mlflow_workspace import write_onnx
+from mlflow_workspace import git, write_onnx
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
@@ -125,12 +125,8 @@ def test_a_run_says_how_its_training_ended(
 
 
 def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
-    for command in (
-        ["git", "init", "--quiet"],
-        ["git", "add", "data"],
-        ["git", "-c", "user.name=T", "-c", "user.email=t@t.org", "commit", "-qm", "start"],
-    ):
-        subprocess.run(command, check=True)
+    for command in (["init", "--quiet"], ["add", "data"], ["commit", "-qm", "start"]):
+        git(workspace, *command)
     Path("stages").mkdir()
     Path("stages/train.py").write_text("lr = 1\n")
     run_id = train("abc")
@@ -260,28 +256,17 @@ def register(table: str | None) -> Version:
 
 
 def test_a_table_comes_from_the_versions_run(workspace: Path) -> None:
-    file = fetch_table(open_store(), register("name\nBengal_1\n"), "per_image.csv", workspace)
+    version, store = register("name\nBengal_1\n"), open_store()
+    file = fetch_table(store, version, "per_image.csv", workspace)
     assert file.read_text() == "name\nBengal_1\n"
-
-
-def test_a_run_without_the_table_has_none(workspace: Path) -> None:
-    version = register("name\n")
-    assert fetch_table(open_store(), version, "by_breed.csv", workspace) is None
-
-
-def test_a_run_without_any_table_or_no_run_has_none(workspace: Path) -> None:
-    version = register(None)
-    store = open_store()
-    assert fetch_table(store, version, "per_image.csv", workspace) is None
-    for run_id in ("0" * 32, "unknown"):
-        lost = replace(version, run_id=run_id)
-        assert fetch_table(store, lost, "per_image.csv", workspace) is None
-
-
-def test_the_table_of_another_checkpoint_of_the_same_run_is_not_the_versions(
-    workspace: Path,
-) -> None:
-    version = register("name\n")
-    store = open_store()
+    assert fetch_table(store, version, "by_breed.csv", workspace) is None
     store.client.set_tag(version.run_id, "checkpoint.sha256", "of its next training")
     assert fetch_table(store, version, "per_image.csv", workspace) is None
+
+
+@pytest.mark.parametrize("run_id", [None, "0" * 32, "unknown"])
+def test_a_run_without_any_table_or_no_run_has_none(workspace: Path, run_id: str | None) -> None:
+    version = register(None)
+    tags = version.tags | ({"run.id": run_id} if run_id else {})
+    lost = replace(version, tags=tags)
+    assert fetch_table(open_store(), lost, "per_image.csv", workspace) is None

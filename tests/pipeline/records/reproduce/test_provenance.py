@@ -1,10 +1,9 @@
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import write_onnx
+from mlflow_workspace import git, write_onnx
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -17,25 +16,19 @@ from pipeline.records.store import open_store
 DATA = Path("data/pets")
 
 
-def git(*arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def commit(source: str) -> str:
     """A commit with this source of the training; its hash."""
     Path("stages").mkdir(exist_ok=True)
     Path("stages/train.py").write_text(source)
-    git("add", "stages")
-    git("commit", "--quiet", "--allow-empty", "--message", source)
-    return git("rev-parse", "HEAD")
+    git(Path(), "add", "stages")
+    git(Path(), "commit", "--quiet", "--allow-empty", "--message", source)
+    return git(Path(), "rev-parse", "HEAD")
 
 
 @pytest.fixture
 def project(workspace: Path) -> Path:
     """A repository with a commit and a params.yaml."""
-    git("init", "--quiet")
+    git(Path(), "init", "--quiet")
     commit("lr = 1\n")
     Path("params.yaml").write_text("train: {lr: 1}\nexport: {threads: 1}\n")
     return workspace
@@ -63,7 +56,7 @@ def find(reference: object) -> Provenance:
 def test_a_version_knows_commit_params_environment_and_what_it_was(project: Path) -> None:
     train()
     provenance = find(export())
-    assert (provenance.name, provenance.commit) == ("version 1", git("rev-parse", "HEAD"))
+    assert (provenance.name, provenance.commit) == ("version 1", git(Path(), "rev-parse", "HEAD"))
     assert provenance.patch is None
     assert provenance.params == {"train.lr": "1"}
     assert provenance.params_file == Path("params.yaml").read_text()
@@ -98,7 +91,7 @@ def test_a_dirty_run_has_its_patch(project: Path) -> None:
 
 def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project: Path) -> None:
     """The checkpoint is the same, since DVC trains anew where the training's code changed."""
-    trained = git("rev-parse", "HEAD")
+    trained = git(Path(), "rev-parse", "HEAD")
     train()
     first = export(weight=0)
     commit("lr = 1\nexport = 2\n")
@@ -108,7 +101,7 @@ def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project:
     assert find(first).commit == trained
     assert find(first).patch is None
     assert "threads: 1" in find(first).params_file
-    assert second.commit == git("rev-parse", "HEAD")
+    assert second.commit == git(Path(), "rev-parse", "HEAD")
     assert b"+dirty = True" in second.patch
     assert second.tags["code.digest"] == code_digest(Path())
     assert "threads: 2" in second.params_file

@@ -1,18 +1,12 @@
-import subprocess
 from pathlib import Path
 
 import pytest
+from mlflow_workspace import git
 
 from pipeline.core.git import source_patch
 from pipeline.core.params import flatten
 from pipeline.core.terminal import UserError
 from pipeline.records.reproduce.rebuild import contradictions, parse_value, with_recorded, worktree
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -27,7 +21,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def head(repository: Path) -> str:
-    return git(repository, "rev-parse", "HEAD").strip()
+    return git(repository, "rev-parse", "HEAD")
 
 
 def test_commit_and_patch_are_there_and_the_repository_stays_as_it_is(repository: Path) -> None:
@@ -42,7 +36,7 @@ def test_commit_and_patch_are_there_and_the_repository_stays_as_it_is(repository
         assert (root / "stages/new.py").read_text() == "new = 1\n"
         (root.parent / "beside").mkdir()
     assert not root.parent.exists()
-    assert git(repository, "worktree", "list").count("\n") == 1
+    assert git(repository, "worktree", "list").count("\n") == 0
     assert (repository / "stages/train.py").read_text() == "lr = 3\n"
 
 
@@ -59,7 +53,7 @@ def test_it_goes_however_the_block_ends(repository: Path, failure: type[BaseExce
     with pytest.raises(failure):
         fail()
     assert not roots[0].parent.exists()
-    assert git(repository, "worktree", "list").count("\n") == 1
+    assert git(repository, "worktree", "list").count("\n") == 0
 
 
 @pytest.mark.parametrize(
@@ -71,7 +65,7 @@ def test_a_lost_commit_or_a_spoilt_patch_is_named(
 ) -> None:
     with pytest.raises(UserError, match=named), worktree(repository, commit, patch):
         pass
-    assert git(repository, "worktree", "list").count("\n") == 1
+    assert git(repository, "worktree", "list").count("\n") == 0
 
 
 FILE = {
