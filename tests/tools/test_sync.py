@@ -17,9 +17,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_workspace(tmp_path, monkeypatch)
 
 
-def test_sync_sends_to_each_store_what_waits_for_it(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
     store = open_store()
     shutil.copy("mlflow.db", "other.db")
     other = open_store(f"sqlite:///{workspace}/other.db")
@@ -33,9 +31,7 @@ def test_sync_sends_to_each_store_what_waits_for_it(
     assert "Nothing waits" in capsys.readouterr().out
 
 
-def test_what_a_server_still_does_not_take_is_kept(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_server_still_does_not_take_is_kept(workspace, capsys):
     file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", METRIC)
     assert main() == 1
     assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().out.replace("\n", " ")

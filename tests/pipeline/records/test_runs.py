@@ -45,7 +45,7 @@ def train(checkpoint: str) -> str:
     return run.run_id
 
 
-def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace: Path) -> None:
+def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace):
     Path("dvc.lock").write_text(LOCK)
     Path("params.yaml").write_text("seed: 0\n")
     plots = workspace / "plots"
@@ -84,16 +84,14 @@ def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace
     ]
 
 
-def test_system_metrics_are_in_the_run_of_the_training(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_system_metrics_are_in_the_run_of_the_training(workspace, monkeypatch):
     monkeypatch.setattr(runs_module, "SYSTEM_METRICS_INTERVAL", 0.05)
     with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         time.sleep(0.3)
     assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
 
 
-def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace: Path) -> None:
+def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace):
     train("abc")
     for scores in ({"miou": 0.5}, {"miou": 0.5, "dice": 0.25}, {"miou": 0.25}, {"miou": 0.5}):
         with checkpoint_run("abc", DATA) as run:
@@ -107,9 +105,7 @@ def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace: Path
     ("failure", "status"),
     [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")],
 )
-def test_a_run_says_how_its_training_ended(
-    workspace: Path, failure: type[BaseException], status: str
-) -> None:
+def test_a_run_says_how_its_training_ended(workspace, failure, status):
     seen = []
 
     def fail() -> None:
@@ -124,7 +120,7 @@ def test_a_run_says_how_its_training_ended(
     assert (kept.info.status, kept.data.metrics["train.loss"]) == (status, 0.5)
 
 
-def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
+def test_a_dirty_run_keeps_its_patch(workspace):
     for command in (["init", "--quiet"], ["add", "data"], ["commit", "-qm", "start"]):
         git(workspace, *command)
     Path("stages").mkdir()
@@ -136,7 +132,7 @@ def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
     assert "+lr = 1" in patch.read_text()
 
 
-def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace: Path) -> None:
+def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace):
     train("abc")
     newest = train("abc")
     train("def")
@@ -155,7 +151,7 @@ def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace: Path)
     assert "restored" not in kept.data.tags
 
 
-def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace: Path) -> None:
+def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace):
     Path("dvc.lock").write_text(LOCK)
     runs = set()
     for _ in range(2):
@@ -169,8 +165,8 @@ def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace: Path) ->
 
 
 def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_later(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    workspace, monkeypatch, capsys
+):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")  # seconds; 10 by default
     plots = workspace / "plots"
     plots.mkdir()
@@ -255,7 +251,7 @@ def register(table: str | None) -> Version:
     return version
 
 
-def test_a_table_comes_from_the_versions_run(workspace: Path) -> None:
+def test_a_table_comes_from_the_versions_run(workspace):
     version, store = register("name\nBengal_1\n"), open_store()
     file = fetch_table(store, version, "per_image.csv", workspace)
     assert file.read_text() == "name\nBengal_1\n"
@@ -265,7 +261,7 @@ def test_a_table_comes_from_the_versions_run(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("run_id", [None, "0" * 32, "unknown"])
-def test_a_run_without_any_table_or_no_run_has_none(workspace: Path, run_id: str | None) -> None:
+def test_a_run_without_any_table_or_no_run_has_none(workspace, run_id):
     version = register(None)
     tags = version.tags | ({"run.id": run_id} if run_id else {})
     lost = replace(version, tags=tags)
