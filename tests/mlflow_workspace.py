@@ -2,8 +2,10 @@
 
 import atexit
 import functools
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -22,6 +24,22 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "data/pets").mkdir(parents=True)
     (folder / "data/pets/index.csv").write_text("name\nAbyssinian_1\n")
     return folder
+
+
+def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: str = "\n") -> Path:
+    """Write the file that a command leaves whose server died."""
+    file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(line) for line in ({"store": uri, "run": run_id}, *entries)]
+    file.write_text("\n".join(lines) + end)
+    return file
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """The output of a git command that can commit."""
+    command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 @functools.cache

@@ -3,17 +3,21 @@
 mlflow takes seconds to import. The tables are those of MLflow 3.17.
 """
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 
 from pipeline.core.layout import workspace_root
 from pipeline.core.terminal import UserError
 
+# A version: number, creation in milliseconds since 1970, address of its files, tags, aliases.
+Row = tuple[int, int, str | None, dict[str, str], list[str]]
+
 SQLITE = "sqlite:///"
+ARTIFACTS = "mlartifacts"  # the folder beside an SQLite store's database
 REVISION = "dc11669786a5"  # of the schema, as MLflow 3.17 writes it into each database
 ADDRESSES = (
     ("experiments", "artifact_location"),
@@ -54,7 +58,7 @@ def database_file(uri: str) -> Path | None:
 def artifact_folder(uri: str) -> Path | None:
     """Where an SQLite store keeps its artifacts: beside its database. None for other stores."""
     file = database_file(uri)
-    return file.parent / "mlartifacts" if file else None
+    return file.parent / ARTIFACTS if file else None
 
 
 def local_path(address: str) -> Path | None:
@@ -63,8 +67,8 @@ def local_path(address: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
-def read_versions(uri: str, model: str) -> list[tuple[int, int, str, str, str]] | None:
-    """The model's versions: number, creation in ms since 1970, address, tags and aliases as JSON.
+def read_versions(uri: str, model: str) -> list[Row] | None:
+    """The model's versions, in no particular order.
 
     Empty if the database does not exist yet. None if mlflow has to read the store: it is no
     SQLite store, or its schema is not the one above.
@@ -76,8 +80,10 @@ def read_versions(uri: str, model: str) -> list[tuple[int, int, str, str, str]] 
     try:
         with _open(file, "ro") as database:
             revision = database.execute("SELECT version_num FROM alembic_version").fetchall()
-            known = revision == [(REVISION,)]
-            return database.execute(VERSIONS, (model,)).fetchall() if known else None
+            if revision != [(REVISION,)]:
+                return None
+            rows = database.execute(VERSIONS, (model,)).fetchall()
+            return [(*row, json.loads(tags), json.loads(aliases)) for *row, tags, aliases in rows]
     except sqlite3.Error:  # mlflow says what is wrong with it
         return None
 
@@ -100,16 +106,16 @@ def readdress(uri: str, old: str) -> int:
     Returns how many there were. All of them change, or none. Raises UserError if the database
     refuses.
     """
-    file, beside = database_file(uri), artifact_folder(uri)
-    assert file is not None, uri
-    assert beside is not None, uri
+    file = database_file(uri)
+    assert file is not None, f"{uri} is no SQLite store"
+    new = (file.parent / ARTIFACTS).as_uri()
     try:
         with _open(file, "rw") as database, database:
             return sum(
                 database.execute(
                     f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
                     f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
-                    {"old": old, "new": beside.as_uri()},
+                    {"old": old, "new": new},
                 ).rowcount
                 for table, column in ADDRESSES
             )
@@ -117,7 +123,5 @@ def readdress(uri: str, old: str) -> int:
         raise UserError(f"the MLflow store {uri} failed: {error}") from None
 
 
-@contextmanager
-def _open(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"file:{quote(str(file))}?mode={mode}", uri=True)) as database:
-        yield database
+def _open(file: Path, mode: str) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{quote(str(file))}?mode={mode}", uri=True))

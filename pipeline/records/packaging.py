@@ -7,6 +7,7 @@ from typing import Any
 
 import mlflow.onnx
 import numpy as np
+import onnx
 from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
@@ -23,8 +24,6 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
 
     The INT8 file beside it, if there is one, is copied too; MLflow serves the other.
     """
-    import onnx  # noqa: PLC0415 - for a registration alone
-
     proto = onnx.load(onnx_file)
     mlflow.onnx.save_model(
         proto,
@@ -49,8 +48,6 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
 
 def _tensor_spec(value: Any) -> TensorSpec:
     """Type and shape of an ONNX graph's input or output; -1 where it takes any size."""
-    import onnx  # noqa: PLC0415
-
     tensor = value.type.tensor_type
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
     return TensorSpec(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)

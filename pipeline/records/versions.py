@@ -1,13 +1,12 @@
 """The registered versions of the model: which there are, and which one a name means."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.core.git import UNKNOWN
 from pipeline.core.terminal import UserError
-from pipeline.records.database import configured_uri, read_versions
+from pipeline.records.database import Row, configured_uri, read_versions
 
 MODEL_NAME = "pet-segmentation"
 CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
@@ -51,11 +50,11 @@ def list_versions(uri: str | None = None) -> list[Version]:
     """
     uri = uri or configured_uri()
     rows = read_versions(uri, MODEL_NAME)
-    if rows is None:
-        return _ask_client(uri)
     versions = [
-        _version(number, json.loads(tags), json.loads(aliases), created, place)
-        for number, created, place, tags, aliases in rows
+        Version(
+            number, tags, tuple(sorted(aliases)), datetime.fromtimestamp(ms / 1000), place or ""
+        )
+        for number, ms, place, tags, aliases in (_ask_client(uri) if rows is None else rows)
     ]
     return sorted(versions, key=lambda each: each.number, reverse=True)
 
@@ -81,7 +80,7 @@ def find_named(versions: Sequence[Version], name: str) -> Version:
     )
 
 
-def _ask_client(uri: str) -> list[Version]:
+def _ask_client(uri: str) -> list[Row]:
     # It imports mlflow, which takes seconds: only for a store that cannot be read without.
     from pipeline.records.store import connect, store_errors  # noqa: PLC0415
 
@@ -89,18 +88,9 @@ def _ask_client(uri: str) -> list[Version]:
         client = connect(uri)
         found = client.search_model_versions(f"name = '{MODEL_NAME}'")
         # A search leaves the aliases out.
-        numbers = client.get_registered_model(MODEL_NAME).aliases if found else {}
-    versions = []
+        aliases = client.get_registered_model(MODEL_NAME).aliases if found else {}
+    rows = []
     for each in found:
-        number = int(each.version)
-        aliases = [alias for alias in numbers if int(numbers[alias]) == number]
-        place = each.source or ""
-        versions.append(_version(number, each.tags, aliases, each.creation_timestamp, place))
-    return sorted(versions, key=lambda each: each.number, reverse=True)
-
-
-def _version(
-    number: int, tags: Mapping[str, str], aliases: Sequence[str], created: int, place: str
-) -> Version:
-    created_at = datetime.fromtimestamp(created / 1000)
-    return Version(number, tags, tuple(sorted(aliases)), created_at, place)
+        own = [alias for alias in aliases if int(aliases[alias]) == int(each.version)]
+        rows.append((int(each.version), each.creation_timestamp, each.source, each.tags, own))
+    return rows

@@ -47,9 +47,7 @@ def models(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     main()
 
 
-def test_the_gate_registers_what_a_cache_restored(
-    restored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_gate_registers_what_a_cache_restored(restored, monkeypatch, capsys):
     models(monkeypatch, "gate")
     assert "Version 1 is @champion: there was no champion." in capsys.readouterr().out
     store = open_store()
@@ -64,7 +62,7 @@ def test_the_gate_registers_what_a_cache_restored(
     assert (version.run_id, version.tags["test.miou"]) == (run.info.run_id, "0.823188")
 
 
-def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gating_twice_registers_once(restored, monkeypatch):
     models(monkeypatch, "gate")
     models(monkeypatch, "gate")
     store = open_store()
@@ -72,9 +70,7 @@ def test_gating_twice_registers_once(restored: Path, monkeypatch: pytest.MonkeyP
     assert len(store.client.search_runs([store.experiment_id])) == 1
 
 
-def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
-    restored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(restored, monkeypatch):
     with training_run(Path("data/pets"), {"train": {"lr": 0.1}}, {}, "a-training") as run:
         run.finish(file_digest(Path("models/checkpoint.pth")))
     models(monkeypatch, "gate")
@@ -84,8 +80,8 @@ def test_a_restored_model_joins_the_run_that_trained_its_checkpoint(
 
 
 def test_the_list_shows_versions_with_aliases_data_set_scores_and_origin(
-    restored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    restored, monkeypatch, capsys
+):
     models(monkeypatch)
     assert "No version is registered yet" in capsys.readouterr().out
     models(monkeypatch, "gate")
@@ -104,9 +100,7 @@ def test_the_list_shows_versions_with_aliases_data_set_scores_and_origin(
     assert oldest == ["1", "@champion", "unknown", data, "0.8232", *origin]
 
 
-def test_promote_makes_an_older_version_the_champion_again(
-    restored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_promote_makes_an_older_version_the_champion_again(restored, monkeypatch):
     models(monkeypatch, "gate")
     write_onnx(Path("models/model.onnx"), weight=1)
     Path("models/checkpoint.pth").write_bytes(b"other weights")

@@ -1,13 +1,14 @@
-import json
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace
+from mlflow_workspace import leave_unsent, make_workspace
 
 from pipeline.records.store import open_store
 from tools.sync import main
+
+METRIC = {"time": 1, "metric": "loss", "value": 0.5, "step": 1}
 
 
 @pytest.fixture
@@ -16,24 +17,13 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_workspace(tmp_path, monkeypatch)
 
 
-def leave(workspace: Path, uri: str, run_id: str) -> Path:
-    file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    metric = {"time": 1, "metric": "loss", "value": 0.5, "step": 1}
-    lines = ({"store": uri, "run": run_id}, metric)
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return file
-
-
-def test_sync_sends_to_each_store_what_waits_for_it(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
     store = open_store()
     shutil.copy("mlflow.db", "other.db")
     other = open_store(f"sqlite:///{workspace}/other.db")
     runs = [(each, each.client.create_run(each.experiment_id)) for each in (store, other)]
     for each, run in runs:
-        leave(workspace, each.uri, run.info.run_id)
+        leave_unsent(workspace, each.uri, run.info.run_id, METRIC)
     assert main() == 0
     for each, run in runs:
         assert each.client.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
@@ -41,10 +31,8 @@ def test_sync_sends_to_each_store_what_waits_for_it(
     assert "Nothing waits" in capsys.readouterr().out
 
 
-def test_what_a_server_still_does_not_take_is_kept(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = leave(workspace, "http://127.0.0.1:9", "0123")
+def test_what_a_server_still_does_not_take_is_kept(workspace, capsys):
+    file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", METRIC)
     assert main() == 1
     assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().out.replace("\n", " ")
     assert file.exists()

@@ -170,26 +170,32 @@ def test_a_dirty_experiment_comes_again(dirty, monkeypatch, capfd):
     assert run_verify(monkeypatch, capfd, dirty[:8]) == (0, "identical: checkpoint.pth")
 
 
-def test_another_seed_is_named(dirty, monkeypatch, capfd):
+def change_seed(run_id):
     with sqlite3.connect("mlflow.db") as database:
         database.execute("UPDATE params SET value = '1' WHERE key = 'seed'")
-    status, verdict = run_verify(monkeypatch, capfd, dirty)
-    assert status == 1
-    assert verdict.startswith("different. It starts with the params: seed was 0, is 1.")
 
 
-def test_another_source_file_is_named(dirty, monkeypatch, capfd):
-    edit(kept(dirty, "dirty.patch"), "+FACTOR = 2", "+FACTOR = 4")
-    status, verdict = run_verify(monkeypatch, capfd, dirty)
-    assert status == 1
-    assert verdict.startswith("different. It starts with the code: stages/split.py was")
+def change_source(run_id):
+    edit(kept(run_id, "dirty.patch"), "+FACTOR = 2", "+FACTOR = 4")
 
 
-def test_another_byte_of_the_data_is_named(dirty, monkeypatch, capfd):
+def change_data(run_id):
     Path("source").write_text("the Archive")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (change_seed, "params: seed was 0, is 1."),
+        (change_source, "code: stages/split.py was"),
+        (change_data, "data: index.csv was"),
+    ],
+)
+def test_what_changed_is_named(dirty, monkeypatch, capfd, change, named):
+    change(dirty)
     status, verdict = run_verify(monkeypatch, capfd, dirty)
     assert status == 1
-    assert verdict.startswith("different. It starts with the data: index.csv was")
+    assert verdict.startswith(f"different. It starts with the {named}")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import Run as StoredRun
-from mlflow.exceptions import MlflowException
 
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import PARAMS
@@ -55,23 +54,13 @@ def find_provenance(store: Store, reference: str) -> Provenance:
         versions = list_versions(store.uri)
         if VERSION.fullmatch(reference):
             version = find_named(versions, reference)
-            run = _get_run(store, version)
+            run = store.client.get_run(version.run_id)
         else:
             run = _find_run(store, reference)
             version = next((each for each in versions if each.run_id == run.info.run_id), None)
         if store.client.list_artifacts(run.info.run_id, FOLDER):
             store.client.download_artifacts(run.info.run_id, FOLDER, folder)
         return _provenance(run, version, Path(folder) / FOLDER)
-
-
-def _get_run(store: Store, version: Version) -> StoredRun:
-    try:
-        return store.client.get_run(version.run_id)
-    except MlflowException:
-        raise UserError(
-            f"version {version.number} cannot be rebuilt: its run {version.run_id}, which knows"
-            " the params, is gone"
-        ) from None
 
 
 def _find_run(store: Store, start: str) -> StoredRun:

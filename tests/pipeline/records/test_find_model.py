@@ -49,9 +49,7 @@ def exported(offered: bool | None = None) -> None:
     "reference",
     ["2", "@champion", f"models:/{MODEL_NAME}/2", f"models:/{MODEL_NAME}@champion", None],
 )
-def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(
-    workspace: Path, reference: str | None
-) -> None:
+def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(workspace, reference):
     register(1)
     register(2, alias="champion")
     register(3)
@@ -62,7 +60,7 @@ def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(
     assert found.tags["checkpoint.sha256"] == "checkpoint 2"
 
 
-def test_a_local_stores_file_is_used_where_it_is(workspace: Path) -> None:
+def test_a_local_stores_file_is_used_where_it_is(workspace):
     register(1)
     assert workspace / "mlartifacts" in find_model("1").file.parents
     assert not (workspace / ".cache/models").exists()
@@ -78,22 +76,20 @@ def test_a_local_stores_file_is_used_where_it_is(workspace: Path) -> None:
         (False, "int8", "model.int8.onnx"),
     ],
 )
-def test_int8_is_taken_where_it_is_offered_or_asked_for(
-    workspace: Path, offered: bool | None, precision: str, file: str
-) -> None:
+def test_int8_is_taken_where_it_is_offered_or_asked_for(workspace, offered, precision, file):
     register(1, offered=offered)
     assert find_model("1", precision).file.read_bytes() == Path("made-1", file).read_bytes()
     exported(offered)
     assert find_model(None, precision).file == Path("models", file)
 
 
-def test_a_version_without_an_int8_file_says_so(workspace: Path) -> None:
+def test_a_version_without_an_int8_file_says_so(workspace):
     register(1, alias="champion")
     with pytest.raises(UserError, match=r"version 1 @champion has no INT8 file"):
         find_model("@champion", "int8")
 
 
-def test_a_local_version_a_path_and_no_store_at_all_need_no_mlflow(workspace: Path) -> None:
+def test_a_local_version_a_path_and_no_store_at_all_need_no_mlflow(workspace):
     register(1, offered=True, alias="champion")
     exported(offered=True)
     code = """
@@ -116,9 +112,7 @@ assert "mlflow" not in sys.modules
     assert done.stdout.split() == [fp32, fp32, int8]
 
 
-def test_the_tables_of_a_store_say_what_its_client_says(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tables_of_a_store_say_what_its_client_says(workspace, monkeypatch):
     register(1, offered=True, alias="champion")
     register(2, alias="challenger")
     register(3)
@@ -143,16 +137,14 @@ def test_the_tables_of_a_store_say_what_its_client_says(
         ("1", "int4", r"precision 'int4': accepted are auto, fp32, int8"),
     ],
 )
-def test_what_cannot_be_found_says_what_can(
-    workspace: Path, reference: str | None, precision: str, message: str
-) -> None:
+def test_what_cannot_be_found_says_what_can(workspace, reference, precision, message):
     register(1, alias="challenger")
     register(2)
     with pytest.raises(UserError, match=message):
         find_model(reference, precision)
 
 
-def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> None:
+def test_a_file_that_is_not_the_registered_one_is_refused(workspace):
     register(1)
     stored = find_model("1").file
     stored.write_bytes(b"other")
@@ -164,8 +156,8 @@ def test_a_file_that_is_not_the_registered_one_is_refused(workspace: Path) -> No
 
 
 def test_a_remote_stores_files_are_fetched_once_and_verified(
-    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    workspace, tmp_path_factory, monkeypatch
+):
     with mlflow_server(tmp_path_factory.mktemp("server")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         register(1, offered=True, alias="champion")

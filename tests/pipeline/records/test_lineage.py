@@ -1,11 +1,11 @@
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from mlflow_workspace import git
 
 from pipeline.core.git import UNKNOWN, source_patch
 from pipeline.core.params import flatten
@@ -49,13 +49,6 @@ stages:
 """
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A small project, committed: source, params, lock, metrics, and an ignored folder."""
@@ -77,34 +70,32 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_clean_workspace_has_an_empty_patch_and_names_its_commit(repository: Path) -> None:
+def test_a_clean_workspace_has_an_empty_patch_and_names_its_commit(repository):
     tags = lineage_tags(repository / "data/pets", repository)
     assert source_patch(repository) == b""
     assert tags["git.dirty"] == "false"
-    assert tags["git.commit"] == git(repository, "rev-parse", "HEAD").strip()
+    assert tags["git.commit"] == git(repository, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "metrics/train.json", "notes.txt"])
-def test_what_is_recorded_anyway_or_is_no_source_does_not_make_it_dirty(
-    repository: Path, name: str
-) -> None:
+def test_what_is_recorded_anyway_or_is_no_source_does_not_make_it_dirty(repository, name):
     (repository / name).write_text("changed: 1\n")
     assert lineage_tags(repository / "data/pets", repository)["git.dirty"] == "false"
 
 
 @pytest.mark.parametrize("name", ["stages/train.py", "pipeline/new.py", "dvc.yaml"])
-def test_changed_and_new_source_makes_it_dirty(repository: Path, name: str) -> None:
+def test_changed_and_new_source_makes_it_dirty(repository, name):
     (repository / name).write_text("changed = 1\n")
     assert lineage_tags(repository / "data/pets", repository)["git.dirty"] == "true"
 
 
-def test_ignored_source_does_not_make_it_dirty(repository: Path) -> None:
+def test_ignored_source_does_not_make_it_dirty(repository):
     (repository / "data").mkdir()
     (repository / "data/script.py").write_text("x = 1\n")
     assert source_patch(repository) == b""
 
 
-def test_commit_and_patch_give_the_dirty_source_back(repository: Path, tmp_path: Path) -> None:
+def test_commit_and_patch_give_the_dirty_source_back(repository, tmp_path):
     (repository / "stages/train.py").write_text("lr = 3\n")
     (repository / "pipeline/loss.py").unlink()
     (repository / "pipeline/a folder").mkdir()
@@ -128,30 +119,26 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_without_a_repository_or_a_commit_the_tags_say_unknown(tmp_path: Path) -> None:
+def test_without_a_repository_or_a_commit_the_tags_say_unknown(tmp_path):
     tags = lineage_tags(tmp_path / "data/pets", tmp_path)
     assert {tags["git.commit"], tags["git.dirty"], tags["data.index_md5"]} == {UNKNOWN}
     git(tmp_path, "init", "--quiet")
     assert lineage_tags(tmp_path / "data/pets", tmp_path)["git.commit"] == UNKNOWN
 
 
-def test_without_git_the_tags_say_unknown(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_git_the_tags_say_unknown(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert lineage_tags(repository / "data/pets", repository)["git.commit"] == UNKNOWN
 
 
-def test_the_dvc_experiment_is_named_when_there_is_one(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_dvc_experiment_is_named_when_there_is_one(repository, monkeypatch):
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     assert "dvc.exp_name" not in lineage_tags(repository / "data/pets", repository)
     monkeypatch.setenv("DVC_EXP_NAME", "dusky-olio")
     assert lineage_tags(repository / "data/pets", repository)["dvc.exp_name"] == "dusky-olio"
 
 
-def test_the_code_digest_follows_names_and_contents_of_the_source(repository: Path) -> None:
+def test_the_code_digest_follows_names_and_contents_of_the_source(repository):
     digests = [code_digest(repository)]
     (repository / "params.yaml").write_text("seed: 1\n")
     assert code_digest(repository) == digests[0]
@@ -172,8 +159,8 @@ def test_the_code_digest_follows_names_and_contents_of_the_source(repository: Pa
     [("hello", "0123456789abcdef0123456789abcdef.dir"), ("another data set", UNKNOWN)],
 )
 def test_dvcs_digest_of_the_data_counts_only_for_the_data_it_was_taken_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: str, digest: str
-) -> None:
+    tmp_path, monkeypatch, index, digest
+):
     monkeypatch.chdir(tmp_path)
     data = Path("data/pets")
     data.mkdir(parents=True)
@@ -185,7 +172,7 @@ def test_dvcs_digest_of_the_data_counts_only_for_the_data_it_was_taken_of(
     assert (tags["data.index_md5"] == INDEX_MD5) == (index == "hello")
 
 
-def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen() -> None:
+def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen():
     import yaml
 
     lock = yaml.safe_load(LOCK)["stages"]
@@ -199,7 +186,7 @@ def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen() -> None
     assert locked_params(lock, ("train",)) == {"train.lr": "1e-05"}
 
 
-def test_flatten_joins_names_and_takes_dataclasses_for_mappings() -> None:
+def test_flatten_joins_names_and_takes_dataclasses_for_mappings():
     @dataclass
     class Model:
         features: list[int]
@@ -218,7 +205,7 @@ model name\t: another
 NEOVERSE = "processor : 0\nFeatures : fp asimd sve2 crc32 bf16\n"
 
 
-def test_python_and_the_packages_that_calculate_are_named() -> None:
+def test_python_and_the_packages_that_calculate_are_named():
     software = describe_environment()["environment"]
     assert software["python"] == ".".join(map(str, sys.version_info[:3]))
     for package in ("torch", "numpy", "pillow", "onnxruntime"):
@@ -230,12 +217,8 @@ def test_python_and_the_packages_that_calculate_are_named() -> None:
     [(EPYC, "AMD EPYC", "avx avx2 avx512_bf16 fma"), (NEOVERSE, None, "asimd bf16 sve2")],
 )
 def test_the_processor_is_named_with_what_decides_how_it_calculates(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    cpuinfo: str,
-    name: str | None,
-    instructions: str,
-) -> None:
+    tmp_path, monkeypatch, cpuinfo, name, instructions
+):
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     monkeypatch.setattr(lineage, "CPUINFO", tmp_path / "cpuinfo")
     hardware = describe_environment()["hardware"]
@@ -243,8 +226,6 @@ def test_the_processor_is_named_with_what_decides_how_it_calculates(
     assert hardware["processor"] == name or name is None
 
 
-def test_where_linux_does_not_say_it_there_is_still_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_linux_does_not_say_it_there_is_still_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(lineage, "CPUINFO", tmp_path / "none")
     assert describe_environment()["hardware"]["processor"]

@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
+from mlflow_workspace import git
 from servers import mlflow_server
 from tiny_models import write_onnx
 from tiny_pets import REPOSITORY
@@ -45,7 +46,7 @@ def train(checkpoint: str) -> str:
     return run.run_id
 
 
-def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace: Path) -> None:
+def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace):
     Path("dvc.lock").write_text(LOCK)
     Path("params.yaml").write_text("seed: 0\n")
     plots = workspace / "plots"
@@ -84,16 +85,14 @@ def test_a_training_leaves_one_finished_run_with_all_that_describes_it(workspace
     ]
 
 
-def test_system_metrics_are_in_the_run_of_the_training(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_system_metrics_are_in_the_run_of_the_training(workspace, monkeypatch):
     monkeypatch.setattr(runs_module, "SYSTEM_METRICS_INTERVAL", 0.05)
     with training_run(DATA, PARAMS, COUNTS, uuid4().hex) as run:
         time.sleep(0.3)
     assert "system/cpu_utilization_percentage" in stored(run.run_id).data.metrics
 
 
-def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace: Path) -> None:
+def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace):
     train("abc")
     for scores in ({"miou": 0.5}, {"miou": 0.5, "dice": 0.25}, {"miou": 0.25}, {"miou": 0.5}):
         with checkpoint_run("abc", DATA) as run:
@@ -107,9 +106,7 @@ def test_a_stage_that_was_killed_logs_the_rest_and_nothing_twice(workspace: Path
     ("failure", "status"),
     [(ValueError, "FAILED"), (UserError, "FAILED"), (KeyboardInterrupt, "KILLED")],
 )
-def test_a_run_says_how_its_training_ended(
-    workspace: Path, failure: type[BaseException], status: str
-) -> None:
+def test_a_run_says_how_its_training_ended(workspace, failure, status):
     seen = []
 
     def fail() -> None:
@@ -124,13 +121,9 @@ def test_a_run_says_how_its_training_ended(
     assert (kept.info.status, kept.data.metrics["train.loss"]) == (status, 0.5)
 
 
-def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
-    for command in (
-        ["git", "init", "--quiet"],
-        ["git", "add", "data"],
-        ["git", "-c", "user.name=T", "-c", "user.email=t@t.org", "commit", "-qm", "start"],
-    ):
-        subprocess.run(command, check=True)
+def test_a_dirty_run_keeps_its_patch(workspace):
+    for command in (["init", "--quiet"], ["add", "data"], ["commit", "-qm", "start"]):
+        git(workspace, *command)
     Path("stages").mkdir()
     Path("stages/train.py").write_text("lr = 1\n")
     run_id = train("abc")
@@ -140,7 +133,7 @@ def test_a_dirty_run_keeps_its_patch(workspace: Path) -> None:
     assert "+lr = 1" in patch.read_text()
 
 
-def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace: Path) -> None:
+def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace):
     train("abc")
     newest = train("abc")
     train("def")
@@ -159,7 +152,7 @@ def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace: Path)
     assert "restored" not in kept.data.tags
 
 
-def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace: Path) -> None:
+def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace):
     Path("dvc.lock").write_text(LOCK)
     runs = set()
     for _ in range(2):
@@ -173,8 +166,8 @@ def test_a_checkpoint_from_a_cache_gets_one_run_that_says_so(workspace: Path) ->
 
 
 def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_later(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    workspace, monkeypatch, capsys
+):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")  # seconds; 10 by default
     plots = workspace / "plots"
     plots.mkdir()
@@ -259,29 +252,18 @@ def register(table: str | None) -> Version:
     return version
 
 
-def test_a_table_comes_from_the_versions_run(workspace: Path) -> None:
-    file = fetch_table(open_store(), register("name\nBengal_1\n"), "per_image.csv", workspace)
+def test_a_table_comes_from_the_versions_run(workspace):
+    version, store = register("name\nBengal_1\n"), open_store()
+    file = fetch_table(store, version, "per_image.csv", workspace)
     assert file.read_text() == "name\nBengal_1\n"
-
-
-def test_a_run_without_the_table_has_none(workspace: Path) -> None:
-    version = register("name\n")
-    assert fetch_table(open_store(), version, "by_breed.csv", workspace) is None
-
-
-def test_a_run_without_any_table_or_no_run_has_none(workspace: Path) -> None:
-    version = register(None)
-    store = open_store()
-    assert fetch_table(store, version, "per_image.csv", workspace) is None
-    for run_id in ("0" * 32, "unknown"):
-        lost = replace(version, run_id=run_id)
-        assert fetch_table(store, lost, "per_image.csv", workspace) is None
-
-
-def test_the_table_of_another_checkpoint_of_the_same_run_is_not_the_versions(
-    workspace: Path,
-) -> None:
-    version = register("name\n")
-    store = open_store()
+    assert fetch_table(store, version, "by_breed.csv", workspace) is None
     store.client.set_tag(version.run_id, "checkpoint.sha256", "of its next training")
     assert fetch_table(store, version, "per_image.csv", workspace) is None
+
+
+@pytest.mark.parametrize("run_id", [None, "0" * 32, "unknown"])
+def test_a_run_without_any_table_or_no_run_has_none(workspace, run_id):
+    version = register(None)
+    tags = version.tags | ({"run.id": run_id} if run_id else {})
+    lost = replace(version, tags=tags)
+    assert fetch_table(open_store(), lost, "per_image.csv", workspace) is None

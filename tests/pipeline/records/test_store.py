@@ -17,9 +17,7 @@ store.client.log_metric(run.info.run_id, "steps", 1)
 """
 
 
-def test_the_default_store_lies_in_the_root_wherever_the_command_runs(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_store_lies_in_the_root_wherever_the_command_runs(workspace, monkeypatch):
     copy = workspace / "copy"
     copy.mkdir()
     monkeypatch.chdir(copy)
@@ -32,7 +30,7 @@ def test_the_default_store_lies_in_the_root_wherever_the_command_runs(
     )
 
 
-def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace: Path) -> None:
+def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace):
     first = open_store()
     first.client.delete_experiment(first.experiment_id)
     second = open_store()
@@ -40,9 +38,7 @@ def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(works
     assert second.client.get_experiment(second.experiment_id).lifecycle_stage == "active"
 
 
-def test_the_environment_names_another_store_and_experiment(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_names_another_store_and_experiment(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/elsewhere/runs.db")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trial")
     store = open_store()
@@ -52,9 +48,7 @@ def test_the_environment_names_another_store_and_experiment(
     assert experiment.artifact_location == (workspace / "elsewhere/mlartifacts").as_uri()
 
 
-def test_an_experiment_that_another_machine_creates_meanwhile_is_taken(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_experiment_that_another_machine_creates_meanwhile_is_taken(workspace, monkeypatch):
     look, made = MlflowClient.get_experiment_by_name, []
 
     def look_just_before_the_other(client: MlflowClient, name: str) -> Experiment | None:
@@ -67,21 +61,19 @@ def test_an_experiment_that_another_machine_creates_meanwhile_is_taken(
     assert [open_store().experiment_id] == made
 
 
-def test_a_server_that_is_down_is_an_error_that_names_it(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_down_is_an_error_that_names_it(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 does not answer.*start it"):
         open_store()
 
 
-def test_a_broken_database_is_an_error_that_names_it(workspace: Path) -> None:
+def test_a_broken_database_is_an_error_that_names_it(workspace):
     (workspace / "mlflow.db").write_text("not a database, " * 100)
     with pytest.raises(UserError, match=r"mlflow\.db"):
         open_store()
 
 
-def test_processes_that_start_at_once_on_no_store_lose_no_run(workspace: Path) -> None:
+def test_processes_that_start_at_once_on_no_store_lose_no_run(workspace):
     (workspace / "mlflow.db").unlink()
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}){LOG_ONE_RUN}"]

@@ -1,9 +1,11 @@
-import json
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow_workspace import leave_unsent
 
 from pipeline.records.store import Store, open_store
 from pipeline.records.unsent import Outbox, deliver, send_unsent, stores_with_unsent
@@ -19,22 +21,17 @@ def run_id(store: Store) -> str:
     return store.client.create_run(store.experiment_id).info.run_id
 
 
-def leave(workspace: Path, uri: str, run_id: str, *entries: dict, end: str = "\n") -> Path:
+@pytest.fixture
+def leave(store: Store, run_id: str, workspace: Path) -> Callable[..., Path]:
     """Write the file that a command leaves whose server died."""
-    file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(line) for line in ({"store": uri, "run": run_id}, *entries)]
-    file.write_text("\n".join(lines) + end)
-    return file
+    return partial(leave_unsent, workspace, store.uri, run_id)
 
 
 def loss(step: int) -> dict:
     return {"time": 1000 + step, "metric": "loss", "value": 1 / (step + 1), "step": step}
 
 
-def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(
-    store: Store, run_id: str, workspace: Path
-) -> None:
+def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     for step in range(250):
         outbox.put(metric="loss", value=float(step), step=step)
@@ -49,9 +46,7 @@ def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(
     assert not list((workspace / "mlartifacts/unsent").iterdir())
 
 
-def test_nobody_waits_for_a_store_that_hangs(
-    store: Store, run_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_waits_for_a_store_that_hangs(store, run_id, monkeypatch):
     answers = threading.Event()
     log_batch = store.client.log_batch
 
@@ -69,12 +64,12 @@ def test_nobody_waits_for_a_store_that_hangs(
     assert len(store.client.get_metric_history(run_id, "loss")) == 1000
 
 
-def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(
-    store: Store, run_id: str, workspace: Path
-) -> None:
+def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_id, workspace):
     end = {"time": 5000, "status": "FINISHED"}
     tag = {"time": 4000, "tag": "checkpoint.sha256", "value": "abc"}
-    file = leave(workspace, store.uri, run_id, *[loss(step) for step in range(150)], tag, end)
+    file = leave_unsent(
+        workspace, store.uri, run_id, *[loss(step) for step in range(150)], tag, end
+    )
     assert stores_with_unsent() == [store.uri]
     assert send_unsent(store) == 1
     run = store.client.get_run(run_id)
@@ -86,51 +81,37 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(
     assert stores_with_unsent() == []
 
 
-def test_what_had_arrived_already_is_not_doubled(
-    store: Store, run_id: str, workspace: Path
-) -> None:
+def test_what_had_arrived_already_is_not_doubled(store, run_id, workspace):
     deliver(store.client, run_id, [loss(0), loss(1)])
-    leave(workspace, store.uri, run_id, loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
+    leave_unsent(
+        workspace, store.uri, run_id, loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"}
+    )
     send_unsent(store)
     history = store.client.get_metric_history(run_id, "loss")
     assert [each.step for each in history] == [0, 1, 2]
 
 
-def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(
-    store: Store, run_id: str, workspace: Path
-) -> None:
-    leave(workspace, store.uri, run_id, loss(0), loss(1), end="")
+def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(store, run_id, leave):
+    leave(loss(0), loss(1), end="")
     assert send_unsent(store) == 1
     assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0]
     assert store.client.get_run(run_id).info.status == "FAILED"
 
 
-def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(
-    store: Store, run_id: str, workspace: Path
-) -> None:
-    file = leave(workspace, store.uri, run_id, loss(0))
+def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(store, run_id, leave):
+    file = leave(loss(0))
     file.write_text(file.read_text().replace('"run"', '"ended": 5000, "run"'))
     assert send_unsent(store) == 1
     assert store.client.get_run(run_id).info.end_time == 5000
 
 
-def test_to_ask_for_leftovers_leaves_no_file(store: Store, run_id: str, workspace: Path) -> None:
-    file = leave(workspace, store.uri, run_id, loss(0))
-    assert stores_with_unsent() == [store.uri]
-    assert list(file.parent.iterdir()) == [file]
-
-
-def test_the_leftovers_for_another_store_stay_where_they_are(
-    store: Store, run_id: str, workspace: Path
-) -> None:
-    file = leave(workspace, "http://127.0.0.1:9", run_id, loss(0))
+def test_the_leftovers_for_another_store_stay_where_they_are(store, run_id, workspace):
+    file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", loss(0))
     assert send_unsent(store) == 0
     assert file.exists()
 
 
-def test_the_file_of_a_command_that_still_runs_is_left_to_it(
-    store: Store, run_id: str, workspace: Path
-) -> None:
+def test_the_file_of_a_command_that_still_runs_is_left_to_it(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     assert send_unsent(store) == 0
     assert len(list((workspace / "mlartifacts/unsent").glob("*.jsonl"))) == 1
@@ -138,11 +119,9 @@ def test_the_file_of_a_command_that_still_runs_is_left_to_it(
     assert store.client.get_run(run_id).info.status == "RUNNING"
 
 
-def test_what_a_deleted_run_left_is_set_aside_and_not_tried_again(
-    store: Store, run_id: str, workspace: Path
-) -> None:
+def test_what_a_deleted_run_left_is_set_aside_and_not_tried_again(store, run_id, leave):
     store.client.delete_run(run_id)
-    file = leave(workspace, store.uri, run_id, loss(0))
+    file = leave(loss(0))
     assert send_unsent(store) == 0
     assert not file.exists()
     assert file.with_suffix(".refused").exists()

@@ -27,7 +27,7 @@ def changed(part: str) -> list[Finding]:
 
 
 @pytest.mark.parametrize("first", range(len(CAUSES)))
-def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first: int) -> None:
+def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first):
     findings = [each for part in reversed(CAUSES[first:]) for each in changed(part)]
     assert first_difference([*results("b", "b", "b"), *findings]) == findings[-1]
 
@@ -36,19 +36,19 @@ def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first: 
     ("part", "name"),
     [("code", "pipeline/ingest/archives.py"), ("params", "download.datasets.sample.seed")],
 )
-def test_data_differs_after_what_it_is_made_by_and_before_all_else(part: str, name: str) -> None:
+def test_data_differs_after_what_it_is_made_by_and_before_all_else(part, name):
     data, maker = Finding("data", "index.csv", "a", "b"), Finding(part, name, "a", "b")
     assert first_difference([data, maker]) == maker
     assert first_difference([data, *changed("code"), *changed("params")]) == data
 
 
-def test_the_same_files_are_identical_whatever_else_differs() -> None:
+def test_the_same_files_are_identical_whatever_else_differs():
     verdict = judge([*changed("hardware"), *results("a", "a", "a")], finished=True)
     assert verdict.identical
     assert verdict.text == "identical: checkpoint.pth, model.onnx, model.int8.onnx"
 
 
-def test_a_file_that_was_never_registered_is_left_out() -> None:
+def test_a_file_that_was_never_registered_is_left_out():
     findings = [
         Finding(RESULT, "checkpoint.pth", "a", "a"),
         Finding(RESULT, "model.onnx", UNKNOWN, "b"),
@@ -58,11 +58,11 @@ def test_a_file_that_was_never_registered_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("got", [("b", "a", "a"), ("a", "b", "a"), ("a", "a", "missing")])
-def test_one_other_file_is_enough_to_differ(got: tuple[str, str, str]) -> None:
+def test_one_other_file_is_enough_to_differ(got):
     assert not judge([*SAME, *results(*got)], finished=True).identical
 
 
-def test_the_verdict_names_the_first_difference_and_what_it_costs() -> None:
+def test_the_verdict_names_the_first_difference_and_what_it_costs():
     findings = [*changed("params"), *changed("environment"), *results("b", "b", "b", miou="0.4")]
     assert judge(findings, finished=True).text == (
         "different. It starts with the params: its params was then, is now."
@@ -70,26 +70,26 @@ def test_the_verdict_names_the_first_difference_and_what_it_costs() -> None:
     )
 
 
-def test_where_all_causes_are_the_same_it_is_not_deterministic() -> None:
+def test_where_all_causes_are_the_same_it_is_not_deterministic():
     text = judge([*SAME, *results("b", "b", "b")], finished=True).text
     assert "Nothing known differs: something is not deterministic." in text
 
 
-def test_what_is_unknown_is_no_difference_but_is_named() -> None:
+def test_what_is_unknown_is_no_difference_but_is_named():
     unknown = [Finding(part, part, UNKNOWN, "now") for part in ("environment", "hardware")]
     findings = [*SAME[:3], *unknown, *results("b", "b", "b")]
     assert first_difference(findings) is None
     assert "unknown is the environment, hardware of then" in judge(findings, finished=True).text
 
 
-def test_a_rebuild_that_stopped_is_not_identical() -> None:
+def test_a_rebuild_that_stopped_is_not_identical():
     verdict = judge([*changed("data"), *results("a", "a", "a")], finished=False)
     assert not verdict.identical
     assert verdict.text.startswith("not rebuilt")
     assert "It starts with the data" in verdict.text
 
 
-def test_of_many_values_those_that_differ_are_told_and_else_how_many_there_are() -> None:
+def test_of_many_values_those_that_differ_are_told_and_else_how_many_there_are():
     then = {"torch": "1", "numpy": "2", "gone": "3"}
     assert compare("environment", "packages", then, then) == [
         Finding("environment", "packages", "3 values", "3 values")
@@ -103,7 +103,7 @@ def test_of_many_values_those_that_differ_are_told_and_else_how_many_there_are()
     assert not finding.known
 
 
-def test_digests_are_shortened_and_nothing_else_is() -> None:
+def test_digests_are_shortened_and_nothing_else_is():
     assert short("0123456789abcdef" * 4) == "0123456789ab"
     assert short("AMD EPYC with a long name of its own, and more") == (
         "AMD EPYC with a long name of its own, and more"

@@ -1,9 +1,9 @@
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from mlflow_workspace import git
 from tiny_models import write_onnx
 
 from pipeline.core.files import file_digest
@@ -17,25 +17,19 @@ from pipeline.records.store import open_store
 DATA = Path("data/pets")
 
 
-def git(*arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def commit(source: str) -> str:
     """A commit with this source of the training; its hash."""
     Path("stages").mkdir(exist_ok=True)
     Path("stages/train.py").write_text(source)
-    git("add", "stages")
-    git("commit", "--quiet", "--allow-empty", "--message", source)
-    return git("rev-parse", "HEAD")
+    git(Path(), "add", "stages")
+    git(Path(), "commit", "--quiet", "--allow-empty", "--message", source)
+    return git(Path(), "rev-parse", "HEAD")
 
 
 @pytest.fixture
 def project(workspace: Path) -> Path:
     """A repository with a commit and a params.yaml."""
-    git("init", "--quiet")
+    git(Path(), "init", "--quiet")
     commit("lr = 1\n")
     Path("params.yaml").write_text("train: {lr: 1}\nexport: {threads: 1}\n")
     return workspace
@@ -60,10 +54,10 @@ def find(reference: object) -> Provenance:
     return find_provenance(open_store(), str(reference))
 
 
-def test_a_version_knows_commit_params_environment_and_what_it_was(project: Path) -> None:
+def test_a_version_knows_commit_params_environment_and_what_it_was(project):
     train()
     provenance = find(export())
-    assert (provenance.name, provenance.commit) == ("version 1", git("rev-parse", "HEAD"))
+    assert (provenance.name, provenance.commit) == ("version 1", git(Path(), "rev-parse", "HEAD"))
     assert provenance.patch is None
     assert provenance.params == {"train.lr": "1"}
     assert provenance.params_file == Path("params.yaml").read_text()
@@ -75,14 +69,14 @@ def test_a_version_knows_commit_params_environment_and_what_it_was(project: Path
     assert provenance.tags["onnx.sha256"] == file_digest(Path("model.onnx"))
 
 
-def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project: Path) -> None:
+def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project):
     run_id = train()
     export()
     promote(open_store(), 1)
     assert find("1") == find("@champion") == find(run_id) == find(run_id[:10])
 
 
-def test_a_run_that_was_never_registered_stands_for_itself(project: Path) -> None:
+def test_a_run_that_was_never_registered_stands_for_itself(project):
     run_id = train()
     provenance = find(run_id)
     assert provenance.name == f"run {run_id}"
@@ -90,15 +84,15 @@ def test_a_run_that_was_never_registered_stands_for_itself(project: Path) -> Non
     assert "onnx.sha256" not in provenance.tags
 
 
-def test_a_dirty_run_has_its_patch(project: Path) -> None:
+def test_a_dirty_run_has_its_patch(project):
     Path("stages/train.py").write_text("lr = 2\n")
     provenance = find(train())
     assert b"+lr = 2" in provenance.patch
 
 
-def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project: Path) -> None:
+def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project):
     """The checkpoint is the same, since DVC trains anew where the training's code changed."""
-    trained = git("rev-parse", "HEAD")
+    trained = git(Path(), "rev-parse", "HEAD")
     train()
     first = export(weight=0)
     commit("lr = 1\nexport = 2\n")
@@ -108,15 +102,13 @@ def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project:
     assert find(first).commit == trained
     assert find(first).patch is None
     assert "threads: 1" in find(first).params_file
-    assert second.commit == git("rev-parse", "HEAD")
+    assert second.commit == git(Path(), "rev-parse", "HEAD")
     assert b"+dirty = True" in second.patch
     assert second.tags["code.digest"] == code_digest(Path())
     assert "threads: 2" in second.params_file
 
 
-def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
-    project: Path,
-) -> None:
+def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(project):
     run_id = train()
     export()
     artifacts = project / "mlartifacts" / run_id / "artifacts/lineage"
@@ -129,32 +121,32 @@ def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
     assert provenance.params == {"train.lr": "1", "export.threads": "1"}
 
 
-def test_of_a_restored_checkpoint_the_environment_is_unknown(project: Path) -> None:
+def test_of_a_restored_checkpoint_the_environment_is_unknown(project):
     assert find(export("restored")).environment == {}
 
 
 @pytest.mark.parametrize("reference", ["7", "@champion", "no-such-run"])
-def test_what_is_not_there_is_named_with_what_there_is(project: Path, reference: str) -> None:
+def test_what_is_not_there_is_named_with_what_there_is(project, reference):
     train()
     export()
     with pytest.raises(UserError, match=reference):
         find(reference)
 
 
-def test_the_start_of_an_id_must_mean_one_run(project: Path) -> None:
+def test_the_start_of_an_id_must_mean_one_run(project):
     train("abc"), train("def")
     with pytest.raises(UserError, match="2 runs begin with ''"):
         find("")
 
 
-def test_a_run_without_a_checkpoint_cannot_be_compared(project: Path) -> None:
+def test_a_run_without_a_checkpoint_cannot_be_compared(project):
     with training_run(DATA, {}, {}, "id") as run:
         pass
     with pytest.raises(UserError, match="its training did not end"):
         find(run.run_id)
 
 
-def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project: Path) -> None:
+def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project):
     Path("stages/train.py").write_text("lr = 2\n")
     run_id = train()
     (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
@@ -162,12 +154,12 @@ def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project: Path) -> Non
         find(run_id)
 
 
-def test_a_run_made_without_git_cannot_be_rebuilt(workspace: Path) -> None:
+def test_a_run_made_without_git_cannot_be_rebuilt(workspace):
     with pytest.raises(UserError, match="its commit is unknown"):
         find(train())
 
 
-def test_the_files_kept_are_told_apart_by_what_was_exported(project: Path) -> None:
+def test_the_files_kept_are_told_apart_by_what_was_exported(project):
     run_id = train()
     export(weight=0)
     export(weight=1)
