@@ -14,8 +14,7 @@ from skimage.data import chelsea
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import normalisation_of
-from pipeline.model.pretrained import load_pretrained
+from pipeline.model.encoders import load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
@@ -28,7 +27,7 @@ CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNe
 def network_with(name=LITE, levels=5, weights=None):
     params = ModelParams((8,) * levels, name, None if weights is None else str(weights))
     network = UNet(params)
-    load_pretrained(network, params)
+    load_pretrained(network.encoder, params)
     return network.eval()
 
 
@@ -148,7 +147,7 @@ def test_weights_for_the_plain_encoder_are_a_mistake(tmp_path):
 def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do(tmp_path):
     # A process of its own: the download library reads these when it is imported.
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
-    code = "from pipeline.model.pretrained import timm_weights as get; get('resnet18')"
+    code = "from pipeline.model.encoders import timm_weights as get; get('resnet18')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | offline,
