@@ -107,11 +107,6 @@ def test_weights_of_another_network_are_refused_without_naming_them_all(tmp_path
     assert len(str(error.value)) < 500
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"model\.weights: .*weights\.pth is missing"):
-        network_with(weights=tmp_path / "weights.pth")
-
-
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     class Hostile:
         def __reduce__(self):
@@ -139,9 +134,13 @@ def test_tensors_that_lie_deeper_in_the_file_are_not_taken_for_weights(tmp_path)
             network_with("resnet18", weights=tmp_path / file)
 
 
-def test_weights_for_the_plain_encoder_are_a_mistake(tmp_path):
-    with pytest.raises(UserError, match=r"model\.weights: .* set it null"):
-        network_with("plain", levels=2, weights=tmp_path / "weights.pth")
+@pytest.mark.parametrize(
+    ("encoder", "levels", "message"),
+    [(LITE, 5, r"weights\.pth is missing"), ("plain", 2, "set it null")],
+)
+def test_weights_that_are_missing_or_not_wanted_are_named(tmp_path, encoder, levels, message):
+    with pytest.raises(UserError, match=rf"model\.weights: .*{message}"):
+        network_with(encoder, levels, weights=tmp_path / "weights.pth")
 
 
 def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do(tmp_path):
