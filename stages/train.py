@@ -12,8 +12,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_csv, write_json
-from pipeline.core.params import PARAMS_FILE, STRICT, ParamsError, Seed, Threads, read_section
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.params import STRICT, Seed, Threads, read_section
+from pipeline.core.terminal import console, run_command
 from pipeline.data.settings import AugmentationParams, ImageSize
 from pipeline.model.settings import CHECKPOINT, ModelConfig, ModelParams, Precision
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.model.checkpoint import Weights
     from pipeline.model.training import Learner, Row
     from pipeline.records.runs import Run
+
+    Fit = Callable[..., tuple[list[Row], Weights]]  # `fit` but for `state` and `log`
 
 SPLITS = ("train", "val")
 
@@ -53,55 +55,63 @@ def main() -> None:
     model = read_section("model", ModelParams)
     seed: int = read_section("seed", Seed)
 
-    from pipeline.model.engine import device_name, launch, resolve_precision
-    from pipeline.model.resume import training_state
+    from pipeline.data.cache import open_pictures
+    from pipeline.data.splits import read_split
+    from pipeline.model.encoders import check_model
+    from pipeline.model.engine import launch, resolve_precision
 
-    require_buildable(model)
+    check_model(model)
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero
-    pictures = open_lists(arguments, train.image_size)
+    names = {split: read_split(arguments.splits / f"{split}.csv")["name"] for split in SPLITS}
+    pictures = {
+        split: open_pictures(arguments.pets, names[split].tolist(), train.image_size)
+        for split in SPLITS
+    }
     learner, run_epochs = prepare(fabric, model, train, seed, pictures)
     if not fabric.is_global_zero:  # this process only helps to compute
         run_epochs(state=None, log=lambda _: None)
         return
-
-    from pipeline.records.runs import training_run
-
     sections = {"seed": seed, "model": model, "train": train}
     engine = {"precision": precision, "processes": fabric.world_size}
+    run_training(arguments, sections, engine, learner, run_epochs, pictures=pictures)
+
+
+def run_training(
+    arguments: argparse.Namespace,
+    sections: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    learner: "Learner",
+    run_epochs: "Fit",
+    *,
+    pictures: "Mapping[str, Pictures]",
+) -> None:
+    """Train in a recorded run, from the saved state if there is one, and write what came out."""
+    from pipeline.data.pets import CLASSES
+    from pipeline.model.encoders import normalisation_of
+    from pipeline.model.engine import device_name
+    from pipeline.model.resume import training_key, training_state
+    from pipeline.records.runs import training_run
+
+    model, train = sections["model"], sections["train"]
     images = {split: len(pictures[split].images) for split in SPLITS}
-    with training_state(key_of(sections, engine, pictures)) as state:
+    weights = [Path(model.weights)] if model.weights else []
+    key = training_key(sections, engine, [each.key for each in pictures.values()], files=weights)
+    shape = replace(model, weights=None)  # what the network started from is not needed to apply it
+    config = ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))
+    with training_state(key) as state:
         with training_run(arguments.pets, sections, images, state.id) as run:
-            run.set_tags({**engine, "device": device_name(fabric)})
+            run.set_tags({**engine, "device": device_name(learner.fabric)})
             rows, best = run_epochs(state=state, log=partial(log_row, run))
             parameters = sum(weight.numel() for weight in learner.network.parameters())
             facts = {"images": images, "parameters": parameters, **engine}
-            save(arguments, run, rows, best, config_of(model, train.image_size), facts)
+            save(arguments, rows, best, config, facts)
+            log_files(run, arguments)
         if os.environ.get("DVC_STAGE"):  # DVC has yet to save the outputs
             state.finish(arguments.models / CHECKPOINT)
         else:
             state.remove()
-
-
-def require_buildable(model: ModelParams) -> None:
-    """Raise ParamsError for a network that cannot be built, or has no weights to start from."""
-    from pipeline.data.pets import CLASSES
-    from pipeline.model.pretrained import check_model
-
-    try:
-        check_model(model, len(CLASSES))
-    except UserError as error:
-        raise ParamsError(f"{PARAMS_FILE}: {error}") from None
-
-
-def open_lists(arguments: argparse.Namespace, size: int) -> "dict[str, Pictures]":
-    """The images of each split list at the training size."""
-    from pipeline.data.cache import open_pictures
-    from pipeline.data.splits import read_split
-
-    names = {split: read_split(arguments.splits / f"{split}.csv")["name"] for split in SPLITS}
-    return {split: open_pictures(arguments.pets, names[split].tolist(), size) for split in SPLITS}
 
 
 def prepare(
@@ -110,14 +120,13 @@ def prepare(
     train: TrainParams,
     seed: int,
     pictures: "Mapping[str, Pictures]",
-) -> "tuple[Learner, Callable[..., tuple[list[Row], Weights]]]":
+) -> "tuple[Learner, Fit]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
     from pipeline.data.pets import CLASSES
     from pipeline.data.transforms import Augmentation
     from pipeline.model.losses import segmentation_loss
     from pipeline.model.training import build_batches, build_learner, fit
-    from pipeline.scoring.confusion import confusion_matrix
-    from pipeline.scoring.curves import validation_scores
+    from pipeline.scoring.confusion import class_scores, confusion_matrix
 
     augment = Augmentation(train.augmentation, train.image_size)
     batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
@@ -135,36 +144,13 @@ def prepare(
         fit,
         learner,
         *batches,
-        partial(segmentation_loss, dice_weight=train.dice_weight),
-        partial(confusion_matrix, classes=len(CLASSES)),
-        validation_scores,
+        loss_function=partial(segmentation_loss, dice_weight=train.dice_weight),
+        count_pixels=partial(confusion_matrix, classes=len(CLASSES)),
+        score=partial(class_scores, classes=CLASSES),
         epochs=train.epochs,
         max_gradient_norm=train.max_gradient_norm,
         seed=seed,
     )
-
-
-def key_of(
-    sections: Mapping[str, Any], engine: Mapping[str, Any], pictures: "Mapping[str, Pictures]"
-) -> str:
-    """The name of this training: a digest of params, images, initial weights, code and torch."""
-    import torch
-
-    from pipeline.model.resume import training_key
-
-    file = sections["model"].weights
-    weights = file_digest(Path(file)) if file else None
-    keys = [pictures[split].key for split in SPLITS]
-    return training_key(sections, engine, keys, weights, torch.__version__)
-
-
-def config_of(model: ModelParams, image_size: int) -> ModelConfig:
-    """All that it takes to apply the weights; what they started from is left out."""
-    from pipeline.data.pets import CLASSES
-    from pipeline.model.encoders import normalisation_of
-
-    shape = replace(model, weights=None)
-    return ModelConfig(shape, CLASSES, image_size, normalisation_of(model.encoder))
 
 
 def log_row(run: "Run", row: "Row") -> None:
@@ -178,22 +164,25 @@ def log_row(run: "Run", row: "Row") -> None:
 
 def save(
     arguments: argparse.Namespace,
-    run: "Run",
     rows: "list[Row]",
     best: "Weights",
     config: ModelConfig,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write checkpoint, curves and metrics, and copy them to the run; the files come first."""
-    from pipeline.model.checkpoint import checkpoint_digest, save_checkpoint
-    from pipeline.scoring.curves import curve_table, kept_epoch
+    """Write the checkpoint of the best epoch, the curves and the metrics."""
+    from pipeline.model.checkpoint import save_checkpoint
+    from pipeline.model.training import curve_table, kept_epoch
 
     save_checkpoint(arguments.models, best, config)
     write_csv(arguments.plots / "curves.csv", curve_table(rows))
     write_json(arguments.metrics, {**kept_epoch(rows), **facts})
+
+
+def log_files(run: "Run", arguments: argparse.Namespace) -> None:
+    """Copy metrics and plots to the run, and tag it with the checkpoint's digest."""
     run.log_artifact(arguments.metrics, "metrics")
     run.log_artifacts(arguments.plots, "plots/train")
-    run.finish(checkpoint_digest(arguments.models))
+    run.finish(file_digest(arguments.models / CHECKPOINT))
 
 
 def parse_arguments() -> argparse.Namespace:

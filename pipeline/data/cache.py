@@ -6,7 +6,7 @@ everything their bytes depend on. They can be deleted at any time.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,21 +97,13 @@ def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) 
 def _write_array(file: Path, load: Load, names: Sequence[str], shape: tuple[int, ...]) -> None:
     """Stream load(name) of all names into one .npy: a full disk is then an error, not a crash."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *shape)}
-    with (
-        file.open("wb") as stream,
-        ThreadPoolExecutor() as pool,  # decoding releases the interpreter lock
-        track(_in_chunks(pool, load, names), f"decoding {file.stem}", len(names)) as arrays,
-    ):
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    with file.open("wb") as stream, ThreadPoolExecutor() as pool:  # decoding frees the GIL
         np.lib.format.write_array_header_1_0(stream, header)
-        for array in arrays:
-            stream.write(np.ascontiguousarray(array).data)
-
-
-def _in_chunks(
-    pool: ThreadPoolExecutor, load: Load, names: Sequence[str]
-) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(names), CHUNK):
-        yield from pool.map(load, names[start : start + CHUNK])
+        arrays = (array for chunk in chunks for array in pool.map(load, chunk))
+        with track(arrays, f"decoding {file.stem}", len(names)) as tracked:
+            for array in tracked:
+                stream.write(np.ascontiguousarray(array).data)
 
 
 def _map(file: Path) -> Tensor:

@@ -65,8 +65,11 @@ class Augmentation:
 
     def _jitter(self, image: Tensor, random: np.random.Generator) -> Tensor:
         """Change brightness, contrast and saturation in a random order."""
-        strengths = (self.params.brightness, self.params.contrast, self.params.saturation)
-        changes = list(zip((change_brightness, change_contrast, change_saturation), strengths))
+        changes = [
+            (change_brightness, self.params.brightness),
+            (change_contrast, self.params.contrast),
+            (change_saturation, self.params.saturation),
+        ]
         pixels = image.float()
         for place in random.permutation(len(changes)):
             change, strength = changes[place]

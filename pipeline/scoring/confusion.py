@@ -6,7 +6,7 @@ the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,13 @@ def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
     """The (..., G, G) matrix with the classes of each group merged into one."""
     rows = np.stack([counts[..., list(group), :].sum(axis=-2) for group in groups], axis=-2)
     return np.stack([rows[..., list(group)].sum(axis=-1) for group in groups], axis=-1)
+
+
+def class_scores(confusion: "Tensor", classes: Sequence[str]) -> dict[str, Any]:
+    """{"miou": ..., "iou": {class: ...}} of a (C, C) matrix, rounded, ready for JSON."""
+    counts = confusion.numpy()
+    ious = {name: rounded(score) for name, score in zip(classes, iou(counts), strict=True)}
+    return {"miou": rounded(mean_iou(counts)), "iou": ious}
 
 
 def rounded(score: SupportsFloat) -> float | None:

@@ -59,16 +59,6 @@ def error_map(photograph: Photograph, truth: Mask, prediction: Mask) -> Image.Im
     return Image.fromarray(picture)
 
 
-def comparison(photograph: Photograph, truth: Mask, prediction: Mask) -> list[Image.Image]:
-    """The four tiles of one image: photograph, truth, prediction, error."""
-    return [
-        Image.fromarray(photograph),
-        overlay(photograph, truth),
-        overlay(photograph, prediction),
-        error_map(photograph, truth, prediction),
-    ]
-
-
 def choose_shown(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
     """The rows of a `per_image_table` to be shown, by the name of their sheet.
 
@@ -92,7 +82,13 @@ def draw_sheet(
     tiles, captions = [], []
     for name, miou in rows[["name", "miou"]].itertuples(index=False):
         photograph = load_image(image_path(pets, name))
-        tiles += comparison(photograph, load_mask(mask_path(pets, name)), segment(photograph))
+        truth, prediction = load_mask(mask_path(pets, name)), segment(photograph)
+        tiles += [
+            Image.fromarray(photograph),
+            overlay(photograph, truth),
+            overlay(photograph, prediction),
+            error_map(photograph, truth, prediction),
+        ]
         captions += [name, "", f"mIoU {miou:.3f}", ""]
     headings = ["photograph", "truth", "prediction", "errors"]
     drawn = grid(tiles, captions, len(headings), headings, **TILE)

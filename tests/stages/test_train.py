@@ -1,16 +1,15 @@
 """Training on a handful of handmade pictures: what it writes, and that it can be repeated."""
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from lightning_fabric import Fabric
-from mlflow import MlflowClient
 from tiny_pets import LISTS, write_params
 from torch import nn
+from training import client, outputs, runs, train_here
 
 from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
@@ -20,21 +19,11 @@ from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.training import Learner, validate
 from pipeline.scoring.confusion import confusion_matrix, iou, mean_iou
-from stages import train as stage
-
-OUTPUTS = ["models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv"]
 
 
 def train(monkeypatch):
-    command = "train data/pets data/splits models metrics/train.json plots"
-    monkeypatch.setattr(sys, "argv", command.split())
-    stage.main()
-    return {name: Path(name).read_bytes() for name in OUTPUTS}
-
-
-def runs(workspace):
-    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
-    return client.search_runs([e.experiment_id for e in client.search_experiments()])
+    train_here(monkeypatch)
+    return outputs(Path())
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tiny_pets, monkeypatch):
@@ -77,9 +66,7 @@ def test_a_training_is_one_finished_run_that_knows_its_checkpoint(tiny_pets, mon
     assert run.data.params["model.features"] == "(4, 8)"
     curves = pd.read_csv("plots/curves.csv")
     assert run.data.metrics["val.miou"] == pytest.approx(curves["val_miou"].iloc[-1])
-    history = MlflowClient(f"sqlite:///{tiny_pets}/mlflow.db").get_metric_history(
-        run.info.run_id, "train.loss"
-    )
+    history = client(tiny_pets).get_metric_history(run.info.run_id, "train.loss")
     assert [(point.step, point.value) for point in history] == [
         (row.epoch, pytest.approx(row.train_loss)) for row in curves.itertuples()
     ]

@@ -14,8 +14,7 @@ from skimage.data import chelsea
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import normalisation_of
-from pipeline.model.pretrained import load_pretrained
+from pipeline.model.encoders import load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
@@ -28,7 +27,7 @@ CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNe
 def network_with(name=LITE, levels=5, weights=None):
     params = ModelParams((8,) * levels, name, None if weights is None else str(weights))
     network = UNet(params)
-    load_pretrained(network, params)
+    load_pretrained(network.encoder, params)
     return network.eval()
 
 
@@ -108,11 +107,6 @@ def test_weights_of_another_network_are_refused_without_naming_them_all(tmp_path
     assert len(str(error.value)) < 500
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"model\.weights: .*weights\.pth is missing"):
-        network_with(weights=tmp_path / "weights.pth")
-
-
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     class Hostile:
         def __reduce__(self):
@@ -140,15 +134,19 @@ def test_tensors_that_lie_deeper_in_the_file_are_not_taken_for_weights(tmp_path)
             network_with("resnet18", weights=tmp_path / file)
 
 
-def test_weights_for_the_plain_encoder_are_a_mistake(tmp_path):
-    with pytest.raises(UserError, match=r"model\.weights: .* set it null"):
-        network_with("plain", levels=2, weights=tmp_path / "weights.pth")
+@pytest.mark.parametrize(
+    ("encoder", "levels", "message"),
+    [(LITE, 5, r"weights\.pth is missing"), ("plain", 2, "set it null")],
+)
+def test_weights_that_are_missing_or_not_wanted_are_named(tmp_path, encoder, levels, message):
+    with pytest.raises(UserError, match=rf"model\.weights: .*{message}"):
+        network_with(encoder, levels, weights=tmp_path / "weights.pth")
 
 
 def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do(tmp_path):
     # A process of its own: the download library reads these when it is imported.
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
-    code = "from pipeline.model.pretrained import timm_weights as get; get('resnet18')"
+    code = "from pipeline.model.encoders import timm_weights as get; get('resnet18')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | offline,

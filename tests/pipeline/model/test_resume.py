@@ -56,11 +56,12 @@ with training_state("{key}") as state:
     )
 
 
-def test_what_was_saved_last_is_loaded_by_the_next_process(folder):
-    with training_state(KEY) as state:
+def test_what_was_saved_last_is_loaded_by_the_next_process_also_after_an_error(folder):
+    with suppress(ZeroDivisionError), training_state(KEY) as state:
         assert state.load() is None
         state.save({"rows": []})
         state.save(STATE)
+        raise ZeroDivisionError
     with training_state(KEY) as state:
         loaded = state.load()
     assert repr(loaded) == repr(STATE)
@@ -74,6 +75,8 @@ def test_the_id_stays_until_the_training_is_finished_and_is_then_another(folder)
     with training_state(KEY) as state:
         assert state.id == first
         state.save(STATE)
+        state.file.with_name(f".{state.file.name}.1234.tmp").write_bytes(b"half written")
+        assert repr(state.load()) == repr(STATE)
         state.remove()
     assert states(folder) == []
     with training_state(KEY) as state:
@@ -113,18 +116,15 @@ def test_a_finished_training_is_not_kept_for_long(finished, folder, key):
         assert states(folder) == [state.file.parent.name]
 
 
-def test_an_error_keeps_the_state_and_frees_it(folder):
-    with suppress(ZeroDivisionError), training_state(KEY) as state:
-        state.save(STATE)
-        raise ZeroDivisionError
-    with training_state(KEY) as state:
-        assert repr(state.load()) == repr(STATE)
-
-
-def test_the_key_is_that_of_all_parts_in_order():
+def test_the_key_is_that_of_all_parts_in_order_and_of_the_files(tmp_path):
     parts = [("a", 1), ("a", 2), (1, "a"), ("a", "1"), ("a1",), ({"lr": 0.1},), ({"lr": 0.2},)]
     assert len({training_key(*each) for each in parts}) == len(parts)
     assert training_key({"lr": 0.1}, "a") == training_key({"lr": 0.1}, "a")
+    keys = set()
+    for content in ("one", "another"):
+        (tmp_path / "weights").write_text(content)
+        keys.add(training_key(files=[tmp_path / "weights"]))
+    assert len(keys) == 2
 
 
 def test_the_same_training_waits_until_the_first_is_finished(folder):
@@ -152,16 +152,6 @@ def test_another_training_does_not_wait_nor_take_a_slow_epoch_for_abandoned(fold
         os.utime(state.file.parent, (time.time() - ABANDONED - 60,) * 2)
         with training_state(OTHER):
             assert repr(state.load()) == repr(STATE)
-
-
-def test_a_file_that_was_half_written_is_not_taken_for_the_state(folder):
-    with training_state(KEY) as state:
-        state.file.with_name(f".{state.file.name}.1234.tmp").write_bytes(b"half")
-        assert state.load() is None
-        state.save(STATE)
-        assert repr(state.load()) == repr(STATE)
-        state.remove()
-    assert states(folder) == []
 
 
 def test_a_state_that_would_run_code_is_refused(folder):

@@ -16,6 +16,8 @@ from pipeline.model.training import (
     best_row,
     build_learner,
     build_optimizer,
+    curve_table,
+    kept_epoch,
     resume,
     train_one_epoch,
     validate,
@@ -257,9 +259,25 @@ def test_validation_sums_the_confusion_and_changes_nothing():
 # --- all epochs ---
 
 
+def row(number, miou, border=None):
+    val = {"loss": 0.5, "miou": miou, "iou": {"pet": miou, "border": border}}
+    return {"epoch": number, "time": 1, "train": {"loss": 1 / number, "lr": 0.1}, "val": val}
+
+
 @pytest.mark.parametrize(
     ("scores", "best"), [([0.25], 1), ([0.25, 0.75, 0.5], 2), ([0.5, 0.75, 0.75, 0.25, 0.75], 2)]
 )
-def test_the_best_row_is_the_first_of_the_highest_scores(scores, best):
-    rows = [{"val": {"miou": score}} for score in scores]
+def test_the_kept_epoch_is_the_first_of_the_highest_scores(scores, best):
+    rows = [row(number, score) for number, score in enumerate(scores, 1)]
     assert best_row(rows) is rows[best - 1]
+    expected = {"best_epoch": best, "train_loss": 1 / best, "val": rows[best - 1]["val"]}
+    assert kept_epoch(rows) == expected
+
+
+def test_the_table_has_a_line_an_epoch_flat_columns_and_no_time():
+    table = curve_table([row(1, 0.25, border=0.5), row(2, 0.5)])
+    val = ["val_loss", "val_miou", "val_iou_pet", "val_iou_border"]
+    assert table.columns.tolist() == ["epoch", "train_loss", "train_lr", *val]
+    assert table["epoch"].tolist() == [1, 2]
+    assert table["train_loss"].tolist() == [1, 0.5]
+    assert table["val_iou_border"].isna().tolist() == [False, True]

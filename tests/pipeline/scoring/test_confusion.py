@@ -6,6 +6,7 @@ import torch
 from sklearn import metrics
 
 from pipeline.scoring.confusion import (
+    class_scores,
     confusion_matrix,
     dice,
     iou,
@@ -34,6 +35,10 @@ def test_a_class_that_is_nowhere_has_no_score_and_does_not_count():
     counts = np.array([[5, 0, 0], [5, 10, 0], [0, 0, 0]])
     assert np.isnan(iou(counts)[2])
     assert mean_iou(counts) == pytest.approx((5 / 10 + 10 / 15) / 2)
+    assert class_scores(torch.from_numpy(counts), "abc") == {
+        "miou": pytest.approx((5 / 10 + 10 / 15) / 2, abs=1e-6),
+        "iou": {"a": 0.5, "b": 0.666667, "c": None},  # rounded: scores that print alike are equal
+    }
 
 
 def test_a_stack_of_matrices_is_scored_one_by_one():

@@ -23,12 +23,6 @@ def all_weights(images: int, resamples: int = 1000, seed: int = 0) -> np.ndarray
     return np.concatenate(list(bootstrap_weights(images, resamples, seed)))
 
 
-def test_each_resample_draws_as_many_images_as_there_are():
-    weights = all_weights(images=7, resamples=50)
-    assert weights.shape == (50, 7)
-    assert (weights.sum(axis=1) == 7).all()
-
-
 def test_a_seed_gives_the_same_resamples_on_every_machine_and_another_one_others():
     assert all_weights(5, 3, seed=0).tolist() == [
         [0, 2, 1, 1, 1],
@@ -36,14 +30,7 @@ def test_a_seed_gives_the_same_resamples_on_every_machine_and_another_one_others
         [0, 0, 1, 2, 2],
     ]
     assert (all_weights(5, 3, seed=1) != all_weights(5, 3, seed=0)).any()
-
-
-def test_every_image_is_drawn_once_on_average():
-    weights = all_weights(images=4, resamples=20_000)
-    assert weights.mean(axis=0) == pytest.approx(np.ones(4), abs=0.03)
-    # Binomial(4, 1/4): the image is in no draw with (3/4)^4, and the variance is 3/4.
-    assert (weights == 0).mean(axis=0) == pytest.approx(np.full(4, 0.75**4), abs=0.01)
-    assert weights.var(axis=0) == pytest.approx(np.full(4, 0.75), abs=0.03)
+    assert (all_weights(7, 50).sum(axis=1) == 7).all()  # as many images as there are
 
 
 @pytest.mark.parametrize("chunk", [1, 60, 10**6])
@@ -89,12 +76,9 @@ def test_an_interval_is_the_middle_part_of_the_samples():
     low, high = interval(np.stack([samples, samples * 2], axis=1), level=0.5)
     assert low == pytest.approx([25, 50])
     assert high == pytest.approx([75, 150])
-
-
-def test_of_one_image_the_interval_is_its_score():
-    counts = draw_counts(images=1)
-    samples = mean_iou(resampled_counts(counts, all_weights(1, resamples=10)))
-    assert interval(samples) == pytest.approx(mean_iou(counts).repeat(2))
+    one = draw_counts(images=1)
+    samples = mean_iou(resampled_counts(one, all_weights(1, resamples=10)))
+    assert interval(samples) == pytest.approx(mean_iou(one).repeat(2))
 
 
 def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():

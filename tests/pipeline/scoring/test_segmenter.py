@@ -1,4 +1,4 @@
-"""Photograph in, mask out: the resizing and normalising against an independent implementation."""
+"""Image in, mask out: the resizing and normalising against an independent implementation."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ CONFIG = ModelConfig(
 )
 
 
-def photograph(height, width, seed=0):
+def image(height, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=generator)
 
@@ -30,7 +30,7 @@ def segmenter():
 
 
 def test_prepare_stretches_as_pillow_does_and_normalises(segmenter):
-    picture = photograph(75, 100)
+    picture = image(75, 100)
     with_pillow = Image.fromarray(picture.numpy()).resize((32, 32), Image.Resampling.BILINEAR)
     expected = (np.asarray(with_pillow) / 255 - [0.5, 0.25, 0.0]) / [0.5, 1.0, 2.0]
     prepared = segmenter.prepare(picture)[0].permute(1, 2, 0).numpy()
@@ -39,16 +39,16 @@ def test_prepare_stretches_as_pillow_does_and_normalises(segmenter):
 
 
 @pytest.mark.parametrize("size", [(75, 100), (20, 31), (32, 32), (1, 1)])
-def test_the_mask_has_the_size_of_the_photograph(segmenter, size):
-    mask = segmenter(photograph(*size))
+def test_the_mask_has_the_size_of_the_image(segmenter, size):
+    mask = segmenter(image(*size))
     assert mask.shape == size
     assert mask.dtype == torch.uint8
 
 
-def test_a_batch_of_mixed_sizes_gives_each_photograph_its_own_mask(segmenter):
-    photographs = [photograph(40, 50, seed=1), photograph(33, 20, seed=2)]
-    masks = segmenter.segment(photographs)
-    for mask, picture in zip(masks, photographs, strict=True):
+def test_a_batch_of_mixed_sizes_gives_each_its_own_mask(segmenter):
+    images = [image(40, 50, seed=1), image(33, 20, seed=2)]
+    masks = segmenter.segment(images)
+    for mask, picture in zip(masks, images, strict=True):
         # The last bits of a batch may differ from those of a single image.
         assert (mask != segmenter(picture)).float().mean() < 0.01
 
