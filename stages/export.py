@@ -54,12 +54,18 @@ def main() -> None:
     found = agreement(files, segmenter, arguments.pets, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
-    require_agreement(metrics["disagreement"], params.max_disagreement, files[FP32])
-    times = median_times(files, params.threads)
+    if metrics["disagreement"] > params.max_disagreement:
+        raise UserError(
+            f"{files[FP32]} differs from the checkpoint in {metrics['disagreement']:.4%} of the"
+            f" test pixels; export.max_disagreement allows {params.max_disagreement:.4%}."
+            " It was not registered."
+        )
 
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
-        run.log_metrics({"export": metrics | {"milliseconds": times}})
+        run.log_metrics(
+            {"export": {**metrics, "milliseconds": median_times(files, params.threads)}}
+        )
         run.log_artifact(arguments.metrics, "metrics")
         test_scores = json.loads(arguments.scores.read_text())
         register_model(run, files[FP32], {"test": test_scores, "export": metrics})
@@ -86,15 +92,6 @@ def export_metrics(
     sized = {name: {**found[name], "bytes": file.stat().st_size} for name, file in files.items()}
     drop = round(found[FP32]["miou"] - found[INT8]["miou"], 6)
     return sized[FP32] | {INT8: {**sized[INT8], "miou_drop": drop, "offered": drop <= allowed_drop}}
-
-
-def require_agreement(disagreement: float, allowed: float, model: Path) -> None:
-    """Raise UserError if the exported model's masks are not the checkpoint's."""
-    if disagreement > allowed:
-        raise UserError(
-            f"{model} differs from the checkpoint in {disagreement:.4%} of the test pixels;"
-            f" export.max_disagreement allows {allowed:.4%}. It was not registered."
-        )
 
 
 def median_times(files: Mapping[str, Path], threads: int) -> dict[str, float]:

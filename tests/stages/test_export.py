@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 from tiny_models import random_network
-from tiny_pets import LISTS, write_params
+from tiny_pets import LISTS
 from training import runs
 
 from pipeline.core.files import file_digest
@@ -62,6 +62,10 @@ def test_both_files_are_measured_beside_the_checkpoint(checkpoint, monkeypatch, 
     for name in ("fp32", "int8"):  # varies from run to run: not for the file
         assert run.data.metrics[f"export.milliseconds.{name}"] > 0
     assert "milliseconds" not in metrics
+    for file in (MODEL, INT8):
+        metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
+        assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
+        assert json.loads(metadata["classes"]) == list(CLASSES)
 
 
 @pytest.mark.parametrize(("int8_miou", "offered"), [(0.795, True), (0.794999, False), (0.9, True)])
@@ -105,12 +109,3 @@ def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypa
     with pytest.raises(UserError, match=r"100\.0000% of the test pixels.*max_disagreement"):
         export(monkeypatch)
     assert versions(checkpoint) == []
-
-
-def test_both_files_name_their_checkpoint(checkpoint, monkeypatch):
-    write_params(checkpoint, export={"threads": 1})
-    export(monkeypatch)
-    for file in (MODEL, INT8):
-        metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
-        assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
-        assert json.loads(metadata["classes"]) == list(CLASSES)

@@ -14,7 +14,7 @@ from tiny_models import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_onnx, w
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
-from pipeline.deploy.results import KINDS, image_key
+from pipeline.deploy.results import KINDS
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
@@ -55,6 +55,11 @@ def photograph(file, colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), **
     return file
 
 
+def run_process(*command):
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def pixels(file):
     return np.asarray(Image.open(file)).tolist()
 
@@ -74,16 +79,6 @@ def test_a_photograph_becomes_four_pictures_and_a_line(predict):
     }
     assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK
     assert pixels(line["files"]["input"]) == pixels("my cat.png")
-
-
-def test_a_rotated_photograph_gets_an_upright_mask(predict):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    photograph("cat.png", exif=exif)
-    _, [line], _ = predict("cat.png", *MODEL)
-    assert (line["width"], line["height"]) == (2, 3)
-    assert pixels(line["files"]["mask"]) == np.rot90(MASK, -1).tolist()
-    assert pixels(line["files"]["input"])[0][1] == list(RED)
 
 
 def test_files_folders_and_patterns_in_one_command_and_errors_stop_none_of_them(predict):
@@ -114,40 +109,18 @@ def test_images_of_the_same_name_keep_results_of_their_own_which_a_new_run_repla
     assert len(list(Path("results").iterdir())) == 8
 
 
-def test_photographs_in_the_folder_of_results_stay_and_results_are_not_predicted(predict):
-    photograph("pets/cat.png")
-    photograph("pets/cat.input.png", [GREEN], size=(1, 1))  # not ours, in spite of its name
-    before = {file: file.read_bytes() for file in Path("pets").iterdir()}
-    for _ in range(2):
-        _, lines, _ = predict("pets", "--out", "pets", *MODEL)
-        assert [line["name"] for line in lines] == ["pets/cat.input.png", "pets/cat.png"]
-        assert len(list(Path("pets").iterdir())) == 2 + 2 * 4
-    assert {file: file.read_bytes() for file in before} == before
-    key = image_key(Path("pets/cat.png"))
-    assert pixels(f"pets/cat-{key}.mask.png") == MASK
-
-
-def test_names_that_look_like_options_patterns_or_shell(predict):
+def test_names_that_look_like_options_patterns_or_shell(workspace):
+    """In a process of its own, whose standard output has no encoding for one of them."""
     names = ["-v.png", "[ab].png", 'it\'s "q" & $HOME.png', "Kätzchen 猫.png", "a\nb.png"]
+    names.append("cat-\udcff.png")  # the byte 255: not Unicode
     for name in names:
         photograph(name)
-    status, lines, _ = predict(*MODEL, "--", *names)
-    assert status == 0
-    assert [line["name"] for line in lines] == names
-    for line in lines:
-        assert pixels(line["files"]["mask"]) == MASK
-
-
-def test_a_name_that_is_not_unicode(workspace):
-    """In a process of its own, whose standard output has no encoding for it."""
-    photograph("cat.png")
-    os.rename(b"cat.png", b"cat-\xff.png")  # noqa: PTH104
-    command = [sys.executable, "-m", "tools.predict", ".", *MODEL]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    done = run_process(sys.executable, "-m", "tools.predict", *MODEL, "--", *names)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["name"] == "cat-\udcff.png"
-    assert done.stderr.startswith(b"model: models/model.onnx")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in lines] == names
+    assert all(pixels(line["files"]["mask"]) == MASK for line in lines)
+    assert done.stderr.startswith("model: models/model.onnx")
 
 
 def test_without_a_photograph_there_is_nothing_to_do(predict, capsys):
@@ -194,14 +167,11 @@ def test_the_precision_picks_the_file(predict):
         assert pixels(line["files"]["mask"]) == [[kind]]
 
 
-def test_who_wants_no_more_lines_gets_no_traceback(workspace):
+def test_a_reader_that_stops_early_gets_no_traceback(workspace):
     for number in range(50):
         photograph(f"pets/{number}.png")
     command = f"{sys.executable} -m tools.predict pets {' '.join(MODEL)} | head -1"
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
-    )
+    done = run_process("bash", "-c", command)
     assert json.loads(done.stdout)["name"] == "pets/0.png"
     assert "Traceback" not in done.stderr
 
@@ -210,20 +180,19 @@ def test_make_takes_any_name(workspace):
     name = 'it\'s "my" [cat]; é.png'
     photograph(name)
     Path("Makefile").write_text((REPOSITORY / "Makefile").read_text())
-    Path("requirements.lock").touch()
     Path(".venv/bin").mkdir(parents=True)
+    for file in ("requirements.lock", ".venv/installed"):
+        Path(file).touch()
     Path(".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     Path(".venv/bin/python").chmod(0o755)
-    Path(".venv/installed").touch()
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    command = ["make", "predict", f"IMAGE={name}", "MODEL=models/model.onnx", "OUT=my results"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = run_process(
+        "make", "predict", f"IMAGE={name}", "MODEL=models/model.onnx", "OUT=my results"
+    )
     assert done.returncode == 0, done.stderr
     assert Path('my results/it\'s "my" [cat]; é.mask.png').exists()
 
 
 def test_make_without_a_name_says_how():
-    command = ["make", "--dry-run", "--directory", REPOSITORY, "predict"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_process("make", "--dry-run", "--directory", REPOSITORY, "predict")
     assert done.returncode != 0
     assert "make predict IMAGE=pet.jpg" in done.stderr
