@@ -35,7 +35,7 @@ def found(state):
     return [each for each in check_records(open_store()) if each.state == state]
 
 
-def test_a_store_in_order_has_nothing_to_mend(workspace):
+def test_a_store_in_order_has_nothing_to_repair(workspace):
     assert found("bad") == found("note") == []
     assert any("1 runs, 1 versions" in each.text for each in found("good"))
 
@@ -109,25 +109,17 @@ def lock(folder, *lines):
     return file
 
 
-def test_packages_as_pinned_are_no_deviation(tmp_path):
-    pins = [f"numpy=={NUMPY}", "    # via pandas", "", "# a comment", "--no-binary=x"]
-    assert deviations(lock(tmp_path, *pins)) == {}
-
-
-def test_a_local_build_of_the_pinned_version_is_the_pinned_version(tmp_path):
-    torch = version("torch").partition("+")[0]
-    assert deviations(lock(tmp_path, f"torch=={torch}")) == {}
-
-
-def test_other_versions_and_missing_packages_are_named(tmp_path):
-    assert deviations(lock(tmp_path, "numpy==1.0", "no-such-package==2.0")) == {
-        "numpy==1.0": NUMPY,
-        "no-such-package==2.0": "none",
-    }
-
-
-def test_a_pin_for_another_system_does_not_count(tmp_path):
-    assert deviations(lock(tmp_path, "no-such-package==2.0 ; sys_platform == 'other'")) == {}
+@pytest.mark.parametrize(
+    ("pins", "found"),
+    [
+        ([f"numpy=={NUMPY}", "    # via pandas", "", "# a comment", "--no-binary=x"], {}),
+        ([f"torch=={version('torch').partition('+')[0]}"], {}),  # a local build of this version
+        (["no-such-package==2.0 ; sys_platform == 'other'"], {}),
+        (["numpy==1.0", "no-such==2.0"], {"numpy==1.0": NUMPY, "no-such==2.0": "none"}),
+    ],
+)
+def test_packages_that_are_not_as_pinned_are_named(tmp_path, pins, found):
+    assert deviations(lock(tmp_path, *pins)) == found
 
 
 def test_the_remedy_is_to_install_what_is_pinned(tmp_path):

@@ -45,25 +45,21 @@ def exported(offered: bool | None = None) -> None:
         Path("metrics/export.json").write_text(json.dumps({"int8": {"offered": offered}}))
 
 
-@pytest.mark.parametrize(
-    "reference",
-    ["2", "@champion", f"models:/{MODEL_NAME}/2", f"models:/{MODEL_NAME}@champion", None],
-)
-def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(workspace, reference):
+def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(workspace):
     register(1)
     register(2, alias="champion")
     register(3)
     exported()
-    found = find_model(reference, "fp32")
-    assert found.file.read_bytes() == Path("made-2/model.onnx").read_bytes()
-    assert found.source == "version 2 @champion"
-    assert found.tags["checkpoint.sha256"] == "checkpoint 2"
-
-
-def test_a_local_stores_file_is_used_where_it_is(workspace):
-    register(1)
-    assert workspace / "mlartifacts" in find_model("1").file.parents
+    long = f"models:/{MODEL_NAME}"
+    for reference in ("2", "@champion", f"{long}/2", f"{long}@champion", None):
+        found = find_model(reference, "fp32")
+        assert found.file.read_bytes() == Path("made-2/model.onnx").read_bytes()
+        assert found.source == "version 2 @champion"
+        assert found.tags["checkpoint.sha256"] == "checkpoint 2"
+    assert workspace / "mlartifacts" in found.file.parents, "the file is used where it is"
     assert not (workspace / ".cache/models").exists()
+    with pytest.raises(UserError, match=r"version 2 @champion has no INT8 file"):
+        find_model("@champion", "int8")
 
 
 @pytest.mark.parametrize(
@@ -83,18 +79,11 @@ def test_int8_is_taken_where_it_is_offered_or_asked_for(workspace, offered, prec
     assert find_model(None, precision).file == Path("models", file)
 
 
-def test_a_version_without_an_int8_file_says_so(workspace):
-    register(1, alias="champion")
-    with pytest.raises(UserError, match=r"version 1 @champion has no INT8 file"):
-        find_model("@champion", "int8")
-
-
 def test_a_local_version_a_path_and_no_store_at_all_need_no_mlflow(workspace):
     register(1, offered=True, alias="champion")
     exported(offered=True)
     code = """
 import os, sys
-from pipeline.records import database
 from pipeline.records.models import find_model
 print(*(find_model("models/model.onnx", each).file for each in ("auto", "fp32", "int8")))
 assert find_model("models/model.int8.onnx").source == "models/model.int8.onnx"

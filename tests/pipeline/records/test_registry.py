@@ -146,15 +146,6 @@ def test_registering_moves_no_alias(workspace):
     assert [each.aliases for each in list_versions()] == [(), ("champion",)]
 
 
-def test_a_temporary_copy_of_the_workspace_registers_in_the_root_store(workspace, monkeypatch):
-    copy = workspace / "copy"
-    copy.mkdir()
-    monkeypatch.chdir(copy)
-    register(write_onnx(Path("model.onnx")), SCORES)
-    assert [each.number for each in list_versions()] == [1]
-    assert [path.name for path in copy.iterdir()] == ["model.onnx"]
-
-
 def test_the_test_scores_are_shown_with_the_model_and_its_data_set(workspace):
     _, run = register(write_onnx(workspace / "model.onnx"), SCORES)
     store = open_store()
