@@ -25,7 +25,6 @@ from pipeline.scoring.segmenter import Segmenter
 
 FILES = ("fp32", "int8")
 NETWORKS = {"reference": REFERENCE, "lite0": LITE0}
-CALIBRATION = 4  # images of noise, like the timed one: no time depends on the content
 
 
 def main() -> None:
@@ -55,8 +54,8 @@ def build(params: ModelParams, size: int) -> Segmenter:
 
 def export(segmenter: Segmenter, files: Mapping[str, Path]) -> None:
     export_onnx(files["fp32"], segmenter, {})
-    images = (noise(segmenter.size, seed) for seed in range(CALIBRATION))
-    export_int8(files["int8"], files["fp32"], images)
+    # Calibrated on noise, like the timed image: no time depends on the content.
+    export_int8(files["int8"], files["fp32"], (noise(segmenter.size, seed) for seed in range(4)))
 
 
 def sides(

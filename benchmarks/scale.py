@@ -50,13 +50,7 @@ STEPS = {  # in this order; arguments of python
     "export": f"-m stages.export {PETS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
     "dvc push": "-m dvc push --quiet",
 }
-DVC_LOCAL = """\
-[core]
-    no_scm = true
-    remote = store
-['remote "store"']
-    url = ../remote
-"""
+DVC_LOCAL = "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../remote\n"
 SIDE = 40  # of the drawn images, in pixels
 PATCHES = 8  # random colours a side, so that no two images look alike
 PET, BACKGROUND, BORDER = 1, 2, 3  # trimap values
@@ -184,7 +178,7 @@ def decode() -> None:
 def draw_archives(raw: Path, images: int) -> None:
     """Write images.tar and annotations.tar in the official layout; every other pair is a test pair.
 
-    The breeds take turns. Each image is an ellipse on coloured patches.
+    The breeds take turns.
     """
     for part in ("images", "annotations/trimaps"):
         (raw / part).mkdir(parents=True)
@@ -202,14 +196,13 @@ def draw_archives(raw: Path, images: int) -> None:
 
 
 def draw(random: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-    """An image of random patches and its trimap, an ellipse; the image is lighter inside it."""
-    colours = random.integers(0, 160, (PATCHES, PATCHES, 3), dtype=np.uint8)
+    """An image of random patches and its trimap, an ellipse: no step depends on what they show."""
+    colours = random.integers(0, 256, (PATCHES, PATCHES, 3), dtype=np.uint8)
     image = Image.fromarray(colours).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     corners = (*random.integers(2, SIDE // 3, 2), *random.integers(SIDE * 2 // 3, SIDE - 2, 2))
     trimap = Image.new("L", (SIDE, SIDE), BACKGROUND)
     ImageDraw.Draw(trimap).ellipse(corners, fill=PET, outline=BORDER, width=2)
-    around = trimap.point(lambda value: 255 * (value == BACKGROUND))
-    return Image.composite(image, image.point(lambda value: value + 95), around), trimap
+    return image, trimap
 
 
 if __name__ == "__main__":

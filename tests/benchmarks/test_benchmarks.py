@@ -58,7 +58,7 @@ def test_the_training_is_measured_on_both_sides_beside_matrix_products(
 
 def test_a_missing_data_set_says_what_to_run(tmp_path, monkeypatch, bench):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"index.csv is missing: run make first"):
+    with pytest.raises(UserError, match=r"train.csv is missing: run the split stage"):
         bench(training)
 
 
