@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
 from servers import mlflow_server
-from mlflow_workspace import 
 from tiny_models import write_onnx
 from tiny_pets import REPOSITORY
 
