@@ -16,6 +16,8 @@ from pipeline.model.training import (
     best_row,
     build_learner,
     build_optimizer,
+    curve_table,
+    kept_epoch,
     resume,
     train_one_epoch,
     validate,
