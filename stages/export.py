@@ -47,10 +47,10 @@ def main() -> None:
     files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
     metadata = {"classes": json.dumps(config.classes), "checkpoint.sha256": digest}
     export_onnx(files[FP32], segmenter, metadata)
-    train = read_split(arguments.splits / "train.csv")["name"].tolist()
+    train, test = (
+        read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")
+    )
     calibrate(files, arguments.pets, evenly_spaced(train, params.calibration_images))
-
-    test = read_split(arguments.splits / "test.csv")["name"].tolist()
     found = agreement(files, segmenter, arguments.pets, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
@@ -60,15 +60,13 @@ def main() -> None:
             f" test pixels; export.max_disagreement allows {params.max_disagreement:.4%}."
             " It was not registered."
         )
-
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
-        run.log_metrics(
-            {"export": {**metrics, "milliseconds": median_times(files, params.threads)}}
-        )
+        times = {"milliseconds": median_times(files, params.threads)}
+        run.log_metrics({"export": metrics | times})
         run.log_artifact(arguments.metrics, "metrics")
-        test_scores = json.loads(arguments.scores.read_text())
-        register_model(run, files[FP32], {"test": test_scores, "export": metrics})
+        scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
+        register_model(run, files[FP32], scores)
 
 
 def calibrate(files: Mapping[str, Path], pets: Path, names: Sequence[str]) -> None:
