@@ -85,9 +85,8 @@ oxford: $(INSTALLED) ## Run on the official photographs (IMAGES= ANNOTATIONS= SE
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync
 
-bench: $(INSTALLED) ## Measure training, evaluation, prediction and INT8 beside the plain way
+bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way
 	python -m benchmarks.training
-	python -m benchmarks.evaluating
 	python -m benchmarks.predicting
 	python -m benchmarks.deploy
 

@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_models import random_network, spread_classes, write_traffic_light
+from tiny_models import spread_classes, write_traffic_light
 from torch import nn
 
-from benchmarks import deploy, evaluating, predicting, training
+from benchmarks import deploy, predicting, training
 from benchmarks.ours import Training
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Normalisation
-from pipeline.model.checkpoint import ModelConfig, copy_weights, save_checkpoint
 from pipeline.model.unet import ModelParams
 
 TINY = ModelParams(features=(4, 8))
@@ -87,14 +84,6 @@ def test_a_convolution_is_counted_as_by_hand():
     assert training.flops(both, torch.zeros(2, 3, 8, 8)) == 2 * forward + second
     once, twice = (training.step_gflop(Training(TINY, size)) for size in (32, 64))
     assert twice == pytest.approx(4 * once, rel=1e-12)  # twice the sides, four times the pixels
-
-
-def test_the_evaluation_costs_the_ratio_of_the_medians(tiny_pets, bench):
-    config = ModelConfig(TINY, CLASSES, 32, Normalisation())
-    save_checkpoint(tiny_pets / "models", copy_weights(random_network(TINY, 32)), config)
-    found = bench(evaluating)
-    medians = found["medians"]
-    assert found["ratios"] == {"evaluation.cost": medians["forward"] / medians["evaluation"]}
 
 
 def test_both_sides_of_the_prediction_write_the_same_pictures(tiny_pets, tmp_path, bench):
