@@ -1,6 +1,5 @@
 """Which file a reference to a model means: on disk or of a version, in float32 or INT8."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
-from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.files import atomic_file, file_digest, read_json
 from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
@@ -81,13 +80,8 @@ def _exported(precision: str) -> ModelFile:
             f"there is no model yet: no version is @champion, and {ONNX} is missing. Train one "
             f"with `make`, or name one: accepted is {ACCEPTED}"
         )
-    return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and _offered()))
-
-
-def _offered() -> bool:
-    if not EXPORT_METRICS.is_file():
-        return False
-    return json.loads(EXPORT_METRICS.read_text()).get("int8", {}).get("offered", False)
+    offered = read_json(EXPORT_METRICS).get("int8", {}).get("offered", False)
+    return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and offered))
 
 
 def _of_version(version: Version, precision: str) -> ModelFile:

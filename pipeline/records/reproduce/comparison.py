@@ -1,12 +1,12 @@
 """Compare a model with its rebuild: what differs, where the difference starts, and the verdict."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
 from pipeline.core.params import load_yaml
@@ -54,8 +54,7 @@ class Finding:
         return (self.part, self.name, short(self.expected), short(self.got), outcome)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the rebuilt files are the same, and the conclusion in a sentence or two."""
 
     identical: bool
@@ -81,8 +80,8 @@ def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
 
 def compare_data(provenance: Provenance, index: Path) -> Finding:
     """By index.csv, which holds the digest of every image and mask."""
-    got = file_digest(index, "md5") if index.is_file() else MISSING
-    return Finding("data", "index.csv", provenance.tags.get(DATA_TAG, UNKNOWN), got)
+    expected = provenance.tags.get(DATA_TAG, UNKNOWN)
+    return Finding("data", "index.csv", expected, _digest(index, "md5"))
 
 
 def compare(
@@ -147,12 +146,9 @@ def _compare_params(provenance: Provenance) -> list[Finding]:
 
 def _engine(root: Path) -> dict[str, str]:
     """The rebuilt training's tags about its hardware; none if there was no training."""
-    checkpoint = root / CHECKPOINT
-    run = (
-        find_run(open_store(store_uri(root)), file_digest(checkpoint))
-        if checkpoint.is_file()
-        else None
-    )
+    if not (checkpoint := root / CHECKPOINT).is_file():
+        return {}
+    run = find_run(open_store(store_uri(root)), file_digest(checkpoint))
     return {key: run.data.tags[key] for key in ENGINE if key in run.data.tags} if run else {}
 
 
@@ -162,13 +158,12 @@ def _compare_results(provenance: Provenance, root: Path) -> list[Finding]:
         Finding(RESULT, file.name, tags.get(tag, UNKNOWN), _digest(root / file))
         for tag, file in FILES.items()
     ]
-    scores = root / EVALUATE_METRICS
-    miou = json.loads(scores.read_text()).get("miou", MISSING) if scores.is_file() else MISSING
+    miou = read_json(root / EVALUATE_METRICS).get("miou", MISSING)
     return [*files, Finding(RESULT, SCORE, tags.get(MIOU_TAG, UNKNOWN), str(miou))]
 
 
-def _digest(file: Path) -> str:
-    return file_digest(file) if file.is_file() else MISSING
+def _digest(file: Path, algorithm: str = "sha256") -> str:
+    return file_digest(file, algorithm) if file.is_file() else MISSING
 
 
 def _cause(findings: Sequence[Finding]) -> str:

@@ -1,15 +1,14 @@
 """What the store knows of a version or a run that is to be rebuilt."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from mlflow.entities import Run as StoredRun
 
+from pipeline.core.files import read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import PARAMS
 from pipeline.core.terminal import UserError
@@ -50,14 +49,13 @@ def find_provenance(store: Store, reference: str) -> Provenance:
     version or run, it has no checkpoint, or what it takes to rebuild it was not kept.
     """
     with store_errors(store.uri), TemporaryDirectory() as folder:
-        version: Version | None
         versions = list_versions(store.uri)
         if VERSION.fullmatch(reference):
-            version = find_named(versions, reference)
-            run = store.client.get_run(version.run_id)
+            run = store.client.get_run(find_named(versions, reference).run_id)
+            versions = [find_named(versions, reference)]
         else:
             run = _find_run(store, reference)
-            version = next((each for each in versions if each.run_id == run.info.run_id), None)
+        version = next((each for each in versions if each.run_id == run.info.run_id), None)
         if store.client.list_artifacts(run.info.run_id, FOLDER):
             store.client.download_artifacts(run.info.run_id, FOLDER, folder)
         return _provenance(run, version, Path(folder) / FOLDER)
@@ -96,8 +94,8 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         patch.read_bytes() if patch.is_file() else None,
         params_file.read_text() if params_file.is_file() else None,
         params,
-        _read_json(kept / SOURCES),
-        _read_json(files / ENVIRONMENT),
+        read_json(kept / SOURCES),
+        read_json(files / ENVIRONMENT),
         tags,
     )
 
@@ -113,7 +111,3 @@ def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
             f"{name} cannot be rebuilt: its source differed from commit {tags['git.commit'][:7]},"
             f" and the patch is not among its artifacts ({FOLDER}/{PATCH})"
         )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text()) if file.is_file() else {}
