@@ -9,14 +9,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PETS, SPLITS
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command
-from pipeline.records.versions import (
-    CHAMPION,
-    INT8_OFFERED_TAG,
-    MIOU_TAG,
-    Version,
-    find_version,
-    list_versions,
-)
+from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, MIOU_TAG, Version, list_versions
 
 # The list's columns of scores, and the tags that they show.
 SHOWN_SCORES = {"mIoU": MIOU_TAG, "INT8": "export.int8.miou"}
@@ -39,6 +32,7 @@ def main() -> None:
 
 def _gate(arguments: argparse.Namespace) -> None:
     from pipeline.records.store import open_store
+    from pipeline.records.versions import find_version
     from tools.gate import GateParams, register_restored, run_gate
 
     params = read_section("gate", GateParams)

@@ -49,13 +49,10 @@ def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
     index = pets / INDEX.name
     if not index.is_file():
         raise UserError(f"--data {pets}: {index} is missing; expected is a folder as data/pets")
-    found = compare_data(provenance, index)
-    if found.differs:
+    if (found := compare_data(provenance, index)).differs:
         return [found]
-    return [
-        Finding("data", file.relative_to(pets).as_posix(), *digests)
-        for file, digests in changed_files(pets).items()
-    ]
+    changed = changed_files(pets).items()
+    return [Finding("data", file.relative_to(pets).as_posix(), *pair) for file, pair in changed]
 
 
 def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:

@@ -78,10 +78,8 @@ class Run:
         """End the run as FINISHED, FAILED or KILLED; warn if the store does not know it yet."""
         self._outbox.put(status=status, time=self._ended or now())
         if not self._outbox.close():
-            _warn(
-                f"The MLflow store {self.store.uri} did not take everything: the rest is kept and "
-                "goes out with the next stage, or with `make sync`."
-            )
+            rest = "the rest is kept and goes out with the next stage, or with `make sync`."
+            _warn(f"The MLflow store {self.store.uri} did not take everything: {rest}")
 
     def _upload(self, send: Callable[..., None], source: Path, path: str | None) -> None:
         if not source.exists():

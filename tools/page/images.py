@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from random import Random
 
 import streamlit as st
@@ -18,22 +19,8 @@ TEST_LIST = SPLITS / "test.csv"
 OF_EACH_SPECIES = 3
 DRAWN_SIZE = (400, 300)
 THUMBNAIL = (124, 93)  # pixels, on the page
-
-# Files pasted anywhere on the page go to the uploader, as if they had been chosen there.
-PASTE = """
-export default function () {
-  const forward = (event) => {
-    const input = document.querySelector("[data-testid=stFileUploaderDropzoneInput]");
-    if (event.defaultPrevented || !input || !event.clipboardData?.files.length) return;
-    event.preventDefault();
-    input.files = event.clipboardData.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  };
-  document.addEventListener("paste", forward);
-  return () => document.removeEventListener("paste", forward);
-}
-"""
-paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE)
+PASTE = Path(__file__).parent / "paste.js"
+paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE.read_text())
 
 
 @dataclass(frozen=True)

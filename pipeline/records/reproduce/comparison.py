@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +30,7 @@ FILES = {CHECKPOINT_TAG: CHECKPOINT, ONNX_TAG: ONNX, INT8_TAG: int8_beside(ONNX)
 ENGINE = ("device", "precision", "processes")  # tags of a training: its choices for the hardware
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that was compared."""
 
     part: str  # one of CAUSES, or RESULT
@@ -133,9 +131,8 @@ def _compare_code(provenance: Provenance, root: Path) -> list[Finding]:
 
 def _compare_params(provenance: Provenance) -> list[Finding]:
     """Check the run's params, which the rebuild takes, against the file that the run kept."""
-    recorded = {
-        name: text for name, text in provenance.params.items() if not name.startswith(LATER_STAGES)
-    }
+    trained = [name for name in provenance.params if not name.startswith(LATER_STAGES)]
+    recorded = {name: provenance.params[name] for name in trained}
     count = f"{len(recorded)} values"
     if provenance.params_file is None:
         return [Finding("params", PARAMS.name, UNKNOWN, count)]
@@ -153,13 +150,10 @@ def _engine(root: Path) -> dict[str, str]:
 
 
 def _compare_results(provenance: Provenance, root: Path) -> list[Finding]:
-    tags = provenance.tags
-    files = [
-        Finding(RESULT, file.name, tags.get(tag, UNKNOWN), _digest(root / file))
-        for tag, file in FILES.items()
-    ]
-    miou = read_json(root / EVALUATE_METRICS).get("miou", MISSING)
-    return [*files, Finding(RESULT, SCORE, tags.get(MIOU_TAG, UNKNOWN), str(miou))]
+    got = {tag: (file.name, _digest(root / file)) for tag, file in FILES.items()}
+    got[MIOU_TAG] = (SCORE, str(read_json(root / EVALUATE_METRICS).get("miou", MISSING)))
+    then = provenance.tags
+    return [Finding(RESULT, name, then.get(tag, UNKNOWN), now) for tag, (name, now) in got.items()]
 
 
 def _digest(file: Path, algorithm: str = "sha256") -> str:

@@ -51,25 +51,21 @@ def find_provenance(store: Store, reference: str) -> Provenance:
     with store_errors(store.uri), TemporaryDirectory() as folder:
         versions = list_versions(store.uri)
         if VERSION.fullmatch(reference):
-            run = store.client.get_run(find_named(versions, reference).run_id)
             versions = [find_named(versions, reference)]
+            run = store.client.get_run(versions[0].run_id)
         else:
-            run = _find_run(store, reference)
+            found = [run for run in all_runs(store) if run.info.run_id.startswith(reference)]
+            if len(found) != 1:
+                problem = f"{len(found)} runs begin" if found else "no run begins"
+                raise UserError(
+                    f"{problem} with {reference!r}; accepted is a version's number, an alias "
+                    "(@champion), or the id of a run: see `make models` and `make ui`"
+                )
+            [run] = found
         version = next((each for each in versions if each.run_id == run.info.run_id), None)
         if store.client.list_artifacts(run.info.run_id, FOLDER):
             store.client.download_artifacts(run.info.run_id, FOLDER, folder)
         return _provenance(run, version, Path(folder) / FOLDER)
-
-
-def _find_run(store: Store, start: str) -> StoredRun:
-    found = [run for run in all_runs(store) if run.info.run_id.startswith(start)]
-    if len(found) != 1:
-        problem = f"{len(found)} runs begin" if found else "no run begins"
-        raise UserError(
-            f"{problem} with {start!r}; accepted is a version's number, an alias (@champion), or"
-            " the id of a run: see `make models` and `make ui`"
-        )
-    return found[0]
 
 
 def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provenance:
@@ -107,7 +103,6 @@ def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
     if tags.get("git.commit", UNKNOWN) == UNKNOWN:
         raise UserError(f"{name} cannot be rebuilt: it was made without git, its commit is unknown")
     if lost_patch:
-        raise UserError(
-            f"{name} cannot be rebuilt: its source differed from commit {tags['git.commit'][:7]},"
-            f" and the patch is not among its artifacts ({FOLDER}/{PATCH})"
-        )
+        changed = f"its source differed from commit {tags['git.commit'][:7]}"
+        lost = f"the patch is not among its artifacts ({FOLDER}/{PATCH})"
+        raise UserError(f"{name} cannot be rebuilt: {changed}, and {lost}")
