@@ -5,8 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +17,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
 from pipeline.core.layout import CHECKPOINT, LOCK, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.records.database import local_path, moved_from
+from pipeline.records.lineage import installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs
 from pipeline.records.store import Store
 from pipeline.records.unsent import stores_with_unsent
@@ -35,8 +34,7 @@ FOLDERS = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """`good`: as it should be. `note`: worth knowing. `bad`: something will not work.
 
     The remedy is a command, or words that name one; empty where there is nothing to do.
@@ -45,14 +43,6 @@ class Finding:
     state: Literal["good", "note", "bad"]
     text: str
     remedy: str = ""
-
-
-class Checkpoint(NamedTuple):
-    """A checkpoint that a dvc.lock names, and its digest if the file is in DVC's cache."""
-
-    where: str  # the experiment or the commit that names it first
-    is_experiment: bool
-    sha256: str | None
 
 
 def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
@@ -67,11 +57,8 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
     else:
         yield Finding("good", f"all packages are those of {lock}")
     if git_identity():
-        yield Finding(
-            "note",
-            "git knows no name to commit with: `dvc exp run --temp` and --queue will fail",
-            "git config user.name NAME; git config user.email ADDRESS",
-        )
+        text = "git knows no name to commit with: `dvc exp run --temp` and --queue will fail"
+        yield Finding("note", text, "git config user.name NAME; git config user.email ADDRESS")
 
 
 def deviations(lock: Path) -> dict[str, str]:
@@ -81,10 +68,7 @@ def deviations(lock: Path) -> dict[str, str]:
     for requirement in [Requirement(line) for line in lines if line and not line.startswith("-")]:
         if requirement.marker and not requirement.marker.evaluate():
             continue
-        try:
-            installed = version(requirement.name)
-        except PackageNotFoundError:
-            installed = "none"
+        installed = installed_version(requirement.name)
         if installed == "none" or not requirement.specifier.contains(installed, prereleases=True):
             found[f"{requirement.name}{requirement.specifier}"] = installed
     return found
@@ -97,11 +81,8 @@ def check_outputs() -> Iterator[Finding]:
     else:
         yield Finding("good", "dvc.lock is in sync: params, code, data and outputs")
     if absent := json.loads(_run("dvc", "data", "status", "--json")).get("not_in_cache", []):
-        yield Finding(
-            "bad",
-            f"DVC's cache lacks {', '.join(absent)}",
-            "dvc commit (if the workspace has them), dvc pull (with a remote), or dvc repro",
-        )
+        remedy = "dvc commit (if the workspace has them), dvc pull (with a remote), or dvc repro"
+        yield Finding("bad", f"DVC's cache lacks {', '.join(absent)}", remedy)
 
 
 def check_records(store: Store) -> Iterator[Finding]:
@@ -111,12 +92,9 @@ def check_records(store: Store) -> Iterator[Finding]:
     yield Finding("good", f"{store.uri}: {len(runs)} runs, {len(versions)} versions")
     known = store.client.get_experiment(store.experiment_id).artifact_location
     if old := moved_from(store.uri, known):
-        yield Finding(
-            "bad",
-            f"the artifacts lie beside {store.uri}, which looks for them in {old}: the folder was "
-            "moved or copied",
-            "python -m tools.doctor --readdress",
-        )
+        place = f"the artifacts lie beside {store.uri}, which looks for them in {old}"
+        remedy = "python -m tools.doctor --readdress"
+        yield Finding("bad", f"{place}: the folder was moved or copied", remedy)
     else:
         yield _check_artifacts(runs)
     # The folders of trainings that did not end, by the id that their runs are tagged with.
@@ -135,34 +113,34 @@ def check_pairs(store: Store) -> Iterator[Finding]:
     runs = {run.data.tags[CHECKPOINT_TAG]: run for run in finished}
     checkpoints = known_checkpoints()
     if CHECKPOINT.is_file():
-        checkpoints.append(Checkpoint("the workspace", False, file_digest(CHECKPOINT)))
-    without = [each for each in checkpoints if each.sha256 and each.sha256 not in runs]
-    for each in without:
-        take = f"dvc exp apply {each.where}; " if each.is_experiment else ""
-        text = f"the model of {each.where} has no run in this store"
+        checkpoints.append(("the workspace", False, file_digest(CHECKPOINT)))
+    without = [each for each in checkpoints if each[2] not in runs]
+    for where, is_experiment, _ in without:
+        take = f"dvc exp apply {where}; " if is_experiment else ""
+        text = f"the model of {where} has no run in this store"
         yield Finding("note", text, f"{take}python -m tools.models gate")
-    lost = [runs[digest] for digest in runs.keys() - {each.sha256 for each in checkpoints}]
+    lost = [runs[digest] for digest in runs.keys() - {digest for *_, digest in checkpoints}]
     for run in lost:
-        yield Finding(
-            "note",
-            f"{_name(run)}: the cache has its checkpoint for no commit and no experiment",
-            f"dvc pull --all-commits (with a remote), or make verify RUN={run.info.run_id}",
-        )
+        text = f"{_name(run)}: the cache has its checkpoint for no commit and no experiment"
+        remedy = f"dvc pull --all-commits (with a remote), or make verify RUN={run.info.run_id}"
+        yield Finding("note", text, remedy)
     if not without and not lost:
         yield Finding("good", "every checkpoint has its run, and every run its checkpoint")
 
 
-def known_checkpoints() -> list[Checkpoint]:
-    """The checkpoints of all commits and experiments, each once."""
-    cache = Path(_run("dvc", "cache", "dir").strip())
-    found: dict[str, Checkpoint] = {}
+def known_checkpoints() -> list[tuple[str, bool, str]]:
+    """The checkpoints of all commits and experiments that are in DVC's cache, each once.
+
+    Each with what names it first, whether that is an experiment or a commit, and its sha256.
+    """
+    cache = Path(_run("dvc", "cache", "dir").strip()) / "files/md5"
+    found: dict[Path, tuple[str, bool, str]] = {}
     for where, is_experiment, lock in _locks():
         outs = lock.get("stages", {}).get("train", {}).get("outs", [])
         for md5 in [out.get("md5") for out in outs if out["path"] == str(CHECKPOINT)]:
-            if md5 and md5 not in found:
-                file = cache / "files/md5" / md5[:2] / md5[2:]
-                digest = file_digest(file) if file.is_file() else None
-                found[md5] = Checkpoint(where, is_experiment, digest)
+            file = cache / md5[:2] / md5[2:] if md5 else cache
+            if file.is_file() and file not in found:
+                found[file] = (where, is_experiment, file_digest(file))
     return list(found.values())
 
 
@@ -198,13 +176,10 @@ def _check_artifacts(runs: list[StoredRun]) -> Finding:
     gone = [run_id for run_id, path in places.items() if path and not path.is_dir()]
     if not gone:
         return Finding("good", "the artifacts of every run are where the store says")
-    plural = "" if len(gone) == 1 else "s"
-    names = _some([run_id[:8] for run_id in gone])
-    return Finding(
-        "bad",
-        f"the artifacts of {len(gone)} run{plural} ({names}) are gone",
-        f"bring the folder back from a backup, or: mlflow runs delete --run-id {gone[0]}",
-    )
+    plural, names = "" if len(gone) == 1 else "s", _some([run_id[:8] for run_id in gone])
+    text = f"the artifacts of {len(gone)} run{plural} ({names}) are gone"
+    remedy = f"bring the folder back from a backup, or: mlflow runs delete --run-id {gone[0]}"
+    return Finding("bad", text, remedy)
 
 
 def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
@@ -213,19 +188,15 @@ def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
     folder: the state of its training, if it did not end.
     """
     if folder is None:
-        return Finding(
-            "note",
-            f"{_name(run)} is RUNNING, but no training of this repository is",
-            'if no other machine trains it: python -c "from mlflow import MlflowClient; '
-            f"MlflowClient('{store.uri}').set_terminated('{run.info.run_id}', 'KILLED')\"",
-        )
+        end = f"MlflowClient('{store.uri}').set_terminated('{run.info.run_id}', 'KILLED')"
+        python = f'python -c "from mlflow import MlflowClient; {end}"'
+        text = f"{_name(run)} is RUNNING, but no training of this repository is"
+        return Finding("note", text, f"if no other machine trains it: {python}")
     try:
         with FileLock(f"{folder}.lock", timeout=0):
-            return Finding(
-                "note",
-                f"{_name(run)} was interrupted; its last whole epoch is in {folder}",
-                "run the same command again (dvc repro, or the experiment): it continues there",
-            )
+            text = f"{_name(run)} was interrupted; its last whole epoch is in {folder}"
+            remedy = "run the same command again (dvc repro, or the experiment): it continues there"
+            return Finding("note", text, remedy)
     except Timeout:
         return Finding("good", f"{_name(run)} is being trained now")
 

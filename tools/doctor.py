@@ -38,21 +38,20 @@ def examine(title: str, check: "Callable[[], Iterable[Finding]]") -> list[str]:
     """Make one check, print what it finds, and return the states; a failed check is "bad"."""
     console.print(f"\n[bold]{title}[/]")
     states: list[str] = []
+
+    def show(state: str, text: str, remedy: str = "") -> None:
+        states.append(state)
+        console.print(MARKS[state], end=" ")
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if remedy:
+            console.print(f"    {remedy}", style="cyan", markup=False, soft_wrap=True)
+
     try:
         for finding in check():
-            states.append(finding.state)
-            show(finding.state, finding.text, finding.remedy)
+            show(*finding)
     except UserError as error:
-        states.append("bad")
         show("bad", str(error))
     return states
-
-
-def show(state: str, text: str, remedy: str = "") -> None:
-    console.print(MARKS[state], end=" ")
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-    if remedy:
-        console.print(f"    {remedy}", style="cyan", markup=False, soft_wrap=True)
 
 
 def readdress_store() -> int:
@@ -72,11 +71,8 @@ def readdress_store() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.doctor", description=__doc__)
-    parser.add_argument(
-        "--readdress",
-        action="store_true",
-        help="after the repository was moved or copied: let the store find its artifacts here",
-    )
+    text = "after the repository was moved or copied: let the store find its artifacts here"
+    parser.add_argument("--readdress", action="store_true", help=text)
     return parser.parse_args()
 
 

@@ -1,16 +1,15 @@
 """The gate's rule: whether a version is better than the champion on the same test images."""
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.table import Table
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console
@@ -67,7 +66,7 @@ def register_restored(
     known = find_version(store.uri, file_digest(onnx_file))
     if known and find_run(store, file_digest(checkpoint)):
         return
-    measured = {name: _read_json(metrics / file) for name, file in METRICS.items()}
+    measured = {name: read_json(metrics / file) for name, file in METRICS.items()}
     with checkpoint_run(file_digest(checkpoint), data) as run:
         run.log_metrics(measured)
         if (metrics / "tables").is_dir():
@@ -106,13 +105,12 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
     data = challenger.tags.get(DATA_TAG, UNKNOWN)
     if data != UNKNOWN and data == champion.tags.get(DATA_TAG):
         return None
-    return Decision(
-        number,
-        False,
+    reason = (
         f"it was trained on another data set ({_data_name(challenger)}) than the champion, version "
         f"{champion.number} ({_data_name(champion)}), so that their scores do not compare; to put "
-        f"it in place all the same: make promote VERSION={number}",
+        f"it in place all the same: make promote VERSION={number}"
     )
+    return Decision(number, False, reason)
 
 
 def decide_by_scores(
@@ -123,16 +121,16 @@ def decide_by_scores(
     try:
         new, old = recorded_pair(store, versions)
     except NotRecordedError as reason:
-        if not _is_data_set(data, champion):
-            return Decision(
-                challenger.number,
-                False,
+        index = data / "index.csv"
+        if not index.is_file() or file_digest(index, "md5") != champion.tags[DATA_TAG]:
+            why = (
                 f"{reason}, and {data} is not the data set of both ({_data_name(champion)}), on "
                 "which they could be scored again: bring that back into the workspace (dvc repro, "
-                "dvc checkout) and run the gate again",
+                "dvc checkout) and run the gate again"
             )
+            return Decision(challenger.number, False, why)
         console.print(f"{reason}: both are scored again.", soft_wrap=True)
-        new, old = score_again(versions, data, names_to_score(store, challenger, splits))
+        new, old = score_again(store, versions, data, splits)
     comparison = paired_bootstrap(
         new, old, confidence=params.confidence, resamples=params.resamples, seed=params.seed
     )
@@ -152,12 +150,8 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     ]
     drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
     numbers = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high, **drops}
-    return Decision(
-        challenger.number,
-        not against,
-        "; ".join(reasons),
-        {"images": comparison.images, **numbers},
-    )
+    numbers = {"images": comparison.images, **numbers}
+    return Decision(challenger.number, not against, "; ".join(reasons), numbers)
 
 
 def objections(comparison: Comparison, params: GateParams) -> list[str]:
@@ -173,22 +167,17 @@ def objections(comparison: Comparison, params: GateParams) -> list[str]:
     for name, change in comparison.iou.items():
         drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
         if drop > allowed:
-            found.append(
-                f"IoU of {name} drops by {drop:g}, and gate.max_class_drop.{name} allows "
-                f"{allowed:g}"
-            )
+            allows = f"gate.max_class_drop.{name} allows {allowed:g}"
+            found.append(f"IoU of {name} drops by {drop:g}, and {allows}")
     return found
 
 
 def recorded_pair(store: Store, versions: Versions) -> Pair:
     """The matrices that both evaluations logged. Raises NotRecordedError if they do not compare."""
-    challenger, champion = versions
-    pair = paired_counts(recorded_table(store, challenger), recorded_table(store, champion))
+    pair = paired_counts(*(recorded_table(store, each) for each in versions))
     if pair is None:
-        raise NotRecordedError(
-            f"version {challenger.number} and the champion, version {champion.number}, "
-            "were scored on different test images"
-        )
+        numbers = f"version {versions[0].number} and the champion, version {versions[1].number}"
+        raise NotRecordedError(f"{numbers}, were scored on different test images")
     return pair
 
 
@@ -210,31 +199,24 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     return table
 
 
-def names_to_score(store: Store, challenger: Version, splits: Path) -> list[str]:
-    """The challenger's test list, from its table, else the workspace's."""
-    try:
-        return recorded_table(store, challenger)["name"].tolist()
-    except NotRecordedError:
-        return read_split(splits / "test.csv")["name"].tolist()
-
-
-def score_again(versions: Versions, data: Path, names: list[str]) -> Pair:
-    """The matrices of both registered files on the named images.
+def score_again(store: Store, versions: Versions, data: Path, splits: Path) -> Pair:
+    """The matrices of both registered files on the challenger's test list, else the workspace's.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
     """
+    try:
+        table = recorded_table(store, versions[0])
+    except NotRecordedError:
+        table = read_split(splits / "test.csv")
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    [(new, old)] = count_pixels(files, data, names)
+    [(new, old)] = count_pixels(files, data, table["name"].tolist())
     return new, old
 
 
 def comparison_table(comparison: Comparison, params: GateParams, versions: Versions) -> Table:
     """Both models' scores, how sure the difference is, and what the gate accepts."""
-    challenger, champion = versions
-    title = (
-        f"Version {challenger.number} against version {champion.number}, "
-        f"on the same {comparison.images} test images"
-    )
+    numbers = f"Version {versions[0].number} against version {versions[1].number}"
+    title = f"{numbers}, on the same {comparison.images} test images"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
     for column in ("champion", "challenger", "change", f"{_percent(params)} interval", "accepted"):
@@ -245,9 +227,9 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
     return table
 
 
-def _row(change: Change) -> tuple[str, ...]:
-    scores = (f"{change.champion:.4f}", f"{change.challenger:.4f}")
-    return (*scores, f"{change.gain:+.4f}", _interval(change))
+def _row(change: Change) -> list[str]:
+    scores = [f"{change.champion:.4f}", f"{change.challenger:.4f}", f"{change.gain:+.4f}"]
+    return [*scores, _interval(change)]
 
 
 def _percent(params: GateParams) -> str:
@@ -261,13 +243,3 @@ def _interval(change: Change) -> str:
 def _data_name(version: Version) -> str:
     """Name and digest of the version's data set, for people: `oxford 5c4f3ee`."""
     return f"{version.tags.get(DATA_NAME_TAG, UNKNOWN)} {version.tags.get(DATA_TAG, UNKNOWN)[:7]}"
-
-
-def _is_data_set(data: Path, version: Version) -> bool:
-    """Whether this is the data set that the version was trained on."""
-    index = data / "index.csv"
-    return index.is_file() and file_digest(index, "md5") == version.tags[DATA_TAG]
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text()) if file.is_file() else {}

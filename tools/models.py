@@ -3,20 +3,13 @@
 import argparse
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.core.files import file_digest
 from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PETS, SPLITS
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command
-from pipeline.records.versions import (
-    CHAMPION,
-    INT8_OFFERED_TAG,
-    MIOU_TAG,
-    Version,
-    find_version,
-    list_versions,
-)
+from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, MIOU_TAG, Version, list_versions
 
 # The list's columns of scores, and the tags that they show.
 SHOWN_SCORES = {"mIoU": MIOU_TAG, "INT8": "export.int8.miou"}
@@ -28,13 +21,18 @@ def main() -> None:
     if arguments.command == "gate":
         _gate(arguments)
     elif arguments.command == "promote":
-        _promote(arguments.version)
+        from pipeline.records.registry import promote
+        from pipeline.records.store import open_store
+
+        decision = promote(open_store(), arguments.version)
+        console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
     else:
         _print_versions(list_versions())
 
 
 def _gate(arguments: argparse.Namespace) -> None:
     from pipeline.records.store import open_store
+    from pipeline.records.versions import find_version
     from tools.gate import GateParams, register_restored, run_gate
 
     params = read_section("gate", GateParams)
@@ -52,18 +50,10 @@ def _gate(arguments: argparse.Namespace) -> None:
     console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
 
 
-def _promote(number: int) -> None:
-    from pipeline.records.registry import promote
-    from pipeline.records.store import open_store
-
-    decision = promote(open_store(), number)
-    console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
-
-
 def _print_versions(versions: list[Version]) -> None:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("version", "aliases", "data set", *SHOWN_SCORES, "offered", "run", "date"):
-        table.add_column(column, no_wrap=True)
+    names = ("version", "aliases", "data set", *SHOWN_SCORES, "offered", "run", "date")
+    columns = (Column(name, no_wrap=True) for name in names)
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for version in versions:
         tags = version.tags
         number, *aliases = version.names
@@ -83,9 +73,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.models", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("list", help="show versions, aliases, data sets and scores (the default)")
-    gate = commands.add_parser(
-        "gate", help="make a version @challenger, and @champion if it is better"
-    )
+    rule = "make a version @challenger, and @champion if it is better"
+    gate = commands.add_parser("gate", help=rule)
     gate.add_argument("--version", type=int, help="number of the version (the newest)")
     paths = {
         "--model": (ONNX, "exported model, registered first if it is not yet"),

@@ -48,10 +48,9 @@ def archive_settings(archive: str, source: str | None) -> dict[str, object]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.oxford", description=__doc__)
-    parser.add_argument("--images", help="path or URL of the pictures' archive (the official one)")
-    parser.add_argument(
-        "--annotations", help="path or URL of the masks' archive (the official one)"
-    )
+    for name, what in {"images": "pictures", "annotations": "masks"}.items():
+        source = f"path or URL of the {what}' archive (the official one)"
+        parser.add_argument(f"--{name}", help=source)
     parser.add_argument(
         *("--set",), action="append", default=[], metavar="NAME=VALUE", type=setting, help="a param"
     )

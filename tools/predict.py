@@ -56,8 +56,7 @@ def main() -> int:
 
 def print_reports(outcomes: Iterator[Mapping[str, Any] | UserError], total: int) -> int:
     """Print a line of JSON for each image, errors to standard error; return how many succeeded."""
-    done = 0
-    columns, console = progress().columns, Console(stderr=True)
+    done, columns, console = 0, progress().columns, Console(stderr=True)
     # The lines of JSON go above the bar, if both are on one terminal.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
         task = bars.add_task("predicting", total=total)
@@ -77,23 +76,18 @@ def report(message: object) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
+    model = (
+        "path of an .onnx file, or a registered version: 3, @champion, "
+        "models:/pet-segmentation/3 (the champion, else models/model.onnx)"
+    )
+    kinds, auto = ("auto", *PRECISIONS), "auto: INT8 if its export found it as good (auto)"
+    given = "a file, a folder, or a pattern in quotes"
     parser = argparse.ArgumentParser(
         prog="python -m tools.predict", description=__doc__, epilog=WHAT_IS_WRITTEN
     )
-    parser.add_argument(
-        "photographs", nargs="+", metavar="PATH", help="a file, a folder, or a pattern in quotes"
-    )
-    parser.add_argument(
-        "--model",
-        help="path of an .onnx file, or a registered version: 3, @champion, "
-        "models:/pet-segmentation/3 (the champion, else models/model.onnx)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("auto", *PRECISIONS),
-        default="auto",
-        help="of the model; auto: INT8 if its export found it as good (auto)",
-    )
+    parser.add_argument("photographs", nargs="+", metavar="PATH", help=given)
+    parser.add_argument("--model", help=model)
+    parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
     parser.add_argument("--threads", type=positive, help="(one for each core)")
     return parser.parse_args()

@@ -3,13 +3,12 @@
 import argparse
 import base64
 import io
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.files import atomic_file, file_digest, read_json
 from pipeline.core.layout import METRICS, MODELS, PETS
 from pipeline.core.terminal import UserError, console, run_command
 from tools.scores import SHOWN, existing
@@ -22,17 +21,20 @@ PLOTS = ("confusion", "reliability", "breeds")
 
 def main() -> None:
     arguments = parse_arguments()
+    import pandas as pd
+
     from pipeline.records.runs import checkpoint_run
 
     metrics, models = arguments.metrics, arguments.models
+
     digest = file_digest(existing(models / "checkpoint.pth"))
     origin = origin_of(digest, models / "model.onnx")
     page = render(
         origin=origin,
-        stages={name: read_json(metrics / f"{name}.json") for name in STAGES},
-        config=read_json(models / "config.json"),
-        scores=rows(metrics / "tables/scores.csv"),
-        slices=rows(metrics / "tables/slices.csv"),
+        stages={name: read_json(existing(metrics / f"{name}.json")) for name in STAGES},
+        config=read_json(existing(models / "config.json")),
+        scores=pd.read_csv(existing(metrics / "tables/scores.csv")).to_dict("records"),
+        slices=pd.read_csv(existing(metrics / "tables/slices.csv")).to_dict("records"),
         images=pictures(metrics / "plots"),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
@@ -75,12 +77,9 @@ def render(**content: Any) -> str:
 
     from pipeline.data.pets import CLASSES
 
+    loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["score"] = lambda score: f"{score:.3f}".replace("nan", "-")
@@ -106,17 +105,6 @@ def pictures(plots: Path) -> dict[str, str]:
     buffer = io.BytesIO()
     save_figure(buffer, draw_curves(pd.read_csv(existing(plots / "train/curves.csv"))))
     return found | {"curves": _data_url(buffer.getvalue(), "png")}
-
-
-def rows(file: Path) -> list[dict[Any, Any]]:
-    """The rows of a table, as the template reads them."""
-    import pandas as pd
-
-    return pd.read_csv(existing(file)).to_dict("records")
-
-
-def read_json(file: Path) -> Any:
-    return json.loads(existing(file).read_text())
 
 
 def _data_url(content: bytes, kind: str) -> str:

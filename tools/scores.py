@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.core.layout import METRICS
 from pipeline.core.terminal import UserError, console, run_command
@@ -56,19 +56,15 @@ def existing(file: Path) -> Path:
 
 def score_table(rows: Iterable[Mapping[str, str]], images: int) -> Table:
     """The test scores with their intervals, one row each."""
-    table = Table(title=f"Test scores, {images} pictures at their own size")
-    table.add_column("")
-    for column in ("score", "95 % interval"):
-        table.add_column(column, justify="right")
+    columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
+    table = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
     # A class that occurs nowhere has no score.
     known = {row["score"]: row for row in rows if all(row.values())}
     for name, words in SHOWN.items():
         cells = ("-", "")
         if name in known:
-            value, low, high = (
-                f"{float(known[name][key]):.4f}" for key in ("value", "low", "high")
-            )
-            cells = (value, f"{low} to {high}")
+            row = {key: f"{float(known[name][key]):.4f}" for key in ("value", "low", "high")}
+            cells = (row["value"], f"{row['low']} to {row['high']}")
         table.add_row(words, *cells)
     return table
 

@@ -27,16 +27,10 @@ def main() -> None:
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """The arguments, and those meant for uvicorn."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.serve",
-        description=__doc__,
-        epilog="Other options, such as --workers 4, are passed to uvicorn, the server.",
-    )
-    parser.add_argument(
-        "--model",
-        help="path of an .onnx file, or a registered version: 3, @champion "
-        "(the champion, else models/model.onnx)",
-    )
+    others = "Other options, such as --workers 4, are passed to uvicorn, the server."
+    parser = argparse.ArgumentParser("python -m tools.serve", description=__doc__, epilog=others)
+    model = "path of an .onnx file, or a registered version: 3, @champion"
+    parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
     parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
     return parser.parse_known_args()

@@ -43,7 +43,10 @@ def make_app(predict: Predict) -> Starlette:
             Route("/invocations", invocations, methods=["POST"]),
             *(Route(path, lambda _: Response("\n")) for path in ("/health", "/ping")),
         ],
-        exception_handlers={HTTPException: _as_json, ClientDisconnect: _as_nothing},
+        exception_handlers={
+            HTTPException: _as_json,
+            ClientDisconnect: lambda *_: Response(status_code=400),  # nobody is there to read it
+        },
     )
 
 
@@ -88,7 +91,3 @@ async def _as_json(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     content = {"error_code": "BAD_REQUEST", "message": error.detail}
     return JSONResponse(content, error.status_code, error.headers)
-
-
-async def _as_nothing(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody is there to read it

@@ -6,6 +6,7 @@ If you interrupt it, the same command resumes the sweep.
 import argparse
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,10 @@ def default_workers(experiments: Iterable[Experiment]) -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.sweep", description=__doc__)
     parser.add_argument("plan", nargs="?", type=Path, help="YAML file with grid:, list:, set:")
-    parser.add_argument(
-        *("--grid", "-g"), action="append", default=[], metavar="NAME=[VALUES]", type=setting,
-        help="try a param with each of these values, in every combination with the others",
-    )  # fmt: skip
-    parser.add_argument(
-        *("--set",), action="append", default=[], metavar="NAME=VALUE", type=setting,
-        help="set a param for all",
-    )  # fmt: skip
+    add = partial(parser.add_argument, action="append", default=[], type=setting)
+    each = "try a param with each of these values, in every combination with the others"
+    add("--grid", "-g", metavar="NAME=[VALUES]", help=each)
+    add("--set", metavar="NAME=VALUE", help="set a param for all")
     parser.add_argument("--workers", type=int, help="at a time (default: what the cores allow)")
     return parser.parse_args()
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.core.layout import INDEX
 from pipeline.core.terminal import UserError, console, run_command
@@ -49,20 +49,16 @@ def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
     index = pets / INDEX.name
     if not index.is_file():
         raise UserError(f"--data {pets}: {index} is missing; expected is a folder as data/pets")
-    found = compare_data(provenance, index)
-    if found.differs:
+    if (found := compare_data(provenance, index)).differs:
         return [found]
-    return [
-        Finding("data", file.relative_to(pets).as_posix(), *digests)
-        for file, digests in changed_files(pets).items()
-    ]
+    changed = changed_files(pets).items()
+    return [Finding("data", file.relative_to(pets).as_posix(), *pair) for file, pair in changed]
 
 
 def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
     """What was compared, a row each; digests are shortened."""
-    table = Table(title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
-    for column in ("", "compared", "then", "now", ""):
-        table.add_column(column, overflow="fold")
+    columns = (Column(name, overflow="fold") for name in ("", "compared", "then", "now", ""))
+    table = Table(*columns, title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
     for each in findings:
         table.add_row(*each.row())
     return table
@@ -70,15 +66,10 @@ def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
-    parser.add_argument(
-        "model", help="a version's number, its alias (@champion), or the id of a run"
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="PETS",
-        help="take this data/pets, checked file by file, instead of making it again",
-    )
+    model = "a version's number, its alias (@champion), or the id of a run"
+    data = "take this data/pets, checked file by file, instead of making it again"
+    parser.add_argument("model", help=model)
+    parser.add_argument("--data", type=Path, metavar="PETS", help=data)
     return parser.parse_args()
 
 

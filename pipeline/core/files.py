@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
@@ -104,6 +104,11 @@ def write_json(path: Path, values: object) -> None:
     """Write values as indented JSON, keeping their order."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; an empty mapping if there is no such file."""
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -42,25 +42,21 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
     patch = source_patch(workspace)
     index = data / "index.csv"
     index_md5 = file_digest(index, "md5") if index.is_file() else UNKNOWN
-    tags = {
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return {
         "git.commit": git_commit(workspace),
         "git.dirty": UNKNOWN if patch is None else str(bool(patch)).lower(),
         "code.digest": code_digest(workspace),
         "data.name": locked_params(lock).get("download.dataset", UNKNOWN),
         "data.digest": _locked_digest(lock, data, index_md5),
         "data.index_md5": index_md5,
-    }
-    if name := os.environ.get("DVC_EXP_NAME"):
-        tags["dvc.exp_name"] = name
-    return tags
+    } | ({"dvc.exp_name": experiment} if experiment else {})
 
 
 def read_lock(workspace: Path) -> dict[str, Any]:
     """dvc.lock by stage: what DVC last ran each with. Empty if there is no such file."""
-    file = workspace / LOCK
-    if not file.is_file():
-        return {}
-    return (yaml.safe_load(file.read_text()) or {}).get("stages", {})
+    text = (workspace / LOCK).read_text() if (workspace / LOCK).is_file() else ""
+    return (yaml.safe_load(text) or {}).get("stages", {})
 
 
 def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) -> dict[str, str]:

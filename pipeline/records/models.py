@@ -1,14 +1,12 @@
 """Which file a reference to a model means: on disk or of a version, in float32 or INT8."""
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
-from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.files import atomic_file, file_digest, read_json
 from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
@@ -40,7 +38,6 @@ class ModelFile:
 
     file: Path
     source: str  # for people: "version 3 @champion", or the path
-    tags: Mapping[str, str] = field(default_factory=dict)  # the version's; none for a plain file
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -62,8 +59,15 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
         if not (match := REFERENCE.fullmatch(reference)):
             raise UserError(f"{reference!r} names no model: accepted is {ACCEPTED}")
         return _of_version(find_named(list_versions(), match[1]), precision)
-    champion = find_champion(list_versions())
-    return _of_version(champion, precision) if champion else _exported(precision)
+    if champion := find_champion(list_versions()):
+        return _of_version(champion, precision)
+    if not ONNX.is_file():
+        raise UserError(
+            f"there is no model yet: no version is @champion, and {ONNX} is missing. Train one "
+            f"with `make`, or name one: accepted is {ACCEPTED}"
+        )
+    offered = read_json(EXPORT_METRICS).get("int8", {}).get("offered", False)
+    return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and offered))
 
 
 def _on_disk(file: Path, int8: bool) -> ModelFile:
@@ -72,22 +76,6 @@ def _on_disk(file: Path, int8: bool) -> ModelFile:
     if not file.is_file():
         raise UserError(f"{file} is missing: export first (dvc repro export)")
     return ModelFile(file, str(file))
-
-
-def _exported(precision: str) -> ModelFile:
-    """The file that the last export wrote."""
-    if not ONNX.is_file():
-        raise UserError(
-            f"there is no model yet: no version is @champion, and {ONNX} is missing. Train one "
-            f"with `make`, or name one: accepted is {ACCEPTED}"
-        )
-    return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and _offered()))
-
-
-def _offered() -> bool:
-    if not EXPORT_METRICS.is_file():
-        return False
-    return json.loads(EXPORT_METRICS.read_text()).get("int8", {}).get("offered", False)
 
 
 def _of_version(version: Version, precision: str) -> ModelFile:
@@ -107,7 +95,7 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    return ModelFile(file, source, version.tags)
+    return ModelFile(file, source)
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:

@@ -25,19 +25,16 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
     The INT8 file beside it, if there is one, is copied too; MLflow serves the other.
     """
     proto = onnx.load(onnx_file)
+    graph = (proto.graph.input, proto.graph.output)
+    packages = ("numpy", "onnx", "onnxruntime")
     mlflow.onnx.save_model(
         proto,
         folder,
         mlflow_model=Model(model.artifact_location, model.source_run_id, model_id=model.model_id),
-        signature=ModelSignature(
-            Schema([_tensor_spec(value) for value in proto.graph.input]),
-            Schema([_tensor_spec(value) for value in proto.graph.output]),
-        ),
+        signature=ModelSignature(*(Schema(list(map(_tensor_spec, ends))) for ends in graph)),
         input_example=EXAMPLE,
         # Without them mlflow spends 8 seconds guessing.
-        pip_requirements=[
-            f"{package}=={version(package)}" for package in ("numpy", "onnx", "onnxruntime")
-        ],
+        pip_requirements=[f"{package}=={version(package)}" for package in packages],
         onnx_execution_providers=["CPUExecutionProvider"],  # what the scores were measured with
         save_as_external_data=False,
     )

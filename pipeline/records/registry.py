@@ -34,12 +34,13 @@ from pipeline.records.versions import (
     list_versions,
 )
 
-TEST_SCORES = "test."
 GATE_TAGS = "gate."  # the beginning of each tag that the gate writes on a version
 
 # The tags of the run that a version repeats, so that it explains itself.
-LINEAGE = (CHECKPOINT_TAG, "git.commit", "git.dirty", "code.digest", "restored", "dvc.exp_name")
-DATA_LINEAGE = ("data.name", "data.digest", "data.index_md5")
+LINEAGE = (
+    *(CHECKPOINT_TAG, "git.commit", "git.dirty", "code.digest", "restored", "dvc.exp_name"),
+    *("data.name", "data.digest", "data.index_md5"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,21 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
     """
     store, digest = run.store, file_digest(onnx_file)
     tags = {name: str(value) for name, value in numbers(scores).items()}
-    tags |= {ONNX_TAG: digest, **_int8_tags(int8_beside(onnx_file), scores)}
+    tags |= {ONNX_TAG: digest, RUN_TAG: run.run_id}
+    if (int8_file := int8_beside(onnx_file)).is_file():
+        offered = scores.get("export", {}).get("int8", {}).get("offered", False)
+        tags |= {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: str(bool(offered)).lower()}
     with store_errors(store.uri), store_lock():
-        tags = {**_lineage(run), **tags}
+        # The lineage of the training, not of what happens to be checked out now.
+        trained = store.client.get_run(run.run_id).data.tags
+        tags = {key: trained[key] for key in LINEAGE if key in trained} | tags
         known = find_version(store.uri, digest)
         if known is None:
             tags |= log_export_snapshot(store, run.run_id, digest)
             return _keep_first(store, _create_version(run, onnx_file, tags), digest)
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
             tags |= log_export_snapshot(store, run.run_id, digest)
-            _replace_int8(store, known, int8_beside(onnx_file))
+            _replace_int8(store, known, int8_file)
         for key, value in tags.items():
             store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
@@ -119,12 +125,12 @@ def promote(store: Store, number: int) -> Decision:
 def _record(store: Store, version: Version, decision: Decision, champion: Version | None) -> None:
     """Write reason and numbers on the version, and move the alias if that was decided."""
     number = str(version.number)
-    tags = {
-        "decision": "champion" if decision.champion else "refused",
-        "reason": decision.reason,
-        "against": str(_number(champion) or "none"),
-        **{name: _text(value) for name, value in decision.numbers.items()},
-    }
+    outcome = "champion" if decision.champion else "refused"
+    against = str(_number(champion) or "none")
+    tags = {"decision": outcome, "reason": decision.reason, "against": against}
+    for name, value in decision.numbers.items():  # without a negative zero
+        whole = isinstance(value, int)
+        tags[name] = str(value) if whole else f"{round(value, 4) + 0.0:.4f}"
     tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
     for key in version.tags:
         if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision
@@ -137,25 +143,6 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
 
 def _number(version: Version | None) -> int | None:
     return version.number if version else None
-
-
-def _text(value: float) -> str:
-    """Whole numbers as they are, others with four decimals and without a negative zero."""
-    return str(value) if isinstance(value, int) else f"{round(value, 4) + 0.0:.4f}"
-
-
-def _lineage(run: Run) -> dict[str, str]:
-    """The lineage of the training, not of what happens to be checked out now."""
-    tags = run.store.client.get_run(run.run_id).data.tags
-    known = {key: tags[key] for key in (*LINEAGE, *DATA_LINEAGE) if key in tags}
-    return {**known, RUN_TAG: run.run_id}
-
-
-def _int8_tags(int8_file: Path, scores: Mapping[str, Any]) -> dict[str, str]:
-    if not int8_file.is_file():
-        return {}
-    offered = scores.get("export", {}).get("int8", {}).get("offered", False)
-    return {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: "true" if offered else "false"}
 
 
 def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
@@ -219,6 +206,6 @@ def _link_scores(run: Run, model: LoggedModel, tags: Mapping[str, str]) -> None:
     scores = [
         Metric(name, float(tags[name]), model.creation_timestamp, 0, model.model_id, **link)
         for name in tags
-        if name.startswith(TEST_SCORES)
+        if name.startswith("test.")
     ]
     run.store.client.log_batch(run.run_id, scores)

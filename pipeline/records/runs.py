@@ -18,9 +18,9 @@ from pipeline.core.params import flatten
 from pipeline.core.terminal import console
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import DATA_STAGES, lineage_tags, locked_params, read_lock
-from pipeline.records.snapshot import log_environment, log_snapshot
+from pipeline.records.snapshot import log_snapshot
 from pipeline.records.store import Store, open_store, store_errors, store_lock
-from pipeline.records.unsent import Outbox, now, send_unsent
+from pipeline.records.unsent import REFUSALS, Outbox, now, send_unsent
 from pipeline.records.versions import CHECKPOINT_TAG, Version
 
 RESTORED_TAG = "restored"
@@ -78,10 +78,8 @@ class Run:
         """End the run as FINISHED, FAILED or KILLED; warn if the store does not know it yet."""
         self._outbox.put(status=status, time=self._ended or now())
         if not self._outbox.close():
-            _warn(
-                f"The MLflow store {self.store.uri} did not take everything: the rest is kept and "
-                "goes out with the next stage, or with `make sync`."
-            )
+            rest = "the rest is kept and goes out with the next stage, or with `make sync`."
+            _warn(f"The MLflow store {self.store.uri} did not take everything: {rest}")
 
     def _upload(self, send: Callable[..., None], source: Path, path: str | None) -> None:
         if not source.exists():
@@ -111,15 +109,13 @@ def training_run(
     store = open_store()
     send_unsent(store)
     with store_errors(store.uri):
-        stored = _find_run(store, TRAINING_TAG, training_id)
+        stored = find_run(store, training_id, TRAINING_TAG)
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
         tags = {TRAINING_TAG: training_id}
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
+    resumed = stored is not None
     monitor = SystemMetricsMonitor(
-        run_id,
-        SYSTEM_METRICS_INTERVAL,
-        resume_logging=stored is not None,
-        tracking_uri=store.uri,
+        run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
     )
     monitor.start()
     with _closing(Run(store, run_id), before=monitor.finish) as run:
@@ -145,9 +141,11 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         yield run
 
 
-def find_run(store: Store, checkpoint_sha256: str) -> StoredRun | None:
-    """The newest run that this checkpoint came out of."""
-    return _find_run(store, CHECKPOINT_TAG, checkpoint_sha256)
+def find_run(store: Store, value: str, tag: str = CHECKPOINT_TAG) -> StoredRun | None:
+    """The newest run with this value of the tag: by default, the checkpoint's sha256."""
+    query, order = f"tags.`{tag}` = '{value}'", ["attributes.start_time DESC"]
+    runs = store.client.search_runs([store.experiment_id], query, order_by=order, max_results=1)
+    return runs[0] if runs else None
 
 
 def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
@@ -166,7 +164,7 @@ def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path
         try:
             run = store.client.get_run(version.run_id)
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code in REFUSALS:
                 return None
             raise
         if run.data.tags.get(CHECKPOINT_TAG) != version.tags.get(CHECKPOINT_TAG):
@@ -182,16 +180,6 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     flat = flatten(values)
     others = (str, bool, list, tuple, type(None))
     return {name: float(flat[name]) for name in flat if not isinstance(flat[name], others)}
-
-
-def _find_run(store: Store, tag: str, value: str) -> StoredRun | None:
-    runs = store.client.search_runs(
-        [store.experiment_id],
-        filter_string=f"tags.`{tag}` = '{value}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return runs[0] if runs else None
 
 
 def _open_run(
@@ -214,9 +202,7 @@ def _open_run(
             every = resolve_tags({**lineage, **tags})
             name = _run_name(lineage, params)
             run_id = store.client.create_run(store.experiment_id, None, every, name).info.run_id
-        if counts is not None:
-            log_environment(store, run_id)
-        log_snapshot(store, run_id)
+        log_snapshot(store, run_id, environment=counts is not None)
         store.client.log_inputs(run_id, [_data_input(data, lineage, counts or {})])
         # The params come last: a run that has some lacks nothing else.
         values = [Param(key, str(value)) for key, value in params.items()]
@@ -241,13 +227,9 @@ def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any]) -> str:
 
 def _data_input(data: Path, lineage: Mapping[str, str], counts: Mapping[str, int]) -> DatasetInput:
     known = [lineage[key] for key in ("data.digest", "data.index_md5") if lineage[key] != UNKNOWN]
-    dataset = Dataset(
-        name=lineage["data.name"],
-        digest=[*known, UNKNOWN][0][:DIGEST_LENGTH],
-        source_type="local",
-        source=json.dumps({"uri": data.as_posix()}),
-        profile=json.dumps(dict(counts)),
-    )
+    digest = [*known, UNKNOWN][0][:DIGEST_LENGTH]
+    source, profile = json.dumps({"uri": data.as_posix()}), json.dumps(dict(counts))
+    dataset = Dataset(lineage["data.name"], digest, "local", source, profile=profile)
     return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
 
 
@@ -263,20 +245,11 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
     finally:
         before()
         run.close(status)
-        console.print(_where(run), markup=False, highlight=False, soft_wrap=True)
-
-
-def _where(run: Run) -> str:
-    """How to look at the run."""
-    store, known = run.store, f"MLflow run {run.run_id}"
-    if store.uri.startswith(SQLITE):
-        ui = (
-            "make ui"
-            if store.uri == default_uri()
-            else f"mlflow ui --backend-store-uri {store.uri}"
-        )
-        return f"{known}: see it with `{ui}`"
-    return f"{known}: {store.uri}/#/experiments/{store.experiment_id}/runs/{run.run_id}"
+        uri, page = run.store.uri, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
+        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {uri}"
+        where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri}/{page}"
+        known = f"MLflow run {run.run_id}: {where}"
+        console.print(known, markup=False, highlight=False, soft_wrap=True)
 
 
 def _warn(message: str) -> None:

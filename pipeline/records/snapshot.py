@@ -15,8 +15,13 @@ SOURCES = "sources.json"
 ENVIRONMENT = "environment.json"
 
 
-def log_snapshot(store: Store, run_id: str, folder: str = FOLDER) -> None:
-    """Keep params, lock, requirements, the digest of each source file, and the patch if dirty."""
+def log_snapshot(
+    store: Store, run_id: str, folder: str = FOLDER, *, environment: bool = False
+) -> None:
+    """Keep params, lock, requirements, the digest of each source file, and the patch if dirty.
+
+    environment: also the packages and the processor of this process, which trains the model.
+    """
     for file in (PARAMS, LOCK, REQUIREMENTS):
         if file.is_file():
             store.client.log_artifact(run_id, str(file), folder)
@@ -24,14 +29,9 @@ def log_snapshot(store: Store, run_id: str, folder: str = FOLDER) -> None:
         write_json(Path(temporary) / SOURCES, source_digests(Path()))
         if patch := source_patch(Path()):
             (Path(temporary) / PATCH).write_bytes(patch)
+        if environment:
+            write_json(Path(temporary) / ENVIRONMENT, describe_environment())
         store.client.log_artifacts(run_id, temporary, folder)
-
-
-def log_environment(store: Store, run_id: str) -> None:
-    """Keep the packages and the processor of this process, which trains the model."""
-    with TemporaryDirectory() as temporary:
-        write_json(Path(temporary) / ENVIRONMENT, describe_environment())
-        store.client.log_artifacts(run_id, temporary, FOLDER)
 
 
 def log_export_snapshot(store: Store, run_id: str, onnx_sha256: str) -> dict[str, str]:
@@ -41,10 +41,8 @@ def log_export_snapshot(store: Store, run_id: str, onnx_sha256: str) -> dict[str
     is rebuilt from the export's snapshot, its training included.
     """
     log_snapshot(store, run_id, export_folder(onnx_sha256))
-    return {
-        "export.git.commit": git_commit(Path()),
-        "export.code.digest": code_digest(Path()),
-    }
+    commit, code = git_commit(Path()), code_digest(Path())
+    return {"export.git.commit": commit, "export.code.digest": code}
 
 
 def export_folder(onnx_sha256: str) -> str:

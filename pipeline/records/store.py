@@ -58,8 +58,13 @@ def open_store(uri: str | None = None) -> Store:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     # Two processes that make the same tables, or the same experiment, would both fail.
     with store_errors(uri):
+        file = database_file(uri)
         with store_lock():
-            _create_database(uri)
+            if file is not None and not file.exists():
+                # All tables or none: mlflow refuses a database whose making was killed.
+                with scratch_folder(file) as folder:
+                    connect(f"{SQLITE}{folder}/mlflow.db")
+                    (folder / "mlflow.db").rename(file)
         client = connect(uri)
         with store_lock():
             return Store(uri, _experiment_id(client, name, uri), client)
@@ -72,7 +77,13 @@ def connect(uri: str) -> MlflowClient:
     for logger, level in LOG_LEVELS.items():
         logging.getLogger(logger).setLevel(level)
     if uri.startswith(("http://", "https://")):
-        _check_reachable(uri)
+        try:
+            requests.head(uri, timeout=5)  # whatever it answers is for mlflow to interpret
+        except requests.RequestException as error:
+            raise UserError(
+                f"the MLflow server {uri} does not answer ({type(error).__name__}): start it, "
+                "correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db in the repository"
+            ) from None
     return MlflowClient(uri, registry_uri=uri)
 
 
@@ -85,11 +96,9 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(f"the MLflow store {uri} failed: {error}") from None
 
 
-@contextmanager
-def store_lock() -> Iterator[None]:
+def store_lock() -> FileLock:
     """Only one process of this repository at a time: for find-or-create in the store."""
-    with FileLock(cache_folder(".") / "mlflow.lock"):
-        yield
+    return FileLock(cache_folder(".") / "mlflow.lock")
 
 
 @contextmanager
@@ -100,15 +109,6 @@ def unless_it_exists() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-def _create_database(uri: str) -> None:
-    """All tables or none: mlflow refuses a database whose making was killed."""
-    file = database_file(uri)
-    if file is not None and not file.exists():
-        with scratch_folder(file) as folder:
-            connect(f"{SQLITE}{folder}/mlflow.db")
-            (folder / "mlflow.db").rename(file)
 
 
 def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
@@ -122,15 +122,3 @@ def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id
-
-
-def _check_reachable(uri: str) -> None:
-    """Accept any answer: what it means is for mlflow to say."""
-    try:
-        requests.head(uri, timeout=5)
-    except requests.RequestException as error:
-        reason = type(error).__name__
-        raise UserError(
-            f"the MLflow server {uri} does not answer ({reason}): start it, correct "
-            "MLFLOW_TRACKING_URI, or unset that to use mlflow.db in the repository"
-        ) from None

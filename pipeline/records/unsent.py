@@ -74,27 +74,21 @@ class Outbox:
         closing = False
         while not closing:
             closing = self._closing.wait(PAUSE)
-            while self._pending and self._send_batch():
-                pass
-
-    def _send_batch(self) -> bool:
-        batch = self._pending[:BATCH]
-        try:
-            deliver(self._client, self._run_id, batch)
-        except Exception:  # whatever it is: the training goes on, the file keeps the entries
-            self.failing = True
-            return False
-        self.failing = False
-        del self._pending[: len(batch)]
-        return True
+            while batch := self._pending[:BATCH]:
+                try:
+                    deliver(self._client, self._run_id, batch)
+                except Exception:  # whatever it is: the training goes on, the file keeps them
+                    self.failing = True
+                    break
+                self.failing = False
+                del self._pending[: len(batch)]
 
 
 def deliver(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None:
     """Hand entries to the store; of two tags with one name the last counts."""
+    measured = [entry for entry in entries if "metric" in entry]
     metrics = [
-        Metric(entry["metric"], entry["value"], entry["time"], entry["step"])
-        for entry in entries
-        if "metric" in entry
+        Metric(each["metric"], each["value"], each["time"], each["step"]) for each in measured
     ]
     tags = {entry["tag"]: entry["value"] for entry in entries if "tag" in entry}
     if metrics or tags:

@@ -50,13 +50,12 @@ def list_versions(uri: str | None = None) -> list[Version]:
     """
     uri = uri or configured_uri()
     rows = read_versions(uri, MODEL_NAME)
-    versions = [
-        Version(
-            number, tags, tuple(sorted(aliases)), datetime.fromtimestamp(ms / 1000), place or ""
-        )
-        for number, ms, place, tags, aliases in (_ask_client(uri) if rows is None else rows)
-    ]
-    return sorted(versions, key=lambda each: each.number, reverse=True)
+    rows = _ask_client(uri) if rows is None else rows
+    versions = []
+    for number, ms, place, tags, aliases in sorted(rows, key=lambda row: row[0], reverse=True):
+        created = datetime.fromtimestamp(ms / 1000)
+        versions.append(Version(number, tags, tuple(sorted(aliases)), created, place or ""))
+    return versions
 
 
 def find_version(uri: str, onnx_sha256: str) -> Version | None:

@@ -2,6 +2,8 @@
 
 import io
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from random import Random
 
 import streamlit as st
@@ -17,22 +19,8 @@ TEST_LIST = SPLITS / "test.csv"
 OF_EACH_SPECIES = 3
 DRAWN_SIZE = (400, 300)
 THUMBNAIL = (124, 93)  # pixels, on the page
-
-# Files pasted anywhere on the page go to the uploader, as if they had been chosen there.
-PASTE = """
-export default function () {
-  const forward = (event) => {
-    const input = document.querySelector("[data-testid=stFileUploaderDropzoneInput]");
-    if (event.defaultPrevented || !input || !event.clipboardData?.files.length) return;
-    event.preventDefault();
-    input.files = event.clipboardData.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  };
-  document.addEventListener("paste", forward);
-  return () => document.removeEventListener("paste", forward);
-}
-"""
-paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE)
+PASTE = Path(__file__).parent / "paste.js"
+paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE.read_text())
 
 
 @dataclass(frozen=True)
@@ -65,22 +53,17 @@ def choose_image() -> ImageFile | None:
     paste_anywhere(key="paste")
     if uploaded is not None:
         state.pop("sample", None)
-    sample = state.get("sample")
-    nothing_yet = uploaded is None and sample is None
-    with st.expander("Or try one of these", expanded=nothing_yet, icon=":material/pets:"):
-        _show_samples(find_samples())
-    return sample if uploaded is None else ImageFile(uploaded.file_id, uploaded.getvalue())
-
-
-def _show_samples(samples: list[ImageFile]) -> None:
+    chosen = state.get("sample")
+    nothing_yet = uploaded is None and chosen is None
     # As many in a row as there is room for.
-    with st.container(key="samples", horizontal=True, horizontal_alignment="center"):
-        for sample in samples:
+    row = st.expander("Or try one of these", expanded=nothing_yet, icon=":material/pets:")
+    with row.container(key="samples", horizontal=True, horizontal_alignment="center"):
+        for sample in find_samples():
             with st.container(width=THUMBNAIL[0], gap="xsmall"):
                 st.image(sample.thumbnail, width=THUMBNAIL[0])
-                st.button(
-                    sample.title, key=sample.key, width="stretch", on_click=_take, args=(sample,)
-                )
+                take = partial(_take, sample)
+                st.button(sample.title, key=sample.key, width="stretch", on_click=take)
+    return chosen if uploaded is None else ImageFile(uploaded.file_id, uploaded.getvalue())
 
 
 def _take(sample: ImageFile) -> None:
@@ -96,9 +79,8 @@ def find_samples() -> list[ImageFile]:
     names = present or [f"{breed.name}_1" for breed in breeds()]
     chosen: list[str] = []  # evenly over the list, and therefore over breeds
     for species in ("cat", "dog"):
-        chosen += evenly_spaced(
-            [name for name in names if species_of(name) == species], OF_EACH_SPECIES
-        )
+        of_species = [name for name in names if species_of(name) == species]
+        chosen += evenly_spaced(of_species, OF_EACH_SPECIES)
     read = (lambda name: image_path(PETS, name).read_bytes()) if present else _draw
     return [ImageFile(name, read(name)) for name in chosen]
 

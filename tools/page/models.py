@@ -1,19 +1,18 @@
 """The model that the page uses: which one people choose, its scores and its origin."""
 
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, read_json
 from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.models import find_model
-from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, Version, list_versions
+from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, list_versions
 from pipeline.records.runs import numbers
 from pipeline.records.versions import CHAMPION
 
@@ -58,24 +57,19 @@ def list_choices() -> dict[str, Tags]:
     versions = list_versions()
     if not versions:
         return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
-    return {str(version.number): _tags_of_version(version) for version in versions}
-
-
-def _tags_of_version(version: Version) -> Tags:
-    return {
-        **version.tags,
-        "label": " ".join(version.names),
-        "registered": f"{version.created:%Y-%m-%d}",
-    }
+    choices = {}
+    for version in versions:
+        own = {"label": " ".join(version.names), "registered": f"{version.created:%Y-%m-%d}"}
+        choices[str(version.number)] = {**version.tags, **own}
+    return choices
 
 
 def _tags_of_export() -> Tags:
-    measured = {"test": EVALUATE_METRICS, "export": EXPORT_METRICS}
-    read = {name: json.loads(file.read_text()) for name, file in measured.items() if file.is_file()}
+    read = {"test": read_json(EVALUATE_METRICS), "export": read_json(EXPORT_METRICS)}
     tags = {name: str(value) for name, value in numbers(read).items()}
     tags |= {"label": str(ONNX), ONNX_TAG: file_digest(ONNX)}
     if int8_beside(ONNX).is_file():
-        offered = read.get("export", {}).get("int8", {}).get("offered", False)
+        offered = read["export"].get("int8", {}).get("offered", False)
         tags |= {INT8_TAG: file_digest(int8_beside(ONNX)), INT8_OFFERED_TAG: str(offered).lower()}
     return tags
 
@@ -101,13 +95,10 @@ def show_facts(tags: Tags, file: Path, precision: str) -> None:
 
 
 def _details(tags: Tags) -> dict[str, str]:
-    interval = ""
-    if {"test.miou_low", "test.miou_high"} <= tags.keys():
-        interval = f"{_score(tags['test.miou_low'])} to {_score(tags['test.miou_high'])}"
-    scores = {f"IoU {name}": tags.get(f"test.iou.{name}") for name in CLASSES}
-    return {"95 % interval": interval} | {
-        name: _score(text) for name, text in scores.items() if text
-    }
+    low, high = (tags.get(f"test.miou_{end}", "") for end in ("low", "high"))
+    interval = f"{_score(low)} to {_score(high)}" if low and high else ""
+    scores = {f"IoU {name}": _score(tags.get(f"test.iou.{name}", "")) for name in CLASSES}
+    return {"95 % interval": interval, **scores}
 
 
 def _origin(tags: Tags, file: Path) -> dict[str, str]:
@@ -125,7 +116,7 @@ def _origin(tags: Tags, file: Path) -> dict[str, str]:
 
 
 def _score(value: str) -> str:
-    return f"{float(value):.3f}"
+    return f"{float(value):.3f}" if value else ""
 
 
 def _list(rows: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """The mask of a photograph, in the forms that people look at and download."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -55,18 +55,13 @@ def show_result(result: Result) -> None:
         tinted = overlay(view.image, view.mask, opacity / 100)
         picture.image(tinted, "Overlay", width="stretch")
     with small:
+        # The files are made on demand.
+        offer = partial(st.download_button, on_click="ignore", icon=ICON, width="stretch")
         cut = cut_out(view.image, view.mask)
         st.image(_on_chequerboard(cut), "Cut-out", width="stretch")
-        _offer("Download the cut-out", "pet.png", result.cut_out_png)
+        offer("Download the cut-out", result.cut_out_png, "pet.png")
         st.image(colour(view.mask), "Mask", width="stretch")
-        _offer("Download the mask", "mask.png", result.mask_png)
-
-
-def _offer(label: str, name: str, content: Callable[[], bytes]) -> None:
-    """A button that downloads a PNG, which is made on demand."""
-    st.download_button(
-        label, content, name, "image/png", on_click="ignore", icon=ICON, width="stretch"
-    )
+        offer("Download the mask", result.mask_png, "mask.png")
 
 
 def _legend(result: Result) -> str:

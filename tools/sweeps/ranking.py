@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dvc.api
 from rich.table import Column, Table
@@ -47,7 +46,16 @@ def read_results(experiments: Iterable[Experiment], store: Store) -> list[Result
         for each in revision["experiments"] or []
         if each["revs"]
     }
-    results = [_result(each, shown[each.name], store) for each in experiments if each.name in shown]
+    results = []
+    for experiment in [each for each in experiments if each.name in shown]:
+        metrics = shown[experiment.name]
+        val = metrics[str(TRAIN_METRICS)]["data"]["val"]["miou"]
+        test = metrics[str(EVALUATE_METRICS)]["data"]["miou"]
+        with dvc.api.open(str(CHECKPOINT), rev=experiment.name, mode="rb") as stream:
+            run = find_run(store, hashlib.file_digest(stream, "sha256").hexdigest())
+        times = (run.info.start_time, run.info.end_time) if run else (0, None)
+        minutes = (times[1] - times[0]) / MINUTE if times[1] else None
+        results.append(Result(experiment, val, test, run.info.run_id if run else None, minutes))
     return sorted(results, key=lambda result: result.val_miou, reverse=True)
 
 
@@ -92,16 +100,3 @@ def ranking(results: Sequence[Result], keys: Sequence[str]) -> Table:
             (result.run_id or "none")[:8],
         )
     return table
-
-
-def _result(experiment: Experiment, metrics: Mapping[str, Any], store: Store) -> Result:
-    with dvc.api.open(str(CHECKPOINT), rev=experiment.name, mode="rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    run = find_run(store, digest)
-    return Result(
-        experiment,
-        metrics[str(TRAIN_METRICS)]["data"]["val"]["miou"],
-        metrics[str(EVALUATE_METRICS)]["data"]["miou"],
-        run.info.run_id if run else None,
-        (run.info.end_time - run.info.start_time) / MINUTE if run and run.info.end_time else None,
-    )

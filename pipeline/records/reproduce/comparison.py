@@ -1,12 +1,11 @@
 """Compare a model with its rebuild: what differs, where the difference starts, and the verdict."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
 from pipeline.core.params import load_yaml
@@ -31,8 +30,7 @@ FILES = {CHECKPOINT_TAG: CHECKPOINT, ONNX_TAG: ONNX, INT8_TAG: int8_beside(ONNX)
 ENGINE = ("device", "precision", "processes")  # tags of a training: its choices for the hardware
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that was compared."""
 
     part: str  # one of CAUSES, or RESULT
@@ -54,8 +52,7 @@ class Finding:
         return (self.part, self.name, short(self.expected), short(self.got), outcome)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the rebuilt files are the same, and the conclusion in a sentence or two."""
 
     identical: bool
@@ -81,8 +78,8 @@ def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
 
 def compare_data(provenance: Provenance, index: Path) -> Finding:
     """By index.csv, which holds the digest of every image and mask."""
-    got = file_digest(index, "md5") if index.is_file() else MISSING
-    return Finding("data", "index.csv", provenance.tags.get(DATA_TAG, UNKNOWN), got)
+    expected = provenance.tags.get(DATA_TAG, UNKNOWN)
+    return Finding("data", "index.csv", expected, _digest(index, "md5"))
 
 
 def compare(
@@ -134,9 +131,8 @@ def _compare_code(provenance: Provenance, root: Path) -> list[Finding]:
 
 def _compare_params(provenance: Provenance) -> list[Finding]:
     """Check the run's params, which the rebuild takes, against the file that the run kept."""
-    recorded = {
-        name: text for name, text in provenance.params.items() if not name.startswith(LATER_STAGES)
-    }
+    trained = [name for name in provenance.params if not name.startswith(LATER_STAGES)]
+    recorded = {name: provenance.params[name] for name in trained}
     count = f"{len(recorded)} values"
     if provenance.params_file is None:
         return [Finding("params", PARAMS.name, UNKNOWN, count)]
@@ -147,28 +143,21 @@ def _compare_params(provenance: Provenance) -> list[Finding]:
 
 def _engine(root: Path) -> dict[str, str]:
     """The rebuilt training's tags about its hardware; none if there was no training."""
-    checkpoint = root / CHECKPOINT
-    run = (
-        find_run(open_store(store_uri(root)), file_digest(checkpoint))
-        if checkpoint.is_file()
-        else None
-    )
+    if not (checkpoint := root / CHECKPOINT).is_file():
+        return {}
+    run = find_run(open_store(store_uri(root)), file_digest(checkpoint))
     return {key: run.data.tags[key] for key in ENGINE if key in run.data.tags} if run else {}
 
 
 def _compare_results(provenance: Provenance, root: Path) -> list[Finding]:
-    tags = provenance.tags
-    files = [
-        Finding(RESULT, file.name, tags.get(tag, UNKNOWN), _digest(root / file))
-        for tag, file in FILES.items()
-    ]
-    scores = root / EVALUATE_METRICS
-    miou = json.loads(scores.read_text()).get("miou", MISSING) if scores.is_file() else MISSING
-    return [*files, Finding(RESULT, SCORE, tags.get(MIOU_TAG, UNKNOWN), str(miou))]
+    got = {tag: (file.name, _digest(root / file)) for tag, file in FILES.items()}
+    got[MIOU_TAG] = (SCORE, str(read_json(root / EVALUATE_METRICS).get("miou", MISSING)))
+    then = provenance.tags
+    return [Finding(RESULT, name, then.get(tag, UNKNOWN), now) for tag, (name, now) in got.items()]
 
 
-def _digest(file: Path) -> str:
-    return file_digest(file) if file.is_file() else MISSING
+def _digest(file: Path, algorithm: str = "sha256") -> str:
+    return file_digest(file, algorithm) if file.is_file() else MISSING
 
 
 def _cause(findings: Sequence[Finding]) -> str:

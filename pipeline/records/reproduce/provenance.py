@@ -1,15 +1,14 @@
 """What the store knows of a version or a run that is to be rebuilt."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from mlflow.entities import Run as StoredRun
 
+from pipeline.core.files import read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import PARAMS
 from pipeline.core.terminal import UserError
@@ -50,28 +49,23 @@ def find_provenance(store: Store, reference: str) -> Provenance:
     version or run, it has no checkpoint, or what it takes to rebuild it was not kept.
     """
     with store_errors(store.uri), TemporaryDirectory() as folder:
-        version: Version | None
         versions = list_versions(store.uri)
         if VERSION.fullmatch(reference):
-            version = find_named(versions, reference)
-            run = store.client.get_run(version.run_id)
+            versions = [find_named(versions, reference)]
+            run = store.client.get_run(versions[0].run_id)
         else:
-            run = _find_run(store, reference)
-            version = next((each for each in versions if each.run_id == run.info.run_id), None)
+            found = [run for run in all_runs(store) if run.info.run_id.startswith(reference)]
+            if len(found) != 1:
+                problem = f"{len(found)} runs begin" if found else "no run begins"
+                raise UserError(
+                    f"{problem} with {reference!r}; accepted is a version's number, an alias "
+                    "(@champion), or the id of a run: see `make models` and `make ui`"
+                )
+            [run] = found
+        version = next((each for each in versions if each.run_id == run.info.run_id), None)
         if store.client.list_artifacts(run.info.run_id, FOLDER):
             store.client.download_artifacts(run.info.run_id, FOLDER, folder)
         return _provenance(run, version, Path(folder) / FOLDER)
-
-
-def _find_run(store: Store, start: str) -> StoredRun:
-    found = [run for run in all_runs(store) if run.info.run_id.startswith(start)]
-    if len(found) != 1:
-        problem = f"{len(found)} runs begin" if found else "no run begins"
-        raise UserError(
-            f"{problem} with {start!r}; accepted is a version's number, an alias (@champion), or"
-            " the id of a run: see `make models` and `make ui`"
-        )
-    return found[0]
 
 
 def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provenance:
@@ -96,8 +90,8 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         patch.read_bytes() if patch.is_file() else None,
         params_file.read_text() if params_file.is_file() else None,
         params,
-        _read_json(kept / SOURCES),
-        _read_json(files / ENVIRONMENT),
+        read_json(kept / SOURCES),
+        read_json(files / ENVIRONMENT),
         tags,
     )
 
@@ -109,11 +103,6 @@ def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
     if tags.get("git.commit", UNKNOWN) == UNKNOWN:
         raise UserError(f"{name} cannot be rebuilt: it was made without git, its commit is unknown")
     if lost_patch:
-        raise UserError(
-            f"{name} cannot be rebuilt: its source differed from commit {tags['git.commit'][:7]},"
-            f" and the patch is not among its artifacts ({FOLDER}/{PATCH})"
-        )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text()) if file.is_file() else {}
+        changed = f"its source differed from commit {tags['git.commit'][:7]}"
+        lost = f"the patch is not among its artifacts ({FOLDER}/{PATCH})"
+        raise UserError(f"{name} cannot be rebuilt: {changed}, and {lost}")

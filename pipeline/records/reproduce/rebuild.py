@@ -33,7 +33,10 @@ def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, b
     pets: a data set to take instead of making it again.
     """
     with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
-        restore_params(root, provenance)
+        # The run's values, in the file that it kept, else in the commit's.
+        text = provenance.params_file or (root / PARAMS).read_text()
+        values = with_recorded(load_yaml(text), provenance.params)
+        (root / PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
         patched = " with its patch" if provenance.patch else ""
         commit = f"commit {provenance.commit[:7]}{patched}"
         console.print(f"Rebuilding {provenance.name}: {commit}, in {root}")
@@ -58,16 +61,6 @@ def worktree(repository: Path, commit: str, patch: bytes | None) -> Iterator[Pat
         finally:
             if root.exists():
                 _git(repository, "worktree", "remove", "--force", str(root))
-
-
-def restore_params(root: Path, provenance: Provenance) -> None:
-    """Write the checkout's params.yaml: the run's values in the file that it kept.
-
-    If the run kept no file, in the commit's.
-    """
-    text = provenance.params_file or (root / PARAMS).read_text()
-    values = with_recorded(load_yaml(text), provenance.params)
-    (root / PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def store_uri(root: Path) -> str:
