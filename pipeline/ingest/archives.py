@@ -49,9 +49,8 @@ class _Member(tarfile.TarInfo):
         if member.type in _HEADERS and member.size > MAX_HEADER:
             raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
         if member.type == tarfile.GNUTYPE_SPARSE:
-            raise _RefusedError(
-                f"{member.name} is a sparse file: {PACK}"
-            )  # of any size, at no cost
+            # It could be of any size, at no cost.
+            raise _RefusedError(f"{member.name} is a sparse file: {PACK}")
         return member
 
 

@@ -6,14 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich import progress
 
 from pipeline.core.terminal import UserError, console
 
@@ -144,8 +137,13 @@ def _refuse(response: "requests.Response", file: Path) -> NoReturn:
 
 
 def _write(response: "requests.Response", file: Path, total: int | None) -> None:
+    columns = (
+        *(progress.TextColumn("{task.description}"), progress.BarColumn()),
+        *(progress.DownloadColumn(), progress.TransferSpeedColumn()),
+        progress.TimeRemainingColumn(),
+    )
     try:
-        with file.open("ab") as body, _progress() as bars:
+        with file.open("ab") as body, progress.Progress(*columns, console=console) as bars:
             task = bars.add_task("download", completed=_size(file), total=total)
             # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
             for chunk in response.raw.stream(CHUNK, decode_content=False):
@@ -154,11 +152,6 @@ def _write(response: "requests.Response", file: Path, total: int | None) -> None
     except OSError as error:
         missing = None if total is None else total - _size(file)
         raise DiskError(error, file, missing) from None
-
-
-def _progress() -> Progress:
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    return Progress(TextColumn("{task.description}"), *columns, console=console)
 
 
 def _content_range(response: "requests.Response") -> tuple[int | None, int | None]:
