@@ -143,16 +143,10 @@ def prepare(
 
     augment = Augmentation(train.augmentation, train.image_size)
     batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
-    learner = build_learner(
-        fabric,
-        model,
-        len(CLASSES),
-        lr=train.lr,
-        encoder_lr_factor=train.encoder_lr_factor,
-        weight_decay=train.weight_decay,
-        warmup_fraction=train.warmup_fraction,
-        steps=train.epochs * len(batches[0]),
-    )
+    names = ("lr", "encoder_lr_factor", "weight_decay", "warmup_fraction")
+    rates = {name: getattr(train, name) for name in names}
+    steps = train.epochs * len(batches[0])
+    learner = build_learner(fabric, model, len(CLASSES), **rates, steps=steps)
     return learner, partial(
         fit,
         learner,

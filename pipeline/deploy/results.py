@@ -27,7 +27,6 @@ STRIP = 2**20  # pixels of an overlay drawn at a time: drawing takes 20 bytes ea
 
 
 def result_files(out: Path, stem: str) -> dict[str, Path]:
-    """The four files by KINDS."""
     return {kind: out / f"{stem}.{kind}.png" for kind in KINDS}
 
 
@@ -65,7 +64,6 @@ def owner(file: Path) -> str | None:
 
 
 def is_result(file: Path) -> bool:
-    """Whether `save_results` wrote the file."""
     return file.name.endswith(tuple(f".{kind}.png" for kind in KINDS)) and owner(file) is not None
 
 

@@ -81,7 +81,6 @@ def _class_ids(trimap: Image.Image, file: Path) -> NDArray[np.uint8]:
 
 
 def _conversions(image: Image.Image) -> list[Note]:
-    """What has to change for an RGB JPEG."""
     notes = [] if image.format == "JPEG" else [_FORMATS.get(str(image.format), Note.OTHER_FORMAT)]
     if image.mode.startswith("I"):
         notes.append(Note.DEEP)

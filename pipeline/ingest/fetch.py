@@ -65,24 +65,20 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
 
 
 def _copy(url: str, target: Path, md5: str | None) -> None:
+    scheme, _, rest = url.partition(":")
+    path = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest)) if scheme.lower() == "file" else url
+    if path == url and "://" in url:
+        raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
+    # DVC runs some experiments in a copy of the repository: `../pets.tar` means the same there.
+    root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
     try:
-        source = _local_path(url).open("rb")
+        source = (root / Path(path).expanduser()).open("rb")
     except (OSError, RuntimeError) as error:
         raise DownloadError(f"{url}: {error}: correct the path") from None
     with source, atomic_file(target) as temporary:
         with temporary.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         _verify(temporary, md5, url)
-
-
-def _local_path(url: str) -> Path:
-    scheme, _, rest = url.partition(":")
-    if scheme.lower() == "file":
-        url = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest))
-    elif "://" in url:
-        raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
-    # DVC runs some experiments in a copy of the repository: `../pets.tar` means the same there.
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()) / Path(url).expanduser()
 
 
 def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:

@@ -4,7 +4,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rich import progress
 
@@ -88,7 +88,6 @@ def _size(file: Path) -> int:
 
 
 def _attempt(url: str, file: Path) -> None:
-    """One request for what is missing."""
     # It takes 0.3 s to import, which neither a local archive nor --help should wait for.
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
@@ -117,23 +116,19 @@ def _receive(response: "requests.Response", file: Path) -> None:
         file.unlink(missing_ok=True)
         total = _number(response, "Content-Length")
     elif response.status_code != 206:
-        _refuse(response, file)
+        status = f"the server says {response.status_code} {response.reason}".rstrip()
+        if response.status_code == 416:
+            file.unlink(missing_ok=True)
+            raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
+        raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
     elif start != _size(file):
         file.unlink(missing_ok=True)
         raise _InterruptedError("the server sent another part than the one asked for")
     _write(response, file, total)
     if total is not None and _size(file) != total:
         raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
-
-
-def _refuse(response: "requests.Response", file: Path) -> NoReturn:
-    status = f"the server says {response.status_code} {response.reason}".rstrip()
-    if response.status_code == 416:
-        file.unlink(missing_ok=True)
-        raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
-    if response.status_code in (408, 429) or response.status_code >= 500:
-        raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
-    raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
 
 
 def _write(response: "requests.Response", file: Path, total: int | None) -> None:

@@ -192,7 +192,6 @@ def read_weights(file: Path) -> Weights:
 
 
 def timm_weights(name: str) -> Weights:
-    """What timm downloads, or finds in its cache."""
     try:
         return import_timm().create_model(name, pretrained=True).state_dict()
     except Exception as error:  # of whatever library it downloads with

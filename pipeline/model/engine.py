@@ -86,6 +86,5 @@ def resolve_precision(wanted: Precision) -> str:
 
 
 def device_name(fabric: "Fabric") -> str:
-    """`cpu`, or the GPU's own name."""
     on_gpu = fabric.device.type == "cuda"
     return torch.cuda.get_device_name(fabric.device) if on_gpu else "cpu"
