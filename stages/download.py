@@ -1,6 +1,5 @@
 """Put the two archives of the data set into a folder: from a url, from a path, or drawn here."""
 
-import argparse
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import STRICT, read_section
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import console, path_arguments, run_command
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
 from pipeline.sample import SampleParams
@@ -64,21 +63,16 @@ class DownloadParams:
 
 
 def main() -> None:
-    """Read the params, bring the archives, and write what they are."""
-    arguments = parse_arguments()
+    paths = {
+        "raw": "folder to fill: images.tar*, annotations.tar*",
+        "metrics": "JSON file to write: names, sizes, md5",
+    }
+    arguments = path_arguments("download", __doc__, paths)
     params = read_section("download", DownloadParams)
     dataset = params.datasets[params.dataset]
     archives = download(dataset, arguments.raw, cache_folder("downloads"))
     metrics = {stem: describe(archives[stem]) for stem in ("images", "annotations")}
     write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
-    parser.add_argument("raw", type=Path, help="folder to fill: images.tar*, annotations.tar*")
-    parser.add_argument("metrics", type=Path, help="JSON file to write: names, sizes, md5")
-    return parser.parse_args()
 
 
 def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> dict[str, Path]:
@@ -93,29 +87,17 @@ def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> d
         draw_sample(raw, dataset)
         archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
     else:
+        archives = {}
         # The small one first: DVC discards what is in `raw` when the stage fails.
-        archives = {
-            "annotations": bring("annotations", dataset.annotations, raw, cache),
-            "images": bring("images", dataset.images, raw, cache),
-        }
-    _remove_others(raw, archives)
-    return archives
-
-
-def bring(stem: str, source: ArchiveParams, raw: Path, cache: Path) -> Path:
-    """Fetch one archive as `raw/stem.tar*`, and check that it is one."""
-    archive = raw / archive_name(stem, source.url)
-    fetch((source.url, *source.mirrors), archive, source.md5, cache)
-    check_archive(archive)
-    return archive
-
-
-def _remove_others(raw: Path, archives: dict[str, Path]) -> None:
-    """Remove the archives of an earlier data set, and what a killed run left of one."""
+        for stem, source in (("annotations", dataset.annotations), ("images", dataset.images)):
+            archives[stem] = raw / archive_name(stem, source.url)
+            fetch((source.url, *source.mirrors), archives[stem], source.md5, cache)
+            check_archive(archives[stem])
+    # Archives of an earlier data set, and what a killed run left of one.
     for stem, archive in archives.items():
-        for path in (*raw.glob(f"{stem}.tar*"), *raw.glob(f".{stem}.tar*.tmp")):
-            if path != archive:
-                path.unlink()
+        for path in {*raw.glob(f"{stem}.tar*"), *raw.glob(f".{stem}.tar*.tmp")} - {archive}:
+            path.unlink()
+    return archives
 
 
 def describe(archive: Path) -> dict[str, str | int]:

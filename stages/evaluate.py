@@ -1,6 +1,5 @@
 """Score the model on the test list, at each image's own size: numbers, tables and pictures."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import atomic_file, write_csv, write_json
 from pipeline.core.params import STRICT, Threads, read_section
-from pipeline.core.terminal import run_command
+from pipeline.core.terminal import path_arguments, run_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +26,15 @@ class EvaluateParams:
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    paths = {
+        "pets": "folder of images and masks, from extract",
+        "splits": "folder with test.csv, from split",
+        "models": "folder of checkpoint.pth and config.json",
+        "metrics": "JSON file for the scores",
+        "tables": "folder for scores, slices and per_image.csv",
+        "plots": "folder for the plots and sheets",
+    }
+    arguments = path_arguments("evaluate", __doc__, paths)
     params = read_section("evaluate", EvaluateParams)
 
     from pipeline.data.splits import read_split
@@ -92,17 +99,6 @@ def save_sheets(folder: Path, segmenter: "Segmenter", pets: Path, table: "pd.Dat
                 lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(), pets, rows
             )
             sheet.save(temporary, format="PNG")
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
-    parser.add_argument("pets", type=Path, help="folder of images and masks, from extract")
-    parser.add_argument("splits", type=Path, help="folder with test.csv, from split")
-    parser.add_argument("models", type=Path, help="folder of checkpoint.pth and config.json")
-    parser.add_argument("metrics", type=Path, help="JSON file for the scores")
-    parser.add_argument("tables", type=Path, help="folder for scores, slices and per_image.csv")
-    parser.add_argument("plots", type=Path, help="folder for the plots and sheets")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Export the checkpoint to ONNX, float32 and INT8, prove both, register them as one version."""
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import write_json
 from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
-from pipeline.core.terminal import UserError, console, run_command, track
+from pipeline.core.terminal import UserError, console, path_arguments, run_command, track
 
 TIMED_SIDE, TIMED_ROUNDS = 256, 20  # pixels of the image that is timed, and how often
 
@@ -30,7 +29,15 @@ class ExportParams:
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    paths = {
+        "pets": "folder of pictures and masks, from extract",
+        "splits": "folder of train.csv and test.csv, from split",
+        "models": "folder of checkpoint.pth and config.json",
+        "scores": "JSON file of the test scores, from evaluate",
+        "model": "ONNX file to write; .int8.onnx comes beside it",
+        "metrics": "JSON file for agreement, scores and sizes",
+    }
+    arguments = path_arguments("export", __doc__, paths)
     params = read_section("export", ExportParams)
     from pipeline.data.splits import evenly_spaced, read_split
     from pipeline.deploy.agreement import agreement
@@ -62,8 +69,7 @@ def main() -> None:
         )
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
-        times = {"milliseconds": median_times(files, params.threads)}
-        run.log_metrics({"export": metrics | times})
+        run.log_metrics({"export": metrics | {"milliseconds": median_times(files, params.threads)}})
         run.log_artifact(arguments.metrics, "metrics")
         scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
         register_model(run, files[FP32], scores)
@@ -104,17 +110,6 @@ def median_times(files: Mapping[str, Path], threads: int) -> dict[str, float]:
     told = ", ".join(f"{name} {time:.1f} ms" for name, time in times.items())
     console.print(f"One photograph of {TIMED_SIDE}x{TIMED_SIDE} on {threads} threads: {told}")
     return times
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.export", description=__doc__)
-    parser.add_argument("pets", type=Path, help="folder of pictures and masks, from extract")
-    parser.add_argument("splits", type=Path, help="folder of train.csv and test.csv, from split")
-    parser.add_argument("models", type=Path, help="folder of checkpoint.pth and config.json")
-    parser.add_argument("scores", type=Path, help="JSON file of the test scores, from evaluate")
-    parser.add_argument("model", type=Path, help="ONNX file to write; .int8.onnx comes beside it")
-    parser.add_argument("metrics", type=Path, help="JSON file for agreement, scores and sizes")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Extract the archives, check every pair of photograph and mask, and write the usable ones."""
 
-import argparse
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -9,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import write_json
 from pipeline.core.params import STRICT, read_section
-from pipeline.core.terminal import run_command
+from pipeline.core.terminal import path_arguments, run_command
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,22 +18,17 @@ class ExtractParams:
 
 
 def main() -> None:
-    """Read the archives, check their pairs, write the usable ones and what became of the rest."""
-    arguments = parse_arguments()
+    paths = {
+        "raw": "folder with images.tar* and annotations.tar*",
+        "pets": "folder to write: images/, masks/, index.csv",
+        "metrics": "JSON file to write: counts",
+    }
+    arguments = path_arguments("extract", __doc__, paths)
     params = read_section("extract", ExtractParams)
     from pipeline.ingest.extraction import extract
 
     metrics = extract(arguments.raw, arguments.pets, params.max_quarantined_fraction)
     write_json(arguments.metrics, metrics)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.extract", description=__doc__)
-    parser.add_argument("raw", type=Path, help="folder with images.tar* and annotations.tar*")
-    parser.add_argument("pets", type=Path, help="folder to write: images/, masks/, index.csv")
-    parser.add_argument("metrics", type=Path, help="JSON file to write: counts")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

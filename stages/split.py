@@ -1,6 +1,5 @@
 """Split the pictures: the official test list as it is, the rest by breed into train and val."""
 
-import argparse
 import csv
 import hashlib
 import math
@@ -17,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import atomic_folder, write_json, write_rows
 from pipeline.core.params import STRICT, Seed, read_section
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, path_arguments, run_command
 
 AGAIN = "run extract again"
 
@@ -46,8 +45,12 @@ class SplitParams:
 
 
 def main() -> None:
-    """Read the index, take out what resembles a test picture, divide the rest, write the lists."""
-    arguments = parse_arguments()
+    paths = {
+        "index": "index.csv, from extract",
+        "splits": "folder to write: train, val and test.csv",
+        "metrics": "JSON file to write: counts",
+    }
+    arguments = path_arguments("split", __doc__, paths)
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", Seed)
     index = read_index(arguments.index)
@@ -63,15 +66,6 @@ def main() -> None:
     check_splits(splits, arguments.index)
     write_splits(arguments.splits, splits, duplicates)
     write_json(arguments.metrics, counts(splits, duplicates))
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.split", description=__doc__)
-    parser.add_argument("index", type=Path, help="index.csv, from extract")
-    parser.add_argument("splits", type=Path, help="folder to write: train, val and test.csv")
-    parser.add_argument("metrics", type=Path, help="JSON file to write: counts")
-    return parser.parse_args()
 
 
 def read_index(path: Path) -> list[Entry]:
@@ -124,22 +118,19 @@ def divide(
     Within a breed, val takes the first names by sha256 of "SEED:NAME": the same on every machine,
     and an added image moves few of the others.
     """
+
+    def digest(name: str) -> str:
+        return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
+
     by_breed: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         by_breed[entry.breed].append(entry.name)
     sizes = {breed: len(names) for breed, names in sorted(by_breed.items())}
     val: set[str] = set()
     for breed, quota in val_quotas(sizes, val_fraction).items():
-        ordered = sorted(by_breed[breed], key=lambda name: _digest(f"{seed}:{name}"))
-        val.update(ordered[:quota])
-    return (
-        [entry for entry in entries if entry.name not in val],
-        [entry for entry in entries if entry.name in val],
-    )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+        val.update(sorted(by_breed[breed], key=digest)[:quota])
+    train = [entry for entry in entries if entry.name not in val]
+    return train, [entry for entry in entries if entry.name in val]
 
 
 def val_quotas(sizes: Mapping[str, int], val_fraction: float) -> dict[str, int]:

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_csv, write_json
 from pipeline.core.params import STRICT, Seed, Threads, read_section
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import console, path_arguments, run_command
 from pipeline.data.settings import AugmentationParams, ImageSize
 from pipeline.model.settings import CHECKPOINT, ModelConfig, ModelParams, Precision
 
@@ -50,7 +50,14 @@ class TrainParams:
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    paths = {
+        "pets": "folder of images and masks, from extract",
+        "splits": "folder of train.csv and val.csv, from split",
+        "models": "folder for checkpoint.pth and config.json",
+        "metrics": "JSON file for the validation scores",
+        "plots": "folder for the curves",
+    }
+    arguments = path_arguments("train", __doc__, paths)
     train = read_section("train", TrainParams)
     model = read_section("model", ModelParams)
     seed: int = read_section("seed", Seed)
@@ -89,9 +96,11 @@ def run_training(
 ) -> None:
     """Train in a recorded run, from the saved state if there is one, and write what came out."""
     from pipeline.data.pets import CLASSES
+    from pipeline.model.checkpoint import save_checkpoint
     from pipeline.model.encoders import normalisation_of
     from pipeline.model.engine import device_name
     from pipeline.model.resume import training_key, training_state
+    from pipeline.model.training import curve_table, kept_epoch
     from pipeline.records.runs import training_run
 
     model, train = sections["model"], sections["train"]
@@ -106,8 +115,12 @@ def run_training(
             rows, best = run_epochs(state=state, log=partial(log_row, run))
             parameters = sum(weight.numel() for weight in learner.network.parameters())
             facts = {"images": images, "parameters": parameters, **engine}
-            save(arguments, rows, best, config, facts)
-            log_files(run, arguments)
+            save_checkpoint(arguments.models, best, config)
+            write_csv(arguments.plots / "curves.csv", curve_table(rows))
+            write_json(arguments.metrics, {**kept_epoch(rows), **facts})
+            run.log_artifact(arguments.metrics, "metrics")
+            run.log_artifacts(arguments.plots, "plots/train")
+            run.finish(file_digest(arguments.models / CHECKPOINT))
         if os.environ.get("DVC_STAGE"):  # DVC has yet to save the outputs
             state.finish(arguments.models / CHECKPOINT)
         else:
@@ -130,16 +143,10 @@ def prepare(
 
     augment = Augmentation(train.augmentation, train.image_size)
     batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
-    learner = build_learner(
-        fabric,
-        model,
-        len(CLASSES),
-        lr=train.lr,
-        encoder_lr_factor=train.encoder_lr_factor,
-        weight_decay=train.weight_decay,
-        warmup_fraction=train.warmup_fraction,
-        steps=train.epochs * len(batches[0]),
-    )
+    names = ("lr", "encoder_lr_factor", "weight_decay", "warmup_fraction")
+    rates = {name: getattr(train, name) for name in names}
+    steps = train.epochs * len(batches[0])
+    learner = build_learner(fabric, model, len(CLASSES), **rates, steps=steps)
     return learner, partial(
         fit,
         learner,
@@ -160,39 +167,6 @@ def log_row(run: "Run", row: "Row") -> None:
         f"  loss {row['train']['loss']:.4f}, validation loss {row['val']['loss']:.4f},"
         f" mIoU {row['val']['miou']:.4f}"
     )
-
-
-def save(
-    arguments: argparse.Namespace,
-    rows: "list[Row]",
-    best: "Weights",
-    config: ModelConfig,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write the checkpoint of the best epoch, the curves and the metrics."""
-    from pipeline.model.checkpoint import save_checkpoint
-    from pipeline.model.training import curve_table, kept_epoch
-
-    save_checkpoint(arguments.models, best, config)
-    write_csv(arguments.plots / "curves.csv", curve_table(rows))
-    write_json(arguments.metrics, {**kept_epoch(rows), **facts})
-
-
-def log_files(run: "Run", arguments: argparse.Namespace) -> None:
-    """Copy metrics and plots to the run, and tag it with the checkpoint's digest."""
-    run.log_artifact(arguments.metrics, "metrics")
-    run.log_artifacts(arguments.plots, "plots/train")
-    run.finish(file_digest(arguments.models / CHECKPOINT))
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
-    parser.add_argument("pets", type=Path, help="folder of images and masks, from extract")
-    parser.add_argument("splits", type=Path, help="folder of train.csv and val.csv, from split")
-    parser.add_argument("models", type=Path, help="folder for checkpoint.pth and config.json")
-    parser.add_argument("metrics", type=Path, help="JSON file for the validation scores")
-    parser.add_argument("plots", type=Path, help="folder for the curves")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

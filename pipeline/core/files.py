@@ -14,6 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
+from pipeline.core.terminal import console
+
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
 
@@ -83,6 +87,19 @@ def _in_use(temporary: Path, flags: int = 0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(file: Path, waiting: str) -> Iterator[None]:
+    """Hold the lock of a file; print `waiting` if another process holds it, and wait for it."""
+    lock = FileLock(file)
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        console.print(waiting, markup=False)
+        held = lock.acquire()
+    with held:
+        yield
 
 
 @cache  # once per process and folder

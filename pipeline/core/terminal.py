@@ -4,8 +4,9 @@ import argparse
 import errno
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
@@ -46,6 +47,16 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def path_arguments(
+    stage: str, description: str | None, paths: Mapping[str, str]
+) -> argparse.Namespace:
+    """Parse the command line of a stage: its paths in order, each by name with its help."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=description)
+    for name, text in paths.items():
+        parser.add_argument(name, type=Path, help=text)
+    return parser.parse_args()
 
 
 def positive(text: str) -> int:

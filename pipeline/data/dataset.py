@@ -14,6 +14,7 @@ GPU_WORKERS = 8  # processes
 
 Augment = Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
 Position = tuple[int, int]  # epoch, and place in the list
+Batches = Sampler[list[Position]] | list[list[Position]]
 
 
 class PetDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -84,11 +85,7 @@ def batches_in_order(
     return [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
 
 
-def load(
-    dataset: PetDataset,
-    batches: Sampler[list[Position]] | list[list[Position]],
-    device: torch.device,
-) -> DataLoader:
+def load(dataset: PetDataset, batches: Batches, device: torch.device) -> DataLoader:
     """Load the dataset by batches of positions.
 
     For a GPU, processes augment ahead; a CPU needs those cores for the training itself.

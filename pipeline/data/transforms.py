@@ -60,22 +60,17 @@ class Augmentation:
             image, mask = image.flip(-1), mask.flip(-1)
         top, left, height, width = crop_box(random, len(mask), self.params.crop_min_area)
         box = (..., slice(top, top + height), slice(left, left + width))
-        image = resize_image(image[box][None], self.size)[0]
-        return self._jitter(image, random), resize_mask(mask[box], self.size)
-
-    def _jitter(self, image: Tensor, random: np.random.Generator) -> Tensor:
-        """Change brightness, contrast and saturation in a random order."""
+        pixels = resize_image(image[box][None], self.size)[0].float()
         changes = [
             (change_brightness, self.params.brightness),
             (change_contrast, self.params.contrast),
             (change_saturation, self.params.saturation),
         ]
-        pixels = image.float()
         for place in random.permutation(len(changes)):
             change, strength = changes[place]
             if strength > 0:
                 pixels = change(pixels, random.uniform(1 - strength, 1 + strength))
-        return pixels.to(torch.uint8)
+        return pixels.to(torch.uint8), resize_mask(mask[box], self.size)
 
 
 def crop_box(random: np.random.Generator, side: int, min_area: float) -> tuple[int, int, int, int]:

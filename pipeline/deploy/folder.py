@@ -50,7 +50,6 @@ def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
 
 
 def _named(argument: str) -> list[Path | UserError]:
-    """At least one file or error."""
     if not argument:
         return [UserError("a name is empty: say which photograph")]
     path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)

@@ -34,6 +34,10 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
     metadata = {entry.key: entry.value for entry in prepared.metadata_props} | PRECISION
     split_up_convolutions(prepared)
     add_pre_process_metadata(prepared)  # the quantiser asks for it; batch norm is folded already
+    # The network's nodes: from the first convolution to the last.
+    nodes = list(prepared.graph.node)
+    places = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
+    network = [node.name for node in nodes[places[0] : places[-1] + 1]]
     feeds = ({INPUT: image} for image in images)
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
@@ -44,7 +48,7 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
             SimpleNamespace(get_next=lambda: next(feeds, None)),  # a CalibrationDataReader
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
-            nodes_to_quantize=_network(prepared),
+            nodes_to_quantize=network,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
@@ -54,13 +58,6 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
         )
         quantised = onnx.load(target)
     write_model(file, quantised, metadata)
-
-
-def _network(model: ModelProto) -> list[str]:
-    """The names of the network's nodes, from the first convolution to the last."""
-    nodes = list(model.graph.node)
-    places = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
-    return [node.name for node in nodes[places[0] : places[-1] + 1]]
 
 
 def split_up_convolutions(model: ModelProto) -> None:

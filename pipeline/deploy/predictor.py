@@ -79,7 +79,6 @@ def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
 
 
 def cores() -> int:
-    """The number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # missing on some systems
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -28,7 +27,6 @@ STRIP = 2**20  # pixels of an overlay drawn at a time: drawing takes 20 bytes ea
 
 
 def result_files(out: Path, stem: str) -> dict[str, Path]:
-    """The four files by KINDS."""
     return {kind: out / f"{stem}.{kind}.png" for kind in KINDS}
 
 
@@ -66,7 +64,6 @@ def owner(file: Path) -> str | None:
 
 
 def is_result(file: Path) -> bool:
-    """Whether `save_results` wrote the file."""
     return file.name.endswith(tuple(f".{kind}.png" for kind in KINDS)) and owner(file) is not None
 
 
@@ -115,21 +112,17 @@ def opacity(mask: Array) -> Array:
     Across the border, where fur and background mix, it falls with the distance from the pet and
     rises with the distance from the background. Without one of the two, the border counts as pet.
     """
-    height, width = mask.shape
-    size = size_within(LONGEST_SIDE, height, width)  # no mask is finer than that
-    reduced = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    alpha = Image.fromarray((255 * _share_of_pet(reduced)).round().astype(np.uint8))
-    return np.array(alpha.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _share_of_pet(mask: Array) -> NDArray[np.float64]:
     # Imported here: scipy takes as long to load as numpy and PIL together, and predict needs none.
     from scipy.ndimage import distance_transform_edt  # noqa: PLC0415
 
-    share = (mask != BACKGROUND).astype(np.float64)
-    border = mask == BORDER
-    if (mask == PET).any() and (mask == BACKGROUND).any():
-        to_pet = distance_transform_edt(mask != PET)[border]
-        to_background = distance_transform_edt(mask != BACKGROUND)[border]
+    height, width = mask.shape
+    size = size_within(LONGEST_SIDE, height, width)  # no mask is finer than that
+    reduced = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    share = (reduced != BACKGROUND).astype(np.float64)
+    border = reduced == BORDER
+    if (reduced == PET).any() and (reduced == BACKGROUND).any():
+        to_pet = distance_transform_edt(reduced != PET)[border]
+        to_background = distance_transform_edt(reduced != BACKGROUND)[border]
         share[border] = to_background / (to_pet + to_background)
-    return share
+    alpha = Image.fromarray((255 * share).round().astype(np.uint8))
+    return np.array(alpha.resize((width, height), Image.Resampling.BILINEAR))

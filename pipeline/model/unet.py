@@ -47,16 +47,10 @@ class UNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images to (N, classes, H, W) logits."""
         height, width = images.shape[-2:]
-        *skips, x = self.encoder(_pad_to_multiple(images, 2 ** len(self.decoder)))
+        bottom, right = (-side % 2 ** len(self.decoder) for side in (height, width))
+        if bottom or right:  # repeat the edge, until both sides halve evenly at every level
+            images = F.pad(images, (0, right, 0, bottom), mode="replicate")
+        *skips, x = self.encoder(images)
         for level in self.decoder:
             x = level(x, skips.pop())
         return self.head(x)[..., :height, :width]
-
-
-def _pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Repeat the edge to the right and below, until both sides halve evenly at every level."""
-    height, width = images.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if bottom == right == 0:
-        return images
-    return F.pad(images, (0, right, 0, bottom), mode="replicate")

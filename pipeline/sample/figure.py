@@ -129,7 +129,6 @@ def sitting(breed: Breed, rng: Random) -> Figure:
 
 
 def facing(breed: Breed, rng: Random) -> Figure:
-    """Sitting face to face with us."""
     tall, limb = 1.6 + breed.leg * 0.5, breed.limb * 1.1
     head = Disc(0, -tall - 0.35 - breed.head * 0.8, breed.head)
     parts = [

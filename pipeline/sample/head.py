@@ -53,7 +53,6 @@ class Head:
         return Disc(x + size * (cos * u - sin * v), y + size * (sin * u + cos * v), r * size)
 
     def path(self, *spots: Triple, depth: float = 0.0) -> list[Disc]:
-        """Several such spots (u, v, radius)."""
         return [self.at(*spot, depth) for spot in spots]
 
     def line(self, r: float, depth: float, *points: tuple[float, float]) -> list[Disc]:
@@ -64,7 +63,6 @@ class Head:
         return self.path(*spots, depth=depth)
 
     def tube(self, colour: Colour, *spots: Triple, depth: float = 0.0) -> None:
-        """Paint a round part of one colour along the spots."""
         self.layers.tube(self.path(*spots, depth=depth), (colour, colour))
 
     def mark(self, colour: Colour, *discs: Disc) -> None:
@@ -73,7 +71,6 @@ class Head:
 
 
 def paint_head(head: Head, rng: Random) -> None:
-    """Paint collar, ears, skull and muzzle."""
     hanging, hair = head.breed.ears, head.breed.hair
     if rng.random() < 0.3:
         collar = rng.choice(COLLARS)

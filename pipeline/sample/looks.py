@@ -50,16 +50,13 @@ class Coat:
 
     @property
     def face(self) -> Colour:
-        """The colour of the skull."""
         return self.head or self.body
 
     @property
     def snout(self) -> Colour:
-        """The colour of the muzzle."""
         return self.muzzle or self.face
 
     def palette(self) -> tuple[Colour, ...]:
-        """All its colours, one for each field that has one."""
         colours = (getattr(self, field.name) for field in fields(self))
         return tuple(colour for colour in colours if colour)
 

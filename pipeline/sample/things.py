@@ -27,7 +27,6 @@ TOYS = colours("#c43e36 #3a6eaa #e2bc40 #5a9660")
 
 
 def _block(paint: Paint, corners: tuple[int, int, int, int], radius: int, colour: Colour) -> None:
-    """A soft block, lighter towards its upper middle."""
     x0, y0, x1, y1 = corners
     for step in range(8):
         inset = step * min(x1 - x0, y1 - y0) // 22
@@ -138,7 +137,6 @@ def near_edge(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
 
 
 def slats(paint: Paint, rng: Random, size: Size, colour: Colour) -> None:
-    """One or two bars of a fence or a chair."""
     for _ in range(rng.choice((1, 1, 2))):
         x, wide = rng.randrange(size[0]), rng.randrange(9, 20)
         paint.rectangle((x, 0, x + wide, size[1]), scaled(colour, 0.75))

@@ -23,7 +23,6 @@ class Change:
 
     @property
     def gain(self) -> float:
-        """By how much the challenger's score is higher."""
         return self.challenger - self.champion
 
 

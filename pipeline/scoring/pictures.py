@@ -141,7 +141,6 @@ def with_legend(picture: Image.Image, legend: Mapping[str, tuple[int, int, int]]
 
 
 def _fit(tile: Image.Image, width: int, height: int) -> Image.Image:
-    """As large as fits, its aspect kept."""
     scale = min(width / tile.width, height / tile.height)
     size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
     return tile.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)

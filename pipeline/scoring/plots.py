@@ -49,14 +49,17 @@ def draw_breeds(slices: pd.DataFrame, whole: tuple[float, float]) -> Figure:
     table = slices[slices["slice"] == "breed"].sort_values(["miou", "group"])
     figure, axes = _canvas(5.7, 1.2 + 0.21 * len(table))
     axes.axvspan(*whole, color=GREY, alpha=0.25, linewidth=0, label="whole test list, 95 %")
-    for colour, label, flagged in (
-        (BLUE, "breed, 95 %", False),
-        (RED, "below the whole list", True),
-    ):
+    kinds = ((BLUE, "breed, 95 %", False), (RED, "below the whole list", True))
+    for colour, label, flagged in kinds:
         part = table["below"] == flagged
         if part.any():
-            _intervals(axes, np.flatnonzero(part), table[part], colour, label)
-    axes.set_yticks(range(len(table)), [_label(row) for row in table.to_dict("records")])
+            rows, style = table[part], {"color": colour, "label": label, "fmt": "o", "ms": 4}
+            ends = (rows["miou"] - rows["low"], rows["high"] - rows["miou"])
+            axes.errorbar(rows["miou"], np.flatnonzero(part), xerr=np.maximum(ends, 0), **style)
+    few = table["few"].map({True: ", few", False: ""})
+    groups = table["group"].str.replace("_", " ")
+    labels = groups + " (" + table["images"].astype(str) + few + ")"
+    axes.set_yticks(range(len(table)), labels)
     axes.tick_params(axis="y", labelsize=8)
     axes.set(xlabel="mIoU", ylim=(-1, len(table)), title="Test mIoU by breed")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
@@ -84,17 +87,6 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
 def save_figure(file: Path | IO[bytes], figure: Figure) -> None:
     """Write the figure as PNG, without the date and version that matplotlib would add."""
     figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
-
-
-def _intervals(axes: Axes, places: np.ndarray, rows: pd.DataFrame, colour: str, label: str) -> None:
-    ends = (rows["miou"] - rows["low"], rows["high"] - rows["miou"])
-    errors = np.maximum(ends, 0)
-    axes.errorbar(rows["miou"], places, xerr=errors, color=colour, label=label, fmt="o", ms=4)
-
-
-def _label(row: dict) -> str:
-    few = ", few" if row["few"] else ""
-    return f"{row['group'].replace('_', ' ')} ({row['images']}{few})"
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:

@@ -5,7 +5,7 @@ The border is scored in three customary ways, and a score's name says which: as 
 (`border_ignored`; a border predicted elsewhere is an error).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -149,14 +149,13 @@ def image_scores(counts: Counts) -> dict[str, Values]:
 
 def worst_mean(values: Values, weights: Weights, share: float) -> Values:
     """The mean of the lowest `share` of the (N,) values, as often as (R, N) weights say: (R,)."""
-    order = np.argsort(values)
-    return np.array([_lowest_mean(values[order], row[order], share) for row in weights])
-
-
-def _lowest_mean(ascending: Values, weights: Weights, share: float) -> float:
-    reached = weights.cumsum(dtype=np.float64)
-    taken = np.clip(share * reached[-1] - (reached - weights), 0, weights)  # the last one in part
-    return float(taken @ ascending / taken.sum())
+    order, means = np.argsort(values), []
+    for times in weights:
+        ordered = times[order]
+        reached = ordered.cumsum(dtype=np.float64)
+        taken = np.clip(share * reached[-1] - (reached - ordered), 0, ordered)  # the last in part
+        means.append(taken @ values[order] / taken.sum())
+    return np.array(means)
 
 
 def _by_class(name: str, values: Values) -> dict[str, Values]:
@@ -172,22 +171,20 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
     too few images to say.
     """
     rows = []
-    for name, labels in _slices(table):
+    slices = {
+        "breed": table["breed"],
+        "species": table["species"],
+        "pet size": _binned(table["pet_share"], PET_SIZES),
+        "brightness": _binned(table["brightness"], BRIGHTNESSES),
+        "frame": table["touches_frame"].map({True: "touched", False: "not touched"}),
+    }
+    for name, labels in slices.items():
         found = [
             {"slice": name, "group": group} | _slice_row(counts_of(part), whole)
             for group, part in table.groupby(labels, sort=False, observed=True)
         ]
         rows += sorted(found, key=lambda row: (row["miou"], row["group"]))
     return pd.DataFrame(rows)
-
-
-def _slices(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
-    """The names of the slices, each with the group of every image."""
-    yield "breed", table["breed"]
-    yield "species", table["species"]
-    yield "pet size", _binned(table["pet_share"], PET_SIZES)
-    yield "brightness", _binned(table["brightness"], BRIGHTNESSES)
-    yield "frame", table["touches_frame"].map({True: "touched", False: "not touched"})
 
 
 def _binned(values: pd.Series, lowest: dict[str, float]) -> pd.Series:
