@@ -74,25 +74,6 @@ def scored(file: Path, names: list[str]) -> pd.DataFrame:
     return table_of(names, counts)
 
 
-def test_the_first_version_is_champion(gate):
-    register(1, CHAMPION)
-    assert "Version 1 is @champion: there was no champion." in gate()
-    assert version(1).aliases == ("challenger", "champion")
-    assert "Version 1 is @champion: it is the champion already." in gate()
-
-
-def test_a_clone_is_not_promoted(gate):
-    register(1, CHAMPION)
-    gate()
-    register(2, CHAMPION)
-    assert "Version 2 does not become @champion" in gate()
-    tags = version(2).tags
-    assert (champion(), version(2).aliases) == (1, ("challenger",))
-    assert tags["gate.decision"] == "refused"
-    assert "the interval is not above gate.min_gain, 0" in tags["gate.reason"]
-    assert (tags["gate.gain"], tags["gate.gain_low"], tags["gate.gain_high"]) == ("0.0000",) * 3
-
-
 def test_a_better_model_is_promoted_and_all_numbers_are_written_and_shown(gate):
     register(1, CHAMPION)
     gate()
@@ -125,16 +106,6 @@ def test_a_version_that_is_not_the_newest_can_be_decided_on(gate):
     assert champion() == 1
     assert "Version 2 is @champion" in gate("--version", "2")
     assert (champion(), version(3).aliases) == (2, ())
-
-
-def test_better_on_average_but_worse_on_one_class_is_refused_for_that_reason(gate):
-    register(1, CHAMPION)
-    gate()
-    register(2, pixel_table(pet_missed=50, border_missed=110))
-    assert "IoU of border drops by 0.02, and gate.max_class_drop.border allows 0.005" in gate()
-    assert champion() == 1
-    assert version(2).tags["gate.drop.border"] == "0.0200"
-    assert float(version(2).tags["gate.gain_low"]) > 0
 
 
 def test_the_params_decide_what_is_allowed(gate, workspace):
@@ -172,6 +143,9 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(gate, pet_missed):
     foretold = gate("--dry-run")
     assert list_versions() == before
     told = gate()
+    if pet_missed == 200:  # a clone
+        assert version(2).tags["gate.gain_high"] == "0.0000"
+        assert "the interval is not above gate.min_gain, 0" in version(2).tags["gate.reason"]
     assert foretold.replace("would be", "is").replace("would not", "does not") == told
     assert champion() == (2 if pet_missed == 0 else 1)
 
@@ -199,15 +173,6 @@ def test_a_champion_of_another_test_list_is_scored_anew_on_the_challengers(gate)
     assert float(version(2).tags["gate.gain"]) == pytest.approx(gain, abs=1e-4)
 
 
-def test_on_another_test_list_a_clone_is_no_better_either(gate):
-    first, clone = (write_threshold_model(Path(f"{limit}.onnx"), limit) for limit in (140, 140.5))
-    register(1, scored(first, LISTS["val"]), model=first)
-    gate()
-    register(2, scored(clone, LISTS["test"]), model=clone)
-    assert "+0.0000" in gate()
-    assert champion() == 1
-
-
 def test_masks_that_were_corrected_make_another_test_list(gate):
     first, clone = (write_threshold_model(Path(f"{limit}.onnx"), limit) for limit in (140, 140.5))
     table = scored(first, LISTS["test"])
@@ -215,7 +180,10 @@ def test_masks_that_were_corrected_make_another_test_list(gate):
     register(1, table, model=first)
     gate()
     register(2, scored(clone, LISTS["test"]), model=clone)
-    assert "different test images" in gate()
+    printed = gate()
+    assert "different test images" in printed
+    assert "+0.0000" in printed
+    assert champion() == 1
 
 
 @pytest.mark.parametrize(

@@ -22,51 +22,63 @@ def register(file: Path, scores: dict, checkpoint: str = "abc") -> tuple[int, Ru
         return register_model(run, file, scores), run
 
 
-def test_a_version_holds_the_exported_bytes_and_says_where_they_came_from(workspace):
+@pytest.fixture
+def served(workspace):
+    """The file, the run, and the folder that a client downloads of its version."""
     file = write_onnx(workspace / "model.onnx")
     number, run = register(file, SCORES)
-    store = open_store()
-    [version] = list_versions(store.uri)
-    folder = mlflow.artifacts.download_artifacts(
-        f"models:/{MODEL_NAME}/{number}", tracking_uri=store.uri, dst_path=str(workspace / "copy")
-    )
+    place = {"tracking_uri": run.store.uri, "dst_path": str(workspace / "copy")}
+    uri = f"models:/{MODEL_NAME}/{number}"
+    return file, run, Path(mlflow.artifacts.download_artifacts(uri, **place))
+
+
+def test_a_version_holds_the_exported_bytes_and_says_where_they_came_from(workspace, served):
+    file, run, folder = served
+    [version] = list_versions()
     assert Path(folder, "model.onnx").read_bytes() == file.read_bytes()
     stored = [path for path in (workspace / "mlartifacts/models").rglob("*onnx*") if path.is_file()]
     assert [path.name for path in stored] == ["model.onnx"], "no external data"
     assert (version.number, version.run_id, version.aliases) == (1, run.run_id, ())
-    tags = store.client.get_run(run.run_id).data.tags
+    stored = run.store.client.get_run(run.run_id)
     for key in ("checkpoint.sha256", "git.commit", "data.index_md5", "data.name", "restored"):
-        assert version.tags[key] == tags[key]
+        assert version.tags[key] == stored.data.tags[key]
     assert version.tags["onnx.sha256"] == file_digest(file)
-    assert version.tags["test.miou"] == "0.75"
-    assert version.tags["test.iou.pet"] == "0.875"
+    assert (version.tags["test.miou"], version.tags["test.iou.pet"]) == ("0.75", "0.875")
+    [data] = stored.inputs.dataset_inputs
+    [output] = stored.outputs.model_outputs
+    metrics = run.store.client.get_logged_model(output.model_id).metrics
+    assert {each.key: each.value for each in metrics} == {"test.miou": 0.75, "test.iou.pet": 0.875}
+    assert {(each.dataset_name, each.dataset_digest) for each in metrics} == {
+        (data.dataset.name, data.dataset.digest)
+    }
 
 
-def test_a_version_holds_the_int8_file_too_and_says_whether_it_is_offered(workspace):
+def test_a_served_version_takes_a_photograph_of_any_size(served):
+    model = mlflow.pyfunc.load_model(str(served[-1]))
+    signature = model.metadata.signature
+    [image], [mask] = signature.inputs.inputs, signature.outputs.inputs
+    assert (image.type, image.shape) == (np.uint8, (-1, -1, 3))
+    assert (mask.type, mask.shape) == (np.uint8, (-1, -1))
+    photograph = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    np.testing.assert_array_equal(model.predict(photograph)["mask"], photograph.max(axis=2))
+    assert model.input_example.shape[2] == 3
+
+
+def test_an_int8_file_joins_its_version_which_says_whether_it_is_offered(workspace):
     file = write_onnx(workspace / "model.onnx")
+    register(file, SCORES)
     int8 = write_onnx(workspace / "model.int8.onnx", weight=1)
     for offered in (True, False):  # as the newest export says
         measured = {"int8": {"offered": offered, "miou": 0.5}}
-        register(file, SCORES | {"export": measured})
+        assert register(file, SCORES | {"export": measured})[0] == 1
         [version] = list_versions()
         assert version.tags["int8.offered"] == str(offered).lower()
     assert version.tags["int8.sha256"] == file_digest(int8)
     assert version.tags["export.int8.miou"] == "0.5"
-    stored = (workspace / "mlartifacts/models").rglob("*.onnx")
+    stored = Path(local_path(version.place)).glob("*.onnx")
     assert sorted((path.name, path.read_bytes()) for path in stored) == [
         (path.name, path.read_bytes()) for path in (int8, file)
     ]
-
-
-def test_an_int8_file_that_came_later_joins_the_version(workspace):
-    file = write_onnx(workspace / "model.onnx")
-    register(file, SCORES)
-    int8 = write_onnx(workspace / "model.int8.onnx", weight=1)
-    assert register(file, SCORES | {"export": {"int8": {"offered": True}}})[0] == 1
-    [version] = list_versions()
-    assert version.tags["int8.sha256"] == file_digest(int8)
-    assert Path(local_path(version.place), "model.int8.onnx").read_bytes() == int8.read_bytes()
-    assert Path(local_path(version.place), "model.onnx").is_file()
 
 
 @pytest.mark.parametrize("step", ["finalize_logged_model", "log_batch", "create_model_version"])
@@ -87,9 +99,7 @@ def test_a_registration_that_was_broken_off_is_taken_up_where_it_ended(
     _, run = register(file, SCORES)
     stored = run.store.client.get_run(run.run_id)
     models = run.store.client.search_logged_models([run.store.experiment_id])
-    assert (
-        len(models) == len(stored.outputs.model_outputs) == len(list_versions(run.store.uri)) == 2
-    )
+    assert len(models) == len(stored.outputs.model_outputs) == len(list_versions()) == 2
     history = run.store.client.get_metric_history(run.run_id, "test.miou")
     assert len(history) == 2, "one of each model"
 
@@ -103,22 +113,6 @@ def test_a_file_that_another_machine_registers_meanwhile_is_one_version(workspac
     assert [each.number for each in list_versions()] == [1]
 
 
-def test_a_served_version_takes_a_photograph_of_any_size(workspace):
-    number, _ = register(write_onnx(workspace / "model.onnx"), SCORES)
-    store = open_store()
-    folder = mlflow.artifacts.download_artifacts(
-        f"models:/{MODEL_NAME}/{number}", tracking_uri=store.uri, dst_path=str(workspace / "copy")
-    )
-    model = mlflow.pyfunc.load_model(folder)
-    signature = model.metadata.signature
-    [image], [mask] = signature.inputs.inputs, signature.outputs.inputs
-    assert (image.type, image.shape) == (np.uint8, (-1, -1, 3))
-    assert (mask.type, mask.shape) == (np.uint8, (-1, -1))
-    photograph = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
-    np.testing.assert_array_equal(model.predict(photograph)["mask"], photograph.max(axis=2))
-    assert model.input_example.shape[2] == 3
-
-
 def test_the_same_bytes_are_one_version_with_the_newest_scores(workspace):
     first, _ = register(write_onnx(workspace / "model.onnx"), SCORES)
     second, run = register(
@@ -127,45 +121,10 @@ def test_the_same_bytes_are_one_version_with_the_newest_scores(workspace):
     [version] = list_versions()
     assert first == second == version.number
     assert (version.tags["test.miou"], version.run_id) == ("0.5", run.run_id)
-
-
-def test_other_bytes_are_another_version_the_newest_first(workspace):
-    files = [write_onnx(workspace / f"{weight}.onnx", weight) for weight in (1, 2)]
-    numbers = [register(file, SCORES)[0] for file in files]
-    store = open_store()
-    assert numbers == [1, 2]
-    assert [each.number for each in list_versions(store.uri)] == [2, 1]
-    assert find_version(store.uri, file_digest(files[0])).number == 1
-    assert find_version(store.uri, "0" * 64) is None
-
-
-def test_registering_moves_no_alias(workspace):
-    register(write_onnx(workspace / "1.onnx", 1), SCORES)
-    promote(open_store(), 1)
-    register(write_onnx(workspace / "2.onnx", 2), SCORES)
-    assert [each.aliases for each in list_versions()] == [(), ("champion",)]
-
-
-def test_a_temporary_copy_of_the_workspace_registers_in_the_root_store(workspace, monkeypatch):
-    copy = workspace / "copy"
-    copy.mkdir()
-    monkeypatch.chdir(copy)
-    register(write_onnx(Path("model.onnx")), SCORES)
-    assert [each.number for each in list_versions()] == [1]
-    assert [path.name for path in copy.iterdir()] == ["model.onnx"]
-
-
-def test_the_test_scores_are_shown_with_the_model_and_its_data_set(workspace):
-    _, run = register(write_onnx(workspace / "model.onnx"), SCORES)
-    store = open_store()
-    stored = store.client.get_run(run.run_id)
-    [data] = stored.inputs.dataset_inputs
-    [output] = stored.outputs.model_outputs
-    metrics = store.client.get_logged_model(output.model_id).metrics
-    assert {each.key: each.value for each in metrics} == {"test.miou": 0.75, "test.iou.pet": 0.875}
-    assert {(each.dataset_name, each.dataset_digest) for each in metrics} == {
-        (data.dataset.name, data.dataset.digest)
-    }
+    another, _ = register(write_onnx(workspace / "another.onnx", weight=2), SCORES)
+    assert [each.number for each in list_versions(run.store.uri)] == [another, first]
+    assert find_version(run.store.uri, file_digest(workspace / "model.onnx")).number == first
+    assert find_version(run.store.uri, "0" * 64) is None
 
 
 def register_number(number: int) -> None:
@@ -225,12 +184,25 @@ def test_a_decision_moves_the_aliases_and_is_written_on_the_version_with_its_num
     }
     settle(store, Decision(2, True, "better after all", {"gain": 0.5}), champion)
     assert aliases() == {1: (), 2: ("challenger", "champion")}
+    assert gate_tags(2).items() >= {"gate.decision": "champion", "gate.gain": "0.5000"}.items()
+    assert "gate.images" not in gate_tags(2), "the numbers of the first decision"
+
+
+def test_a_person_can_promote_what_the_gate_refused(workspace):
+    store = open_store()
+    for number in (1, 2):
+        register_number(number)
+    promote(store, 1)
+    settle(store, Decision(2, False, "worse", {"gain": -0.5}), contestants(store)[1])
+    promote(store, 2)
+    assert aliases() == {1: (), 2: ("challenger", "champion")}
     assert gate_tags(2) == {
         "gate.decision": "champion",
-        "gate.reason": "better after all",
+        "gate.reason": "promoted by hand",
         "gate.against": "1",
-        "gate.gain": "0.5000",
     }
+    with pytest.raises(UserError, match="no version 7; registered: 1, 2 @challenger @champion"):
+        promote(store, 7)
 
 
 def test_a_second_look_at_the_champion_changes_nothing(workspace):
@@ -257,20 +229,3 @@ def test_a_decision_that_the_registry_has_overtaken_is_not_carried_out(workspace
     with pytest.raises(UserError, match="run it again"):
         settle(store, Decision(2, True, "better"), champion)
     assert list_versions(store.uri) == before
-
-
-def test_a_person_can_promote_what_the_gate_refused(workspace):
-    store = open_store()
-    for number in (1, 2):
-        register_number(number)
-    promote(store, 1)
-    settle(store, Decision(2, False, "worse", {"gain": -0.5}), contestants(store)[1])
-    promote(store, 2)
-    assert aliases() == {1: (), 2: ("challenger", "champion")}
-    assert gate_tags(2) == {
-        "gate.decision": "champion",
-        "gate.reason": "promoted by hand",
-        "gate.against": "1",
-    }
-    with pytest.raises(UserError, match="no version 7; registered: 1, 2 @challenger @champion"):
-        promote(store, 7)
