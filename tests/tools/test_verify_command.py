@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -167,6 +168,13 @@ def test_other_source_is_named(dirty, monkeypatch, capfd):
     status, verdict = run_verify(monkeypatch, capfd, dirty[:8])
     assert status == 1
     assert verdict.startswith("different. It starts with the code: stages/split.py was")
+
+
+def test_another_param_is_named(dirty, monkeypatch, capfd):
+    with sqlite3.connect("mlflow.db") as database:
+        database.execute("UPDATE params SET value = '1' WHERE key = 'seed'")
+    _, verdict = run_verify(monkeypatch, capfd, dirty)
+    assert verdict.startswith("different. It starts with the params: seed was 0, is 1.")
 
 
 @pytest.mark.parametrize(("part", "name"), [("environment", "numpy"), ("hardware", "processor")])

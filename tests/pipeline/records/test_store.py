@@ -24,10 +24,8 @@ def test_the_default_store_lies_in_the_root_wherever_the_command_runs(workspace,
     store = open_store()
     experiment = store.client.get_experiment(store.experiment_id)
     assert store.uri == f"sqlite:///{workspace}/mlflow.db"
-    assert (experiment.name, experiment.artifact_location) == (
-        EXPERIMENT,
-        (workspace / "mlartifacts").as_uri(),
-    )
+    assert experiment.name == EXPERIMENT
+    assert experiment.artifact_location == (workspace / "mlartifacts").as_uri()
 
 
 def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace):
