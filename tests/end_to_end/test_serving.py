@@ -139,17 +139,6 @@ def test_a_huge_body_is_refused_and_takes_no_memory(server):
     assert largest_memory(process) - before < 100_000_000
 
 
-def test_ten_large_photographs_at_once_take_the_memory_of_one(server):
-    url, _, process = server
-    large = np.zeros((4000, 5000, 3), np.uint8)
-    assert send(url, large).ok
-    before = largest_memory(process)
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = clients.map(lambda _: send(url, large), range(CLIENTS))
-        assert [answer.status_code for answer in answers] == [200] * CLIENTS
-    assert largest_memory(process) - before < 300_000_000  # each takes 500 MB
-
-
 def test_the_server_answers_after_refusing(server):
     url, model, _ = server
     for kind, status in (("image/jpeg", 400), ("application/json", 415)):

@@ -16,37 +16,18 @@ from pipeline.records.lineage import code_digest, describe_environment, lineage_
 INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
 
 LOCK = """
-schema: '2.0'
 stages:
   download:
-    cmd: python -m stages.download
-    params:
-      params.yaml:
-        seed: 0
-        download.dataset: oxford
-        download.datasets.oxford: {images: {md5: 5c4f}}
-        download.datasets.sample: {width: 256}
+    params: {params.yaml: {seed: 0, download.dataset: oxford, download.datasets.sample: {width: 256},
+                           download.datasets.oxford: {images: {md5: 5c4f}}}}
   extract:
-    cmd: python -m stages.extract
-    outs:
-    - path: data/pets
-      md5: 0123456789abcdef0123456789abcdef.dir
+    outs: [{path: data/pets, md5: 0123456789abcdef0123456789abcdef.dir}]
   split:
-    cmd: python -m stages.split
-    deps:
-    - path: data/pets/index.csv
-      md5: 5d41402abc4b2a76b9719d911017c592
-    params:
-      params.yaml:
-        split: {val_fraction: 0.15}
+    deps: [{path: data/pets/index.csv, md5: 5d41402abc4b2a76b9719d911017c592}]
+    params: {params.yaml: {split: {val_fraction: 0.15}}}
   train:
-    cmd: python -m stages.train
-    deps:
-    - path: data/pets
-      md5: of its last training, before the data changed
-    params:
-      params.yaml:
-        train: {lr: 1e-05}
+    deps: [{path: data/pets, md5: "of its last training, before the data changed"}]
+    params: {params.yaml: {train: {lr: 1e-05}}}
 """
 
 
