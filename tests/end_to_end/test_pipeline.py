@@ -40,14 +40,11 @@ def test_one_finished_run_holds_training_and_test_scores(clone):
     assert champion.tags["onnx.sha256"] == file_digest(clone.root / "models/model.onnx")
 
 
-def test_an_unchanged_workspace_is_left_alone(clone):
+def test_nothing_reruns_without_a_change_and_the_evaluation_alone_for_its_pictures(clone):
     output = clone.run("dvc repro")
     assert stages_run(output) == []
     assert "up to date" in output
     assert len(clone.runs()) == 1
-
-
-def test_a_change_of_the_pictures_reruns_the_evaluation_alone(clone):
     output = clone.run("echo '# changed' >> pipeline/scoring/pictures.py; dvc repro")
     assert stages_run(output) == ["evaluate"]
     clone.run("git checkout . && dvc repro")

@@ -114,9 +114,6 @@ def test_without_a_photograph_there_is_nothing_to_do(predict, capsys):
         predict("none.jpg", *MODEL)
     assert "error: none.jpg: no such file" in capsys.readouterr().err
     assert not Path("results").exists()
-
-
-def test_a_folder_that_cannot_be_made_is_named(predict):
     photograph("cat.png")
     with pytest.raises(UserError, match=r"--out cat\.png: File exists"):
         predict("cat.png", "--out", "cat.png", *MODEL)
@@ -134,12 +131,6 @@ def test_the_model_is_the_champion_unless_another_is_named(predict):
         _, [line], said = predict("cat.png", *reference)
         assert f"model: version {number} @champion" in said
         assert pixels(line["files"]["mask"]) == [[BORDER]]
-    _, [line], _ = predict("cat.png", *MODEL)
-    assert pixels(line["files"]["mask"]) == [[BACKGROUND]]
-
-
-def test_the_precision_picks_the_file(predict):
-    photograph("cat.png", [(0, 0, 0)], size=(1, 1))
     write_onnx(Path("models/model.int8.onnx"), PET)
     for precision, kind in (("fp32", BACKGROUND), ("int8", PET)):
         _, [line], _ = predict("cat.png", "--precision", precision, *MODEL)
@@ -155,7 +146,10 @@ def test_a_reader_that_stops_early_gets_no_traceback(workspace):
     assert "Traceback" not in done.stderr
 
 
-def test_make_takes_any_name(workspace):
+def test_make_takes_any_name_and_without_one_says_how(workspace):
+    done = run_process("make", "--dry-run", "--directory", REPOSITORY, "predict")
+    assert done.returncode != 0
+    assert "make predict IMAGE=pet.jpg" in done.stderr
     name = 'it\'s "my" [cat]; é.png'
     photograph(name)
     Path("Makefile").write_text((REPOSITORY / "Makefile").read_text())
@@ -169,9 +163,3 @@ def test_make_takes_any_name(workspace):
     )
     assert done.returncode == 0, done.stderr
     assert Path('my results/it\'s "my" [cat]; é.mask.png').exists()
-
-
-def test_make_without_a_name_says_how():
-    done = run_process("make", "--dry-run", "--directory", REPOSITORY, "predict")
-    assert done.returncode != 0
-    assert "make predict IMAGE=pet.jpg" in done.stderr

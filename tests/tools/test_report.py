@@ -25,14 +25,8 @@ METRICS = {
     "download": {"dataset": "sample"},
     "extract": {},
     "split": {"duplicates_left_out": 0},
-    "train": {
-        "best_epoch": 2,
-        "val": {"miou": 0.5},
-        "images": {"train": 8, "val": 2},
-        "parameters": 1234,
-        "precision": "fp32",
-        "processes": 1,
-    },
+    "train": {"best_epoch": 2, "val": {"miou": 0.5}, "images": {"train": 8, "val": 2}}
+    | {"parameters": 1234, "precision": "fp32", "processes": 1},
     "export": {
         "bytes": 1_500_000,
         "miou": 0.4321,

@@ -163,7 +163,9 @@ def dirty(project):
     return run_id
 
 
-def test_other_source_is_named(dirty, monkeypatch, capfd):
+def test_other_source_and_missing_data_are_named(dirty, monkeypatch, capfd):
+    with pytest.raises(UserError, match=r"none/index\.csv is missing"):
+        run_verify(monkeypatch, capfd, dirty, "--data", "none")
     edit(kept(dirty, "dirty.patch"), "+FACTOR = 2", "+FACTOR = 4")
     status, verdict = run_verify(monkeypatch, capfd, dirty[:8])
     assert status == 1
@@ -200,7 +202,8 @@ def test_a_source_that_cannot_be_had_again_is_told_as_such(dirty, monkeypatch, c
 
 def test_data_that_is_here_is_checked_file_by_file(tiny_pets, monkeypatch, capfd):
     pets = tiny_pets / "data/pets"
-    provenance = Provenance("the run", "", None, None, {}, {}, {}, tags_of(pets))
+    tags = {"data.index_md5": file_digest(pets / "index.csv", "md5")}
+    provenance = Provenance("the run", "", None, None, {}, {}, {}, tags)
     assert verify.check_data(provenance, pets) == []
     (pets / "images/pug_1.jpg").write_bytes(b"another")
     [finding] = verify.check_data(provenance, pets)
@@ -208,15 +211,6 @@ def test_data_that_is_here_is_checked_file_by_file(tiny_pets, monkeypatch, capfd
     (pets / "index.csv").write_text("name\n")
     [finding] = verify.check_data(provenance, pets)
     assert (finding.part, finding.name, finding.differs) == ("data", "index.csv", True)
-
-
-def tags_of(pets):
-    return {"data.index_md5": file_digest(pets / "index.csv", "md5")}
-
-
-def test_data_that_is_not_there_is_named(dirty, tmp_path, monkeypatch, capfd):
-    with pytest.raises(UserError, match=r"none/index\.csv is missing"):
-        run_verify(monkeypatch, capfd, dirty, "--data", "none")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

@@ -18,8 +18,9 @@ INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
 LOCK = """
 stages:
   download:
-    params: {params.yaml: {seed: 0, download.dataset: oxford, download.datasets.sample: {width: 256},
-                           download.datasets.oxford: {images: {md5: 5c4f}}}}
+    params: {params.yaml: {seed: 0, download.dataset: oxford,
+                           download.datasets.oxford: {images: {md5: 5c4f}},
+                           download.datasets.sample: {width: 256}}}
   extract:
     outs: [{path: data/pets, md5: 0123456789abcdef0123456789abcdef.dir}]
   split:

@@ -94,13 +94,6 @@ def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(store, 
     assert store.client.get_run(run_id).info.status == "FAILED"
 
 
-def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(store, run_id, leave):
-    file = leave(loss(0))
-    file.write_text(file.read_text().replace('"run"', '"ended": 5000, "run"'))
-    assert send_unsent(store) == 1
-    assert store.client.get_run(run_id).info.end_time == 5000
-
-
 def test_the_file_of_a_command_that_still_runs_is_left_to_it(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     assert send_unsent(store) == 0

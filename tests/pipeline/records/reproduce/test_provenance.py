@@ -115,27 +115,20 @@ def test_what_is_not_there_is_named_with_what_there_is(project, reference):
         find(reference)
 
 
-def test_the_start_of_an_id_must_mean_one_run(project):
-    train("abc"), train("def")
-    with pytest.raises(UserError, match="2 runs begin with ''"):
-        find("")
-
-
-def test_a_run_without_a_checkpoint_cannot_be_compared(project):
+def test_a_run_without_commit_patch_checkpoint_or_name_of_its_own_cannot_be_rebuilt(workspace):
+    with pytest.raises(UserError, match="its commit is unknown"):
+        find(train())
+    git(Path(), "init", "--quiet")
+    commit("lr = 1\n")
     with training_run(DATA, {}, {}, "id") as run:
         pass
     with pytest.raises(UserError, match="its training did not end"):
         find(run.run_id)
-
-
-def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project):
+    with pytest.raises(UserError, match="2 runs begin with ''"):
+        find("")
     Path("stages/train.py").write_text("lr = 2\n")
     run_id = train()
-    (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
+    assert b"+lr = 2" in find(run_id).patch
+    (workspace / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
     with pytest.raises(UserError, match="the patch is not among its artifacts"):
         find(run_id)
-
-
-def test_a_run_made_without_git_cannot_be_rebuilt(workspace):
-    with pytest.raises(UserError, match="its commit is unknown"):
-        find(train())
