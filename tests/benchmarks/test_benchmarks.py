@@ -114,13 +114,10 @@ def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):
     sides = product(("reference", "lite0"), ("eager", "fp32", "int8"))
     assert found["medians"].keys() == {f"{name}.{side}" for name, side in sides}
     assert found["ratios"] == deploy.ratios(found["medians"], found["bytes"])
-
-
-def test_the_ratio_says_how_many_times_faster_than_pytorch_a_file_is(monkeypatch):
     monkeypatch.setattr(deploy, "NETWORKS", {"a": TINY})
     medians = {"a.eager": 300.0, "a.fp32": 200.0, "a.int8": 75.0}
-    found = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
-    assert found == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
+    ratios = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
+    assert ratios == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
 
 
 def test_pytorch_and_the_files_label_the_same_photograph(tmp_path):

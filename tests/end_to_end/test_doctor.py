@@ -40,17 +40,6 @@ def test_a_dirty_experiment_comes_again_on_data_that_is_here(clone):
     assert "identical: checkpoint.pth, model.onnx, model.int8.onnx" in output
 
 
-def test_another_byte_of_the_data_that_is_here_is_named(clone):
-    clone.run("cp --recursive --dereference data/pets changed")
-    picture = sorted((clone.root / "changed/images").iterdir())[0]
-    picture.chmod(0o644)
-    picture.write_bytes(picture.read_bytes() + b"\0")
-    output = clone.run("make verify VERSION=1 DATA=changed; test $? = 2")
-    clone.run("rm --recursive changed")
-    assert stages_run(output) == []
-    assert f"It starts with the data: images/{picture.name} was" in output
-
-
 def test_an_experiment_without_run_gets_one_by_the_remedy(clone):
     assert "every checkpoint has its run" in clone.run(DOCTOR)
     clone.run(f"mlflow runs delete --run-id {lone_run(clone).info.run_id}",

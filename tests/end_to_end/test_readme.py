@@ -40,15 +40,13 @@ TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
 SHRUNK = {"=200": "=1", "64, 128, 256, 512": "4, 8, 8, 16", "lr=0.0005,0.001,": "lr=0.001,"}
 
 
-def test_the_readme_begins_with_the_two_commands():
+def test_the_readme_begins_with_two_commands_and_its_diagram_and_table_are_dvcs():
     assert next(iter(COMMANDS.values()))[:2] == ["make", "make test"]
-
-
-def test_the_diagram_has_an_arrow_from_each_stage_to_those_that_read_its_outputs():
     arrows = set(re.findall(r"^  (\w+) --> (\w+)$", PAGES[1], re.MULTILINE))
     assert arrows == {
         (source, reader) for source in STAGES for reader in STAGES if reads(reader, source)
     }
+    assert re.findall(r"^\| `(\w+)` \|", PAGES[1], re.MULTILINE) == list(STAGES), "the table"
 
 
 def reads(reader, source):
@@ -57,10 +55,6 @@ def reads(reader, source):
     outputs = [next(iter(each)) if isinstance(each, dict) else each
                for each in (*entry.get("outs", []), *entry.get("metrics", []))]  # fmt: skip
     return any(Path(dep).is_relative_to(out) for dep in STAGES[reader]["deps"] for out in outputs)
-
-
-def test_the_table_has_a_row_for_each_stage():
-    assert re.findall(r"^\| `(\w+)` \|", PAGES[1], re.MULTILINE) == list(STAGES)
 
 
 @pytest.mark.slow

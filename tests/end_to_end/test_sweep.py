@@ -81,9 +81,6 @@ def test_every_experiment_that_can_end_ended_once_and_is_ranked_by_its_validatio
     tests = [metrics[name]["metrics/evaluate.json"]["data"]["miou"] for name in names]
     assert [float(row[3]) for row in ranked(sweep)] == pytest.approx(tests, abs=5e-5)
     assert f"dvc exp apply {names[0]}" in sweep
-
-
-def test_one_that_failed_is_told_with_its_reason(sweep):
     assert sweep.count("failed: plan-") == 1
     assert sweep.count("train.dice_weight: Input should be greater than or equal to 0") == 1
 

@@ -85,26 +85,24 @@ def test_without_a_model_the_page_says_how_to_get_one(page):
     assert "There is no model yet: train one with `make`" in page.error[0].value
 
 
-def test_versions_are_offered_by_number_and_alias_and_the_champion_is_chosen(page):
-    register("first", alias="champion")
-    register("second", alias="challenger")
-    page.run()
-    assert page.selectbox[0].options == ["2 @challenger", "1 @champion"]
-    assert page.selectbox[0].value == "1"
-
-
 def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
-    register("first")
+    register("first", alias="challenger")
     register("second", alias="champion")
     find_model("2").file.unlink()
     page.run()
+    assert page.selectbox[0].options == ["2 @champion", "1 @challenger"]
+    assert page.selectbox[0].value == "2"
     assert "version 2 @champion: " in page.error[0].value
     page.selectbox[0].set_value("1").run()
     assert not page.error
     assert give(page, picture()).session_state["result"].mask.tolist() == MASK
 
 
-def test_without_a_version_the_exported_file_is_used(page):
+def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kind(page):
+    write_onnx(Path("models/model.onnx"), weight=7)  # its masks hold 7
+    page.run()
+    assert not page.exception
+    assert "gives no masks of pet, background, border" in page.error[0].value
     write_traffic_light(Path("models/model.onnx"))
     Path("metrics").mkdir()
     Path("metrics/evaluate.json").write_text(json.dumps(SCORES["test"]))
@@ -112,14 +110,6 @@ def test_without_a_version_the_exported_file_is_used(page):
     assert page.selectbox[0].options == ["models/model.onnx"]
     assert page.metric[0].value == "0.801"
     assert give(page, picture()).session_state["result"].mask.tolist() == MASK
-
-
-def test_a_file_that_is_a_model_of_another_kind_is_told_at_once(page):
-    Path("models").mkdir()
-    write_onnx(Path("models/model.onnx"), weight=7)  # its masks hold 7
-    page.run()
-    assert not page.exception
-    assert "gives no masks of pet, background, border" in page.error[0].value
 
 
 def test_a_photograph_gives_its_mask_shares_and_time_beside_the_models_facts(page):
@@ -179,21 +169,17 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page
     assert page.session_state["result"].mask.tolist() == MASK
 
 
-def test_photographs_of_the_test_list_can_be_tried(page, workspace):
+def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, workspace):
     register("first")
+    page.run()
+    assert len(page.button) == 6
+    page.button[0].click().run()
+    assert page.session_state["result"].mask.shape == (300, 400)  # the latest counts
+    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+    page.button[0].click().run()
+    assert page.session_state["result"].mask.shape == (300, 400)
     write_tiny_pets(workspace)
     page.run()
     assert [button.label for button in page.button] == ["Bengal", "Sphynx", "Pug"]
     page.button[2].click().run()
     assert page.session_state["result"].mask.shape == (90, 60)  # pug_5
-
-
-def test_without_a_data_set_samples_are_drawn_and_the_latest_photograph_counts(page):
-    register("first")
-    page.run()
-    assert len(page.button) == 6
-    page.button[0].click().run()
-    assert page.session_state["result"].mask.shape == (300, 400)
-    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
-    page.button[0].click().run()
-    assert page.session_state["result"].mask.shape == (300, 400)

@@ -48,30 +48,23 @@ def test_another_data_set_never_dethrones_and_the_reason_says_how_to_do_it_by_ha
     assert not decision.champion
     for part in ("oxford 2222222", "oxford 1111111", "make promote VERSION=2"):
         assert part in decision.reason
+    for unknown in (None, "unknown"):  # two of them are not the same
+        assert not decide_by_origin(version(2, unknown), version(1, unknown)).champion
 
 
-@pytest.mark.parametrize("index_md5", [None, "unknown"])
-def test_two_unknown_data_sets_are_not_the_same(index_md5):
-    assert not decide_by_origin(version(2, index_md5), version(1, index_md5)).champion
-
-
-@pytest.mark.parametrize(("pet_missed", "found"), [(100, []), (200, [NO_GAIN])])
-def test_a_better_model_meets_no_objection_and_an_equal_one_does(pet_missed, found):
-    assert objections(changed(pet_missed), PARAMS) == found
-
-
-def test_a_gain_that_other_images_could_have_turned_is_not_sure():
-    # Better by 4 pixels an image on average, but by 150 better or 142 worse in each.
-    found = changed([50, 342] * 10)
-    assert found.miou.gain > 0 > found.miou.low
-    assert objections(found, PARAMS) == [NO_GAIN]
-
-
-def test_a_sure_gain_must_be_as_large_as_asked_for():
-    found = changed(pet_missed=190)
-    assert 0.004 < found.miou.gain < 0.005
-    assert objections(found, replace(PARAMS, min_gain=0.004)) == []
-    assert objections(found, replace(PARAMS, min_gain=0.005)) == [f"{NO_GAIN}.005"]
+# The last is better by 4 pixels an image on average, but by 150 better or 142 worse in each.
+@pytest.mark.parametrize(
+    ("pet_missed", "min_gain", "found"),
+    [
+        (100, 0.0, []),
+        (200, 0.0, [NO_GAIN]),
+        (190, 0.004, []),
+        (190, 0.005, [f"{NO_GAIN}.005"]),
+        ([50, 342] * 10, 0.0, [NO_GAIN]),
+    ],
+)
+def test_the_gain_must_be_sure_and_as_large_as_asked_for(pet_missed, min_gain, found):
+    assert objections(changed(pet_missed), replace(PARAMS, min_gain=min_gain)) == found
 
 
 def test_a_class_that_drops_by_more_than_allowed_outweighs_a_gain_on_average():

@@ -25,14 +25,8 @@ METRICS = {
     "download": {"dataset": "sample"},
     "extract": {},
     "split": {"duplicates_left_out": 0},
-    "train": {
-        "best_epoch": 2,
-        "val": {"miou": 0.5},
-        "images": {"train": 8, "val": 2},
-        "parameters": 1234,
-        "precision": "fp32",
-        "processes": 1,
-    },
+    "train": {"best_epoch": 2, "val": {"miou": 0.5}, "images": {"train": 8, "val": 2}}
+    | {"parameters": 1234, "precision": "fp32", "processes": 1},
     "export": {
         "bytes": 1_500_000,
         "miou": 0.4321,
@@ -71,18 +65,26 @@ def report(monkeypatch, *options):
 def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     evaluated, monkeypatch
 ):
+    store = open_store()
+    run = find_run(store, checkpoint_digest(evaluated / "models"))
+    store.client.set_tag(run.info.run_id, "git.commit", "<script>alert(1)</script>")
+    report(monkeypatch)
+    [file] = Path("reports").iterdir()
+    assert file.name == f"{run.info.run_name}.html"
+    kept = MlflowClient(store.uri).list_artifacts(run.info.run_id, "report")
+    assert [artifact.path for artifact in kept] == [f"report/{file.name}"]
     report(monkeypatch, "--out", "card.html")
     page = Path("card.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 7
     assert all(source.startswith("data:image/") for source in sources)
     assert "<script" not in page
+    assert "&lt;script&gt;" in page
     scores = pd.read_csv("metrics/tables/scores.csv", index_col="score")
     for name in ("miou", "border_merged.iou_pet", "border_ignored.iou_pet", "boundary_iou_pet"):
         value, low, high = scores.loc[name]
         assert f"{value:.3f}" in page
         assert f"{low:.3f} to {high:.3f}" in page
-    run = find_run(open_store(), checkpoint_digest(evaluated / "models"))
     for origin in (run.info.run_id, run.data.tags["code.digest"], "train.epochs"):
         assert origin in page
     assert "epoch 2 of 2 was kept" in page
@@ -90,28 +92,8 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "drawings only" in page
 
 
-def test_the_card_is_named_by_the_run_and_kept_with_it(evaluated, monkeypatch):
-    report(monkeypatch)
-    [file] = Path("reports").iterdir()
-    store = open_store()
-    run = find_run(store, checkpoint_digest(evaluated / "models"))
-    assert file.name == f"{run.info.run_name}.html"
-    kept = MlflowClient(store.uri).list_artifacts(run.info.run_id, "report")
-    assert [artifact.path for artifact in kept] == [f"report/{file.name}"]
-
-
-def test_what_a_run_says_of_itself_is_text_and_not_markup(evaluated, monkeypatch):
-    store = open_store()
-    run = find_run(store, checkpoint_digest(evaluated / "models"))
-    store.client.set_tag(run.info.run_id, "git.commit", "<script>alert(1)</script>")
-    report(monkeypatch, "--out", "card.html")
-    page = Path("card.html").read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-
-
-@pytest.mark.parametrize("missing", ["models/checkpoint.pth", "metrics/tables/slices.csv"])
-def test_what_is_missing_is_named(evaluated, missing, monkeypatch):
-    (evaluated / missing).unlink()
-    with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
-        report(monkeypatch)
+def test_what_is_missing_is_named(evaluated, monkeypatch):
+    for missing in ("metrics/tables/slices.csv", "models/checkpoint.pth"):
+        (evaluated / missing).unlink()
+        with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
+            report(monkeypatch)

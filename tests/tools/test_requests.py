@@ -73,11 +73,6 @@ def test_an_image_is_answered_with_its_mask(kind):
     assert np.array_equal(Image.open(io.BytesIO(answer)), PIXELS[..., 0])
 
 
-def test_an_image_larger_than_the_model_sees_gets_a_mask_of_its_size():
-    _, file = image_file("JPEG", (3000, 10))
-    assert Image.open(io.BytesIO(ask(file)[2])).size == (3000, 10)
-
-
 @pytest.mark.parametrize("body", [b"GIF89a", b"", FILE[:-20]])
 def test_a_body_that_is_no_image_is_refused(body):
     status, message = refusal(body)

@@ -37,9 +37,6 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
         assert (f"{0.4 + place / 1e4:.4f} to {0.6 + place / 1e4:.4f}" in printed) == known
     assert "7 pictures" in printed
     assert "What next" not in printed
-
-
-def test_what_to_do_next_is_said_on_request(metrics, monkeypatch, capsys):
     run(monkeypatch, metrics, "--next")
     assert "make ui" in capsys.readouterr().out
 

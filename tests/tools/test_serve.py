@@ -7,7 +7,6 @@ import pytest
 from mlflow_workspace import make_workspace
 from tiny_models import write_onnx
 
-from pipeline.core.terminal import UserError
 from pipeline.records.registry import promote, register_model
 from pipeline.records.runs import checkpoint_run
 from tools.serve import MODEL_FILE, main
@@ -31,13 +30,6 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return started.pop()
 
     return run
-
-
-def test_without_a_model_it_says_what_to_do(serve) -> None:
-    with pytest.raises(UserError, match="there is no model yet"):
-        serve()
-    with pytest.raises(UserError, match="no version 3; registered: none, run `make` first"):
-        serve("--model", "3")
 
 
 def test_the_champion_is_served_or_what_is_named(serve) -> None:

@@ -1,14 +1,14 @@
 """A sweep: from its plan to experiments, what is read of their logs, and their ranking."""
 
-import subprocess
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import yaml
+from mlflow_workspace import git
 from rich.console import Console
 from tiny_pets import REPOSITORY
 
-from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
 from tools.sweeps.plan import (
     Experiment,
@@ -29,7 +29,7 @@ def workspace(tmp_path, monkeypatch):
     write(tmp_path / "params.yaml", {"train": {"lr": 0.1, "epochs": 1}, "seed": 0})
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/train.py").write_text("print('one')\n")
-    git("init", "--quiet")
+    git(Path(), "init", "--quiet")
     commit("first")
     return tmp_path
 
@@ -39,14 +39,9 @@ def job(tmp_path):
     return Job(Experiment("sweep-1", {}), tmp_path / "sweep-1.log")
 
 
-def git(*arguments):
-    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@localhost"]
-    subprocess.run(["git", *identity, *arguments], check=True)
-
-
 def commit(message):
-    git("add", "--all")
-    git("commit", "--quiet", "--message", message)
+    git(Path(), "add", "--all")
+    git(Path(), "commit", "--quiet", "--message", message)
 
 
 def write(file, values):
@@ -58,18 +53,14 @@ def names(name="sweep", **plan):
     return [experiment.name for experiment in plan_experiments(plan, name)]
 
 
-def test_a_grid_is_every_combination_and_shared_settings_go_along():
+def test_a_grid_is_every_combination_and_each_entry_of_a_list_is_tried_with_it():
     plan = {"set": {"seed": 1}, "grid": {"train.lr": [0.1, 0.2], "train.epochs": [1, 2]}}
     assert list(combinations(plan)) == [
         {"seed": 1, "train.lr": lr, "train.epochs": epochs}
         for lr in (0.1, 0.2)
         for epochs in (1, 2)
     ]
-
-
-def test_a_list_is_tried_entry_by_entry_with_every_combination_of_a_grid():
     entries = [{"train.lr": 0.1}, {"train.lr": 0.2, "train.epochs": 3}]
-    assert list(combinations({"list": entries})) == entries
     assert list(combinations({"grid": {"seed": [0, 1]}, "list": entries})) == [
         {**entry, "seed": seed} for entry in entries for seed in (0, 1)
     ]
@@ -80,55 +71,45 @@ def test_the_example_plan_fits_the_params(monkeypatch):
     assert len(names(**read_plan(REPOSITORY / "experiments/sweep.yaml"))) == 6
 
 
-@pytest.mark.parametrize("sections", [{}, {"set": {"seed": 1}}, {"grid": {}, "grids": {}}])
-def test_a_file_without_grid_and_list_or_with_other_sections_is_refused(tmp_path, sections):
-    with pytest.raises(UserError, match=r"plan\.yaml: expected the sections grid or list"):
-        read_plan(write(tmp_path / "plan.yaml", sections))
-
-
-def test_a_grid_of_single_values_is_refused_with_its_key_and_a_missing_plan_named(tmp_path):
-    with pytest.raises(ParamsError, match=r"plan\.yaml: grid\.train\.lr: .* valid array"):
-        read_plan(write(tmp_path / "plan.yaml", {"grid": {"train.lr": 0.1}}))
-    with pytest.raises(UserError, match=r"none\.yaml cannot be read"):
-        read_plan(tmp_path / "none.yaml")
-
-
 @pytest.mark.parametrize(
-    ("grid", "message"),
+    ("sections", "message"),
     [
-        ({"train.lrate": [1]}, r"train\.lrate is not in params\.yaml; near it: train\.lr"),
-        ({"train.lr": []}, "nothing to try"),
+        ({"set": {"seed": 1}}, "expected the sections grid or list"),
+        ({"grid": {}, "grids": {}}, "expected the sections grid or list"),
+        ({"grid": {"train.lr": 0.1}}, r"grid\.train\.lr: .* valid array"),
+        (None, "cannot be read"),
+        ({"grid": {"train.lrate": [1]}}, r"train\.lrate is not in params.*; near it: train\.lr"),
+        ({"grid": {"train.lr": []}}, "nothing to try"),
     ],
 )
-def test_an_unknown_param_and_an_empty_grid_are_refused(workspace, grid, message):
+def test_a_plan_that_cannot_be_tried_is_refused_with_its_reason(workspace, sections, message):
+    file = workspace / "plan.yaml"
+    if sections:
+        write(file, sections)
     with pytest.raises(UserError, match=message):
-        names(grid=grid)
-
-
-def test_the_same_settings_are_one_experiment(workspace):
-    assert len(names(list=[{"train.lr": 0.2}, {"train.lr": 0.2, "seed": 0}, {"seed": 1}])) == 2
+        names(**read_plan(file))
 
 
 def test_an_experiment_keeps_its_name_as_long_as_all_that_decides_it(workspace):
     grid = {"train.lr": [0.2]}
     before = names(grid=grid)
+    same = [{"train.lr": 0.2}, {"train.lr": 0.2, "seed": 0}]
     assert before == names(grid=grid)
+    assert len(names(list=[*same, {"seed": 1}])) == 2
     assert names("rates", grid=grid)[0] == before[0].replace("sweep-", "rates-")
 
     (workspace / "notes.txt").write_text("nothing that a stage reads\n")
     write(workspace / "params.yaml", {"train": {"lr": 0.5, "epochs": 1}, "seed": 0})  # the grid's
     assert names(grid=grid) == before
 
-
-def test_other_params_source_or_commit_make_another_experiment(workspace):
-    grid = {"train.lr": [0.2]}
-    seen = names(grid=grid)
-    write(workspace / "params.yaml", {"train": {"lr": 0.1, "epochs": 2}, "seed": 0})
-    seen += names(grid=grid)
-    (workspace / "stages/train.py").write_text("print('two')\n")
-    seen += names(grid=grid)
-    commit("second")
-    seen += names(grid=grid)
+    seen = [*before]
+    for change in (
+        lambda: write(workspace / "params.yaml", {"train": {"lr": 0.1, "epochs": 2}, "seed": 0}),
+        lambda: (workspace / "stages/train.py").write_text("print('two')\n"),
+        lambda: commit("second"),
+    ):
+        change()
+        seen += names(grid=grid)
     assert len(set(seen)) == 4
 
 
@@ -142,13 +123,10 @@ def test_a_setting_is_read_as_yaml_and_reaches_dvc_as_values_that_yaml_reads_bac
     assert dict(setting(option) for option in options) == settings
 
 
-def test_the_last_line_is_the_last_state_of_the_last_line_that_has_text(job):
+def test_the_last_line_that_has_text_is_read_in_its_last_state(job):
     assert job.last_line() == ""
     job.log.write_text("Running stage 'train':\nepoch 1/3  1/9\repoch 1/3  9/9\r\n\n")
     assert job.last_line() == "epoch 1/3  9/9"
-
-
-def test_only_the_end_of_a_long_log_is_read(job):
     job.log.write_text("".join(f"line {number}\n" for number in range(100_000)))
     assert job.last_line() == "line 99999"
     assert len(log_lines(job.log)) < 1000

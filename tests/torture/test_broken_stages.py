@@ -10,7 +10,7 @@ import time
 import pytest
 from clone import ALL_STAGES
 from ledger import SEED, TRIES, Row
-from workshop import go, moments
+from workshop import Workshop, go, moments
 
 pytestmark = pytest.mark.torture
 
@@ -27,6 +27,11 @@ DISKS = [*BYTES, "train, after an epoch"]
 if TRIES == 1:  # the short form
     KILLS = [("dvc repro", "extract")]
     DISKS = ["split"]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    return Workshop(tmp_path_factory.mktemp("workshop"))
 
 
 def kill_of(how, stage):

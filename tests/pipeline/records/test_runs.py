@@ -1,7 +1,4 @@
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +9,6 @@ import pytest
 from mlflow.entities import Run as StoredRun
 from servers import mlflow_server
 from tiny_models import write_onnx
-from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.records import runs as runs_module
@@ -187,32 +183,6 @@ def test_a_server_that_hangs_after_the_first_step_loses_no_metric_and_gets_them_
             number = register_model(again, write_onnx(workspace / "model.onnx"), {})
         assert again.run_id == run.run_id
         assert [each.number for each in list_versions(store.uri)] == [number]
-
-
-def test_a_training_that_goes_on_after_a_kill_goes_on_in_its_run(workspace):
-    script = f"""
-from pathlib import Path
-from pipeline.records.runs import training_run
-import os, signal, time
-with training_run(Path("data/pets"), {PARAMS!r}, {COUNTS!r}, "the-training") as run:
-    run.log_metrics({{"train": {{"loss": 0.5}}}}, step=1, time=1000)
-    time.sleep(1)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    killed = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    with training_run(DATA, PARAMS, COUNTS, "the-training") as run:
-        run.log_metrics({"train": {"loss": 0.5}}, step=1, time=1000)  # known already
-        run.log_metrics({"train": {"loss": 0.25}}, step=2)
-    store = open_store()
-    (only,) = store.client.search_runs([store.experiment_id])
-    assert only.info.run_id == run.run_id
-    assert only.info.status == "FINISHED"
-    history = store.client.get_metric_history(run.run_id, "train.loss")
-    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25)]
-    with training_run(DATA, PARAMS, COUNTS, "another") as other:
-        assert other.run_id != run.run_id
 
 
 def test_a_run_whose_process_was_killed_at_its_start_is_described_by_the_next(workspace):

@@ -64,12 +64,10 @@ def test_nobody_waits_for_a_store_that_hangs(store, run_id, monkeypatch):
     assert len(store.client.get_metric_history(run_id, "loss")) == 1000
 
 
-def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_id, workspace):
+def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_id, leave):
     end = {"time": 5000, "status": "FINISHED"}
     tag = {"time": 4000, "tag": "checkpoint.sha256", "value": "abc"}
-    file = leave_unsent(
-        workspace, store.uri, run_id, *[loss(step) for step in range(150)], tag, end
-    )
+    file = leave(*[loss(step) for step in range(150)], tag, end)
     assert stores_with_unsent() == [store.uri]
     assert send_unsent(store) == 1
     run = store.client.get_run(run_id)
@@ -81,11 +79,9 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_
     assert stores_with_unsent() == []
 
 
-def test_what_had_arrived_already_is_not_doubled(store, run_id, workspace):
+def test_what_had_arrived_already_is_not_doubled(store, run_id, leave):
     deliver(store.client, run_id, [loss(0), loss(1)])
-    leave_unsent(
-        workspace, store.uri, run_id, loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"}
-    )
+    leave(loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
     send_unsent(store)
     history = store.client.get_metric_history(run_id, "loss")
     assert [each.step for each in history] == [0, 1, 2]
@@ -96,19 +92,6 @@ def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(store, 
     assert send_unsent(store) == 1
     assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0]
     assert store.client.get_run(run_id).info.status == "FAILED"
-
-
-def test_a_run_that_a_killed_stage_added_to_ended_when_its_training_did(store, run_id, leave):
-    file = leave(loss(0))
-    file.write_text(file.read_text().replace('"run"', '"ended": 5000, "run"'))
-    assert send_unsent(store) == 1
-    assert store.client.get_run(run_id).info.end_time == 5000
-
-
-def test_the_leftovers_for_another_store_stay_where_they_are(store, run_id, workspace):
-    file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", loss(0))
-    assert send_unsent(store) == 0
-    assert file.exists()
 
 
 def test_the_file_of_a_command_that_still_runs_is_left_to_it(store, run_id, workspace):

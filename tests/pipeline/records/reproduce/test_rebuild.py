@@ -80,15 +80,9 @@ FILE = {
 def test_a_value_comes_back_from_its_text_with_its_type(value):
     assert parse_value(str(value), present=None) == value
     assert type(parse_value(str(value), present=None)) is type(value)
-
-
-def test_a_tuple_comes_back_as_a_list_since_yaml_has_no_other():
-    assert parse_value("(4, 8)", present=None) == [4, 8]
-
-
-@pytest.mark.parametrize("text", ["5", "None", "1e5"])
-def test_what_the_file_says_in_these_letters_keeps_the_files_type(text):
-    assert parse_value(text, present=text) == text
+    assert parse_value("(4, 8)", present=None) == [4, 8]  # a tuple is a list in YAML
+    for text in ("5", "None", "1e5"):
+        assert parse_value(text, present=text) == text, "the file's type stays"
 
 
 def test_recorded_values_take_their_places_and_the_rest_stays():
@@ -101,15 +95,10 @@ def test_recorded_values_take_their_places_and_the_rest_stays():
     assert FILE["train"]["lr"] == 0.004, "the file's own values are left alone"
 
 
-def test_a_record_of_the_same_file_does_not_contradict_it():
+def test_a_contradiction_is_told_with_both_values():
     recorded = {key: str(value) for key, value in flatten(FILE).items()}
     recorded |= {"model.features": "(4, 8)", "seed": "0", "train.default": "1"}
     assert contradictions(FILE, recorded) == {}
-
-
-def test_a_contradiction_is_told_with_both_values():
     recorded = {"seed": "1", "train.lr": "0.004", "model.features": "[4, 16]"}
-    assert contradictions(FILE, recorded) == {
-        "seed": ("0", "1"),
-        "model.features": ("[4, 8]", "[4, 16]"),
-    }
+    wanted = {"seed": ("0", "1"), "model.features": ("[4, 8]", "[4, 16]")}
+    assert contradictions(FILE, recorded) == wanted
