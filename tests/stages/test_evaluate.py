@@ -12,7 +12,6 @@ from PIL import Image
 from sklearn import metrics
 from tiny_pets import LISTS, write_params
 
-from pipeline.core.terminal import UserError
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pets import CLASSES, image_path, mask_path
 from pipeline.data.settings import Normalisation
@@ -107,8 +106,3 @@ def test_the_sheets_show_every_image_and_a_second_evaluation_gives_the_same_byte
     evaluate(monkeypatch)
     assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
     assert len(first) == 1 + 3 + 6
-
-
-def test_without_a_model_the_error_says_how_to_get_one(tiny_pets, monkeypatch):
-    with pytest.raises(UserError, match="train first"):
-        evaluate(monkeypatch)

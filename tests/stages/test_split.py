@@ -111,9 +111,6 @@ def test_the_nearest_of_several_test_images_is_reported():
     assert find_duplicates(index[:1], index[1:], 2) == [("pug_1", "pug_51", 1)]
 
 
-# --- quotas ---------------------------------------------------------------------------------
-
-
 @given(sizes=SIZES, fraction=st.floats(0.01, 0.99))
 def test_each_breed_gives_its_share_within_one_image(sizes, fraction):
     for breed, quota in val_quotas(sizes, fraction).items():
@@ -131,13 +128,7 @@ def test_remainders_go_to_the_breeds_that_lost_most():
     # Shares of 0.15: 1.05, 1.2, 1.35, 1.5, 1.65 -> 5 rounded down, 7 in all (6.75).
     sizes = dict(zip("abcde", [7, 8, 9, 10, 11], strict=True))
     assert list(val_quotas(sizes, 0.15).values()) == [1, 1, 1, 2, 2]
-
-
-def test_shares_that_are_whole_numbers_stay_whole():
-    assert val_quotas({"a": 100}, 0.29) == {"a": 29}
-
-
-# --- the division ---------------------------------------------------------------------------
+    assert val_quotas({"a": 100}, 0.29) == {"a": 29}  # whole numbers stay whole
 
 
 def val_names(index: list[Entry], seed: int = 0) -> set[str]:
@@ -162,22 +153,12 @@ def test_one_more_image_moves_at_most_one_of_the_others():
     assert val_names(index_of(named("pug", 50) + named("Bengal", 50), [])) >= before
 
 
-# --- what is refused ------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"val_fraction": 0.0}, "split.val_fraction"),
-        ({"val_fraction": 1.0}, "split.val_fraction"),
-        ({"duplicate_distance": 17}, "split.duplicate_distance"),
-        ({"duplicate_distance": -1}, "split.duplicate_distance"),
-        ({"folds": 5}, "split.folds"),
-    ],
+    ("key", "value"), [("val_fraction", 0.0), ("val_fraction", 1.0), ("duplicate_distance", 17)]
 )
-def test_params_out_of_range_are_refused(tmp_path, monkeypatch, params, message):
-    with pytest.raises(UserError, match=message):
-        run(tmp_path, monkeypatch, index_of(["pug_1"], ["pug_2"]), **params)
+def test_params_out_of_range_are_refused(tmp_path, monkeypatch, key, value):
+    with pytest.raises(UserError, match=f"split.{key}"):
+        run(tmp_path, monkeypatch, index_of(["pug_1"], ["pug_2"]), **{key: value})
 
 
 @pytest.mark.parametrize(

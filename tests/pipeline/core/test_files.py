@@ -41,31 +41,17 @@ def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path):
     assert names(tmp_path / "new") == ["file.txt"]
 
 
-def test_an_error_leaves_the_earlier_file_and_nothing_else(tmp_path):
+def test_an_error_leaves_the_earlier_file_or_folder_and_nothing_else(tmp_path):
     (tmp_path / "file.txt").write_text("earlier")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/old").touch()
     with pytest.raises(FileExistsError), atomic_file(tmp_path / "file.txt") as temporary:
         write_half_and_fail(temporary)
-    assert (tmp_path / "file.txt").read_text() == "earlier"
-    assert names(tmp_path) == ["file.txt"]
-
-
-def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/old").touch()
-    with atomic_folder(tmp_path / "folder") as temporary:
-        (temporary / "new").touch()
-        assert names(tmp_path / "folder") == ["old"]
-    assert names(tmp_path / "folder") == ["new"]
-    assert names(tmp_path) == ["folder"]
-
-
-def test_an_error_leaves_the_earlier_folder_and_nothing_else(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/old").touch()
     with pytest.raises(FileExistsError), atomic_folder(tmp_path / "folder") as temporary:
         write_half_and_fail(temporary / "new")
+    assert (tmp_path / "file.txt").read_text() == "earlier"
     assert names(tmp_path / "folder") == ["old"]
-    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path) == ["file.txt", "folder"]
 
 
 WRITER = """
@@ -125,7 +111,7 @@ def test_temporary_files_of_another_thread_stay(tmp_path):
     assert names(tmp_path) == ["early", "other.txt"]
 
 
-def test_a_folder_is_never_there_in_part(tmp_path):
+def test_a_folder_takes_the_place_of_the_earlier_one_and_is_never_there_in_part(tmp_path):
     """The earlier one is set aside at once, and removed only when the new one is in its place."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/old").touch()
@@ -140,6 +126,8 @@ def test_a_folder_is_never_there_in_part(tmp_path):
         (temporary / "new").touch()
         patch.setattr(Path, "rename", look)
     assert seen == [["old"], None]
+    assert names(tmp_path / "folder") == ["new"]
+    assert names(tmp_path) == ["folder"]
 
 
 def test_a_full_disk_names_the_file(tmp_path):

@@ -59,19 +59,15 @@ def message(file: Path, text: str, kind: type = Train, section: str = "train") -
     return str(error.value).replace(str(file), "F")
 
 
-def test_a_section_becomes_a_frozen_object_of_its_class(file):
+def test_a_section_becomes_a_frozen_object_of_its_class(file, monkeypatch):
     file.write_text(GOOD)
     train = read_section("train", Train, file)
     assert train == Train(epochs=3, optimizer=Optimizer(lr=1.0, betas=(0.5, 1.0)))
     assert isinstance(train.optimizer.lr, float)
     with pytest.raises(AttributeError):
         train.epochs = 4  # type: ignore[misc]
-
-
-def test_a_section_may_be_one_value_of_the_current_folders_params_yaml(file, monkeypatch):
-    file.write_text(GOOD)
     monkeypatch.chdir(file.parent)
-    assert read_section("seed", int) == 5
+    assert read_section("seed", int) == 5  # a section may be one value
 
 
 @pytest.mark.parametrize(
@@ -85,8 +81,13 @@ def test_a_section_may_be_one_value_of_the_current_folders_params_yaml(file, mon
         ("{epochs: 3}", "train.optimizer is missing"),
         ("{epochs: 3, optimizer: {}}", "train.optimizer.lr is missing"),
         (
-            "{epochs: 3, optimizer: {lr: 1}, note: 4}",
-            "train.note: Input should be a valid string, found 4",
+            "{epochs: 2.5, optimizer: {lr: 1}}",
+            "train.epochs: Input should be a valid integer, found 2.5",
+        ),
+        (
+            "{epochs: true, optimizer: {lr: 0}}",
+            "train.epochs: Input should be a valid integer, found True\n"
+            "F: train.optimizer.lr: Input should be greater than 0, found 0",
         ),
         (
             "{epochs: 3, optimizer: {lr: 1, betas: [0.9, x]}}",
@@ -102,23 +103,7 @@ def test_a_problem_is_named_with_its_key(file, section, problem):
     assert message(file, f"train: {section}") == f"F: {problem}"
 
 
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        ("many", "valid integer, found 'many'"),
-        ("2.5", "valid integer, found 2.5"),
-        ("true", "valid integer, found True"),
-        ("null", "valid integer, found None"),
-        ("[3]", "valid integer, found [3]"),
-        ("2024-01-01", "valid integer, found '2024-01-01'"),
-    ],
-)
-def test_a_wrong_type_is_shown(file, value, problem):
-    found = message(file, f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
-    assert found == f"F: train.epochs: Input should be a {problem}"
-
-
-@pytest.mark.parametrize("value", ["'1e-3'", "'0.001'", '"3"'])
+@pytest.mark.parametrize("value", ["'1e-3'", '"3"'])
 def test_a_number_that_is_text_gets_a_hint(file, value):
     found = message(file, f"train: {{epochs: 3, optimizer: {{lr: {value}}}}}")
     text = value.strip("'\"")
@@ -129,19 +114,15 @@ def test_a_number_that_is_text_gets_a_hint(file, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "epochs"), [("010", 10), ("0o10", 8), ("0x10", 16), ("1_0", 10), ("+3", 3)]
+    ("value", "epochs", "lr"),
+    [("010", 10, "1e-05"), ("0o10", 8, "1E-5"), ("0x10", 16, "0.1e-4"), ("1_0", 10, "+1.e-5")],
 )
-def test_whole_numbers_are_what_dvc_takes_them_for(file, value, epochs):
+def test_numbers_are_what_dvc_takes_them_for(file, value, epochs, lr):
     """Older YAML, such as PyYAML's, reads 010 as 8: another run than dvc.lock would speak of."""
-    file.write_text(f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
-    assert read_section("train", Train, file).epochs == epochs
+    file.write_text(f"train: {{epochs: {value}, optimizer: {{lr: {lr}}}}}")
+    train = read_section("train", Train, file)
+    assert (train.epochs, train.optimizer.lr) == (epochs, 0.00001)
     assert parse_yaml(file.read_text(), file)["train"]["epochs"] == epochs
-
-
-@pytest.mark.parametrize("value", ["1e-05", "1E-5", "0.1e-4", "+1.e-5"])
-def test_numbers_as_dvc_writes_them_are_numbers(file, value):
-    file.write_text(f"train: {{epochs: 3, optimizer: {{lr: {value}}}}}")
-    assert read_section("train", Train, file).optimizer.lr == 0.00001
 
 
 @pytest.mark.parametrize(
@@ -149,22 +130,14 @@ def test_numbers_as_dvc_writes_them_are_numbers(file, value):
     [
         ("epochs", "0", "greater than or equal to 1"),
         ("epochs", "1001", "less than or equal to 1000"),
-        ("optimizer", "{lr: 0}", "greater than 0"),
         ("optimizer", "{lr: .nan}", "a finite number"),
         ("optimizer", "{lr: .inf}", "a finite number"),
-        ("optimizer", "{lr: 1.0e+400}", "a finite number"),
     ],
 )
 def test_a_value_out_of_range_is_shown_with_the_range(file, key, value, accepted):
     values = {"epochs": "3", "optimizer": "{lr: 1}"} | {key: value}
     text = ", ".join(f"{name}: {given}" for name, given in values.items())
     assert f"Input should be {accepted}, found" in message(file, f"train: {{{text}}}")
-
-
-def test_every_problem_has_its_line(file):
-    lines = message(file, "train: {epochs: x, optimizer: {lr: 0}, more: 1}").splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith("F: train.") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +153,7 @@ def test_a_key_inside_one_of_several_kinds_is_named_as_it_stands_in_the_file(fil
     assert message(file, text, Choice, "choice") == f"F: {problem}"
 
 
-@pytest.mark.parametrize("empty", ["", " null", " 3", " [1]"])
+@pytest.mark.parametrize("empty", ["", " 3"])
 def test_a_section_without_keys_is_refused(file, empty):
     assert message(file, f"train:{empty}").startswith("F: train: Input should be an object")
 
@@ -190,8 +163,11 @@ def test_a_missing_section_is_named_beside_the_present_ones(file):
     assert found == "F: section 'train' is missing; it has 3, model, seed"
 
 
-def test_a_missing_file_says_where_to_run(file):
+def test_a_missing_file_says_where_to_run_and_a_folder_is_no_file(file):
     with pytest.raises(ParamsError, match="is missing: run from the root of the repository"):
+        read_section("train", Train, file)
+    file.mkdir()
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: Is a directory"):
         read_section("train", Train, file)
 
 
@@ -244,18 +220,6 @@ def test_aliases_are_refused_before_they_are_multiplied(file):
 )
 def test_values_that_readers_stumble_over_are_errors_of_the_file(file, value):
     message(file, f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
-
-
-def test_a_folder_of_that_name_is_no_file(file):
-    file.mkdir()
-    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: Is a directory"):
-        read_section("train", Train, file)
-
-
-def test_bytes_that_are_no_text_are_refused(file):
-    file.write_bytes(b"\xff\xfe\x00train")
-    with pytest.raises(ParamsError, match="is not valid YAML"):
-        read_section("train", Train, file)
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "hello"])

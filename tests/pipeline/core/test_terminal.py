@@ -13,38 +13,26 @@ def status(main):
     return leaving.value.code
 
 
-def fail():
-    raise UserError("data/raw [a]: no archive; run dvc repro download")
+def test_a_user_error_and_a_full_disk_are_messages_and_another_error_is_a_crash(capsys):
+    def fail(error):
+        raise error
 
-
-def interrupt():
-    raise KeyboardInterrupt
-
-
-def test_a_user_error_is_printed_as_it_is_and_fails(capsys):
-    assert status(fail) == 1
-    assert capsys.readouterr().err == "error: data/raw [a]: no archive; run dvc repro download\n"
-
-
-def test_a_full_disk_is_a_message_too(capsys):
-    def fill():
-        raise OSError(errno.ENOSPC, "No space left on device", "models/model.onnx")
-
-    assert status(fill) == 1
+    message = "data/raw [a]: no archive; run dvc repro download"
+    assert status(lambda: fail(UserError(message))) == 1
+    assert capsys.readouterr().err == f"error: {message}\n"
+    full = OSError(errno.ENOSPC, "No space left on device", "models/model.onnx")
+    assert status(lambda: fail(full)) == 1
     assert capsys.readouterr().err.startswith(
         "error: models/model.onnx cannot be written: No space left on device. Make room"
     )
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 // 0)
+    assert status(lambda: fail(KeyboardInterrupt())) == 130
 
 
 def test_the_status_is_that_of_the_command():
     assert status(lambda: None) is None
     assert status(lambda: 3) == 3
-    assert status(interrupt) == 130
-
-
-def test_another_error_is_a_crash_with_a_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_command(lambda: 1 // 0)
 
 
 def test_tracked_items_come_through_and_the_display_ends_after_an_error():

@@ -24,9 +24,7 @@ def write_list(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "breed", "species"),
     [
-        ("Abyssinian_100", "Abyssinian", "cat"),
         ("British_Shorthair_9", "British_Shorthair", "cat"),
-        ("beagle_1", "beagle", "dog"),
         ("american_pit_bull_terrier_191", "american_pit_bull_terrier", "dog"),
     ],
 )
@@ -42,9 +40,6 @@ def test_the_folder_of_pets_keeps_images_and_masks_apart():
 def test_a_list_is_read_in_its_order_without_comments_and_blank_lines(tmp_path):
     path = write_list(tmp_path, "#Image CLASS-ID\nbeagle_2 5 2 2\n\nAbyssinian_1 1 1 1\n")
     assert read_list(path) == ["beagle_2", "Abyssinian_1"]
-
-
-def test_a_list_of_bare_names_is_accepted(tmp_path):
     assert read_list(write_list(tmp_path, "beagle_2\r\nBengal_7\r\n")) == ["beagle_2", "Bengal_7"]
 
 
@@ -60,29 +55,18 @@ def test_a_species_that_contradicts_the_name_is_refused(tmp_path, line):
         read_list(write_list(tmp_path, line))
 
 
-def test_a_missing_list_is_named(tmp_path):
+def test_a_list_that_is_missing_or_no_text_is_named(tmp_path):
     with pytest.raises(UserError, match=r"trainval\.txt is missing"):
         read_list(tmp_path / "trainval.txt")
-
-
-def test_a_list_that_is_no_text_is_refused(tmp_path):
-    path = tmp_path / "test.txt"
-    path.write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "test.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"test\.txt is not a text file"):
-        read_list(path)
+        read_list(tmp_path / "test.txt")
 
 
-@pytest.fixture
-def pets(tmp_path: Path) -> Path:
+def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(tmp_path: Path) -> None:
     write_tiny_pets(tmp_path)
-    return tmp_path / "data/pets"
-
-
-def test_a_data_set_as_extract_wrote_it_has_no_changed_file(pets: Path) -> None:
+    pets = tmp_path / "data/pets"
     assert changed_files(pets) == {}
-
-
-def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(pets: Path) -> None:
     image, mask = pets / "images/pug_1.jpg", pets / "masks/Bengal_2.png"
     before = {file: file_digest(file) for file in (image, mask)}
     content = bytearray(image.read_bytes())

@@ -120,10 +120,8 @@ export_int8(Path({str(again)!r}), Path({str(model_file)!r}), images())
 def test_a_split_up_convolution_gives_what_torchs_gives(inputs, outputs, height, width):
     random = np.random.default_rng(0)
     kernel = random.random((inputs, outputs, 2, 2), dtype=np.float32)
-    bias, x = (
-        random.random(outputs, np.float32),
-        random.random((1, inputs, height, width), np.float32),
-    )
+    bias = random.random(outputs, np.float32)
+    x = random.random((1, inputs, height, width), np.float32)
     tensors = map(torch.from_numpy, (x, kernel, bias))
     expected = torch.nn.functional.conv_transpose2d(*tensors, stride=2).numpy()
     names, options = ["x", "kernel", "bias"], {"kernel_shape": [2, 2], "strides": [2, 2]}

@@ -56,25 +56,19 @@ def test_weights_outside_the_models_folder_are_not_read(tmp_path, place):
         tried(file)
 
 
-def test_a_custom_operator_is_not_loaded(tmp_path):
+def test_a_custom_operator_other_inputs_and_a_constant_larger_than_memory_are_errors(tmp_path):
     node = helper.make_node("Run", ["image"], ["mask"], domain="evil")
     with pytest.raises(UserError, match="not a model that ONNX Runtime can load"):
         tried(write(tmp_path / "model.onnx", [node]))
-
-
-def test_a_constant_larger_than_memory_is_an_error(tmp_path):
+    numbers = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [1, 3])
+    node = helper.make_node("Cast", ["numbers"], ["mask"], to=TensorProto.UINT8)
+    with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
+        tried(write(tmp_path / "model.onnx", [node], image=numbers))
     size = helper.make_tensor("size", TensorProto.INT64, [1], [2**45])
     one = helper.make_tensor("one", TensorProto.UINT8, [1], [1])
     make = helper.make_node("ConstantOfShape", ["size"], ["huge"], value=one)
     with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
         tried(write(tmp_path / "model.onnx", [make, *dimmed_by("huge")], [size]))
-
-
-def test_a_model_of_other_inputs_takes_no_photographs(tmp_path):
-    numbers = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [1, 3])
-    node = helper.make_node("Cast", ["numbers"], ["mask"], to=TensorProto.UINT8)
-    with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
-        tried(write(tmp_path / "model.onnx", [node], image=numbers))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 1000, b"<html>404</html>"])

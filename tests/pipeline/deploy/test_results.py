@@ -51,10 +51,6 @@ def test_the_four_files_say_the_same_in_four_ways(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.asarray(in_colour), np.array(PALETTE, np.uint8)[MASK])
 
 
-def test_an_image_gets_its_own_names_again(tmp_path):
-    assert [save(tmp_path, tmp_path / "cat.jpg") for _ in range(3)] == ["cat"] * 3
-
-
 # The last differ in case alone, which makes them one to some file systems.
 @pytest.mark.parametrize("other", ["b/cat.jpg", "a/cat.png", "a/CAT.jpg"])
 def test_images_of_the_same_name_get_results_of_their_own(tmp_path, other):
@@ -129,9 +125,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
 )
 def test_opacity_falls_across_the_border_from_pet_to_background(mask, expected):
     assert opacity(np.array([mask], np.uint8)).tolist() == [expected]
-
-
-def test_the_distance_to_pet_and_background_is_the_shortest_one():
     mask = np.full((5, 5), BACKGROUND, np.uint8)
     mask[0, 0] = PET
     mask[3, 4] = BORDER  # 5 from the pet (3, 4, 5), and 1 from the background beside it

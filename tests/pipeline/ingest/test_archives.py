@@ -67,17 +67,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-# --- names ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("url", "name"),
     [
         ("https://host/pets/images.tar.gz", "images.tar.gz"),
-        ("/disk/pets.tar", "images.tar"),
         ("pets.v2.tgz", "images.tar.gz"),
         ("file:///disk/PETS.TAR.BZ2", "images.tar.bz2"),
-        ("a.tbz2", "images.tar.bz2"),
         ("a.txz?download=1#top", "images.tar.xz"),
         ("https://host/download?file=a.tar.gz", "images.tar"),
         ("https://host.tar.gz/42", "images.tar"),
@@ -97,9 +92,6 @@ def test_the_one_archive_is_found_and_none_or_several_are_named(tmp_path, names)
     found = f"found {', '.join(names) or 'none'}: run the stage download"
     with pytest.raises(ArchiveError, match=found):
         find_archive(tmp_path, "images")
-
-
-# --- extraction -----------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["", "gz", "bz2", "xz"])
@@ -134,9 +126,6 @@ def test_a_hard_link_becomes_the_file_it_names(tmp_path, folder):
     link = a_special("images/b.jpg", tarfile.LNKTYPE, "images/a.jpg")
     extract_archive(pack(tmp_path / "a.tar", a_file("images/a.jpg", b"pet"), link), folder)
     assert files_in(folder) == {"images/a.jpg": b"pet", "images/b.jpg": b"pet"}
-
-
-# --- what is refused ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -218,9 +207,6 @@ def test_what_the_terminal_would_obey_is_shown_in_the_error_as_it_is_written(tmp
     assert "\x1b" not in failed.stderr
 
 
-# --- what is damaged ------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9])
 def test_an_archive_cut_short_is_refused(archive, folder, fraction):
     whole = archive.read_bytes()
@@ -253,15 +239,11 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
         with pytest.raises(ArchiveError, match="not a whole tar archive"):
             extract_archive(archive, folder)
         content[place] ^= 1
-
-
-def test_the_checksum_at_the_end_of_gzip_is_read(tmp_path, folder):
-    archive = pack(tmp_path / "a.tar.gz", a_file("images/a.jpg"), mode="w:gz")
-    content = bytearray(archive.read_bytes())
-    content[-6] ^= 1
-    archive.write_bytes(content)
-    with pytest.raises(ArchiveError, match="CRC check failed"):
-        extract_archive(archive, folder)
+    if compression == "gz":  # whose checksum is at the end
+        content[-6] ^= 1
+        archive.write_bytes(content)
+        with pytest.raises(ArchiveError, match="CRC check failed"):
+            extract_archive(archive, folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>please log in</html>", b"PK\3\4" + bytes(2000)])
@@ -269,11 +251,8 @@ def test_what_is_no_tar_is_refused_at_first_sight(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"a\.tar is not a whole tar archive"):
         check_archive(tmp_path / "a.tar")
-
-
-def test_a_missing_archive_is_named(tmp_path):
-    with pytest.raises(ArchiveError, match=r"a\.tar: No such file"):
-        check_archive(tmp_path / "a.tar")
+    with pytest.raises(ArchiveError, match=r"b\.tar: No such file"):
+        check_archive(tmp_path / "b.tar")
 
 
 # A limit on the size of a file stands for a disk that becomes full: the kernel refuses the write.

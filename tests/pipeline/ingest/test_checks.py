@@ -18,16 +18,14 @@ def smooth(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     return np.stack([x * 4, y * 4, 250 - x * 2 - y * 2], axis=2).astype(np.uint8)
 
 
-def jpeg(picture: Image.Image, **options) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, format="JPEG", quality=95, subsampling=0, **options)
-    return stream.getvalue()
-
-
 def encoded(picture: Image.Image, kind: str, **options) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format=kind, **options)
     return stream.getvalue()
+
+
+def jpeg(picture: Image.Image, **options) -> bytes:
+    return encoded(picture, "JPEG", quality=95, subsampling=0, **options)
 
 
 def rotated_jpeg(picture: Image.Image, orientation: int) -> bytes:
@@ -66,15 +64,9 @@ def test_a_plain_jpeg_keeps_its_bytes(tmp_path):
     assert pair.jpeg == PLAIN
     assert pair.notes == ()
     assert (pair.image.size, pair.image.mode) == ((WIDTH, HEIGHT), "RGB")
+    assert check(tmp_path, rotated_jpeg(Image.fromarray(smooth()), 1)).notes == ()
 
 
-def test_class_ids_are_trimap_values_minus_one(tmp_path):
-    pair = check(tmp_path, PLAIN)
-    assert pair.mask.dtype == np.uint8
-    np.testing.assert_array_equal(pair.mask, trimap() - 1)
-
-
-GRAY = Image.fromarray(smooth()[..., 0])
 DEEP = Image.fromarray(smooth()[..., 0].astype(np.uint16) * 257)
 SEE_THROUGH = Image.fromarray(np.dstack([smooth(), smooth()[..., 0] + 50]))  # alpha of 50 to 238
 COLOUR = Image.new("RGB", (WIDTH, HEIGHT), (200, 30, 90))
@@ -88,30 +80,18 @@ def transparent_palette() -> bytes:
 
 
 ODD = {
-    "PNG": (encoded(Image.fromarray(smooth()), "PNG"), [Note.PNG]),
-    "BMP": (encoded(Image.fromarray(smooth()), "BMP"), [Note.OTHER_FORMAT]),
-    "alpha": (encoded(SEE_THROUGH, "PNG"), [Note.PNG, Note.ALPHA]),
     "grey with alpha": (
         encoded(SEE_THROUGH.convert("LA"), "PNG"),
         [Note.PNG, Note.GRAYSCALE, Note.ALPHA],
     ),
-    "grey": (jpeg(GRAY), [Note.GRAYSCALE]),
     "black and white": (encoded(COLOUR.convert("1"), "TIFF"), [Note.OTHER_FORMAT, Note.GRAYSCALE]),
-    "16 bits": (encoded(DEEP, "PNG"), [Note.PNG, Note.DEEP]),
     "16 bits, big-endian": (
         encoded(Image.fromarray(np.asarray(DEEP).astype(">u2")), "TIFF"),
         [Note.OTHER_FORMAT, Note.DEEP],
     ),
     "CMYK": (jpeg(Image.fromarray(smooth()).convert("CMYK")), [Note.CMYK]),
-    "palette": (encoded(COLOUR, "GIF"), [Note.GIF, Note.PALETTE]),
     "transparent palette": (transparent_palette(), [Note.GIF, Note.PALETTE, Note.ALPHA]),
-}
-ODD |= {
-    f"orientation {number}": (
-        rotated_jpeg(Image.fromarray(smooth(HEIGHT, WIDTH)), number),
-        [Note.ROTATED],
-    )
-    for number in (5, 6, 7, 8)
+    "orientation": (rotated_jpeg(Image.fromarray(smooth(HEIGHT, WIDTH)), 6), [Note.ROTATED]),
 }
 
 
@@ -139,10 +119,6 @@ def test_the_stored_orientation_is_kept_where_it_fits_and_the_tag_dropped(tmp_pa
     np.testing.assert_allclose(np.asarray(pair.image), smooth(), atol=6)
 
 
-def test_an_upright_exif_orientation_is_nothing_odd(tmp_path):
-    assert check(tmp_path, rotated_jpeg(Image.fromarray(smooth()), 1)).notes == ()
-
-
 def test_no_orientation_of_another_size_fits(tmp_path):
     sideways = Image.fromarray(smooth(HEIGHT, WIDTH))
     assert reason(tmp_path, jpeg(sideways)) == (Reason.SIZES, "image.jpg")
@@ -161,11 +137,6 @@ def test_the_end_marker_of_a_thumbnail_does_not_count(tmp_path):
     data = jpeg(Image.fromarray(smooth()), exif=exif)
     assert data.count(b"\xff\xd9") == 2
     assert reason(tmp_path, data[:-2]) == (Reason.TRUNCATED, "image.jpg")
-
-
-def test_damaged_exif_data_do_not_make_a_picture_unusable(tmp_path):
-    data = jpeg(Image.fromarray(smooth()), exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    assert check(tmp_path, data).jpeg == data
 
 
 def test_a_png_that_lacks_nothing_but_its_end_is_not_used(tmp_path):

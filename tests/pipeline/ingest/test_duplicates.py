@@ -46,14 +46,3 @@ def test_the_distance_itself_is_near_and_one_more_bit_is_not(distance):
     exact = sum(1 << bit for bit in spread[:distance])
     beyond = exact | 1 << spread[distance]
     assert found([exact, beyond], [0], distance) == ([0, -1], [distance, -1])
-
-
-def test_the_nearest_wins_and_the_first_of_equally_near_ones():
-    others = [0b1111, 0b0011, 0b0001, 0b0010, 0b0001]
-    assert found([0], others, 6) == ([2], [1])
-    assert found([0b0011], others, 6) == ([1], [0])
-
-
-def test_nothing_is_near_nothing():
-    assert found([1, 2], [], 6) == ([-1, -1], [-1, -1])
-    assert found([], [1, 2], 6) == ([], [])

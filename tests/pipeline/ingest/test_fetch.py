@@ -53,11 +53,9 @@ def only_here(target: Path) -> bool:
     return [path.name for path in target.parent.iterdir()] == [target.name]
 
 
-# --- from where -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("md5", [MD5, MD5.upper(), None])
 def test_a_file_comes_whole_and_leaves_nothing_behind(server, url, target, md5):
+    server.replies = [Reply(headers={"Content-Encoding": "gzip"})]  # its bytes are kept
     get(target, url, md5=md5)
     assert target.read_bytes() == BYTES
     assert only_here(target)
@@ -90,12 +88,6 @@ def test_a_relative_path_starts_where_dvc_was_called_else_here(tmp_path, target,
     assert target.read_bytes() == BYTES
 
 
-def test_a_file_served_as_gzip_keeps_its_bytes(server, url, target):
-    server.replies = [Reply(headers={"Content-Encoding": "gzip"})]
-    get(target, url)
-    assert target.read_bytes() == BYTES
-
-
 def test_a_file_goes_to_another_disk_than_the_cache(url, target):
     shared_memory = Path("/dev/shm")
     target.parent.mkdir()
@@ -110,9 +102,6 @@ def test_a_file_goes_to_another_disk_than_the_cache(url, target):
         for path in cache.iterdir():
             path.unlink()
         cache.rmdir()
-
-
-# --- what is there already ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("there", [BYTES, OTHER])
@@ -140,10 +129,9 @@ def test_a_failure_leaves_the_file_that_was_there(server, target):
     assert only_here(target)
 
 
-# --- runs that failed -----------------------------------------------------------------------
-
-
-def test_the_next_run_resumes_what_the_last_one_got(server, url, target, monkeypatch):
+def test_the_next_run_resumes_what_the_last_one_got_or_a_mirror_removes_it(
+    server, url, target, monkeypatch
+):
     monkeypatch.setattr(transfer, "WAITS", ())
     server.replies = [Reply(send=200_000)]
     with pytest.raises(DownloadError, match="kept for the next run"):
@@ -152,6 +140,11 @@ def test_the_next_run_resumes_what_the_last_one_got(server, url, target, monkeyp
     get(target, url)
     assert target.read_bytes() == BYTES
     assert server.ranges_asked()[1] is not None
+    target.unlink()
+    server.replies = [Reply(send=200_000)]
+    get(target, url, f"{url}?mirror")
+    assert target.read_bytes() == BYTES
+    assert partial_files(cache_of(target)) == []
 
 
 def test_a_file_received_but_not_placed_is_not_sent_again(server, url, target):
@@ -165,27 +158,15 @@ def test_a_file_received_but_not_placed_is_not_sent_again(server, url, target):
     assert server.ranges_asked() == [None, "bytes=300000-"]
 
 
-# --- bad addresses --------------------------------------------------------------------------
+MISSING = ("missing.tar", "~nobody-of-this-name/a.tar", "file:///no/a.tar", "/tmp")
 
 
-@pytest.mark.parametrize("bad", ["ftp://host/a.tar", "s3://bucket/a.tar", "http://", "http://[x"])
-def test_a_bad_address_is_refused(target, bad):
+@pytest.mark.parametrize("bad", ["s3://bucket/a.tar", "http://", "http://[x", *MISSING])
+def test_a_bad_address_is_refused_and_a_missing_path_named(target, bad):
     with pytest.raises(DownloadError) as error:
         get(target, bad)
     assert bad in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "bad", ["missing.tar", "~nobody-of-this-name/a.tar", "file:///no/a.tar", "/tmp"]
-)
-def test_a_missing_path_is_named(tmp_path, target, bad):
-    with pytest.raises(DownloadError) as error:
-        get(target, bad)
-    assert bad in str(error.value)
-    assert "correct the path" in str(error.value)
-
-
-# --- checksums and mirrors ------------------------------------------------------------------
+    assert bad not in MISSING or "correct the path" in str(error.value)
 
 
 @pytest.mark.parametrize("local", [False, True])
@@ -209,16 +190,6 @@ def test_mirrors_are_tried_in_order(server, url, tmp_path, target):
     assert partial_files(cache_of(target)) == []
 
 
-def test_the_partial_file_of_a_failed_place_goes_when_a_mirror_succeeds(
-    server, url, target, monkeypatch
-):
-    monkeypatch.setattr(transfer, "WAITS", ())
-    server.replies = [Reply(send=200_000)]
-    get(target, url, f"{url}?mirror")
-    assert target.read_bytes() == BYTES
-    assert partial_files(cache_of(target)) == []
-
-
 def test_when_every_place_fails_each_reason_is_given(server, tmp_path, target):
     server.files["/damaged.tar"] = OTHER
     path = str(tmp_path / "no.tar")
@@ -232,8 +203,6 @@ def test_when_every_place_fails_each_reason_is_given(server, tmp_path, target):
         f"{server.url}/damaged.tar",
     ]
 
-
-# --- this machine ---------------------------------------------------------------------------
 
 # A limit on the size of a file stands for a disk that becomes full: the kernel refuses the write.
 LIMITED = """
@@ -252,7 +221,12 @@ def run_limited(url: str, target: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
-def test_a_full_disk_says_what_is_missing_and_the_next_run_resumes(server, url, target):
+def test_a_full_disk_says_what_is_missing_and_the_next_run_resumes(server, url, tmp_path, target):
+    (tmp_path / "local.tar").write_bytes(BYTES)
+    failed = run_limited(str(tmp_path / "local.tar"), target)
+    assert failed.returncode == 1
+    assert "Make room" in failed.stderr
+    assert list(target.parent.iterdir()) == []
     failed = run_limited(url, target)
     assert failed.returncode == 1
     assert "200,000 bytes are still to come" in failed.stderr
@@ -262,14 +236,6 @@ def test_a_full_disk_says_what_is_missing_and_the_next_run_resumes(server, url, 
     get(target, url)
     assert target.read_bytes() == BYTES
     assert server.ranges_asked() == [None, "bytes=100000-"]
-
-
-def test_a_full_disk_leaves_no_half_copy_of_a_local_file(tmp_path, target):
-    (tmp_path / "a.tar").write_bytes(BYTES)
-    failed = run_limited(str(tmp_path / "a.tar"), target)
-    assert failed.returncode == 1
-    assert "Make room" in failed.stderr
-    assert list(target.parent.iterdir()) == []
 
 
 def test_two_processes_share_one_download(server, url, tmp_path):

@@ -30,6 +30,9 @@ def test_every_item_comes_back_once_in_its_place_with_its_result(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 3)
     numbers = list(range(5 * CHUNK + 1))
     assert list(map_processes(square, numbers)) == [(n, n * n) for n in numbers]
+    assert list(map_processes(square, [])) == []
+    with pytest.raises(ValueError, match="5"):
+        list(map_processes(refuse, [5]))
 
 
 def test_a_crash_a_kill_and_a_hang_cost_no_other_item_its_result(monkeypatch):
@@ -54,12 +57,3 @@ def test_items_are_taken_only_as_they_are_needed(monkeypatch):
     assert next(results) == (0, 0)
     assert len(taken) == 2 * CHUNK
     results.close()
-
-
-def test_an_error_of_the_function_is_raised():
-    with pytest.raises(ValueError, match="5"):
-        list(map_processes(refuse, [5]))
-
-
-def test_no_items_give_no_results():
-    assert list(map_processes(square, [])) == []

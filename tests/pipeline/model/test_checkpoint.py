@@ -67,7 +67,7 @@ def test_a_pickle_that_would_run_code_is_refused(saved):
 @pytest.mark.parametrize("file", ["checkpoint.pth", "config.json"])
 def test_a_missing_file_is_named(saved, file):
     (saved / file).unlink()
-    with pytest.raises(UserError, match=f"{file} is missing"):
+    with pytest.raises(UserError, match=f"{file} is missing: train first"):
         load_checkpoint(saved)
 
 

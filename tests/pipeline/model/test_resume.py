@@ -33,14 +33,6 @@ def states(folder):
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-def leave(key, age=0.0):
-    """Keep a state as a process does that is then killed, `age` seconds ago."""
-    with training_state(key) as state:
-        state.save(STATE)
-    os.utime(state.file.parent, (time.time() - age,) * 2)
-    return state.file.parent
-
-
 def holding(key):
     """Start a process that says when it holds the state, and ends when it is told to."""
     code = f"""
@@ -138,23 +130,21 @@ def test_the_same_training_waits_until_the_first_is_finished(folder):
     assert output == "holds None\n"
 
 
-def test_states_that_nobody_came_back_for_are_removed(folder):
-    old, recent = leave(training_key("old"), age=ABANDONED + 60), leave(training_key("new"), age=60)
+def test_only_states_that_nobody_came_back_for_are_removed(folder):
+    left = [training_key(name) for name in ("old", "new")]
+    for key, age in zip(left, (ABANDONED + 60, 60), strict=True):
+        with training_state(key) as state:
+            state.save(STATE)
+        os.utime(state.file.parent, (time.time() - age,) * 2)
     with training_state(KEY) as state:
-        assert not old.exists()
-        assert recent.exists()
-        assert states(folder) == sorted([recent.name, state.file.parent.name])
-
-
-def test_another_training_does_not_wait_nor_take_a_slow_epoch_for_abandoned(folder):
-    with training_state(KEY) as state:
+        assert [(folder / key).exists() for key in left] == [False, True]
         state.save(STATE)
         os.utime(state.file.parent, (time.time() - ABANDONED - 60,) * 2)
         with training_state(OTHER):
-            assert repr(state.load()) == repr(STATE)
+            assert repr(state.load()) == repr(STATE)  # a slow epoch is not abandoned
 
 
-def test_a_state_that_would_run_code_is_refused(folder):
+def test_a_state_that_is_damaged_or_would_run_code_starts_the_training_over(folder, capsys):
     class Hostile:
         def __reduce__(self):
             return (folder.joinpath("escaped").touch, ())
@@ -162,11 +152,8 @@ def test_a_state_that_would_run_code_is_refused(folder):
     with training_state(KEY) as state:
         torch.save({"rows": Hostile()}, state.file)
         assert state.load() is None
-    assert not (folder / "escaped").exists()
-
-
-def test_a_damaged_state_starts_the_training_over_and_says_so(folder, capsys):
-    with training_state(KEY) as state:
+        assert not (folder / "escaped").exists()
+        assert "damaged, the training starts over" in capsys.readouterr().out
         state.save(STATE)
         state.file.write_bytes(state.file.read_bytes()[:100])
         assert state.load() is None

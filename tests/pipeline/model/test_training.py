@@ -94,9 +94,6 @@ def by_parameter(learner, key):
     return {name: values.pop(id(p)) for name, p in learner.network.named_parameters()}
 
 
-# --- the learner ---
-
-
 @pytest.mark.parametrize("encoder", FEATURES)
 @pytest.mark.parametrize("steps", [1, 4])  # within the warm-up, and after it
 def test_a_training_that_continues_ends_as_one_that_was_never_interrupted(encoder, steps):
@@ -157,9 +154,6 @@ def test_images_are_normalised_before_the_network_and_not_in_it():
     assert not [name for name in learner.network.state_dict() if "mean" in name.split(".")]
 
 
-# --- optimizer and schedule ---
-
-
 def rates_of(steps, warmup_fraction):
     parts = [([nn.Parameter(torch.zeros(1))], 1.0), ([nn.Parameter(torch.zeros(1))], 0.25)]
     optimizer, schedule = build_optimizer(parts, 0.0, warmup_fraction, steps)
@@ -191,9 +185,6 @@ def test_weight_decay_spares_biases_and_batch_norm():
         name for name, weight in shapes.items() if weight.ndim == 1
     }
     assert set(decays.values()) == {0.0, 0.1}
-
-
-# --- one epoch ---
 
 
 def mean_difference(logits, masks):
@@ -254,9 +245,6 @@ def test_validation_sums_the_confusion_and_changes_nothing():
     assert torch.equal(counts, count(masks, logits.argmax(1)))
     by_batch = [segmentation_loss(logits[:3], masks[:3]), segmentation_loss(logits[3:], masks[3:])]
     assert loss == pytest.approx((3 * by_batch[0].item() + 2 * by_batch[1].item()) / 5, rel=1e-5)
-
-
-# --- all epochs ---
 
 
 def row(number, miou, border=None):

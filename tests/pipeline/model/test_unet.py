@@ -56,12 +56,3 @@ def test_output_depends_on_pixels_within_the_receptive_field_only():
         difference = (network(image) - network(changed)).abs().amax(dim=(0, 1, 2))
     assert difference[0] > 0
     assert (difference[200:] == 0).all()
-
-
-def test_an_image_that_needs_no_padding_is_not_changed_by_the_batch_it_is_in():
-    torch.manual_seed(0)
-    network = UNet(ModelParams(features=(4, 8))).eval()
-    images = torch.randn(3, 3, 32, 32)
-    with torch.no_grad():
-        together, alone = network(images), torch.cat([network(one[None]) for one in images])
-    torch.testing.assert_close(together, alone)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from pipeline.scoring.measure import (
@@ -18,20 +17,6 @@ from pipeline.scoring.measure import (
 )
 
 IMAGE = np.full((6, 8, 3), 51, np.uint8)  # a fifth of white
-
-
-def random_image(seed):
-    random = np.random.default_rng(seed)
-    truth = random.integers(0, 3, (6, 8)).astype(np.uint8)
-    return truth, torch.from_numpy(random.normal(size=(3, 6, 8)).astype(np.float32))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_confusion_agrees_with_scikit_learn(seed):
-    truth, logits = random_image(seed)
-    counts = measure(IMAGE, truth, logits).counts
-    flat = truth.ravel(), logits.argmax(dim=0).numpy().ravel()
-    np.testing.assert_array_equal(counts, metrics.confusion_matrix(*flat, labels=[0, 1, 2]))
 
 
 def test_confidence_is_the_softmax_of_the_chosen_class():
@@ -98,13 +83,8 @@ def test_the_counts_are_intersection_and_union_of_the_two_boundaries():
     prediction[2:7, 3:8] = True  # the same, one to the right
     # In both: the four columns that they share in the upper and in the lower row.
     assert boundary_counts(truth, prediction).tolist() == [4 + 4, 16 + 16 - 8]
-
-
-def test_equal_regions_have_equal_boundaries_and_empty_ones_none():
-    region = blobs(0, (64, 48))
-    hits, union = boundary_counts(region, region)
-    assert hits == union > 0
-    assert boundary_counts(np.zeros((9, 9), bool), np.zeros((9, 9), bool)).tolist() == [0, 0]
+    assert boundary_counts(truth, truth).tolist() == [16, 16]
+    assert boundary_counts(truth & False, truth & False).tolist() == [0, 0]
 
 
 def test_the_error_is_that_of_scikit_learns_curve():

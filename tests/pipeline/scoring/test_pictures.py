@@ -20,13 +20,10 @@ PHOTOGRAPH = np.full((2, 3, 3), 100, dtype=np.uint8)
 TRUTH = np.array([[0, 0, 1], [1, 2, 2]], dtype=np.uint8)
 
 
-def test_a_mask_is_shown_in_the_palette():
+def test_a_mask_is_shown_in_the_palette_and_an_overlay_leaves_the_background_as_it_is():
     pixels = np.asarray(colour(TRUTH))
     assert pixels[0, 0].tolist() == list(PALETTE[0])
     assert pixels[1, 2].tolist() == list(PALETTE[2])
-
-
-def test_an_overlay_leaves_the_background_as_it_is():
     pixels = np.asarray(overlay(PHOTOGRAPH, TRUTH))
     assert (pixels[TRUTH == 1] == 100).all()
     assert (pixels[TRUTH != 1] != 100).any(axis=-1).all()

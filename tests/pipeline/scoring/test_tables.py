@@ -92,10 +92,7 @@ def test_the_headline_is_nested_and_has_the_interval_of_the_miou():
     assert {name: flat[name] for name in HEADLINE} == pytest.approx(
         {name: BY_HAND[name] for name in HEADLINE}, abs=1e-6
     )
-
-
-def test_a_class_that_is_nowhere_has_no_score():
-    third = Measured(*(part[2:] for part in vars(MEASURED).values()))
+    third = Measured(*(part[2:] for part in vars(MEASURED).values()))  # has no border
     assert headline(score_table(third), images=1)["iou"]["border"] is None
 
 
@@ -144,10 +141,6 @@ def slices(table):
     return slice_table(table, whole=(0.6, 0.7)).set_index(["slice", "group"])
 
 
-def test_every_slice_holds_every_image(slices, table):
-    assert set(slices.groupby(level="slice")["images"].sum()) == {len(table)}
-
-
 def test_the_score_is_that_of_the_summed_counts(slices):
     # Pet 30 of 35, background 55 of 60, border 10 of 10.
     assert slices.loc[("breed", "pug"), "miou"] == pytest.approx(
@@ -162,13 +155,11 @@ def test_only_what_lies_below_the_whole_is_flagged_and_few_images_are_marked(sli
     breeds = slices.loc["breed"]
     assert breeds["below"].to_dict() == {"Bengal": True, "Sphynx": False, "pug": False}
     assert breeds["few"].to_dict() == {"Bengal": False, "Sphynx": True, "pug": False}
+    assert breeds.index.tolist() == ["Bengal", "Sphynx", "pug"]  # the worst first
 
 
-def test_the_worst_group_comes_first(slices):
-    assert slices.loc["breed"].index.tolist() == ["Bengal", "Sphynx", "pug"]
-
-
-def test_images_are_sorted_by_their_properties(slices):
+def test_every_slice_holds_every_image_sorted_by_its_properties(slices, table):
+    assert set(slices.groupby(level="slice")["images"].sum()) == {len(table)}
     number = slices["images"]
     assert number["pet size"].to_dict() == {"25 to 50 %": 50, "above 50 %": FEW - 1}
     assert number["brightness"].to_dict() == {"dark": 30, "medium": 20 + FEW - 1}
