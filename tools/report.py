@@ -26,7 +26,6 @@ def main() -> None:
     from pipeline.records.runs import checkpoint_run
 
     metrics, models = arguments.metrics, arguments.models
-
     digest = file_digest(existing(models / "checkpoint.pth"))
     origin = origin_of(digest, models / "model.onnx")
     page = render(

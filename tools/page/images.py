@@ -55,8 +55,8 @@ def choose_image() -> ImageFile | None:
         state.pop("sample", None)
     chosen = state.get("sample")
     nothing_yet = uploaded is None and chosen is None
-    # As many in a row as there is room for.
     row = st.expander("Or try one of these", expanded=nothing_yet, icon=":material/pets:")
+    # As many in a row as there is room for.
     with row.container(key="samples", horizontal=True, horizontal_alignment="center"):
         for sample in find_samples():
             with st.container(width=THUMBNAIL[0], gap="xsmall"):

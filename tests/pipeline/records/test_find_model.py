@@ -87,7 +87,6 @@ import os, sys
 from pipeline.records.models import find_model
 print(*(find_model("models/model.onnx", each).file for each in ("auto", "fp32", "int8")))
 assert find_model("models/model.int8.onnx").source == "models/model.int8.onnx"
-
 assert find_model().source == "version 1 @champion"
 os.remove("mlflow.db")
 assert find_model().source == "models/model.int8.onnx"
