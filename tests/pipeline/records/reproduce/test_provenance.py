@@ -129,6 +129,7 @@ def test_a_run_without_commit_patch_checkpoint_or_name_of_its_own_cannot_be_rebu
     Path("stages/train.py").write_text("lr = 2\n")
     run_id = train()
     assert b"+lr = 2" in find(run_id).patch
+    assert open_store().client.get_run(run_id).info.run_name.endswith("+")
     (workspace / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
     with pytest.raises(UserError, match="the patch is not among its artifacts"):
         find(run_id)
