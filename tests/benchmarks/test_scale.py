@@ -45,9 +45,6 @@ def test_the_cost_is_that_of_the_command_and_its_children(tmp_path):
     cost = command_cost([sys.executable, "-c", parent], tmp_path, {})
     assert 64 < cost.megabytes < 110
     assert 0.3 < cost.processor < cost.seconds - 0.4
-
-
-def test_a_command_that_fails_says_so_with_its_own_words(tmp_path):
     with pytest.raises(UserError, match=r"exit status 3\n.*no such thing"):
         command_cost([sys.executable, "-c", "print('no such thing'); exit(3)"], tmp_path, {})
 

@@ -85,12 +85,9 @@ def test_every_experiment_that_can_end_ended_once_and_is_ranked_by_its_validatio
     assert sweep.count("train.dice_weight: Input should be greater than or equal to 0") == 1
 
 
-def test_each_experiment_has_one_finished_run_although_some_were_interrupted(clone, sweep):
+def test_each_experiment_has_one_finished_run_even_when_started_again(clone, sweep):
     assert [run.info.status for run in swept_runs(clone)] == ["FINISHED"] * 2
     assert {run.info.run_id[:8] for run in swept_runs(clone)} == {row[-1] for row in ranked(sweep)}
-
-
-def test_started_again_it_runs_nothing_but_what_failed(clone, sweep):
     runs = {run.info.run_id for run in clone.runs()}
     assert ranked(clone.run(f"{SWEEP}; test $? = 1")) == ranked(sweep)
     assert {run.info.run_id for run in clone.runs()} == runs

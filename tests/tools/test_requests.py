@@ -95,14 +95,11 @@ def test_the_largest_body_passes_and_a_byte_more_does_not():
     assert "20.0 MB, accepted are 20 MB" in message
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch):
+def test_a_body_that_does_not_arrive_is_not_waited_for_and_no_error_of_the_server(monkeypatch):
     monkeypatch.setattr(serving, "MAX_WAIT", 0.0)
     status, message = refusal(*[b"1"] * 100)
     assert status == 408
     assert "did not arrive within 0 seconds" in message
-
-
-def test_a_client_that_goes_away_is_no_error_of_the_server():
     assert ask(FILE[:9], last=GONE)[0] == 400
 
 
