@@ -78,12 +78,9 @@ def test_a_name_listed_more_than_once_counts_once_and_is_noted(
     assert (pairs[1].split, note in pairs[1].notes) == (split, True)
 
 
-def test_empty_lists_are_refused(tmp_path):
-    with pytest.raises(UserError, match="name no pictures"):
-        take_inventory(layout(tmp_path, "pug_1", "pug_1", "", ""))
-
-
-def test_another_layout_is_refused_with_the_one_expected(tmp_path):
+def test_another_layout_and_empty_lists_are_refused(tmp_path):
     (tmp_path / "oxford-iiit-pet").mkdir()
     with pytest.raises(UserError, match=r"no folder images/: .* annotations/trimaps/NAME\.png"):
         take_inventory(tmp_path)
+    with pytest.raises(UserError, match="name no pictures"):
+        take_inventory(layout(tmp_path, "pug_1", "pug_1", "", ""))

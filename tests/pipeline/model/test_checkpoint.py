@@ -93,16 +93,13 @@ def test_a_configuration_out_of_range_is_refused(saved, change):
         load_checkpoint(saved)
 
 
-def test_a_network_is_not_made_before_the_tensors_fit_it(saved):
-    """One of this size would take 100 GB."""
+def test_other_tensors_and_those_larger_than_their_file_are_refused(saved):
+    """A single number, repeated without end by its strides, has any shape. No network is made
+    before the tensors fit it: one of this size would take 100 GB.
+    """
     change_config(saved, model={"features": [4096] * 8})
     with pytest.raises(UserError, match="it holds other tensors"):
         load_checkpoint(saved)
-
-
-def test_tensors_larger_than_their_file_are_refused(saved):
-    """A single number, repeated without end by its strides, has any shape."""
-    change_config(saved, model={"features": [4096] * 8})
     with torch.device("meta"):
         wanted = UNet(ModelParams(features=(4096,) * 8)).state_dict()
     lies = {
