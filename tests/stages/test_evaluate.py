@@ -45,9 +45,7 @@ def evaluate(monkeypatch):
     return json.loads(Path("metrics/evaluate.json").read_text())
 
 
-def test_scores_agree_with_scikit_learn_over_all_pixels_in_batches_of_any_size(
-    tiny_pets, segmenter, monkeypatch
-):
+def test_scores_agree_with_scikit_learn_in_batches_of_any_size(tiny_pets, segmenter, monkeypatch):
     write_params(tiny_pets, evaluate={"batch_size": 1})
     alone = evaluate(monkeypatch)
     write_params(tiny_pets, evaluate={"batch_size": 3})

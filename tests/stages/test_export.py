@@ -47,9 +47,7 @@ def versions(workspace):
     return MlflowClient(f"sqlite:///{workspace}/mlflow.db").search_model_versions()
 
 
-def test_both_files_are_measured_beside_the_checkpoint_and_registered(
-    checkpoint, monkeypatch, capsys
-):
+def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch, capsys):
     metrics = export(monkeypatch)
     int8 = metrics["int8"]
     assert metrics["disagreement"] <= 0.001

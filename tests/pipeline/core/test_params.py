@@ -208,8 +208,6 @@ def test_aliases_are_refused_before_they_are_multiplied(file):
         "0x" + "f" * 5000,
         "2024-13-01",
         "!!int many",
-        "!!bool perhaps",
-        "!!timestamp now",
         "!!python/object/apply:os.system [date]",
         "[" * 3000 + "]" * 3000,
         '"\\ud800"',

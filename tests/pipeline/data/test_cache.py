@@ -78,7 +78,7 @@ def test_more_images_than_a_chunk_stay_in_order(tiny_pets, monkeypatch):
     assert digest(open_pictures(PETS, NAMES, 32)) == before
 
 
-def test_opened_again_nothing_is_decoded_or_written(tiny_pets):
+def test_opened_again_nothing_is_decoded_written_or_changed(tiny_pets):
     first = open_pictures(PETS, NAMES, 32)
     files = sorted((tiny_pets / ".cache/pictures").rglob("*.npy"))
     written = [file.stat().st_mtime_ns for file in files]
@@ -119,7 +119,7 @@ def test_the_key_is_that_of_size_list_order_and_files(tiny_pets):
     assert content_key(PETS, NAMES, 32) == keys[0]  # of an image outside the list: nothing changes
 
 
-def test_an_image_that_cannot_be_read_leaves_nothing_half_written(tiny_pets):
+def test_an_image_that_is_unlisted_or_cannot_be_read_leaves_nothing_half_written(tiny_pets):
     file = image_path(PETS, NAMES[-1])
     whole = file.read_bytes()
     file.write_bytes(whole[:10])

@@ -149,9 +149,6 @@ def test_transparent_parts_are_white_in_every_mode():
 def test_the_higher_eight_of_16_bits_are_kept(kind, order):
     deep = np.array([[0, 255, 256, 0x80FF, 65535]], f"{order}u2")
     assert decode(Image.fromarray(deep), kind) == [[[n] * 3 for n in (0, 0, 1, 128, 255)]]
-
-
-def test_16_bits_in_ppm_and_in_colours():
     stream = io.BytesIO(b"P5 2 1 65535\n\x80\xff\xff\xff")
     assert decode_image(stream).tolist() == [[[128] * 3, [255] * 3]]
     rows = b"\x00" + struct.pack(">6H", 0x80FF, 0, 65535, 256, 255, 0x4000)
@@ -190,16 +187,13 @@ def test_a_wrong_bit_in_a_png_and_numbers_without_a_known_range_are_refused():
 
 
 @pytest.mark.parametrize(("width", "height"), [(12_001, 10_000), (2_000_000, 1_000_000)])
-def test_a_decompression_bomb_is_refused_before_it_is_unpacked(width, height):
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch, width, height):
     """Both above our own limit, and above the one where Pillow raises."""
     problem, message = refusal(png(width, height, 8, 0, b"").getvalue())
     assert problem == Problem.TOO_LARGE
     assert "more than 120 megapixels" in message
-
-
-def test_the_limit_itself_is_accepted(monkeypatch):
     monkeypatch.setattr(images, "MAX_MEGAPIXELS", 6 / 1_000_000)
-    assert decode(Image.new("RGB", (3, 2)), "PNG") == [[[0] * 3] * 3] * 2
+    assert decode(Image.new("RGB", (3, 2)), "PNG") == [[[0] * 3] * 3] * 2  # the limit itself
     with pytest.raises(ImageError, match="megapixels"):
         decode(Image.new("RGB", (7, 1)), "PNG")
 

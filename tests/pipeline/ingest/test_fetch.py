@@ -105,9 +105,7 @@ def test_a_file_goes_to_another_disk_than_the_cache(url, target):
 
 
 @pytest.mark.parametrize("there", [BYTES, OTHER])
-def test_a_file_with_the_checksum_is_left_alone_and_replaced_only_by_a_whole_one(
-    server, url, target, there
-):
+def test_a_file_is_replaced_by_another_only_when_that_is_whole(server, url, target, there):
     target.parent.mkdir()
     target.write_bytes(there)
     get(target, url)
