@@ -92,9 +92,7 @@ def test_opened_again_nothing_is_decoded_written_or_changed(tiny_pets):
     first.images.zero_()
     first.masks.fill_(7)
     assert digest(first) != before
-    assert (
-        digest(open_pictures(PETS, NAMES, 32)) == before
-    )  # what is done to tensors stays in memory
+    assert digest(open_pictures(PETS, NAMES, 32)) == before  # a change stays in memory
     assert [file.stat().st_mtime_ns for file in files] == written
     assert len(files) == 2
 

@@ -13,6 +13,7 @@ from pipeline.data.pets import (
     read_list,
     species_of,
 )
+from pipeline.data.splits import evenly_spaced, read_split
 
 
 def write_list(tmp_path: Path, text: str) -> Path:
@@ -21,18 +22,12 @@ def write_list(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "breed", "species"),
-    [
+def test_a_name_tells_breed_species_and_files():
+    for name, breed, species in (
         ("British_Shorthair_9", "British_Shorthair", "cat"),
         ("american_pit_bull_terrier_191", "american_pit_bull_terrier", "dog"),
-    ],
-)
-def test_a_name_tells_breed_and_species(name, breed, species):
-    assert (breed_of(name), species_of(name)) == (breed, species)
-
-
-def test_the_folder_of_pets_keeps_images_and_masks_apart():
+    ):
+        assert (breed_of(name), species_of(name)) == (breed, species)
     assert image_path(Path("pets"), "beagle_1") == Path("pets/images/beagle_1.jpg")
     assert mask_path(Path("pets"), "beagle_1") == Path("pets/masks/beagle_1.png")
 
@@ -74,3 +69,17 @@ def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(tmp_path: Pa
         image: (before[image], file_digest(image)),
         mask: (before[mask], "missing"),
     }
+
+
+def test_a_missing_or_empty_list_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"train\.csv is missing"):
+        read_split(tmp_path / "train.csv")
+    (tmp_path / "train.csv").write_text("name,breed,species\n")
+    with pytest.raises(UserError, match=r"train\.csv lists no pictures"):
+        read_split(tmp_path / "train.csv")
+
+
+def test_items_are_evenly_spaced_over_the_list():
+    names = [str(number) for number in range(10)]
+    assert evenly_spaced(names, 4) == ["0", "3", "6", "9"]
+    assert evenly_spaced(names, 99) == names

@@ -121,14 +121,11 @@ def test_opacity_falls_across_the_border_from_pet_to_background(mask, expected):
     assert opacity(mask)[3, 4] == round(255 * 1 / 6)
 
 
-def test_the_pet_keeps_its_colours_and_nothing_of_the_background_stays():
+def test_the_pet_is_cut_out_at_the_masks_own_resolution():
     image = np.full((1, 3, 3), 77, np.uint8)
     cut = cut_out(image, np.array([[PET, BORDER, BACKGROUND]], np.uint8))
     assert cut.mode == "RGBA"
     assert list(cut.get_flattened_data()) == [(77, 77, 77, 255), (77, 77, 77, 128), (0, 0, 0, 0)]
-
-
-def test_the_opacity_of_a_large_image_is_computed_at_the_masks_own_resolution():
     mask = np.full((3 * LONGEST_SIDE, 6), BACKGROUND, np.uint8)
     mask[:LONGEST_SIDE] = PET
     alpha = opacity(mask)
