@@ -47,15 +47,6 @@ def package():
     return list(without_counters(torch.load(file, weights_only=True)).values())
 
 
-def test_the_tensors_are_the_packages_in_their_order():
-    mine = without_counters(network_with().encoder.network.state_dict()).values()
-    packed = package()
-    # What is over is the classifier: its convolution, batch norm, and linear layer.
-    over = [tuple(value.shape) for value in packed[len(mine) :]]
-    assert over == [(1280, 320, 1, 1), *[(1280,)] * 4, (1000, 1280), (1000,)]
-    assert all(torch.equal(a, b) for a, b in zip(mine, packed, strict=False))
-
-
 def test_the_network_they_make_knows_a_cat_and_the_encoder_is_its_body():
     network = classifier("tf_efficientnet_lite0")
     names = without_counters(network.state_dict())
