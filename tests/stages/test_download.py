@@ -111,9 +111,6 @@ def test_archives_of_an_earlier_data_set_go_and_the_large_archive_comes_last(
         bring(entry, tmp_path)
     assert names(raw) == {"images.tar.gz", "annotations.tar.xz", "notes.txt"}
     assert [path for path, _ in server.requests] == ["/marks.tar.xz", "/images.tgz"]
-
-
-def test_a_page_in_the_place_of_an_archive_is_noticed(tmp_path, entry, server):
     server.files["/images.tgz"] = b"<html>please log in</html>"
     entry["images"]["md5"] = None
     with pytest.raises(Exception, match=r"images\.tar\.gz is not a whole tar archive"):

@@ -47,7 +47,7 @@ def versions(workspace):
     return MlflowClient(f"sqlite:///{workspace}/mlflow.db").search_model_versions()
 
 
-def test_both_files_are_measured_beside_the_checkpoint(checkpoint, monkeypatch, capsys):
+def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch, capsys):
     metrics = export(monkeypatch)
     int8 = metrics["int8"]
     assert metrics["disagreement"] <= 0.001
@@ -62,6 +62,15 @@ def test_both_files_are_measured_beside_the_checkpoint(checkpoint, monkeypatch, 
     for name in ("fp32", "int8"):  # varies from run to run: not for the file
         assert run.data.metrics[f"export.milliseconds.{name}"] > 0
     assert "milliseconds" not in metrics
+    (version,) = versions(checkpoint)
+    assert version.name == "pet-segmentation"
+    assert version.tags["onnx.sha256"] == file_digest(MODEL)
+    assert version.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
+    assert version.tags["int8.sha256"] == file_digest(INT8)
+    assert version.tags["int8.offered"] == str(int8["offered"]).lower()
+    assert float(version.tags["export.int8.miou"]) == int8["miou"]
+    assert float(version.tags["test.miou"]) == 0.25
+    assert version.aliases == []
     for file in (MODEL, INT8):
         metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
         assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
@@ -87,20 +96,7 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
         save_mask(mask_path(PETS, name), np.ones((64, 64), np.uint8))
     export(monkeypatch)
     assert {file: file.read_bytes() for file in before} == before
-
-
-def test_the_model_is_registered_once_with_its_scores_and_no_alias(checkpoint, monkeypatch):
-    metrics = export(monkeypatch)
-    export(monkeypatch)
-    (version,) = versions(checkpoint)
-    assert version.name == "pet-segmentation"
-    assert version.tags["onnx.sha256"] == file_digest(MODEL)
-    assert version.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
-    assert version.tags["int8.sha256"] == file_digest(INT8)
-    assert version.tags["int8.offered"] == str(metrics["int8"]["offered"]).lower()
-    assert float(version.tags["export.int8.miou"]) == metrics["int8"]["miou"]
-    assert float(version.tags["test.miou"]) == 0.25
-    assert version.aliases == []
+    assert len(versions(checkpoint)) == 1
 
 
 def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypatch):

@@ -64,16 +64,8 @@ def write_raw(raw: Path, images: dict[str, bytes], trimaps: dict[str, bytes], te
 def extracted(tmp_path_factory) -> tuple[Path, dict]:
     """The folder and the counts of eight listed pairs, two of them bad, and an unlisted image."""
     root = tmp_path_factory.mktemp("extract")
-    names = [
-        "beagle_1",
-        "beagle_2",
-        "pug_3",
-        "pug_4",
-        "Bengal_5",
-        "Bengal_6",
-        "Birman_7",
-        "Birman_8",
-    ]
+    breeds = ("beagle", "beagle", "pug", "pug", "Bengal", "Bengal", "Birman", "Birman")
+    names = [f"{breed}_{number}" for number, breed in enumerate(breeds, 1)]
     images = {name: photograph(seed) for seed, name in enumerate(names)}
     images |= {"pug_3": photograph(2, "PNG"), "pug_4": b"not a picture", "stray_9": photograph(9)}
     trimaps = {name: trimap() for name in names} | {"Birman_8": trimap(height=21)}

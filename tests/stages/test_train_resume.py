@@ -86,19 +86,6 @@ def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(slow_pets)
         assert {point.step: point.value for point in points} == pytest.approx(values)
 
 
-def test_another_learning_rate_is_another_training(slow_pets, monkeypatch, capsys):
-    assert 1 <= kill_after(slow_pets, 1) < EPOCHS
-    (abandoned,) = states(slow_pets)
-    write_params(slow_pets, model={"features": [8, 16]}, train=SLOW | {"lr": 0.003})
-    train_here(monkeypatch)
-    assert f"epoch 1/{EPOCHS}" in capsys.readouterr().out
-    assert states(slow_pets) == [abandoned]  # who goes back to it can go on
-    statuses = {run.data.params["train.lr"]: run.info.status for run in runs(slow_pets)}
-    assert statuses == {"0.004": "FAILED", "0.003": "FINISHED"}
-    curves = pd.read_csv(slow_pets / "plots/curves.csv")
-    assert curves["train_lr"].max() <= 0.003
-
-
 def test_a_training_that_explodes_in_its_very_last_step_is_not_taken_for_good(
     tiny_pets, monkeypatch
 ):

@@ -97,18 +97,13 @@ def test_temporary_files_of_a_killed_process_are_removed_by_the_next_writer(tmp_
     assert names(tmp_path) == [".notes.petseg-1234.tmp", ".thesis.2023.tmp", "other.txt"]
 
 
-def test_temporary_files_of_a_running_process_stay(tmp_path, writer):
+def test_temporary_files_of_a_running_process_and_of_another_thread_stay(tmp_path, writer):
     before = names(tmp_path)
-    write_other(tmp_path)
-    assert names(tmp_path) == sorted([*before, "other.txt"])
-
-
-def test_temporary_files_of_another_thread_stay(tmp_path):
     with atomic_file(tmp_path / "early") as temporary:
         temporary.write_text("early")
         os.utime(temporary, (0, 0))
         write_other(tmp_path)
-    assert names(tmp_path) == ["early", "other.txt"]
+    assert names(tmp_path) == sorted([*before, "early", "other.txt"])
 
 
 def test_a_folder_takes_the_place_of_the_earlier_one_and_is_never_there_in_part(tmp_path):
@@ -139,14 +134,11 @@ def test_a_full_disk_names_the_file(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_what_is_written_reads_back(tmp_path):
+def test_what_is_written_reads_back_and_the_digest_is_that_of_the_bytes(tmp_path):
     write_json(tmp_path / "a.json", {"b": 1, "a": [None, 0.5]})
     write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1, 2]}, index=[7, 8]))
     assert json.loads((tmp_path / "a.json").read_text()) == {"b": 1, "a": [None, 0.5]}
     assert (tmp_path / "a.csv").read_bytes() == b"x\n1\n2\n"
-
-
-def test_the_digest_is_that_of_the_bytes(tmp_path):
     (tmp_path / "file").write_bytes(b"pets")
     assert file_digest(tmp_path / "file") == hashlib.sha256(b"pets").hexdigest()
     assert file_digest(tmp_path / "file", "md5") == hashlib.md5(b"pets").hexdigest()

@@ -85,6 +85,16 @@ def test_a_section_becomes_a_frozen_object_of_its_class(file, monkeypatch):
             "train.epochs: Input should be a valid integer, found 2.5",
         ),
         (
+            "{epochs: 1001, optimizer: {lr: .inf}}",
+            "train.epochs: Input should be less than or equal to 1000, found 1001\n"
+            "F: train.optimizer.lr: Input should be a finite number, found inf",
+        ),
+        (
+            "{epochs: 0, optimizer: {lr: .nan}}",
+            "train.epochs: Input should be greater than or equal to 1, found 0\n"
+            "F: train.optimizer.lr: Input should be a finite number, found nan",
+        ),
+        (
             "{epochs: true, optimizer: {lr: 0}}",
             "train.epochs: Input should be a valid integer, found True\n"
             "F: train.optimizer.lr: Input should be greater than 0, found 0",
@@ -126,21 +136,6 @@ def test_numbers_are_what_dvc_takes_them_for(file, value, epochs, lr):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "accepted"),
-    [
-        ("epochs", "0", "greater than or equal to 1"),
-        ("epochs", "1001", "less than or equal to 1000"),
-        ("optimizer", "{lr: .nan}", "a finite number"),
-        ("optimizer", "{lr: .inf}", "a finite number"),
-    ],
-)
-def test_a_value_out_of_range_is_shown_with_the_range(file, key, value, accepted):
-    values = {"epochs": "3", "optimizer": "{lr: 1}"} | {key: value}
-    text = ", ".join(f"{name}: {given}" for name, given in values.items())
-    assert f"Input should be {accepted}, found" in message(file, f"train: {{{text}}}")
-
-
-@pytest.mark.parametrize(
     ("entry", "problem"),
     [
         ("{builtin: 3}", "choice.entries.a.builtin: Input should be a valid string, found 3"),
@@ -153,12 +148,11 @@ def test_a_key_inside_one_of_several_kinds_is_named_as_it_stands_in_the_file(fil
     assert message(file, text, Choice, "choice") == f"F: {problem}"
 
 
-@pytest.mark.parametrize("empty", ["", " 3"])
-def test_a_section_without_keys_is_refused(file, empty):
-    assert message(file, f"train:{empty}").startswith("F: train: Input should be an object")
-
-
-def test_a_missing_section_is_named_beside_the_present_ones(file):
+def test_a_missing_section_is_named_beside_the_present_ones_and_one_without_keys_refused(file):
+    for empty in ("", " 3"):
+        assert message(file, f"train:{empty}").startswith("F: train: Input should be an object")
+    for text in ("", "- 1", "hello"):
+        assert "expected sections such as 'train:'" in message(file, text)
     found = message(file, "seed: 1\nmodel: {}\n3: x")
     assert found == "F: section 'train' is missing; it has 3, model, seed"
 
@@ -209,8 +203,6 @@ def test_aliases_are_refused_before_they_are_multiplied(file):
         "0x" + "f" * 5000,
         "2024-13-01",
         "!!int many",
-        "!!bool perhaps",
-        "!!timestamp now",
         "!!python/object/apply:os.system [date]",
         "[" * 3000 + "]" * 3000,
         '"\\ud800"',
@@ -220,8 +212,3 @@ def test_aliases_are_refused_before_they_are_multiplied(file):
 )
 def test_values_that_readers_stumble_over_are_errors_of_the_file(file, value):
     message(file, f"train: {{epochs: {value}, optimizer: {{lr: 1}}}}")
-
-
-@pytest.mark.parametrize("text", ["", "- 1", "hello"])
-def test_a_file_without_sections_is_refused(file, text):
-    assert "expected sections such as 'train:'" in message(file, text)

@@ -61,9 +61,6 @@ def test_processes_share_the_batches_that_one_alone_would_have(processes):
     for whole, *parts in zip(alone, *shares, strict=True):
         assert list(chain(*parts)) == whole
         assert all(parts)
-
-
-def test_a_process_without_an_image_is_an_error_that_names_the_param():
     with pytest.raises(UserError, match=r"raise train\.batch_size"):
         ShuffledBatches(9, 2, seed=0, rank=0, processes=3)
 

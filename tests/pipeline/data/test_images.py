@@ -63,6 +63,10 @@ def test_the_content_tells_the_format_not_the_name(tmp_path, kind):
     decoded = decode_image(file)
     assert decoded.dtype == np.uint8
     assert decoded.tolist() == PIXELS.tolist()
+    upload = io.BytesIO(file.read_bytes())
+    upload.read()  # it is read from its beginning
+    assert decode_image(upload).tolist() == PIXELS.tolist()
+    assert not upload.closed
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
@@ -80,13 +84,6 @@ def test_the_first_image_of_an_animation_is_taken(kind):
     stream = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     assert Image.open(stream).n_frames == 3
     assert (decode_image(stream) == RED).all()
-
-
-def test_an_upload_is_read_from_its_beginning():
-    stream = encoded(Image.fromarray(PIXELS), "PNG")
-    stream.read()
-    assert decode_image(stream).tolist() == PIXELS.tolist()
-    assert not stream.closed
 
 
 # From EXIF's table: what makes the stored image upright.
@@ -149,9 +146,6 @@ def test_transparent_parts_are_white_in_every_mode():
 def test_the_higher_eight_of_16_bits_are_kept(kind, order):
     deep = np.array([[0, 255, 256, 0x80FF, 65535]], f"{order}u2")
     assert decode(Image.fromarray(deep), kind) == [[[n] * 3 for n in (0, 0, 1, 128, 255)]]
-
-
-def test_16_bits_in_ppm_and_in_colours():
     stream = io.BytesIO(b"P5 2 1 65535\n\x80\xff\xff\xff")
     assert decode_image(stream).tolist() == [[[128] * 3, [255] * 3]]
     rows = b"\x00" + struct.pack(">6H", 0x80FF, 0, 65535, 256, 255, 0x4000)
@@ -190,16 +184,13 @@ def test_a_wrong_bit_in_a_png_and_numbers_without_a_known_range_are_refused():
 
 
 @pytest.mark.parametrize(("width", "height"), [(12_001, 10_000), (2_000_000, 1_000_000)])
-def test_a_decompression_bomb_is_refused_before_it_is_unpacked(width, height):
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch, width, height):
     """Both above our own limit, and above the one where Pillow raises."""
     problem, message = refusal(png(width, height, 8, 0, b"").getvalue())
     assert problem == Problem.TOO_LARGE
     assert "more than 120 megapixels" in message
-
-
-def test_the_limit_itself_is_accepted(monkeypatch):
     monkeypatch.setattr(images, "MAX_MEGAPIXELS", 6 / 1_000_000)
-    assert decode(Image.new("RGB", (3, 2)), "PNG") == [[[0] * 3] * 3] * 2
+    assert decode(Image.new("RGB", (3, 2)), "PNG") == [[[0] * 3] * 3] * 2  # the limit itself
     with pytest.raises(ImageError, match="megapixels"):
         decode(Image.new("RGB", (7, 1)), "PNG")
 
@@ -252,6 +243,8 @@ def test_a_mask_survives_saving_and_does_not_depend_on_the_zlib_build(tmp_path, 
     loaded = load_mask(tmp_path / "mask.png")
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, mask)
+    assert len(CLASSES) == len(PALETTE) == 3  # in whose colours people see it
+    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.array(PALETTE)[mask])
     assert_same_stream_from_python((tmp_path / "mask.png").read_bytes())
 
 
@@ -265,9 +258,3 @@ def assert_same_stream_from_python(content):
         position += 12 + length
     python = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     assert python.compress(zlib.decompress(stream)) + python.flush() == stream
-
-
-def test_people_see_a_mask_in_the_colours_of_the_palette(tmp_path):
-    save_mask(tmp_path / "mask.png", np.array([[0, 1, 2]], dtype=np.uint8))
-    assert len(CLASSES) == len(PALETTE) == 3
-    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), [PALETTE])

@@ -13,6 +13,7 @@ from pipeline.data.pets import (
     read_list,
     species_of,
 )
+from pipeline.data.splits import evenly_spaced, read_split
 
 
 def write_list(tmp_path: Path, text: str) -> Path:
@@ -21,18 +22,12 @@ def write_list(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "breed", "species"),
-    [
+def test_a_name_tells_breed_species_and_files():
+    for name, breed, species in (
         ("British_Shorthair_9", "British_Shorthair", "cat"),
         ("american_pit_bull_terrier_191", "american_pit_bull_terrier", "dog"),
-    ],
-)
-def test_a_name_tells_breed_and_species(name, breed, species):
-    assert (breed_of(name), species_of(name)) == (breed, species)
-
-
-def test_the_folder_of_pets_keeps_images_and_masks_apart():
+    ):
+        assert (breed_of(name), species_of(name)) == (breed, species)
     assert image_path(Path("pets"), "beagle_1") == Path("pets/images/beagle_1.jpg")
     assert mask_path(Path("pets"), "beagle_1") == Path("pets/masks/beagle_1.png")
 
@@ -44,15 +39,12 @@ def test_a_list_is_read_in_its_order_without_comments_and_blank_lines(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["../../etc/passwd_1", "beagle", "_1", "a/b_1", "9_1", "beagle_"])
-def test_a_line_that_does_not_begin_with_a_name_is_named(tmp_path, line):
+def test_a_line_without_a_name_or_with_another_species_is_named(tmp_path, line):
     with pytest.raises(UserError, match=r"test\.txt, line 2: .* is not a name"):
         read_list(write_list(tmp_path, f"beagle_1 5 2 2\n{line} 1 1 1\n"))
-
-
-@pytest.mark.parametrize("line", ["beagle_1 5 1 2", "Bengal_1 6 2 2", "Bengal_1 6 3 2"])
-def test_a_species_that_contradicts_the_name_is_refused(tmp_path, line):
-    with pytest.raises(UserError, match=r"line 1: species .* 1 for a cat .* 2 for a dog"):
-        read_list(write_list(tmp_path, line))
+    for contradiction in ("beagle_1 5 1 2", "Bengal_1 6 2 2", "Bengal_1 6 3 2"):
+        with pytest.raises(UserError, match=r"line 1: species .* 1 for a cat .* 2 for a dog"):
+            read_list(write_list(tmp_path, contradiction))
 
 
 def test_a_list_that_is_missing_or_no_text_is_named(tmp_path):
@@ -77,3 +69,17 @@ def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(tmp_path: Pa
         image: (before[image], file_digest(image)),
         mask: (before[mask], "missing"),
     }
+
+
+def test_a_missing_or_empty_list_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"train\.csv is missing"):
+        read_split(tmp_path / "train.csv")
+    (tmp_path / "train.csv").write_text("name,breed,species\n")
+    with pytest.raises(UserError, match=r"train\.csv lists no pictures"):
+        read_split(tmp_path / "train.csv")
+
+
+def test_items_are_evenly_spaced_over_the_list():
+    names = [str(number) for number in range(10)]
+    assert evenly_spaced(names, 4) == ["0", "3", "6", "9"]
+    assert evenly_spaced(names, 99) == names

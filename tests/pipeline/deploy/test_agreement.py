@@ -54,9 +54,6 @@ def test_pixels_are_counted_against_the_true_masks_and_the_checkpoints(segmenter
         truth, mask = (np.concatenate([each.ravel() for each in some]) for some in (truths, masks))
         expected = jaccard_score(truth, mask, average="macro")
         assert agreed["miou"] == pytest.approx(expected, abs=1e-6)
-
-
-def test_a_predictor_that_fails_is_an_error(segmenter, predictors):
     with pytest.raises(RuntimeError, match="one image"):
         compared(segmenter, "failing")
 
@@ -72,9 +69,6 @@ def test_each_file_is_counted_on_each_image_at_its_own_size(tiny_pets):
             predicted = np.where(load_image(image_path(PETS, name)).max(axis=2) < limit, 1, 0)
             for pair in np.ndindex(3, 3):
                 assert matrix[pair] == ((mask == pair[0]) & (predicted == pair[1])).sum()
-
-
-def test_missing_images_are_named_before_the_work_begins(tiny_pets):
     mask_path(PETS, "Bengal_5").unlink()
     with pytest.raises(UserError, match=r"Bengal_5\.png is missing \(1 file.*dvc checkout"):
         count_pixels([], PETS, LISTS["test"])

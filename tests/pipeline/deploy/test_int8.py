@@ -71,7 +71,7 @@ def test_every_convolution_takes_8_bit_integers_with_a_scale_for_each_channel(gr
     assert "ConvTranspose" not in {node.op_type for node in graph.node}
 
 
-def test_what_surrounds_the_network_stays_in_float(graph):
+def test_what_surrounds_the_network_stays_in_float_and_ranges_are_those_of_the_images(graph):
     made = makers(graph)
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
@@ -79,9 +79,6 @@ def test_what_surrounds_the_network_stays_in_float(graph):
     first, last = (node for node in graph.node if node.op_type == "Resize")
     assert made[first.input[0]].op_type == "Cast"
     assert made[last.input[0]].op_type == "DequantizeLinear"
-
-
-def test_ranges_are_those_of_the_images(graph):
     """Of black and white pixels the normalised ones reach from -mean/std to (1 - mean)/std."""
     first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
     scale = constants(graph)[first.input[1]]

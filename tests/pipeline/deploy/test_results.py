@@ -56,22 +56,10 @@ def test_the_four_files_say_the_same_in_four_ways(tmp_path, monkeypatch):
 def test_images_of_the_same_name_get_results_of_their_own(tmp_path, other):
     first, second = tmp_path / "a/cat.jpg", tmp_path / other
     claimed = {}
-    stems = [claim_stem(tmp_path, each, claimed) for each in (first, second)]
-    assert stems == ["cat", f"{second.stem}-{image_key(second)}"]
-
-
-def test_a_later_run_gives_each_image_its_own_names_in_any_order(tmp_path):
-    first, second = tmp_path / "a/cat.jpg", tmp_path / "b/cat.jpg"
-    claimed = {}
     stems = [save(tmp_path, each, claimed) for each in (first, second)]
+    assert stems == ["cat", f"{second.stem}-{image_key(second)}"]
+    # A later run gives each its own again, in any order.
     assert [claim_stem(tmp_path, each, {}) for each in (second, first)] == stems[::-1]
-
-
-def test_an_image_has_one_key_whatever_path_leads_to_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "link").symlink_to(tmp_path)
-    names = ["cat.jpg", "../" + tmp_path.name + "/cat.jpg", "link/cat.jpg"]
-    assert len({image_key(tmp_path / name) for name in names}) == 1
 
 
 @pytest.mark.parametrize("content", [b"my own drawing", None])
@@ -90,7 +78,9 @@ def test_files_of_others_are_not_overwritten(tmp_path, content):
 
 
 def test_results_are_told_from_other_files_by_their_mark(tmp_path):
-    save(tmp_path, tmp_path / "cat.jpg")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("cat.jpg", f"../{tmp_path.name}/cat.jpg", "link/cat.jpg"):  # one image
+        assert save(tmp_path, tmp_path / name) == "cat"
     files = result_files(tmp_path, "cat").values()
     assert all(is_result(file) for file in files)
     assert {owner(file) for file in files} == {image_key(tmp_path / "cat.jpg")}
@@ -131,14 +121,11 @@ def test_opacity_falls_across_the_border_from_pet_to_background(mask, expected):
     assert opacity(mask)[3, 4] == round(255 * 1 / 6)
 
 
-def test_the_pet_keeps_its_colours_and_nothing_of_the_background_stays():
+def test_the_pet_is_cut_out_at_the_masks_own_resolution():
     image = np.full((1, 3, 3), 77, np.uint8)
     cut = cut_out(image, np.array([[PET, BORDER, BACKGROUND]], np.uint8))
     assert cut.mode == "RGBA"
     assert list(cut.get_flattened_data()) == [(77, 77, 77, 255), (77, 77, 77, 128), (0, 0, 0, 0)]
-
-
-def test_the_opacity_of_a_large_image_is_computed_at_the_masks_own_resolution():
     mask = np.full((3 * LONGEST_SIDE, 6), BACKGROUND, np.uint8)
     mask[:LONGEST_SIDE] = PET
     alpha = opacity(mask)

@@ -105,28 +105,19 @@ def test_a_file_goes_to_another_disk_than_the_cache(url, target):
 
 
 @pytest.mark.parametrize("there", [BYTES, OTHER])
-def test_a_file_with_the_checksum_is_left_alone_and_another_replaced(server, url, target, there):
+def test_a_file_is_replaced_by_another_only_when_that_is_whole(server, url, target, there):
     target.parent.mkdir()
     target.write_bytes(there)
     get(target, url)
     assert target.read_bytes() == BYTES
     assert len(server.requests) == (there == OTHER)
-
-
-def test_without_a_checksum_the_newest_file_is_fetched(server, url, target):
-    get(target, url, md5=None)
+    with pytest.raises(DownloadError):
+        get(target, f"{server.url}/missing.tar", md5=None)
+    assert target.read_bytes() == BYTES
+    assert only_here(target)
     server.files["/a.tar"] = OTHER
     get(target, url, md5=None)
     assert target.read_bytes() == OTHER
-
-
-def test_a_failure_leaves_the_file_that_was_there(server, target):
-    target.parent.mkdir()
-    target.write_bytes(OTHER)
-    with pytest.raises(DownloadError):
-        get(target, f"{server.url}/missing.tar")
-    assert target.read_bytes() == OTHER
-    assert only_here(target)
 
 
 def test_the_next_run_resumes_what_the_last_one_got_or_a_mirror_removes_it(

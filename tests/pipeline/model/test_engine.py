@@ -44,17 +44,14 @@ def threads():
     ],
 )
 def test_a_named_precision_is_taken_and_auto_is_bf16_where_the_processor_multiplies_it(
-    machine, wanted, abilities, precision
+    machine, monkeypatch, wanted, abilities, precision
 ):
     machine(abilities)
     assert resolve_precision(wanted) == precision
-
-
-@pytest.mark.parametrize(("supported", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_auto_asks_the_gpu_where_there_is_one(machine, monkeypatch, supported, precision):
-    machine(abilities=() if supported else ("avx512_bf16",), gpus=1)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: supported)
-    assert resolve_precision("auto") == precision
+    for supported, gpus in ((True, "bf16"), (False, "fp32")):  # which are asked first
+        machine(abilities, gpus=1)
+        monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda *_, s=supported, **__: s)
+        assert resolve_precision(wanted) == (gpus if wanted == "auto" else wanted)
 
 
 @pytest.mark.parametrize("count", [1, 2])

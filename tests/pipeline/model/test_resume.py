@@ -132,12 +132,13 @@ def test_the_same_training_waits_until_the_first_is_finished(folder):
 
 def test_only_states_that_nobody_came_back_for_are_removed(folder):
     left = [training_key(name) for name in ("old", "new")]
-    for key, age in zip(left, (ABANDONED + 60, 60), strict=True):
-        with training_state(key) as state:
+    for place, age in enumerate((ABANDONED + 60, 60)):
+        with training_state(left[place]) as state:
             state.save(STATE)
-        os.utime(state.file.parent, (time.time() - age,) * 2)
+        left[place] = state.file.parent
+        os.utime(left[place], (time.time() - age,) * 2)
     with training_state(KEY) as state:
-        assert [(folder / key).exists() for key in left] == [False, True]
+        assert [each.exists() for each in left] == [False, True]
         state.save(STATE)
         os.utime(state.file.parent, (time.time() - ABANDONED - 60,) * 2)
         with training_state(OTHER):

@@ -127,6 +127,11 @@ def test_the_first_step_is_adamw_s_element_by_element(encoder):
     learner = new_learner(encoder)
     before = {name: weight.detach().clone() for name, weight in learner.network.named_parameters()}
     rates, decays = by_parameter(learner, "lr"), by_parameter(learner, "weight_decay")
+    for name, rate in rates.items():  # the first of three steps that warm up to 0.01
+        highest = 0.0025 if name.startswith("encoder.") else 0.01
+        assert rate == pytest.approx(highest / 4), name
+    for name, weight in before.items():  # biases and batch norm are spared
+        assert decays[name] == (0.0 if weight.ndim == 1 else 0.1), name
     train(learner, batches()[:1])
     for name, weight in learner.network.named_parameters():
         # Both moments are corrected for their start: the sign of the first gradient is left.
@@ -134,14 +139,6 @@ def test_the_first_step_is_adamw_s_element_by_element(encoder):
         expected = before[name] * (1 - rates[name] * decays[name]) - rates[name] * direction
         torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-6, msg=name)
     assert not all(p.is_contiguous() for p in learner.network.parameters())  # channels_last
-
-
-@pytest.mark.parametrize("encoder", FEATURES)
-def test_the_encoder_learns_at_its_own_rate(encoder):
-    # The first of three steps that warm up to the highest rate, 0.01.
-    for name, rate in by_parameter(new_learner(encoder, factor=0.25), "lr").items():
-        highest = 0.0025 if name.startswith("encoder.") else 0.01
-        assert rate == pytest.approx(highest / 4), name
 
 
 def test_images_are_normalised_before_the_network_and_not_in_it():
@@ -171,20 +168,8 @@ def test_the_rate_warms_up_linearly_then_falls_along_a_cosine():
     seen = rates_of(steps=12, warmup_fraction=0.25)
     assert seen[:3] == pytest.approx([1 / 4, 2 / 4, 3 / 4])
     assert seen[3:] == pytest.approx([(1 + math.cos(math.pi * step / 9)) / 2 for step in range(9)])
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_very_short_training_has_a_schedule_too(steps):
-    assert all(0 < rate <= 1 for rate in rates_of(steps, warmup_fraction=0.1))
-
-
-def test_weight_decay_spares_biases_and_batch_norm():
-    decays = by_parameter(new_learner(), "weight_decay")
-    shapes = dict(new_learner().network.named_parameters())
-    assert {name for name, decay in decays.items() if decay == 0} == {
-        name for name, weight in shapes.items() if weight.ndim == 1
-    }
-    assert set(decays.values()) == {0.0, 0.1}
+    for steps in (1, 2, 3):
+        assert all(0 < rate <= 1 for rate in rates_of(steps, warmup_fraction=0.1))
 
 
 def mean_difference(logits, masks):
@@ -204,13 +189,10 @@ def batch(value, images=2):
     return torch.zeros(images, 1, 2, 2), torch.full((images, 2, 2), value)
 
 
-def test_the_loss_is_the_mean_over_images_not_over_batches():
+def test_the_loss_is_the_mean_over_images_and_each_batch_is_one_step():
     made = [batch(1, images=3), batch(5, images=1)]
     loss = train_one_epoch(one_weight(lr=1e-9), made, mean_difference, 1.0)
     assert loss == pytest.approx((3 * 1 + 1 * 5) / 4, abs=1e-6)
-
-
-def test_each_batch_is_one_step_of_optimizer_and_schedule():
     learner = one_weight()
     train_one_epoch(learner, [batch(1)] * 3, mean_difference, 1.0)
     assert learner.schedule.last_epoch == 3
@@ -218,13 +200,10 @@ def test_each_batch_is_one_step_of_optimizer_and_schedule():
     assert learner.network.bias.item() == pytest.approx(0.05 + 0.1 + 0.1, rel=0.01)
 
 
-def test_gradients_are_clipped():
+def test_gradients_are_clipped_and_a_loss_that_is_not_finite_stops_the_training():
     learner = one_weight()
     train_one_epoch(learner, [batch(1)], lambda *each: 1000 * mean_difference(*each), 0.5)
     assert learner.network.bias.grad.norm().item() == pytest.approx(0.5, rel=1e-3)
-
-
-def test_a_loss_that_is_not_finite_stops_the_training():
     with pytest.raises(FloatingPointError, match="nan"):
         train_one_epoch(one_weight(), [batch(1)], lambda logits, _: logits.mean() * math.nan, 1.0)
 

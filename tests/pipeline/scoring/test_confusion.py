@@ -19,14 +19,11 @@ from pipeline.scoring.confusion import (
 COUNTS = np.array([[6, 3, 1], [2, 20, 0], [0, 4, 4]])
 
 
-def test_scores_of_a_matrix_by_hand():
+def test_scores_and_merged_classes_of_a_matrix_by_hand():
     np.testing.assert_allclose(iou(COUNTS), [6 / 12, 20 / 29, 4 / 9])
     np.testing.assert_allclose(dice(COUNTS), [12 / 18, 40 / 49, 8 / 13])
     assert mean_iou(COUNTS) == pytest.approx((6 / 12 + 20 / 29 + 4 / 9) / 3)
     assert pixel_accuracy(COUNTS) == pytest.approx(30 / 40)
-
-
-def test_merging_classes_by_hand():
     merged = merge(COUNTS, ((0, 2), (1,)))
     assert merged.tolist() == [[6 + 1 + 0 + 4, 3 + 4], [2 + 0, 20]]
 

@@ -45,18 +45,14 @@ def test_pieces_of_any_size_are_the_same_resamples(chunk, monkeypatch):
     assert (samples == resampled_counts(counts, whole)).all()
 
 
-def test_resampled_counts_agree_with_a_loop_over_resamples():
+def test_resampled_counts_and_means_agree_with_a_loop_which_leaves_out_what_is_nan():
     counts, weights = draw_counts(images=20), all_weights(20, resamples=30)
     expected = [
         sum(counts[image] * int(times) for image, times in enumerate(row)) for row in weights
     ]
     assert (resampled_counts(counts, weights) == np.stack(expected)).all()
-
-
-def test_resampled_means_agree_with_a_loop_and_leave_out_what_is_nan():
     values = np.random.default_rng(0).normal(size=(20, 3))
     values[::3, 1] = np.nan
-    weights = all_weights(20, resamples=30)
     expected = [np.nanmean(np.repeat(values, row, axis=0), axis=0) for row in weights]
     assert resampled_means(values, weights) == pytest.approx(np.stack(expected))
     assert resampled_means(values[:, 0], weights) == pytest.approx(np.stack(expected)[:, 0])

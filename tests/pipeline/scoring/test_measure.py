@@ -42,21 +42,10 @@ def test_properties_of_the_image():
 
 def by_definition(region):
     """The region's pixels with a pixel outside it, or the image's edge, within d king's moves."""
-    height, width = region.shape
-    distance = max(1, round(0.02 * (height**2 + width**2) ** 0.5))
-    found = np.zeros_like(region)
-    for y in range(height):
-        for x in range(width):
-            near = [
-                (v, u)
-                for v in range(y - distance, y + distance + 1)
-                for u in range(x - distance, x + distance + 1)
-            ]
-            outside = any(
-                not (0 <= v < height and 0 <= u < width) or not region[v, u] for v, u in near
-            )
-            found[y, x] = region[y, x] and outside
-    return found
+    distance = max(1, round(0.02 * np.hypot(*region.shape)))
+    sides = (2 * distance + 1,) * 2
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(region, distance), sides)
+    return region & ~near.all(axis=(2, 3))
 
 
 def blobs(seed, shape):
@@ -96,7 +85,7 @@ def test_the_error_is_that_of_scikit_learns_curve():
     assert calibration_error(reliability_bins(confidence, right)) == pytest.approx(expected)
 
 
-def test_by_hand():
+def test_the_calibration_by_hand_and_that_bins_add_up():
     # Two pixels sure by 0.9, one of them right; one sure by 0.5, and right.
     confidence = np.array([[0.9, 0.9, 0.5]], np.float32)
     bins = reliability_bins(confidence, np.array([[True, False, True]]))
@@ -105,9 +94,6 @@ def test_by_hand():
     assert table["confidence"].tolist() == pytest.approx([0.5, 0.9])
     assert table["accuracy"].tolist() == [1, 0.5]
     assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_the_bins_of_two_images_add_up_to_those_of_both():
     random = np.random.default_rng(0)
     confidence, right = random.random((2, 50), np.float32), random.random((2, 50)) < 0.5
     added = sum(reliability_bins(*one) for one in zip(confidence, right, strict=True))
