@@ -25,13 +25,15 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
     The INT8 file beside it, if there is one, is copied too; MLflow serves the other.
     """
     proto = onnx.load(onnx_file)
-    graph = (proto.graph.input, proto.graph.output)
+    inputs, outputs = (
+        Schema(list(map(_tensor_spec, ends))) for ends in (proto.graph.input, proto.graph.output)
+    )
     packages = ("numpy", "onnx", "onnxruntime")
     mlflow.onnx.save_model(
         proto,
         folder,
         mlflow_model=Model(model.artifact_location, model.source_run_id, model_id=model.model_id),
-        signature=ModelSignature(*(Schema(list(map(_tensor_spec, ends))) for ends in graph)),
+        signature=ModelSignature(inputs, outputs),
         input_example=EXAMPLE,
         # Without them mlflow spends 8 seconds guessing.
         pip_requirements=[f"{package}=={version(package)}" for package in packages],

@@ -128,9 +128,9 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
     outcome = "champion" if decision.champion else "refused"
     against = str(_number(champion) or "none")
     tags = {"decision": outcome, "reason": decision.reason, "against": against}
-    for name, value in decision.numbers.items():  # without a negative zero
-        whole = isinstance(value, int)
-        tags[name] = str(value) if whole else f"{round(value, 4) + 0.0:.4f}"
+    for name, score in decision.numbers.items():  # adding 0.0 makes -0.0 positive
+        whole = isinstance(score, int)
+        tags[name] = str(score) if whole else f"{round(score, 4) + 0.0:.4f}"
     tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
     for key in version.tags:
         if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision

@@ -53,9 +53,9 @@ def draw_breeds(slices: pd.DataFrame, whole: tuple[float, float]) -> Figure:
     for colour, label, flagged in kinds:
         part = table["below"] == flagged
         if part.any():
-            rows, style = table[part], {"color": colour, "label": label, "fmt": "o", "ms": 4}
-            ends = (rows["miou"] - rows["low"], rows["high"] - rows["miou"])
-            axes.errorbar(rows["miou"], np.flatnonzero(part), xerr=np.maximum(ends, 0), **style)
+            rows, places = table[part], np.flatnonzero(part)
+            ends = np.maximum((rows["miou"] - rows["low"], rows["high"] - rows["miou"]), 0)
+            axes.errorbar(rows["miou"], places, xerr=ends, color=colour, label=label, fmt="o", ms=4)
     few = table["few"].map({True: ", few", False: ""})
     groups = table["group"].str.replace("_", " ")
     labels = groups + " (" + table["images"].astype(str) + few + ")"

@@ -57,7 +57,7 @@ def list_choices() -> dict[str, Tags]:
     versions = list_versions()
     if not versions:
         return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
-    choices = {}
+    choices: dict[str, Tags] = {}
     for version in versions:
         own = {"label": " ".join(version.names), "registered": f"{version.created:%Y-%m-%d}"}
         choices[str(version.number)] = {**version.tags, **own}
