@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,12 @@ def test_a_version_is_found_by_number_and_alias_and_by_its_runs_id(project):
     assert find("1") == find("@champion") == find(run_id) == find(run_id[:10])
 
 
+def test_a_dirty_run_has_its_patch(project):
+    Path("stages/train.py").write_text("lr = 2\n")
+    provenance = find(train())
+    assert b"+lr = 2" in provenance.patch
+
+
 def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project):
     """The checkpoint is the same, since DVC trains anew where the training's code changed."""
     trained = git(Path(), "rev-parse", "HEAD")
@@ -107,6 +114,10 @@ def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
     assert provenance.params == {"train.lr": "1", "export.threads": "1"}
 
 
+def test_of_a_restored_checkpoint_the_environment_is_unknown(project):
+    assert find(export("restored")).environment == {}
+
+
 @pytest.mark.parametrize("reference", ["7", "@champion", "no-such-run"])
 def test_what_is_not_there_is_named_with_what_there_is(project, reference):
     train()
@@ -115,21 +126,36 @@ def test_what_is_not_there_is_named_with_what_there_is(project, reference):
         find(reference)
 
 
-def test_a_run_without_commit_patch_checkpoint_or_name_of_its_own_cannot_be_rebuilt(workspace):
-    with pytest.raises(UserError, match="its commit is unknown"):
-        find(train())
-    git(Path(), "init", "--quiet")
-    commit("lr = 1\n")
+def test_the_start_of_an_id_must_mean_one_run(project):
+    train("abc"), train("def")
+    with pytest.raises(UserError, match="2 runs begin with ''"):
+        find("")
+
+
+def test_a_run_without_a_checkpoint_cannot_be_compared(project):
     with training_run(DATA, {}, {}, "id") as run:
         pass
     with pytest.raises(UserError, match="its training did not end"):
         find(run.run_id)
-    with pytest.raises(UserError, match="2 runs begin with ''"):
-        find("")
+
+
+def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project):
     Path("stages/train.py").write_text("lr = 2\n")
     run_id = train()
-    assert b"+lr = 2" in find(run_id).patch
-    assert open_store().client.get_run(run_id).info.run_name.endswith("+")
-    (workspace / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
+    (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
     with pytest.raises(UserError, match="the patch is not among its artifacts"):
         find(run_id)
+
+
+def test_a_run_made_without_git_cannot_be_rebuilt(workspace):
+    with pytest.raises(UserError, match="its commit is unknown"):
+        find(train())
+
+
+def test_the_files_kept_are_told_apart_by_what_was_exported(project):
+    run_id = train()
+    export(weight=0)
+    export(weight=1)
+    kept = project / "mlartifacts" / run_id / "artifacts/lineage"
+    assert len([each for each in kept.iterdir() if each.is_dir()]) == 2
+    assert json.loads((kept / "sources.json").read_text()).keys() == {"stages/train.py"}
