@@ -1,7 +1,4 @@
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,6 @@ from mlflow.entities import Run as StoredRun
 from mlflow_workspace import git
 from servers import mlflow_server
 from tiny_models import write_onnx
-from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.records import runs as runs_module
