@@ -7,6 +7,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
+from mlflow_workspace import git
 from servers import mlflow_server
 from tiny_models import write_onnx
 
@@ -114,6 +115,18 @@ def test_a_run_says_how_its_training_ended(workspace, failure, status):
         fail()
     kept = stored(seen[0])
     assert (kept.info.status, kept.data.metrics["train.loss"]) == (status, 0.5)
+
+
+def test_a_dirty_run_keeps_its_patch(workspace):
+    for command in (["init", "--quiet"], ["add", "data"], ["commit", "-qm", "start"]):
+        git(workspace, *command)
+    Path("stages").mkdir()
+    Path("stages/train.py").write_text("lr = 1\n")
+    run_id = train("abc")
+    patch = workspace / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch"
+    assert stored(run_id).data.tags["git.dirty"] == "true"
+    assert stored(run_id).info.run_name.endswith("+")
+    assert "+lr = 1" in patch.read_text()
 
 
 def test_later_stages_add_to_the_newest_run_of_their_checkpoint(workspace):

@@ -24,8 +24,10 @@ def test_the_default_store_lies_in_the_root_wherever_the_command_runs(workspace,
     store = open_store()
     experiment = store.client.get_experiment(store.experiment_id)
     assert store.uri == f"sqlite:///{workspace}/mlflow.db"
-    assert experiment.name == EXPERIMENT
-    assert experiment.artifact_location == (workspace / "mlartifacts").as_uri()
+    assert (experiment.name, experiment.artifact_location) == (
+        EXPERIMENT,
+        (workspace / "mlartifacts").as_uri(),
+    )
 
 
 def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace):
@@ -59,12 +61,15 @@ def test_an_experiment_that_another_machine_creates_meanwhile_is_taken(workspace
     assert [open_store().experiment_id] == made
 
 
-def test_a_broken_database_or_a_server_that_is_down_is_named(workspace, monkeypatch):
-    (workspace / "mlflow.db").write_text("not a database, " * 100)
-    with pytest.raises(UserError, match=r"mlflow\.db"):
-        open_store()
+def test_a_server_that_is_down_is_an_error_that_names_it(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 does not answer.*start it"):
+        open_store()
+
+
+def test_a_broken_database_is_an_error_that_names_it(workspace):
+    (workspace / "mlflow.db").write_text("not a database, " * 100)
+    with pytest.raises(UserError, match=r"mlflow\.db"):
         open_store()
 
 
