@@ -43,7 +43,7 @@ def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
 
     Raises UserError if there is none.
     """
-    from pipeline.data.integrity import changed_files
+    from pipeline.data.pets import changed_files
     from pipeline.records.reproduce.comparison import Finding, compare_data
 
     index = pets / INDEX.name

@@ -96,8 +96,9 @@ def test_the_largest_body_passes_and_a_byte_more_does_not():
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for_and_no_error_of_the_server(monkeypatch):
-    monkeypatch.setattr(serving, "MAX_WAIT", 0.0)
-    status, message = refusal(*[b"1"] * 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(serving, "MAX_WAIT", 0.0)
+        status, message = refusal(*[b"1"] * 100)
     assert status == 408
     assert "did not arrive within 0 seconds" in message
     assert ask(FILE[:9], last=GONE)[0] == 400
