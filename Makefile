@@ -18,9 +18,9 @@ all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (th
 	python -m tools.models gate
 	python -m tools.scores --next
 
-# loadgroup: tests/conftest.py says which tests share a process, and which start first.
+# tests/conftest.py says which tests share a process, and which start first.
 test: $(if $(SLOW),$(INSTALLED_FOR_TEAMS),$(INSTALLED)) ## Set up and run the tests (SLOW=1: the slow ones too; WORKERS=3)
-	python -m pytest --numprocesses $(or $(WORKERS),auto) --dist loadgroup --no-loadscope-reorder $(if $(SLOW),-m "")
+	python -m pytest --numprocesses $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder $(if $(SLOW),-m "")
 
 test-teams: $(INSTALLED_FOR_TEAMS) ## Run docs/teams.md against PostgreSQL and S3 servers on this machine
 	python -m pytest -m teams
@@ -30,7 +30,7 @@ nightly: ## Run what takes too long for every change: every fault ten times (.ci
 
 torture: $(INSTALLED) ## Break real runs and count the losses (TRIES=10 ONLY=network; docs/reliability.md)
 	rm -rf .cache/torture
-	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(if $(ONLY),-k "$(ONLY)"); \
+	PETSEG_TRIES=$(or $(TRIES),10) python -m pytest -m torture --numprocesses 2 --dist loadscope --no-loadscope-reorder $(if $(ONLY),-k "$(ONLY)"); \
 	  tests=$$?; python tests/torture/ledger.py && exit $$tests
 
 evaluate: $(INSTALLED) ## Update the evaluation and print the scores

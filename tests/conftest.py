@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from file_server import FileServer, serving
+from xdist.scheduler import LoadScopeScheduling
 
 import stages  # noqa: F401 - before torch: it says how threads wait
 
@@ -32,13 +33,22 @@ FIRST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
+class Scheduling(LoadScopeScheduling):
+    """The tests of a file, which share fixtures, in one process; the README's headings in any.
+
+    Not xdist's own groups: pytest 9.2 does not let it write them into the tests' ids.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if "test_every_command_runs" in nodeid else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; the tests of a file, which share fixtures, in one process."""
-    items.sort(key=rank)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=rank)  # the longest first
 
 
 def rank(item: pytest.Item) -> int:

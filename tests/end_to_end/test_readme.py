@@ -58,9 +58,7 @@ def reads(reader, source):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "heading", [pytest.param(each, marks=pytest.mark.xdist_group(each)) for each in COMMANDS]
-)
+@pytest.mark.parametrize("heading", COMMANDS)
 def test_every_command_runs(finished, server, tmp_path, heading):
     clone = finished.copy(tmp_path / "petseg")
     for command in COMMANDS[heading]:

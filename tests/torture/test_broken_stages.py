@@ -35,9 +35,8 @@ def workshop(tmp_path_factory):
 
 
 def kill_of(how, stage):
-    """Named for `-k`; in the long form those of one kind share a process, and its workshop."""
-    group = pytest.mark.xdist_group(f"test_broken_stages, {how}")
-    return pytest.param(how, stage, id=f"{how.split()[0]}-{stage}", marks=[group] * (TRIES > 1))
+    """Named for `-k`."""
+    return pytest.param(how, stage, id=f"{how.split()[0]}-{stage}")
 
 
 @pytest.mark.parametrize(("how", "stage"), [kill_of(*each) for each in KILLS])
