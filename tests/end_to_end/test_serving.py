@@ -153,8 +153,8 @@ def test_mlflows_own_server_takes_the_same_pixels_as_json(server):
     url, _, _ = server
     [command] = re.findall(r"`(mlflow models serve.*?)`", PAGE, re.DOTALL)
     pixels = np.array([[[230, 160, 90], [20, 60, 30]]], np.uint8)
-    with started(command.split()) as (mlflows, _):
-        array = examples("sh", url)[1].replace("http://127.0.0.1:5003", mlflows)
+    with serving(command.split()) as mlflows:
+        array = examples("sh", url)[1].replace("http://127.0.0.1:5003", mlflows.uri)
         answer = subprocess.run(["bash", "-c", array], capture_output=True, text=True, check=True)
     mask = json.loads(answer.stdout)["predictions"]["mask"]
     assert mask == mask_of(send(url, pixels)).tolist()
