@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from pipeline.core.terminal import console
 
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
@@ -92,6 +90,8 @@ def _in_use(temporary: Path, flags: int = 0) -> Iterator[None]:
 @contextmanager
 def locked(file: Path, waiting: str) -> Iterator[None]:
     """Hold the lock of a file; print `waiting` if another process holds it, and wait for it."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - with asyncio, which --help need not load
+
     lock = FileLock(file)
     try:
         held = lock.acquire(blocking=False)

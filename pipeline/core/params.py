@@ -15,7 +15,7 @@ PARAMS_FILE = Path("params.yaml")
 
 # Every params class: numbers in quotes and infinities are refused, and so are unknown keys, which
 # are typing errors.
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and torch both take
 Threads = Annotated[int, Field(gt=0, le=1024)]
@@ -70,7 +70,7 @@ def read_params(file: Path = PARAMS_FILE) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"train": {"lr": 1}} as {"train.lr": 1}; dataclasses count as mappings, lists as values."""
+    """{"train": {"lr": 1}} as {"train.lr": 1}; dataclasses count as mappings, tuples as lists."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -79,7 +79,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif isinstance(value, Mapping):
             flat.update(flatten(value, f"{name}."))
         else:
-            flat[name] = value
+            flat[name] = list(value) if isinstance(value, tuple) else value
     return flat
 
 

@@ -178,7 +178,7 @@ def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """The numbers among nested values by their dotted names, without texts, flags and lists."""
     flat = flatten(values)
-    others = (str, bool, list, tuple, type(None))
+    others = (str, bool, list, type(None))
     return {name: float(flat[name]) for name in flat if not isinstance(flat[name], others)}
 
 

@@ -18,7 +18,7 @@ from clone import ALL_STAGES, stages_run
 from servers import wait_for
 from tiny_pets import REPOSITORY
 
-from pipeline.records.reproduce.rebuild import parse_value
+from pipeline.core.params import load_yaml
 
 NAMES = ("README", "docs/pipeline", "docs/evaluation", "docs/training", "docs/models")
 PAGES = [(REPOSITORY / f"{name}.md").read_text() for name in NAMES]
@@ -156,7 +156,7 @@ def every_experiment_has_one_run(clone):
 def trained_with(params, run):
     """Whether the run has these params of its training and its model."""
     return all(
-        parse_value(run.data.params[f"{section}.{name}"], value) == value
+        (text := run.data.params[f"{section}.{name}"]) == str(value) or load_yaml(text) == value
         for section in ("train", "model")
         for name, value in params[section].items()
         if not isinstance(value, dict)

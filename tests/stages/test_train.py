@@ -59,7 +59,7 @@ def test_the_best_epoch_on_the_validation_list_is_kept_in_one_finished_run(tiny_
     assert run.info.status == "FINISHED"
     assert run.data.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
     assert run.data.params["train.epochs"] == "12"
-    assert run.data.params["model.features"] == "(4, 8)"
+    assert run.data.params["model.features"] == "[4, 8]"
     assert run.data.metrics["val.miou"] == pytest.approx(curves["val_miou"].iloc[-1])
     history = client(tiny_pets).get_metric_history(run.info.run_id, "train.loss")
     assert [(point.step, point.value) for point in history] == [

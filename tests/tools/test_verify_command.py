@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -173,8 +172,7 @@ def test_other_source_and_missing_data_are_named(dirty, monkeypatch, capfd):
 
 
 def test_another_param_is_named(dirty, monkeypatch, capfd):
-    with sqlite3.connect("mlflow.db") as database:
-        database.execute("UPDATE params SET value = '1' WHERE key = 'seed'")
+    edit(kept(dirty, "params.yaml"), "seed: 0", "seed: 1")
     _, verdict = run_verify(monkeypatch, capfd, dirty)
     assert verdict.startswith("different. It starts with the params: seed was 0, is 1.")
 

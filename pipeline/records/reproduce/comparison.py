@@ -8,10 +8,10 @@ from typing import NamedTuple
 from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
-from pipeline.core.params import load_yaml
+from pipeline.core.params import flatten, load_yaml
 from pipeline.records.lineage import code_digest, describe_environment, source_digests
-from pipeline.records.reproduce.provenance import LATER_STAGES, Provenance
-from pipeline.records.reproduce.rebuild import contradictions, store_uri
+from pipeline.records.reproduce.provenance import Provenance
+from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, INT8_TAG, MIOU_TAG, ONNX_TAG
@@ -68,7 +68,7 @@ def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
     return [
         compare_data(provenance, root / INDEX),
         *_compare_code(provenance, root),
-        *_compare_params(provenance),
+        *_compare_params(provenance, root),
         *compare(software, "Python and packages", then.get(software, {}), now[software]),
         *compare(hardware, "processor", then.get(hardware, {}), now[hardware]),
         *(compare(hardware, ", ".join(ENGINE), chosen, engine) if engine else []),
@@ -129,15 +129,16 @@ def _compare_code(provenance: Provenance, root: Path) -> list[Finding]:
     return [digest]
 
 
-def _compare_params(provenance: Provenance) -> list[Finding]:
-    """Check the run's params, which the rebuild takes, against the file that the run kept."""
-    trained = [name for name in provenance.params if not name.startswith(LATER_STAGES)]
-    recorded = {name: provenance.params[name] for name in trained}
+def _compare_params(provenance: Provenance, root: Path) -> list[Finding]:
+    """Check the params that the run recorded against the file that the rebuild took."""
+    file = flatten(load_yaml((root / PARAMS).read_text()))
+    recorded = {name: text for name, text in provenance.params.items() if name in file}
+    differing = [
+        Finding("params", name, text, str(file[name]))
+        for name, text in recorded.items()
+        if text != str(file[name]) and load_yaml(text) != file[name]  # 1.0 is 1
+    ]
     count = f"{len(recorded)} values"
-    if provenance.params_file is None:
-        return [Finding("params", PARAMS.name, UNKNOWN, count)]
-    wrong = contradictions(load_yaml(provenance.params_file), recorded)
-    differing = [Finding("params", name, *values) for name, values in wrong.items()]
     return differing or [Finding("params", PARAMS.name, count, count)]
 
 

@@ -25,7 +25,6 @@ from pipeline.records.versions import (
 )
 
 VERSION = re.compile(r"\d{1,6}|@[\w.-]+")
-LATER_STAGES = ("evaluate.", "export.")  # the run keeps their params in its tags
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def find_provenance(store: Store, reference: str) -> Provenance:
 
 def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provenance:
     """files: the run's snapshots; the version's own is in a folder there."""
-    tags, params = {**run.data.tags}, {**run.data.params}
+    tags = {**run.data.tags}
     if MIOU_TAG in run.data.metrics:
         tags[MIOU_TAG] = str(run.data.metrics[MIOU_TAG])
     tags |= version.tags if version else {}
@@ -80,8 +79,6 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
     if own.is_dir():  # the code may have changed between training and export
         tags |= {key: tags[f"export.{key}"] for key in ("git.commit", "code.digest")}
         kept, dirty = own, False
-    else:
-        params |= {key: tags[key] for key in run.data.tags if key.startswith(LATER_STAGES)}
     patch, params_file = kept / PATCH, kept / PARAMS
     _check(name, tags, lost_patch=dirty and not patch.is_file())
     return Provenance(
@@ -89,7 +86,7 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         tags["git.commit"],
         patch.read_bytes() if patch.is_file() else None,
         params_file.read_text() if params_file.is_file() else None,
-        params,
+        run.data.params,
         read_json(kept / SOURCES),
         read_json(files / ENVIRONMENT),
         tags,

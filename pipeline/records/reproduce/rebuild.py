@@ -1,22 +1,16 @@
 """Run every stage again in a checkout, without a cache and without a trace in the user's store."""
 
-import ast
-import copy
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import yaml
 
 from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
-from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import UserError, console
 from pipeline.records.database import SQLITE
 from pipeline.records.reproduce.provenance import Provenance
@@ -33,10 +27,8 @@ def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, b
     pets: a data set to take instead of making it again.
     """
     with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
-        # The run's values, in the file that it kept, else in the commit's.
-        text = provenance.params_file or (root / PARAMS).read_text()
-        values = with_recorded(load_yaml(text), provenance.params)
-        (root / PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
+        if provenance.params_file is not None:  # else the commit's has to do
+            (root / PARAMS).write_text(provenance.params_file)
         patched = " with its patch" if provenance.patch else ""
         commit = f"commit {provenance.commit[:7]}{patched}"
         console.print(f"Rebuilding {provenance.name}: {commit}, in {root}")
@@ -90,48 +82,6 @@ def rebuild(root: Path, first: str | None = None) -> int:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-
-
-def with_recorded(values: Mapping[str, Any], recorded: Mapping[str, str]) -> dict[str, Any]:
-    """A copy of the params sections with the recorded values in their places.
-
-    recorded: by dotted names, as the text that MLflow keeps: {"train.lr": "0.001"}.
-    """
-    sections = copy.deepcopy(dict(values))
-    present = flatten(values)
-    for name, text in recorded.items():
-        *parents, key = name.split(".")
-        section = sections
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[key] = parse_value(text, present.get(name))
-    return sections
-
-
-def contradictions(
-    values: Mapping[str, Any], recorded: Mapping[str, str]
-) -> dict[str, tuple[str, str]]:
-    """The params whose file and record differ: the file's value, the recorded one."""
-    present = flatten(values)
-    return {
-        name: (str(present[name]), text)
-        for name, text in recorded.items()
-        if name in present and parse_value(text, present[name]) != present[name]
-    }
-
-
-def parse_value(text: str, present: Any) -> Any:
-    """The value that was written as `text`: `present` if that gives this text, else a literal.
-
-    So "1e-05" is a number, "(4, 8)" a list, "None" nothing; anything else stays text.
-    """
-    if str(present) == text:
-        return present
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _git(folder: Path, *arguments: str, patch: bytes | None = None) -> None:

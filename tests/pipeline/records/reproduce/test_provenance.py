@@ -119,7 +119,7 @@ def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
     (artifacts / "sources.json").unlink()
     provenance = find("1")
     assert (provenance.environment, provenance.sources) == ({}, {})
-    assert provenance.params == {"train.lr": "1", "export.threads": "1"}
+    assert provenance.params == {"train.lr": "1"}
 
 
 def test_of_a_restored_checkpoint_the_environment_is_unknown(project):

@@ -4,9 +4,8 @@ import pytest
 from mlflow_workspace import git
 
 from pipeline.core.git import source_patch
-from pipeline.core.params import flatten
 from pipeline.core.terminal import UserError
-from pipeline.records.reproduce.rebuild import contradictions, parse_value, with_recorded, worktree
+from pipeline.records.reproduce.rebuild import worktree
 
 
 @pytest.fixture
@@ -64,41 +63,3 @@ def test_a_lost_commit_or_a_spoilt_patch_is_named(repository, commit, patch, nam
     with pytest.raises(UserError, match=named), worktree(repository, commit, patch):
         pass
     assert git(repository, "worktree", "list").count("\n") == 0
-
-
-FILE = {
-    "seed": 0,
-    "model": {"features": [4, 8], "weights": None},
-    "train": {"lr": 0.004, "augmentation": {"brightness": 0.1}},
-    "gate": {"confidence": 0.95},
-}
-
-
-@pytest.mark.parametrize(
-    "value", [3, 0.5, 1e-05, 1e22, True, None, [4, 8], [0.1], [], "plain", "a b: c", "", "10 px"]
-)
-def test_a_value_comes_back_from_its_text_with_its_type(value):
-    assert parse_value(str(value), present=None) == value
-    assert type(parse_value(str(value), present=None)) is type(value)
-    assert parse_value("(4, 8)", present=None) == [4, 8]  # a tuple is a list in YAML
-    for text in ("5", "None", "1e5"):
-        assert parse_value(text, present=text) == text, "the file's type stays"
-
-
-def test_recorded_values_take_their_places_and_the_rest_stays():
-    recorded = {"train.lr": "1e-05", "train.augmentation.brightness": "0.2", "new.key": "(1, 2)"}
-    assert with_recorded(FILE, recorded) == {
-        **FILE,
-        "train": {"lr": 1e-05, "augmentation": {"brightness": 0.2}},
-        "new": {"key": [1, 2]},
-    }
-    assert FILE["train"]["lr"] == 0.004, "the file's own values are left alone"
-
-
-def test_a_contradiction_is_told_with_both_values():
-    recorded = {key: str(value) for key, value in flatten(FILE).items()}
-    recorded |= {"model.features": "(4, 8)", "seed": "0", "train.default": "1"}
-    assert contradictions(FILE, recorded) == {}
-    recorded = {"seed": "1", "train.lr": "0.004", "model.features": "[4, 16]"}
-    wanted = {"seed": ("0", "1"), "model.features": ("[4, 8]", "[4, 16]")}
-    assert contradictions(FILE, recorded) == wanted
