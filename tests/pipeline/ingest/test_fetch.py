@@ -1,13 +1,13 @@
 import hashlib
-import os
 import random
-import subprocess
-import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from file_server import FileServer, Reply
+from small_disk import small_disk
 
 from pipeline.ingest import transfer
 from pipeline.ingest.fetch import fetch
@@ -16,7 +16,6 @@ from pipeline.ingest.transfer import DownloadError
 BYTES = random.Random(0).randbytes(300_000)
 OTHER = random.Random(1).randbytes(300_000)
 MD5 = hashlib.md5(BYTES).hexdigest()
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +53,7 @@ def only_here(target: Path) -> bool:
 
 
 @pytest.mark.parametrize("md5", [MD5, MD5.upper(), None])
-def test_a_file_comes_whole_and_leaves_nothing_behind(server, url, target, md5):
+def test_a_file_arrives_and_leaves_nothing_behind(server, url, target, md5):
     server.replies = [Reply(headers={"Content-Encoding": "gzip"})]  # its bytes are kept
     get(target, url, md5=md5)
     assert target.read_bytes() == BYTES
@@ -75,37 +74,27 @@ def test_a_path_and_a_file_url_are_copied(tmp_path, target, form, monkeypatch):
     assert only_here(target)
 
 
-@pytest.mark.parametrize("dvc", [False, True])
-def test_a_relative_path_starts_where_dvc_was_called_else_here(tmp_path, target, monkeypatch, dvc):
-    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
-    for folder in (root, elsewhere):
-        folder.mkdir()
-    (tmp_path / "root" / "a.tar").write_bytes(BYTES)
-    monkeypatch.chdir(elsewhere if dvc else root)
-    if dvc:
-        monkeypatch.setenv("DVC_ROOT", str(root))
+def test_a_relative_path_starts_where_dvc_was_called_else_here(tmp_path, target, monkeypatch):
+    (tmp_path / "a.tar").write_bytes(BYTES)
+    monkeypatch.chdir(tmp_path)
+    get(target, "a.tar")
+    target.unlink()
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     get(target, "a.tar")
     assert target.read_bytes() == BYTES
 
 
-def test_a_file_goes_to_another_disk_than_the_cache(url, target):
-    shared_memory = Path("/dev/shm")
-    target.parent.mkdir()
-    if not shared_memory.exists() or shared_memory.stat().st_dev == target.parent.stat().st_dev:
-        pytest.skip("no second file system here")
-    cache = shared_memory / f"petseg-test-{os.getpid()}"
-    try:
-        fetch([url], target, MD5, cache)
-        assert target.read_bytes() == BYTES
-        assert partial_files(cache) == []
-    finally:
-        for path in cache.iterdir():
-            path.unlink()
-        cache.rmdir()
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system here")
+def test_the_cache_can_be_on_another_disk(url, target):
+    with TemporaryDirectory(dir="/dev/shm") as cache:
+        fetch([url], target, MD5, Path(cache))
+        assert partial_files(Path(cache)) == []
+    assert target.read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("there", [BYTES, OTHER])
-def test_a_file_is_replaced_by_another_only_when_that_is_whole(server, url, target, there):
+def test_a_file_is_replaced_only_by_a_whole_one(server, url, target, there):
     target.parent.mkdir()
     target.write_bytes(there)
     get(target, url)
@@ -120,9 +109,7 @@ def test_a_file_is_replaced_by_another_only_when_that_is_whole(server, url, targ
     assert target.read_bytes() == OTHER
 
 
-def test_the_next_run_resumes_what_the_last_one_got_or_a_mirror_removes_it(
-    server, url, target, monkeypatch
-):
+def test_the_next_run_resumes_and_a_mirror_starts_over(server, url, target, monkeypatch):
     monkeypatch.setattr(transfer, "WAITS", ())
     server.replies = [Reply(send=200_000)]
     with pytest.raises(DownloadError, match="kept for the next run"):
@@ -153,7 +140,7 @@ MISSING = ("missing.tar", "~nobody-of-this-name/a.tar", "file:///no/a.tar", "/tm
 
 
 @pytest.mark.parametrize("bad", ["s3://bucket/a.tar", "http://", "http://[x", *MISSING])
-def test_a_bad_address_is_refused_and_a_missing_path_named(target, bad):
+def test_a_bad_address_and_a_missing_path_are_refused(target, bad):
     with pytest.raises(DownloadError) as error:
         get(target, bad)
     assert bad in str(error.value)
@@ -171,87 +158,47 @@ def test_a_wrong_checksum_names_both_and_keeps_nothing(server, url, tmp_path, ta
     assert partial_files(cache_of(target)) == []
 
 
-def test_mirrors_are_tried_in_order(server, url, tmp_path, target):
+def test_mirrors_are_tried_in_order_and_each_failure_is_named(server, url, tmp_path, target):
     server.files["/damaged.tar"] = OTHER
-    places = [str(tmp_path / "no.tar"), f"{server.url}/no", f"{server.url}/damaged.tar", url]
-    server.replies = [Reply(), Reply(), Reply(send=200_000)]
-    get(target, *places, f"{server.url}/not-asked")
-    assert target.read_bytes() == BYTES
-    assert [path for path, _ in server.requests] == ["/no", "/damaged.tar", "/a.tar", "/a.tar"]
-    assert partial_files(cache_of(target)) == []
-
-
-def test_when_every_place_fails_each_reason_is_given(server, tmp_path, target):
-    server.files["/damaged.tar"] = OTHER
-    path = str(tmp_path / "no.tar")
+    places = [str(tmp_path / "no.tar"), f"{server.url}/no", f"{server.url}/damaged.tar"]
     with pytest.raises(DownloadError) as error:
-        get(target, f"{server.url}/no", path, f"{server.url}/damaged.tar")
+        get(target, *places)
     heading, *reasons = str(error.value).splitlines()
     assert heading == "a.tar could not be fetched from any of 3 places:"
-    assert [reason.strip().split(": ")[0] for reason in reasons] == [
-        f"{server.url}/no",
-        path,
-        f"{server.url}/damaged.tar",
-    ]
-
-
-# A limit on the size of a file stands for a disk that becomes full: the kernel refuses the write.
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from pipeline.ingest.fetch import fetch
-from pipeline.core.terminal import run_command
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-url, target, md5, cache = sys.argv[1:]
-run_command(lambda: fetch([url], Path(target), md5, Path(cache)))
-"""
-
-
-def run_limited(url: str, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", LIMITED, url, str(target), MD5, str(cache_of(target))]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert [reason.strip().split(": ")[0] for reason in reasons] == places
+    get(target, *places, url, f"{server.url}/not-asked")
+    assert target.read_bytes() == BYTES
+    assert [path for path, _ in server.requests[2:]] == ["/no", "/damaged.tar", "/a.tar"]
+    assert partial_files(cache_of(target)) == []
 
 
 def test_a_full_disk_says_what_is_missing_and_the_next_run_resumes(server, url, tmp_path, target):
     (tmp_path / "local.tar").write_bytes(BYTES)
-    failed = run_limited(str(tmp_path / "local.tar"), target)
-    assert failed.returncode == 1
-    assert "Make room" in failed.stderr
+    with small_disk(100_000), pytest.raises(DownloadError, match="Make room"):
+        get(target, str(tmp_path / "local.tar"))
     assert list(target.parent.iterdir()) == []
-    failed = run_limited(url, target)
-    assert failed.returncode == 1
-    assert "200,000 bytes are still to come" in failed.stderr
-    assert "Make room" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    missing = "200,000 bytes are still to come.*Make room"
+    with small_disk(100_000), pytest.raises(DownloadError, match=missing):
+        get(target, url)
     assert not target.exists()
     get(target, url)
     assert target.read_bytes() == BYTES
     assert server.ranges_asked() == [None, "bytes=100000-"]
 
 
-def test_two_processes_share_one_download(server, url, tmp_path):
+def test_two_fetches_at_once_share_one_download(server, url, tmp_path, capsys):
     asked, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        asked.set()
-        released.wait(60)
-
-    server.replies = [Reply(before=hold)]
-    script = LIMITED.replace("100_000", "1_000_000")
+    server.replies = [Reply(before=lambda: (asked.set(), released.wait(60)))]
     targets = [tmp_path / name / "a.tar" for name in ("one", "two")]
-    processes = []
-    for target in targets:
-        command = [sys.executable, "-c", script, url, str(target), MD5, str(tmp_path / "cache")]
-        processes.append(
-            subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        )
+    said = ""
+    with ThreadPoolExecutor(2) as pool:
+        fetches = [pool.submit(get, targets[0], url)]
         assert asked.wait(60)
-    stdout = processes[1].stdout
-    assert stdout is not None
-    assert "another process is fetching it" in stdout.readline()
-    released.set()
-    assert [process.wait(60) for process in processes] == [0, 0]
+        fetches.append(pool.submit(get, targets[1], url))
+        while not fetches[1].done() and "another process is fetching it" not in said:
+            said += capsys.readouterr().out
+        released.set()
+        assert [each.result(60) for each in fetches] == [None, None]
+    assert "another process is fetching it" in said
     assert [target.read_bytes() for target in targets] == [BYTES, BYTES]
     assert len(server.requests) == 1
-    for process in processes:
-        process.communicate()

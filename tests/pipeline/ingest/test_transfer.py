@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("sent", [0, 1, 65_535, 65_536, 200_000, 299_999])
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_transfer_cut_anywhere_comes_whole(server, url, file, sent, resume):
+def test_a_broken_transfer_ends_whole(server, url, file, sent, resume):
     server.replies = [Reply(send=sent)]
     transfer(url, file, resume)
     assert file.read_bytes() == BYTES
@@ -49,7 +49,7 @@ def test_without_resuming_every_try_starts_over(server, url, file):
     assert server.ranges_asked() == [None, None]
 
 
-def test_many_cuts_are_survived_as_long_as_bytes_arrive(server, url, file):
+def test_tries_go_on_as_long_as_bytes_arrive(server, url, file):
     server.replies = [Reply(send=35_000)] * 8  # more than there are waits
     transfer(url, file, resume=True)
     assert file.read_bytes() == BYTES
@@ -65,7 +65,7 @@ def test_a_server_may_send_less_than_was_asked_for(server, url, file):
 
 
 @pytest.mark.parametrize("said", ["bytes 7-299999/300000", "bytes */300000", "nonsense", None])
-def test_a_server_without_ranges_or_with_wrong_ones_starts_over(server, url, file, said):
+def test_without_ranges_or_with_wrong_ones_it_starts_over(server, url, file, said):
     wrong = Reply(headers={"Content-Range": said})
     server.replies = [Reply(send=200_000), wrong, Reply(send=200_000), Reply(ranges=False)]
     transfer(url, file, resume=True)
@@ -73,7 +73,7 @@ def test_a_server_without_ranges_or_with_wrong_ones_starts_over(server, url, fil
     assert server.ranges_asked()[2] is None
 
 
-def test_a_range_behind_the_end_starts_over(server, url, file):
+def test_a_range_beyond_the_end_starts_over(server, url, file):
     def shorten() -> None:
         server.files["/a.tar"] = BYTES[:1000]
 
@@ -82,9 +82,7 @@ def test_a_range_behind_the_end_starts_over(server, url, file):
     assert file.read_bytes() == BYTES[:1000]
 
 
-def test_a_temporary_error_is_tried_again_and_a_server_may_ask_for_a_longer_wait(
-    server, url, file, slept
-):
+def test_a_temporary_error_is_retried_after_the_wait_that_is_asked_for(server, url, file, slept):
     server.replies = [Reply(status, send=0) for status in (408, 500, 502, 503)]
     transfer(url, file, resume=False)
     assert file.read_bytes() == BYTES
@@ -96,7 +94,7 @@ def test_a_temporary_error_is_tried_again_and_a_server_may_ask_for_a_longer_wait
     assert slept == [7, 60, 4, 8]
 
 
-def test_a_lasting_error_ends_after_growing_waits(server, url, file, slept):
+def test_a_lasting_error_is_given_up_after_growing_waits(server, url, file, slept):
     server.replies = [Reply(503, send=0)] * 9
     with pytest.raises(DownloadError, match=f"{url}: the server says 503 .* 5 more tries"):
         transfer(url, file, resume=True)
@@ -105,7 +103,7 @@ def test_a_lasting_error_ends_after_growing_waits(server, url, file, slept):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 204])
-def test_a_refusal_is_not_tried_again(server, url, file, status):
+def test_a_refusal_is_not_retried(server, url, file, status):
     server.replies = [Reply(status, send=0)]
     with pytest.raises(DownloadError, match=f"{url}: the server says {status}.*correct the addr"):
         transfer(url, file, resume=True)
@@ -119,7 +117,7 @@ def test_a_body_that_stays_shorter_than_announced_is_refused(server, url, file):
         transfer(url, file, resume=False)
 
 
-def test_a_hung_server_ends(server, url, file, monkeypatch):
+def test_a_server_that_hangs_is_given_up(server, url, file, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(module, "READ_TIMEOUT", 0.05)
     server.replies = [Reply(before=lambda: released.wait(30))] * 6
