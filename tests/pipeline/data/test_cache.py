@@ -1,9 +1,7 @@
 """Images are decoded once, into files that are whole or not there."""
 
 import hashlib
-import os
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from small_disk import small_disk
 from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
@@ -20,7 +19,6 @@ from pipeline.data.images import load_mask
 from pipeline.data.pets import image_path, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 PETS = Path("data/pets")
 NAMES = LISTS["train"]
 
@@ -36,28 +34,8 @@ def digest(pictures):
     return hashlib.sha256(content).hexdigest()
 
 
-def opening(first):
-    """A process that runs a line of code, then opens the pictures and prints their digest."""
-    code = f"""
-import hashlib, resource, signal
-from pathlib import Path
-from pipeline.data.cache import open_pictures
-{first}
-pictures = open_pictures(Path("data/pets"), {NAMES}, 32)
-content = pictures.images.numpy().tobytes() + pictures.masks.numpy().tobytes()
-print(hashlib.sha256(content).hexdigest())
-"""
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets):
+def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
+    monkeypatch.setattr("pipeline.data.cache.CHUNK", 3)  # fewer than there are images
     pictures = open_pictures(PETS, NAMES, 32)
     for place, name in enumerate(NAMES):
         with Image.open(image_path(PETS, name)) as opened:
@@ -70,15 +48,7 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets):
     assert pictures.masks.shape == (8, 32, 32)
 
 
-def test_more_images_than_a_chunk_stay_in_order(tiny_pets, monkeypatch):
-    whole = open_pictures(PETS, NAMES, 32)
-    before = digest(whole)
-    monkeypatch.setattr("pipeline.data.cache.CHUNK", 3)
-    monkeypatch.setenv("DVC_ROOT", str(tiny_pets / "elsewhere"))
-    assert digest(open_pictures(PETS, NAMES, 32)) == before
-
-
-def test_opened_again_nothing_is_decoded_written_or_changed(tiny_pets):
+def test_opening_again_decodes_and_writes_nothing(tiny_pets):
     first = open_pictures(PETS, NAMES, 32)
     files = sorted((tiny_pets / ".cache/pictures").rglob("*.npy"))
     written = [file.stat().st_mtime_ns for file in files]
@@ -97,7 +67,7 @@ def test_opened_again_nothing_is_decoded_written_or_changed(tiny_pets):
     assert len(files) == 2
 
 
-def test_the_key_is_that_of_size_list_order_and_files(tiny_pets):
+def test_the_key_depends_on_size_list_order_and_files(tiny_pets):
     keys = [
         content_key(PETS, NAMES, 32),
         content_key(PETS, NAMES, 48),
@@ -117,7 +87,7 @@ def test_the_key_is_that_of_size_list_order_and_files(tiny_pets):
     assert content_key(PETS, NAMES, 32) == keys[0]  # of an image outside the list: nothing changes
 
 
-def test_an_image_that_is_unlisted_or_cannot_be_read_leaves_nothing_half_written(tiny_pets):
+def test_a_broken_or_unlisted_image_leaves_nothing_half_written(tiny_pets):
     file = image_path(PETS, NAMES[-1])
     whole = file.read_bytes()
     file.write_bytes(whole[:10])
@@ -130,23 +100,16 @@ def test_an_image_that_is_unlisted_or_cannot_be_read_leaves_nothing_half_written
     assert len(open_pictures(PETS, NAMES, 32).images) == len(NAMES)
 
 
-def test_a_full_disk_is_an_error_that_leaves_nothing_half_written(tiny_pets):
-    no_larger = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))"
-    _, errors = opening(f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {no_larger}").communicate()
-    assert "UserError: data/pets was not decoded" in errors
-    assert "File too large" in errors
+def test_a_full_disk_leaves_nothing_half_written(tiny_pets):
+    message = "data/pets was not decoded.*File too large"
+    with small_disk(20_000), pytest.raises(UserError, match=message):
+        open_pictures(PETS, NAMES, 32)
     assert cached(tiny_pets) == []
     assert len(open_pictures(PETS, NAMES, 32).images) == len(NAMES)
 
 
-def test_of_two_processes_at_once_one_decodes_for_both(tiny_pets):
-    both = [opening("print('ready', flush=True); input()") for _ in range(2)]
-    for process in both:
-        assert process.stdout.readline() == "ready\n"
-    for process in both:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate()[0] for process in both]
-    assert sum("decoding images" in output for output in outputs) == 1
-    expected = digest(open_pictures(PETS, NAMES, 32))
-    assert [output.splitlines()[-1] for output in outputs] == [expected] * 2
+def test_two_at_once_decode_once(tiny_pets, capsys):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: open_pictures(PETS, NAMES, 32), range(2))
+    assert capsys.readouterr().out.count("decoding images") == 1
+    assert digest(first) == digest(second)
