@@ -1,17 +1,17 @@
 """Models in the exported one's form whose masks are known by hand, and a network of no training."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper
+import onnx.parser
 
 if TYPE_CHECKING:
     from pipeline.model.unet import ModelParams, UNet
 
-BYTES, INTEGERS, FLOATS = TensorProto.UINT8, TensorProto.INT32, TensorProto.FLOAT
+IMAGE = "uint8[height, width, 3] photograph"
+CHANNELS = "int64[1] channels = {2}"  # the axis
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 PET, BACKGROUND, BORDER = range(3)
 COLOURS = np.array([RED, BLUE, GREEN], np.uint8)  # by class of the traffic light
@@ -19,19 +19,18 @@ COLOURS = np.array([RED, BLUE, GREEN], np.uint8)  # by class of the traffic ligh
 
 def write_traffic_light(file: Path) -> Path:
     """Write a model to which red is pet, green is border, and all else background."""
-    values = {"zero": 0, "one": 1, "half": 128}
-    values |= {"pet": PET, "background": BACKGROUND, "border": BORDER}
-    nodes = [
-        helper.make_node("Cast", ["photograph"], ["numbers"], to=INTEGERS),
-        helper.make_node("Gather", ["numbers", "zero"], ["red"], axis=2),
-        helper.make_node("Gather", ["numbers", "one"], ["green"], axis=2),
-        helper.make_node("Greater", ["red", "half"], ["is_red"]),
-        helper.make_node("Greater", ["green", "half"], ["is_green"]),
-        helper.make_node("Where", ["is_green", "border", "background"], ["rest"]),
-        helper.make_node("Where", ["is_red", "pet", "rest"], ["ids"]),
-        helper.make_node("Cast", ["ids"], ["mask"], to=BYTES),
-    ]
-    return _save(file, nodes, [_scalar(name, INTEGERS, values[name]) for name in values])
+    # The classes are numbers, too: pet is zero, background one, border two.
+    constants = "int32 zero = {0}, int32 one = {1}, int32 two = {2}, int32 half = {128}"
+    nodes = """
+        numbers = Cast<to = 6>(photograph)
+        red = Gather<axis = 2>(numbers, zero)
+        green = Gather<axis = 2>(numbers, one)
+        is_red = Greater(red, half)
+        is_green = Greater(green, half)
+        rest = Where(is_green, two, one)
+        ids = Where(is_red, zero, rest)
+        mask = Cast<to = 2>(ids)"""
+    return write_model(file, constants, nodes)
 
 
 def write_threshold_model(file: Path, threshold: int) -> Path:
@@ -39,13 +38,12 @@ def write_threshold_model(file: Path, threshold: int) -> Path:
 
     It compares the brightest of the three channels.
     """
-    nodes = [
-        helper.make_node("ReduceMax", ["photograph", "axes"], ["bytes"], keepdims=0),
-        helper.make_node("Cast", ["bytes"], ["brightest"], to=FLOATS),
-        helper.make_node("Less", ["brightest", "threshold"], ["dark"]),
-        helper.make_node("Cast", ["dark"], ["mask"], to=BYTES),
-    ]
-    return _save(file, nodes, [_CHANNELS, _scalar("threshold", FLOATS, threshold)])
+    nodes = """
+        bytes = ReduceMax<keepdims = 0>(photograph, channels)
+        brightest = Cast<to = 1>(bytes)
+        dark = Less(brightest, threshold)
+        mask = Cast<to = 2>(dark)"""
+    return write_model(file, f"{CHANNELS}, float threshold = {{{threshold}}}", nodes)
 
 
 def write_onnx(file: Path, weight: int = 0) -> Path:
@@ -53,28 +51,18 @@ def write_onnx(file: Path, weight: int = 0) -> Path:
 
     Another weight gives other bytes.
     """
-    nodes = [
-        helper.make_node("ReduceMax", ["photograph", "axes"], ["brightest"], keepdims=0),
-        helper.make_node("Max", ["brightest", "weight"], ["mask"]),
-    ]
-    return _save(file, nodes, [_CHANNELS, _scalar("weight", BYTES, weight)])
+    nodes = """
+        brightest = ReduceMax<keepdims = 0>(photograph, channels)
+        mask = Max(brightest, weight)"""
+    return write_model(file, f"{CHANNELS}, uint8 weight = {{{weight}}}", nodes)
 
 
-def _scalar(name: str, kind: int, value: float) -> TensorProto:
-    return helper.make_tensor(name, kind, [], [value])
-
-
-_CHANNELS = helper.make_tensor("axes", TensorProto.INT64, [1], [2])
-
-
-def _save(file: Path, nodes: Sequence[NodeProto], constants: Sequence[TensorProto]) -> Path:
-    """Write a graph from `photograph`, (height, width, 3) uint8, to `mask`, (height, width)."""
-    photograph = helper.make_tensor_value_info("photograph", BYTES, ["height", "width", 3])
-    mask = helper.make_tensor_value_info("mask", BYTES, ["height", "width"])
-    graph = helper.make_graph(nodes, "tiny", [photograph], [mask], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+def write_model(file: Path, constants: str, nodes: str, takes: str = IMAGE) -> Path:
+    """Write a model in ONNX's text syntax, by default from `photograph` to `mask`."""
+    graph = f"tiny ({takes}) => (uint8[height, width] mask) <{constants}> {{{nodes}}}"
+    head = '<ir_version: 10, opset_import: ["": 18, "ours": 1]>'
     file.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, file)
+    onnx.save(onnx.parser.parse_model(head + graph), file)
     return file
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from tiny_pets import REPOSITORY
 
 from pipeline.deploy.int8 import export_int8, split_up_convolutions
@@ -71,7 +72,7 @@ def test_every_convolution_takes_8_bit_integers_with_a_scale_for_each_channel(gr
     assert "ConvTranspose" not in {node.op_type for node in graph.node}
 
 
-def test_what_surrounds_the_network_stays_in_float_and_ranges_are_those_of_the_images(graph):
+def test_what_surrounds_the_network_stays_in_float_and_ranges_fit_the_images(graph):
     made = makers(graph)
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
@@ -79,13 +80,13 @@ def test_what_surrounds_the_network_stays_in_float_and_ranges_are_those_of_the_i
     first, last = (node for node in graph.node if node.op_type == "Resize")
     assert made[first.input[0]].op_type == "Cast"
     assert made[last.input[0]].op_type == "DequantizeLinear"
-    """Of black and white pixels the normalised ones reach from -mean/std to (1 - mean)/std."""
+    # Normalised, black and white pixels reach from -mean/std to (1 - mean)/std.
     first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
     scale = constants(graph)[first.input[1]]
     assert scale == pytest.approx(((1 - 0.406) / 0.225 + 0.485 / 0.229) / 255, rel=0.01)
 
 
-def test_the_file_is_self_contained_and_says_what_it_is(int8_file):
+def test_the_file_is_self_contained_and_describes_itself(int8_file):
     model = onnx.load(int8_file, load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
@@ -114,27 +115,23 @@ export_int8(Path({str(again)!r}), Path({str(model_file)!r}), images())
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "height", "width"), [(3, 5, 4, 6), (1, 2, 1, 1)])
-def test_a_split_up_convolution_gives_what_torchs_gives(inputs, outputs, height, width):
+def test_a_split_up_convolution_equals_torchs(inputs, outputs, height, width):
     random = np.random.default_rng(0)
     kernel = random.random((inputs, outputs, 2, 2), dtype=np.float32)
     bias = random.random(outputs, np.float32)
     x = random.random((1, inputs, height, width), np.float32)
     tensors = map(torch.from_numpy, (x, kernel, bias))
     expected = torch.nn.functional.conv_transpose2d(*tensors, stride=2).numpy()
-    names, options = ["x", "kernel", "bias"], {"kernel_shape": [2, 2], "strides": [2, 2]}
-    graph = helper.make_graph(
-        [
-            helper.make_node("Abs", ["x0"], ["x"], "abs_node"),
-            helper.make_node("ConvTranspose", names, ["up"], "up_node", **options),
-        ],
-        "up",
-        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, x.shape)],
-        [helper.make_tensor_value_info("up", TensorProto.FLOAT, expected.shape)],
-        [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(bias, "bias")],
-        value_info=[helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
-    )
-    opset = [helper.make_opsetid("", 18)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 10, opset_import: ["": 18]>
+        up (float[1, {inputs}, {height}, {width}] x0) => (float{[*expected.shape]} up)
+        <float[1, {inputs}, {height}, {width}] x>
+        {{
+            x = Abs(x0)
+            up = ConvTranspose<kernel_shape = [2, 2], strides = [2, 2]>(x, kernel, bias)
+        }}""")
+    for name, values in {"kernel": kernel, "bias": bias}.items():
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
     split_up_convolutions(model)
     assert "ConvTranspose" not in {node.op_type for node in model.graph.node}
     onnx.checker.check_model(model, full_check=True)

@@ -6,73 +6,63 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
-from tiny_models import BACKGROUND, BLUE, BORDER, COLOURS, GREEN, PET, RED, write_traffic_light
+from onnx import TensorProto
+from tiny_models import CHANNELS, COLOURS, IMAGE, write_model, write_traffic_light
 
 from pipeline.core.terminal import UserError
+from pipeline.data.pets import BACKGROUND, BORDER, PET
 from pipeline.deploy import predictor as module
 from pipeline.deploy.predictor import Predictor, latencies, predict_mask
 
-IMAGE = helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])
-MASK = helper.make_tensor_value_info("mask", TensorProto.UINT8, ["height", "width"])
-AXES = helper.make_tensor("axes", TensorProto.INT64, [1], [2])
+# The brightest channel, or the largest number of `huge` if that is less.
+DIMMED = """
+    brightest = ReduceMax<keepdims = 0>(photograph, channels)
+    largest = ReduceMax<keepdims = 0>(huge)
+    mask = Min(brightest, largest)"""
 
 
 def tried(file: Path) -> Predictor:
     return Predictor(file, threads=1).tried()
 
 
-def write(file: Path, nodes, constants=(), image=IMAGE) -> Path:
-    graph = helper.make_graph(nodes, "graph", [image], [MASK], [AXES, *constants])
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("evil", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    file.write_bytes(model.SerializeToString())
-    return file
-
-
-def dimmed_by(constant: str) -> list[onnx.NodeProto]:
-    """The brightest channel, or the constant's largest number if that is less."""
-    return [
-        helper.make_node("ReduceMax", ["image", "axes"], ["brightest"], keepdims=0),
-        helper.make_node("ReduceMax", [constant], ["largest"], keepdims=0),
-        helper.make_node("Min", ["brightest", "largest"], ["mask"]),
-    ]
-
-
-def test_a_model_of_our_kind_predicts(tmp_path):
+def test_a_model_predicts(tmp_path):
     predictor = tried(write_traffic_light(tmp_path / "model.onnx"))
-    assert predictor(np.array([[RED, GREEN, BLUE]], np.uint8)).tolist() == [[0, 2, 1]]
+    assert predictor(COLOURS[None]).tolist() == [[PET, BACKGROUND, BORDER]]
 
 
 @pytest.mark.parametrize("place", ["/etc/passwd", "../../../../../../etc/passwd", "link"])
 def test_weights_outside_the_models_folder_are_not_read(tmp_path, place):
     (tmp_path / "link").symlink_to("/etc/passwd")
-    outside = TensorProto(name="outside", data_type=TensorProto.UINT8, dims=[16])
-    outside.data_location = TensorProto.EXTERNAL
+    file = write_model(tmp_path / "model.onnx", CHANNELS, DIMMED)
+    model = onnx.load(file)
+    huge = model.graph.initializer.add(name="huge", data_type=TensorProto.UINT8, dims=[16])
+    huge.data_location = TensorProto.EXTERNAL
     for key, value in {"location": place, "offset": "0", "length": "16"}.items():
-        outside.external_data.add(key=key, value=value)
-    file = write(tmp_path / "model.onnx", dimmed_by("outside"), [outside])
+        huge.external_data.add(key=key, value=value)
+    file.write_bytes(model.SerializeToString())
     with pytest.raises(UserError, match="External data path validation failed"):
         tried(file)
 
 
-def test_a_custom_operator_other_inputs_and_a_constant_larger_than_memory_are_errors(tmp_path):
-    node = helper.make_node("Run", ["image"], ["mask"], domain="evil")
-    with pytest.raises(UserError, match="not a model that ONNX Runtime can load"):
-        tried(write(tmp_path / "model.onnx", [node]))
-    numbers = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [1, 3])
-    node = helper.make_node("Cast", ["numbers"], ["mask"], to=TensorProto.UINT8)
-    with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
-        tried(write(tmp_path / "model.onnx", [node], image=numbers))
-    size = helper.make_tensor("size", TensorProto.INT64, [1], [2**45])
-    one = helper.make_tensor("one", TensorProto.UINT8, [1], [1])
-    make = helper.make_node("ConstantOfShape", ["size"], ["huge"], value=one)
-    with pytest.raises(UserError, match=r"model\.onnx takes no photographs"):
-        tried(write(tmp_path / "model.onnx", [make, *dimmed_by("huge")], [size]))
+FILLED = "huge = ConstantOfShape <value = uint8[1] {1}> (size)"
+
+
+@pytest.mark.parametrize(
+    ("constants", "nodes", "takes", "problem"),
+    [
+        ("", "mask = ours.Run(photograph)", IMAGE, "not a model that ONNX Runtime can load"),
+        ("", "mask = Cast<to = 2>(numbers)", "float[1, 3] numbers", "takes no photographs"),
+        (f"{CHANNELS}, int64[1] size = {{{2**45}}}", FILLED + DIMMED, IMAGE, "no photographs"),
+    ],
+    ids=["custom operator", "other input", "constant larger than memory"],
+)
+def test_other_models_are_refused(tmp_path, constants, nodes, takes, problem):
+    with pytest.raises(UserError, match=rf"model\.onnx.* {problem}"):
+        tried(write_model(tmp_path / "model.onnx", constants, nodes, takes))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 1000, b"<html>404</html>"])
-def test_a_file_that_is_no_model_is_named(tmp_path, content):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path, content):
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(UserError, match=r"model\.onnx is not a model"):
         tried(tmp_path / "model.onnx")
@@ -92,9 +82,7 @@ def striped(height, width):
     ("size", "seen"), [((10, 60), (10, 60)), ((100, 300), (20, 60)), ((1, 6000), (1, 60))]
 )
 @pytest.mark.parametrize("upright", [False, True])
-def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged(
-    monkeypatch, size, seen, upright
-):
+def test_a_large_image_is_reduced_and_its_mask_enlarged(monkeypatch, size, seen, upright):
     monkeypatch.setattr(module, "LONGEST_SIDE", 60)
     image, mask = striped(*size)
     if upright:
@@ -110,7 +98,7 @@ def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged(
     np.testing.assert_array_equal(predicted, mask)
 
 
-def test_timed_works_take_turns_after_a_warm_up_that_does_not_count():
+def test_timed_functions_take_turns_after_a_warm_up():
     calls = []
     taken = latencies({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 4)
     runs = [(name, len(list(run))) for name, run in groupby(calls)]

@@ -36,7 +36,7 @@ def pixels(file):
     return np.asarray(Image.open(file))
 
 
-def test_the_four_files_say_the_same_in_four_ways(tmp_path, monkeypatch):
+def test_the_four_files_agree(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "STRIP", 14)  # the overlay is drawn two rows at a time
     assert save(tmp_path / "out", tmp_path / "a cat.v2.jpg") == "a cat.v2"
     files = result_files(tmp_path / "out", "a cat.v2")
@@ -65,7 +65,7 @@ def test_images_of_the_same_name_get_results_of_their_own(tmp_path, other):
 
 
 @pytest.mark.parametrize("content", [b"my own drawing", None])
-def test_files_of_others_are_not_overwritten(tmp_path, content):
+def test_other_peoples_files_are_not_overwritten(tmp_path, content):
     own = tmp_path / "cat.mask.png"
     if content is None:
         Image.fromarray(MASK).save(own)
@@ -79,7 +79,7 @@ def test_files_of_others_are_not_overwritten(tmp_path, content):
     assert claim_stem(tmp_path, tmp_path / "cat.jpg", {}) is None
 
 
-def test_results_are_told_from_other_files_by_their_mark(tmp_path):
+def test_results_are_known_by_their_mark(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("cat.jpg", f"../{tmp_path.name}/cat.jpg", "link/cat.jpg"):  # one image
         assert save(tmp_path, tmp_path / name) == "cat"
