@@ -45,7 +45,7 @@ def exported(offered: bool | None = None) -> None:
         Path("metrics/export.json").write_text(json.dumps({"int8": {"offered": offered}}))
 
 
-def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(workspace):
+def test_a_version_is_found_by_number_or_alias_and_by_default_it_is_the_champion(workspace):
     register(1)
     register(2, alias="champion")
     register(3)
@@ -71,7 +71,7 @@ def test_a_version_goes_by_number_or_alias_and_by_default_it_is_the_champion(wor
         (False, "int8", "model.int8.onnx"),
     ],
 )
-def test_int8_is_taken_where_it_is_offered_or_asked_for(workspace, offered, precision, file):
+def test_int8_is_used_where_it_is_offered_or_asked_for(workspace, offered, precision, file):
     register(1, offered=offered)
     assert find_model("1", precision).file.read_bytes() == Path("made-1", file).read_bytes()
     exported(offered)
@@ -99,7 +99,7 @@ assert "mlflow" not in sys.modules
     assert done.stdout.split() == [fp32, fp32, int8]
 
 
-def test_the_tables_of_a_store_say_what_its_client_says(workspace, monkeypatch):
+def test_the_stores_tables_agree_with_its_client(workspace, monkeypatch):
     register(1, offered=True, alias="champion")
     register(2, alias="challenger")
     register(3)
@@ -112,26 +112,26 @@ def test_the_tables_of_a_store_say_what_its_client_says(workspace, monkeypatch):
     assert list_versions() == read
 
 
-@pytest.mark.parametrize(
-    ("reference", "precision", "message"),
-    [
-        (None, "auto", r"no model yet.*models/model\.onnx is missing.*`make`.*@champion"),
-        ("no.onnx", "auto", r"no\.onnx is missing: export first"),
-        ("7", "auto", r"has no version 7; registered: 1 @challenger, 2"),
-        ("@champion", "auto", r"has no version @champion; registered: 1 @challenger, 2"),
-        ("models:/another/1", "auto", r"'models:/another/1' names no model: accepted is .*3"),
-        ("models:/pet-segmentation1", "auto", "names no model"),
-        ("1", "int4", r"precision 'int4': accepted are auto, fp32, int8"),
-    ],
+REFUSED = (
+    (None, "auto", r"no model yet.*models/model\.onnx is missing.*`make`.*@champion"),
+    ("no.onnx", "auto", r"no\.onnx is missing: export first"),
+    ("7", "auto", r"has no version 7; registered: 1 @challenger, 2"),
+    ("@champion", "auto", r"has no version @champion; registered: 1 @challenger, 2"),
+    ("models:/another/1", "auto", r"'models:/another/1' names no model: accepted is .*3"),
+    ("models:/pet-segmentation1", "auto", "names no model"),
+    ("1", "int4", r"precision 'int4': accepted are auto, fp32, int8"),
 )
-def test_what_cannot_be_found_says_what_can(workspace, reference, precision, message):
+
+
+def test_what_cannot_be_found_says_what_can(workspace):
     register(1, alias="challenger")
     register(2)
-    with pytest.raises(UserError, match=message):
-        find_model(reference, precision)
+    for reference, precision, message in REFUSED:
+        with pytest.raises(UserError, match=message):
+            find_model(reference, precision)
 
 
-def test_a_file_that_is_not_the_registered_one_is_refused(workspace):
+def test_a_changed_or_missing_file_is_refused(workspace):
     register(1)
     stored = find_model("1").file
     stored.write_bytes(b"other")
@@ -142,9 +142,7 @@ def test_a_file_that_is_not_the_registered_one_is_refused(workspace):
         find_model("1")
 
 
-def test_a_remote_stores_files_are_fetched_once_and_verified(
-    workspace, tmp_path_factory, monkeypatch
-):
+def test_remote_files_are_fetched_once_and_verified(workspace, tmp_path_factory, monkeypatch):
     with mlflow_server(tmp_path_factory.mktemp("server")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         register(1, offered=True, alias="champion")

@@ -1,8 +1,6 @@
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow_workspace import leave_unsent
@@ -31,7 +29,7 @@ def loss(step: int) -> dict:
     return {"time": 1000 + step, "metric": "loss", "value": 1 / (step + 1), "step": step}
 
 
-def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(store, run_id, workspace):
+def test_the_outbox_reaches_the_store_and_leaves_no_file(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     for step in range(250):
         outbox.put(metric="loss", value=float(step), step=step)
@@ -44,24 +42,6 @@ def test_what_is_put_in_the_outbox_reaches_the_store_and_leaves_no_file(store, r
     assert [(each.step, each.value) for each in history] == [(n, float(n)) for n in range(250)]
     assert (run.data.tags["color"], run.info.status) == ("blue", "FINISHED")
     assert not list((workspace / "mlartifacts/unsent").iterdir())
-
-
-def test_nobody_waits_for_a_store_that_hangs(store, run_id, monkeypatch):
-    answers = threading.Event()
-    log_batch = store.client.log_batch
-
-    def hang(*arguments: Any, **options: Any) -> None:
-        assert answers.wait(timeout=60)
-        log_batch(*arguments, **options)
-
-    monkeypatch.setattr(store.client, "log_batch", hang)
-    outbox = Outbox(store, run_id)
-    for step in range(1000):
-        outbox.put(metric="loss", value=float(step), step=step)
-    assert not store.client.get_run(run_id).data.metrics
-    answers.set()
-    assert outbox.close()
-    assert len(store.client.get_metric_history(run_id, "loss")) == 1000
 
 
 def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_id, leave):
@@ -79,7 +59,7 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_
     assert stores_with_unsent() == []
 
 
-def test_what_had_arrived_already_is_not_doubled(store, run_id, leave):
+def test_what_has_arrived_is_not_sent_twice(store, run_id, leave):
     deliver(store.client, run_id, [loss(0), loss(1)])
     leave(loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
     send_unsent(store)
@@ -87,14 +67,14 @@ def test_what_had_arrived_already_is_not_doubled(store, run_id, leave):
     assert [each.step for each in history] == [0, 1, 2]
 
 
-def test_a_process_that_died_in_the_middle_of_a_line_leaves_a_failed_run(store, run_id, leave):
+def test_a_process_that_died_within_a_line_leaves_a_failed_run(store, run_id, leave):
     leave(loss(0), loss(1), end="")
     assert send_unsent(store) == 1
     assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0]
     assert store.client.get_run(run_id).info.status == "FAILED"
 
 
-def test_the_file_of_a_command_that_still_runs_is_left_to_it(store, run_id, workspace):
+def test_the_file_of_a_running_command_stays(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     assert send_unsent(store) == 0
     assert len(list((workspace / "mlartifacts/unsent").glob("*.jsonl"))) == 1
@@ -102,7 +82,7 @@ def test_the_file_of_a_command_that_still_runs_is_left_to_it(store, run_id, work
     assert store.client.get_run(run_id).info.status == "RUNNING"
 
 
-def test_what_a_deleted_run_left_is_set_aside_and_not_tried_again(store, run_id, leave):
+def test_the_file_of_a_deleted_run_is_set_aside_and_not_retried(store, run_id, leave):
     store.client.delete_run(run_id)
     file = leave(loss(0))
     assert send_unsent(store) == 0

@@ -53,7 +53,7 @@ def find(reference: object) -> Provenance:
     return find_provenance(open_store(), str(reference))
 
 
-def test_a_version_knows_commit_params_environment_and_what_it_was(project):
+def test_a_version_knows_commit_params_environment_and_scores(project):
     train()
     provenance = find(export())
     assert (provenance.name, provenance.commit) == ("version 1", git(Path(), "rev-parse", "HEAD"))
@@ -83,16 +83,19 @@ def test_a_run_that_was_never_registered_stands_for_itself(project):
     assert "onnx.sha256" not in provenance.tags
 
 
-def test_a_dirty_run_says_so_and_has_its_patch(project):
+def test_a_dirty_run_has_its_patch_and_cannot_be_rebuilt_without(project):
     Path("stages/train.py").write_text("lr = 2\n")
     run_id = train()
     stored = open_store().client.get_run(run_id)
     assert (stored.data.tags["git.dirty"], stored.info.run_name[-1]) == ("true", "+")
     assert b"+lr = 2" in find(run_id).patch
+    (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
+    with pytest.raises(UserError, match="the patch is not among its artifacts"):
+        find(run_id)
 
 
-def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project):
-    """The checkpoint is the same, since DVC trains anew where the training's code changed."""
+def test_a_version_exported_by_later_code_is_rebuilt_from_that_code(project):
+    """The checkpoint is the same, since DVC trains again when the training's code changes."""
     trained = git(Path(), "rev-parse", "HEAD")
     train()
     first = export(weight=0)
@@ -109,7 +112,7 @@ def test_a_version_that_was_exported_by_later_code_is_rebuilt_from_that(project)
     assert "threads: 2" in second.params_file
 
 
-def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(project):
+def test_an_older_version_tells_what_its_run_knows(project):
     run_id = train()
     export()
     artifacts = project / "mlartifacts" / run_id / "artifacts/lineage"
@@ -122,12 +125,12 @@ def test_of_a_version_from_before_all_this_was_kept_the_run_tells_what_it_knows(
     assert provenance.params == {"train.lr": "1"}
 
 
-def test_of_a_restored_checkpoint_the_environment_is_unknown(project):
+def test_the_environment_of_a_restored_checkpoint_is_unknown(project):
     assert find(export("restored")).environment == {}
 
 
 @pytest.mark.parametrize("reference", ["7", "@champion", "no-such-run"])
-def test_what_is_not_there_is_named_with_what_there_is(project, reference):
+def test_an_unknown_reference_is_refused(project, reference):
     train()
     export()
     with pytest.raises(UserError, match=reference):
@@ -145,14 +148,6 @@ def test_a_run_without_a_checkpoint_cannot_be_compared(project):
         pass
     with pytest.raises(UserError, match="its training did not end"):
         find(run.run_id)
-
-
-def test_a_dirty_run_whose_patch_is_gone_cannot_be_rebuilt(project):
-    Path("stages/train.py").write_text("lr = 2\n")
-    run_id = train()
-    (project / "mlartifacts" / run_id / "artifacts/lineage/dirty.patch").unlink()
-    with pytest.raises(UserError, match="the patch is not among its artifacts"):
-        find(run_id)
 
 
 def test_a_run_made_without_git_cannot_be_rebuilt(workspace):
