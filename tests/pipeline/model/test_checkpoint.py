@@ -36,7 +36,7 @@ def saved(tmp_path, network):
     return tmp_path
 
 
-def test_what_is_loaded_computes_what_was_saved(tmp_path, network):
+def test_the_loaded_model_computes_what_the_saved_one_did(tmp_path, network):
     network(torch.randn(4, 3, 32, 32))  # moves the batch norm's statistics
     save_checkpoint(tmp_path, copy_weights(network), CONFIG)
     loaded, config = load_checkpoint(tmp_path)
@@ -53,14 +53,15 @@ def test_equal_models_are_equal_bytes_whatever_their_memory_format(tmp_path, net
     assert (tmp_path / "a/config.json").read_bytes() == (tmp_path / "b/config.json").read_bytes()
 
 
-def test_a_pickle_that_would_run_code_is_refused(saved):
+def test_code_and_anything_but_tensors_by_name_is_refused(saved):
     class Hostile:
         def __reduce__(self):
             return (saved.joinpath("escaped").touch, ())
 
-    torch.save({"head.weight": Hostile()}, saved / "checkpoint.pth")
-    with pytest.raises(UserError, match=r"checkpoint\.pth"):
-        load_checkpoint(saved)
+    for content in ({"head.weight": Hostile()}, {"head.weight": 3}, {1: torch.zeros(1)}, [1]):
+        torch.save(content, saved / "checkpoint.pth")
+        with pytest.raises(UserError, match=r"checkpoint\.pth"):
+            load_checkpoint(saved)
     assert not (saved / "escaped").exists()
 
 
@@ -76,19 +77,15 @@ def change_config(folder, **changes):
     (folder / "config.json").write_text(json.dumps(config | changes))
 
 
+NAN = {"mean": [float("nan")] * 3, "std": [1, 1, 1]}
+
+
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"model": {"features": [10**9]}},
-        {"model": {"features": [8] * 40}},
-        {"image_size": 10**9},
-        {"image_size": 0},
-        {"normalisation": {"mean": [float("nan")] * 3, "std": [1, 1, 1]}},
-        {"classes": 3},
-    ],
+    ("key", "value"),
+    [("model", {"features": [8] * 40}), ("image_size", 0), ("normalisation", NAN), ("classes", 3)],
 )
-def test_a_configuration_out_of_range_is_refused(saved, change):
-    change_config(saved, **change)
+def test_a_configuration_out_of_range_is_refused(saved, key, value):
+    change_config(saved, **{key: value})
     with pytest.raises(UserError, match=r"config\.json is not a model configuration"):
         load_checkpoint(saved)
 
@@ -120,19 +117,12 @@ def repack(file, change, compression=zipfile.ZIP_STORED):
             packed.writestr(name, change(name, content))
 
 
-def test_short_storages_and_a_compressed_file_which_could_unpack_to_any_size_are_refused(saved):
+def test_short_storages_and_a_compressed_file_are_refused(saved):
     file = saved / "checkpoint.pth"
     repack(file, lambda name, content: content[:4] if "/data/" in name else content)
     with pytest.raises(UserError, match=r"checkpoint\.pth does not fit"):
         load_checkpoint(saved)
-    pad = bytes(2**26)
+    pad = bytes(2**26)  # a compressed file could unpack to any size
     repack(file, lambda name, was: was + pad * name.endswith("data.pkl"), zipfile.ZIP_DEFLATED)
     with pytest.raises(UserError, match="it is compressed"):
-        load_checkpoint(saved)
-
-
-@pytest.mark.parametrize("content", [[1], {"head.weight": 3}, {1: torch.zeros(1)}, "text"])
-def test_anything_but_a_dictionary_of_tensors_is_refused(saved, content):
-    torch.save(content, saved / "checkpoint.pth")
-    with pytest.raises(UserError, match=r"checkpoint\.pth does not fit"):
         load_checkpoint(saved)

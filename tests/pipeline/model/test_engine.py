@@ -43,9 +43,7 @@ def threads():
         ("auto", ("amx_bf16",), "bf16"),
     ],
 )
-def test_a_named_precision_is_taken_and_auto_is_bf16_where_the_processor_multiplies_it(
-    machine, monkeypatch, wanted, abilities, precision
-):
+def test_auto_is_bf16_where_it_is_fast(machine, monkeypatch, wanted, abilities, precision):
     machine(abilities)
     assert resolve_precision(wanted) == precision
     for supported, gpus in ((True, "bf16"), (False, "fp32")):  # which are asked first
@@ -55,7 +53,7 @@ def test_a_named_precision_is_taken_and_auto_is_bf16_where_the_processor_multipl
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_process_has_all_the_threads_and_starts_no_other(machine, threads, count):
+def test_one_process_has_all_the_threads(machine, threads, count):
     machine()
     fabric = launch(1, "fp32", count, seed=0)
     assert (fabric.world_size, fabric.global_rank) == (1, 0)
@@ -70,9 +68,7 @@ def test_one_process_has_all_the_threads_and_starts_no_other(machine, threads, c
 @pytest.mark.parametrize(
     ("precision", "product"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
 )
-def test_the_precision_is_that_of_the_products_and_not_of_the_weights(
-    machine, threads, precision, product
-):
+def test_the_precision_is_the_products_not_the_weights(machine, threads, precision, product):
     machine()
     fabric = launch(1, precision, 1, seed=0)
     layer = torch.nn.Linear(2, 2)
@@ -84,7 +80,7 @@ def test_the_precision_is_that_of_the_products_and_not_of_the_weights(
     assert layer.weight.dtype == torch.float32
 
 
-def test_more_processes_than_gpus_are_an_error_that_names_the_param(machine):
+def test_more_processes_than_gpus_are_refused(machine):
     machine(gpus=1)
     with pytest.raises(UserError, match=r"train\.processes: 2 is more than this machine's 1 GPUs"):
         launch(2, "fp32", 2, seed=0)
@@ -110,7 +106,7 @@ print(faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
-def test_memory_that_was_freed_is_used_again_without_the_system():
+def test_freed_memory_is_reused():
     command = [sys.executable, "-c", FAULTS]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     before, after = map(int, printed.split())

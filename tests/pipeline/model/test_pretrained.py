@@ -47,7 +47,7 @@ def package():
     return list(without_counters(torch.load(file, weights_only=True)).values())
 
 
-def test_the_network_they_make_knows_a_cat_and_the_encoder_is_its_body():
+def test_the_packaged_weights_recognise_a_cat_and_the_encoder_has_them():
     network = classifier("tf_efficientnet_lite0")
     names = without_counters(network.state_dict())
     network.load_state_dict(dict(zip(names, package(), strict=True)), strict=False)
@@ -81,54 +81,47 @@ def test_a_file_of_timms_tensors_can_be_given(tmp_path, name, suffix):
             torch.testing.assert_close(mine, theirs)
 
 
-def test_tensors_that_are_missing_or_of_another_shape_are_named(tmp_path):
+def test_weights_that_do_not_fit_are_refused(tmp_path):
     weights = classifier("resnet18").state_dict()
-    del weights["bn1.bias"]
-    weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    changed = weights | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
+    del changed["bn1.bias"]
+    named = r"needs conv1\.weight \(64, 3, 7, 7\), bn1\.bias \(64,\)$"
+    for content in (changed, [*weights.values()], {"model": weights}):
+        torch.save(content, tmp_path / "weights.pth")
+        message = named if content is changed else r"weights\.pth do not fit"
+        with pytest.raises(UserError, match=message):
+            network_with("resnet18", weights=tmp_path / "weights.pth")
     torch.save(weights, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match=r"needs conv1\.weight \(64, 3, 7, 7\), bn1\.bias \(64,\)$"):
-        network_with("resnet18", weights=tmp_path / "weights.pth")
-
-
-def test_weights_of_another_network_or_deeper_in_the_file_are_refused(tmp_path):
-    torch.save(classifier("resnet18").state_dict(), tmp_path / "weights.pth")
     with pytest.raises(UserError, match=r"do not fit .*efficientnet_lite0.* and \d+ more") as error:
         network_with(LITE, weights=tmp_path / "weights.pth")
     assert str(tmp_path / "weights.pth") in str(error.value)
     assert len(str(error.value)) < 500
-    weights = classifier("resnet18").state_dict()
-    for file, content in {"list.pth": [*weights.values()], "deep.pth": {"model": weights}}.items():
-        torch.save(content, tmp_path / file)
-        with pytest.raises(UserError, match=rf"{file} do not fit"):
-            network_with("resnet18", weights=tmp_path / file)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
-@pytest.mark.parametrize("file", ["weights.pth", "weights.safetensors"])
-def test_a_file_of_something_else_or_that_would_run_code_is_refused(tmp_path, file, content):
+def test_a_file_without_tensors_or_with_code_is_refused(tmp_path):
     class Hostile:
         def __reduce__(self):
             return (tmp_path.joinpath("escaped").touch, ())
 
     torch.save({"conv_stem.weight": Hostile()}, tmp_path / "hostile.pth")
-    with pytest.raises(UserError, match=r"hostile\.pth is not a file of tensors"):
-        network_with(weights=tmp_path / "hostile.pth")
+    for file in ("weights.pth", "weights.safetensors"):
+        (tmp_path / file).write_bytes(b"<html>not found</html>")
+    for file in ("hostile.pth", "weights.pth", "weights.safetensors"):
+        with pytest.raises(UserError, match=rf"{file} is not a file of tensors"):
+            network_with(weights=tmp_path / file)
     assert not (tmp_path / "escaped").exists()
-    (tmp_path / file).write_bytes(content)
-    with pytest.raises(UserError, match=rf"{file} is not a file of tensors"):
-        network_with(weights=tmp_path / file)
 
 
 @pytest.mark.parametrize(
     ("encoder", "levels", "message"),
     [(LITE, 5, r"weights\.pth is missing"), ("plain", 2, "set it null")],
 )
-def test_weights_that_are_missing_or_not_wanted_are_named(tmp_path, encoder, levels, message):
+def test_missing_and_superfluous_weights_are_refused(tmp_path, encoder, levels, message):
     with pytest.raises(UserError, match=rf"model\.weights: .*{message}"):
         network_with(encoder, levels, weights=tmp_path / "weights.pth")
 
 
-def test_weights_that_cannot_be_fetched_are_an_error_that_says_what_to_do(tmp_path):
+def test_a_failed_download_says_what_to_do(tmp_path):
     # A process of its own: the download library reads these when it is imported.
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
     code = "from pipeline.model.encoders import timm_weights as get; get('resnet18')"

@@ -2,9 +2,8 @@
 
 import hashlib
 import os
-import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 
 from pipeline.model.resume import ABANDONED, UNSAVED, training_key, training_state
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 KEY, OTHER = training_key("mine"), training_key("another")
 STATE = {
     "learner": {"network": {"weight": torch.arange(6.0).view(2, 3)}, "steps": [1, 2]},
@@ -33,35 +31,24 @@ def states(folder):
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-def holding(key):
-    """Start a process that says when it holds the state, and ends when it is told to."""
-    code = f"""
-from pipeline.model.resume import training_state
-with training_state("{key}") as state:
-    print("holds", state.load(), flush=True)
-"""
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def load():
+    with training_state(KEY) as state:
+        return state.load()
 
 
-def test_what_was_saved_last_is_loaded_by_the_next_process_also_after_an_error(folder):
+def test_the_last_state_is_loaded_by_the_next_process_even_after_an_error(folder):
     with suppress(ZeroDivisionError), training_state(KEY) as state:
         assert state.load() is None
         state.save({"rows": []})
         state.save(STATE)
         raise ZeroDivisionError
-    with training_state(KEY) as state:
-        loaded = state.load()
+    loaded = load()
     assert repr(loaded) == repr(STATE)
     assert loaded["best"]["half"].dtype == torch.bfloat16
     assert loaded["learner"]["network"]["weight"].equal(STATE["learner"]["network"]["weight"])
 
 
-def test_the_id_stays_until_the_training_is_finished_and_is_then_another(folder):
+def test_the_id_stays_until_the_training_is_finished(folder):
     with training_state(KEY) as state:
         first = state.id
     with training_state(KEY) as state:
@@ -108,7 +95,7 @@ def test_a_finished_training_is_not_kept_for_long(finished, folder, key):
         assert states(folder) == [state.file.parent.name]
 
 
-def test_the_key_is_that_of_all_parts_in_order_and_of_the_files(tmp_path):
+def test_the_key_depends_on_all_parts_in_order_and_on_the_files(tmp_path):
     parts = [("a", 1), ("a", 2), (1, "a"), ("a", "1"), ("a1",), ({"lr": 0.1},), ({"lr": 0.2},)]
     assert len({training_key(*each) for each in parts}) == len(parts)
     assert training_key({"lr": 0.1}, "a") == training_key({"lr": 0.1}, "a")
@@ -119,18 +106,19 @@ def test_the_key_is_that_of_all_parts_in_order_and_of_the_files(tmp_path):
     assert len(keys) == 2
 
 
-def test_the_same_training_waits_until_the_first_is_finished(folder):
-    with training_state(KEY) as state:
+def test_the_same_training_waits_until_the_first_is_finished(folder, capsys):
+    said = ""
+    with ThreadPoolExecutor(1) as pool, training_state(KEY) as state:
         state.save(STATE)
-        second = holding(KEY)
-        assert "waiting for its end" in second.stdout.readline()
-        time.sleep(0.2)  # it would have the state by now, if it did not wait
+        second = pool.submit(load)
+        while "waiting for its end" not in said and not second.done():
+            said += capsys.readouterr().out
         state.remove()
-    output, _ = second.communicate(timeout=60)
-    assert output == "holds None\n"
+    assert "waiting for its end" in said
+    assert second.result() is None
 
 
-def test_only_states_that_nobody_came_back_for_are_removed(folder):
+def test_only_abandoned_states_are_removed(folder):
     left = [training_key(name) for name in ("old", "new")]
     for place, age in enumerate((ABANDONED + 60, 60)):
         with training_state(left[place]) as state:
@@ -145,7 +133,7 @@ def test_only_states_that_nobody_came_back_for_are_removed(folder):
             assert repr(state.load()) == repr(STATE)  # a slow epoch is not abandoned
 
 
-def test_a_state_that_is_damaged_or_would_run_code_starts_the_training_over(folder, capsys):
+def test_a_damaged_or_hostile_state_starts_the_training_over(folder, capsys):
     class Hostile:
         def __reduce__(self):
             return (folder.joinpath("escaped").touch, ())

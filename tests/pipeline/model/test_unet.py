@@ -21,7 +21,7 @@ def test_logits_have_the_size_of_the_image(name, size):
         assert network(torch.randn(2, 3, *size)).shape == (2, 3, *size)
 
 
-def test_reference_configuration_has_the_known_number_of_parameters():
+def test_the_original_u_net_has_the_known_number_of_parameters():
     # Counted by hand: 9 in out weights a 3x3 convolution, 2 a batch norm channel, 4 in out + out
     # for each up-convolution, 64 * 3 + 3 for the head.
     def double(inputs, outputs):
@@ -44,15 +44,3 @@ def test_every_parameter_receives_a_gradient(name):
     network(torch.randn(2, 3, 64, 64)).square().sum().backward()
     named = network.named_parameters()
     assert [weight for weight, p in named if p.grad is None or not p.grad.any()] == []
-
-
-def test_output_depends_on_pixels_within_the_receptive_field_only():
-    # Six 3x3 convolutions, two of them at half resolution, see far less than 200 pixels.
-    network = UNet(ModelParams(features=(4,))).eval()
-    image = torch.randn(1, 3, 32, 256)
-    changed = image.clone()
-    changed[..., 0] += 10
-    with torch.no_grad():
-        difference = (network(image) - network(changed)).abs().amax(dim=(0, 1, 2))
-    assert difference[0] > 0
-    assert (difference[200:] == 0).all()
