@@ -16,8 +16,9 @@ def pixel_table(
 ) -> pd.DataFrame:
     """Images of 1000 pixels of pet, 2000 of background and 500 of border.
 
-    So many of pet (of all images, or one by one) and border are taken for background. With p and
-    b of them in every image, the IoU is 1 - p / 1000, 2000 / (2000 + p + b), and 1 - b / 500.
+    So many pixels of pet (the same in all images, or one number an image) and of border are taken
+    for background. With p and b of them in every image, the IoUs are 1 - p / 1000,
+    2000 / (2000 + p + b), and 1 - b / 500.
     """
     counts = np.zeros((len(names), 3, 3), dtype=np.int64)
     counts[:, 0, 1] = pet_missed
@@ -29,7 +30,7 @@ def pixel_table(
 
 
 def table_of(names: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
-    """Of what evaluate writes in per_image.csv the columns that a comparison reads."""
+    """Return the columns of evaluate's per_image.csv that a comparison reads."""
     flat = counts.reshape(len(names), -1)
     return pd.DataFrame({"name": names}).join(pd.DataFrame(flat, columns=COUNT_COLUMNS))
 

@@ -15,17 +15,9 @@ from pipeline.data.pets import breed_of, image_path, mask_path, species_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
+TRAIN = "Bengal_1 Bengal_2 Bengal_3 pug_1 pug_2 pug_3 Sphynx_1 Sphynx_2"
 LISTS = {
-    "train": [
-        "Bengal_1",
-        "Bengal_2",
-        "Bengal_3",
-        "pug_1",
-        "pug_2",
-        "pug_3",
-        "Sphynx_1",
-        "Sphynx_2",
-    ],
+    "train": TRAIN.split(),
     "val": ["Bengal_4", "pug_4"],
     "test": ["Bengal_5", "Sphynx_3", "pug_5"],
 }
@@ -41,7 +33,7 @@ def write_tiny_pets(root: Path) -> None:
 
 
 def write_pair(pets: Path, name: str, height: int, width: int) -> None:
-    """One photograph and its mask: the ellipse is pet, its rim border."""
+    """Write one image and its mask: the ellipse is pet, its rim border."""
     random = np.random.default_rng(sum(name.encode()))
     y, x = np.mgrid[:height, :width]
     center_y, center_x = height * random.uniform(0.4, 0.6), width * random.uniform(0.4, 0.6)
@@ -57,7 +49,7 @@ def write_pair(pets: Path, name: str, height: int, width: int) -> None:
 
 
 def write_index(pets: Path, names: list[str]) -> None:
-    """Of index.csv the columns that the stages after split read."""
+    """Write the columns of index.csv that the stages after split read."""
     digests = {
         "image_sha256": [file_digest(image_path(pets, name)) for name in names],
         "mask_sha256": [file_digest(mask_path(pets, name)) for name in names],
@@ -66,7 +58,7 @@ def write_index(pets: Path, names: list[str]) -> None:
 
 
 def write_split(file: Path, names: list[str]) -> None:
-    """A list as the split stage writes it."""
+    """Write a list as the split stage does."""
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = {
         "name": names,

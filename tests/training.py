@@ -26,9 +26,9 @@ TIMEOUT = 120  # seconds
 def training(
     workspace: Path, start: Sequence[str] = PLAIN, root: Path | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the stage in the workspace; what of it still runs when the block ends is killed.
+    """Run the stage in the workspace; kill what still runs when the block ends.
 
-    root: of the repository, if the workspace is a copy as DVC makes them for experiments.
+    root: the repository, if the workspace is a copy as DVC makes them for experiments.
     """
     process = subprocess.Popen(
         [sys.executable, *start, *ARGUMENTS],
@@ -54,7 +54,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def train(workspace: Path, start: Sequence[str] = PLAIN) -> str:
-    """Train to the end, which must be a good one; return what was printed."""
+    """Train to the end, which must be a success; return what was printed."""
     with training(workspace, start) as process:
         return finish(process)
 
@@ -66,7 +66,7 @@ def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """Wait for the good end of a training; return what it printed since."""
+    """Wait until a training has succeeded; return what it has printed since."""
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output
     return output

@@ -55,7 +55,7 @@ def test_every_place_comes_once_an_epoch_in_batches_of_nearly_one_size(places, b
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_share_the_batches_that_one_alone_would_have(processes):
+def test_processes_share_the_batches_of_one(processes):
     alone = ShuffledBatches(31, 8, seed=5)
     shares = [ShuffledBatches(31, 8, 5, rank, processes) for rank in range(processes)]
     for whole, *parts in zip(alone, *shares, strict=True):
@@ -67,12 +67,8 @@ def test_processes_share_the_batches_that_one_alone_would_have(processes):
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_in_order_every_place_is_read_by_one_process(processes):
-    places = [
-        place
-        for rank in range(processes)
-        for batch in batches_in_order(7, 2, rank, processes)
-        for _, place in batch
-    ]
+    shares = [batches_in_order(7, 2, rank, processes) for rank in range(processes)]
+    places = [place for batch in chain(*shares) for _, place in batch]
     assert sorted(places) == list(range(7))
 
 

@@ -145,9 +145,7 @@ def test_a_duplicate_name_is_refused(tmp_path, folder, again):
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_BYTES", 1000)])
-def test_more_members_or_bytes_than_the_limit_are_not_written(
-    tmp_path, folder, monkeypatch, limit, value
-):
+def test_limits_of_members_and_bytes(tmp_path, folder, monkeypatch, limit, value):
     monkeypatch.setattr(archives, limit, value)
     bomb = a_file("images/bomb.jpg", bytes(1000))
     archive = pack(tmp_path / "a.tar.gz", a_file("images/a.jpg"), bomb, mode="w:gz")

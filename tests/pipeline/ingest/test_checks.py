@@ -69,7 +69,6 @@ def test_a_plain_jpeg_keeps_its_bytes(tmp_path):
 
 DEEP = Image.fromarray(smooth()[..., 0].astype(np.uint16) * 257)
 SEE_THROUGH = Image.fromarray(np.dstack([smooth(), smooth()[..., 0] + 50]))  # alpha of 50 to 238
-COLOUR = Image.new("RGB", (WIDTH, HEIGHT), (200, 30, 90))
 
 
 def transparent_palette() -> bytes:
@@ -84,7 +83,6 @@ ODD = {
         encoded(SEE_THROUGH.convert("LA"), "PNG"),
         [Note.PNG, Note.GRAYSCALE, Note.ALPHA],
     ),
-    "black and white": (encoded(COLOUR.convert("1"), "TIFF"), [Note.OTHER_FORMAT, Note.GRAYSCALE]),
     "16 bits, big-endian": (
         encoded(Image.fromarray(np.asarray(DEEP).astype(">u2")), "TIFF"),
         [Note.OTHER_FORMAT, Note.DEEP],
@@ -96,9 +94,7 @@ ODD = {
 
 
 @pytest.mark.parametrize(("data", "notes"), ODD.values(), ids=ODD)
-def test_an_odd_image_is_stored_as_the_rgb_jpeg_that_a_deployed_model_would_see(
-    tmp_path, data, notes
-):
+def test_an_odd_image_is_stored_as_the_model_would_see_it(tmp_path, data, notes):
     pair = check(tmp_path, data)
     assert list(pair.notes) == notes
     (tmp_path / "stored.jpg").write_bytes(pair.jpeg)
@@ -112,7 +108,7 @@ def test_an_odd_image_is_stored_as_the_rgb_jpeg_that_a_deployed_model_would_see(
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_the_stored_orientation_is_kept_where_it_fits_and_the_tag_dropped(tmp_path, orientation):
+def test_an_orientation_that_does_not_fit_the_mask_is_dropped(tmp_path, orientation):
     pair = check(tmp_path, rotated_jpeg(Image.fromarray(smooth()), orientation))
     assert pair.notes == (Note.NOT_ROTATED,)
     assert Image.open(io.BytesIO(pair.jpeg)).getexif().get(0x0112) is None
@@ -120,7 +116,7 @@ def test_the_stored_orientation_is_kept_where_it_fits_and_the_tag_dropped(tmp_pa
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0"], ids=["cut", "zeroed"])
-def test_a_jpeg_without_its_end_is_truncated_though_it_may_decode(tmp_path, tail):
+def test_a_jpeg_without_its_end_is_truncated(tmp_path, tail):
     data = jpeg(Image.fromarray(NOISE))
     short = data[: int(len(data) * 0.6)] + tail * int(len(data) * 0.4)
     assert reason(tmp_path, short) == (Reason.TRUNCATED, "image.jpg")
@@ -131,11 +127,11 @@ def test_a_jpeg_without_its_end_is_truncated_though_it_may_decode(tmp_path, tail
 
 
 @pytest.mark.parametrize("size", [(10_000, MAX_MEGAPIXELS * 100 + 1), (65_501, 1)])
-def test_more_pixels_than_allowed_or_a_side_too_long_for_jpeg_is_too_large(tmp_path, size):
+def test_too_many_pixels_or_too_long_a_side(tmp_path, size):
     assert reason(tmp_path, encoded(Image.new("1", size), "PNG")) == (Reason.TOO_LARGE, "image.jpg")
 
 
-def test_a_mask_that_is_not_a_trimap_of_the_images_size_is_unusable(tmp_path):
+def test_a_mask_must_be_a_trimap_of_the_images_size(tmp_path):
     for value in (0, 4, 255):
         values = trimap()
         values[0, 0] = value
@@ -154,7 +150,7 @@ def test_a_mask_that_is_not_a_trimap_of_the_images_size_is_unusable(tmp_path):
         assert file == "mask.png"
 
 
-def test_a_mask_of_palette_indices_or_16_bits_is_read_by_its_values(tmp_path):
+def test_a_mask_of_palette_indices_or_16_bits_is_accepted(tmp_path):
     indexed = Image.fromarray(trimap())
     indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     deep = Image.fromarray(trimap().astype(np.uint16))

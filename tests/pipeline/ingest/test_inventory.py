@@ -35,7 +35,7 @@ def test_listed_names_with_both_files_are_pairs_with_their_split(tmp_path):
     assert (faults, names) == ([], 2)
 
 
-def test_every_name_that_is_no_pair_is_listed_with_its_reason(tmp_path):
+def test_every_name_without_a_pair_has_its_reason(tmp_path):
     no_utf8 = os.fsdecode(b"pug_\xff")
     images = f"pug_1 pug_2 pug_3 {no_utf8}"
     source = layout(tmp_path, images, "pug_1 pug_4", "pug_2 pug_4", "pug_5")
@@ -59,9 +59,7 @@ def test_every_name_that_is_no_pair_is_listed_with_its_reason(tmp_path):
         ("beagle_1 beagle_2 beagle_2", "beagle_1", "trainval", Note.LISTED_TWICE),
     ],
 )
-def test_a_name_listed_more_than_once_counts_once_and_is_noted(
-    tmp_path, trainval, test, split, note
-):
+def test_a_name_listed_twice_counts_once_and_is_noted(tmp_path, trainval, test, split, note):
     source = layout(tmp_path, "beagle_1 beagle_2", "beagle_1 beagle_2", trainval, test)
     (source / "annotations" / "list.txt").write_text("pug_1 27 2 19\n")  # is not read
     pairs, _, names = take_inventory(source)
