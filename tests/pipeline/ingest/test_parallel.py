@@ -1,10 +1,19 @@
+import os
+import signal
+
 import pytest
 
 from pipeline.ingest import parallel
-from pipeline.ingest.parallel import CHUNK, map_processes
+from pipeline.ingest.parallel import CHUNK, ProcessExpired, map_processes
 
 
 def square(number: int) -> int:
+    return number * number
+
+
+def square_unless_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out
     return number * number
 
 
@@ -19,6 +28,13 @@ def test_results_come_in_the_order_of_the_items(monkeypatch):
     assert list(map_processes(square, [])) == []
     with pytest.raises(ValueError, match="5"):
         list(map_processes(refuse, [5]))
+
+
+def test_a_killed_process_costs_no_other_item_its_result():
+    numbers = range(2 * CHUNK)
+    results = dict(map_processes(square_unless_three, numbers))
+    assert isinstance(results.pop(3), ProcessExpired)
+    assert results == {n: n * n for n in numbers if n != 3}
 
 
 def test_items_are_taken_only_when_needed(monkeypatch):

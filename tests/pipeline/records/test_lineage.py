@@ -1,6 +1,5 @@
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from mlflow_workspace import git
 from tiny_pets import REPOSITORY
 
 from pipeline.core.git import UNKNOWN, source_patch
-from pipeline.core.params import flatten
 from pipeline.records import lineage
 from pipeline.records.lineage import code_digest, describe_environment, lineage_tags, locked_params
 
@@ -148,15 +146,6 @@ def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen():
         "split.val_fraction": "0.15",
     }
     assert locked_params(lock, ("train",)) == {"train.lr": "1e-05"}
-
-
-def test_flatten_joins_names_and_accepts_dataclasses():
-    @dataclass
-    class Model:
-        features: list[int]
-
-    values = {"seed": 0, "model": Model([1, 2]), "train": {"optimizer": {"lr": 0.1}}}
-    assert flatten(values) == {"seed": 0, "model.features": [1, 2], "train.optimizer.lr": 0.1}
 
 
 EPYC = """processor : 0
