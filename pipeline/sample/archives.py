@@ -15,15 +15,6 @@ from pipeline.sample.brush import Size
 from pipeline.sample.looks import Breed, breeds
 from pipeline.sample.picture import draw_pair
 
-HEADER = """\
-#Image CLASS-ID SPECIES BREED ID
-#ID: 1:37 Class ids
-#SPECIES: 1:Cat 2:Dog
-#BREED ID: 1-12:Cat 1-25:Dog
-#All images with 1st letter as capital are cat images
-#images with small first letter are dog images
-"""
-
 
 def draw_files(seed: int, typical: Size, job: tuple[Breed, int]) -> tuple[str, bytes, bytes]:
     """Draw a breed's image of this number: its name, the image as JPEG, its trimap as PNG.
@@ -50,38 +41,35 @@ def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def list_lines(per_breed: int) -> dict[str, list[str]]:
-    """The official lines, `NAME CLASS-ID SPECIES BREED-ID`, of list.txt, trainval.txt and test.txt.
+    """The official lines, `NAME CLASS-ID SPECIES BREED-ID`, of trainval.txt and test.txt.
 
     The last quarter of each breed's images, at least one, is the test part.
     """
-    lines: dict[str, list[str]] = {"list": [], "trainval": [], "test": []}
+    lines: dict[str, list[str]] = {"trainval": [], "test": []}
     seen: Counter[str] = Counter()
     for class_id, breed in enumerate(breeds(), start=1):
         seen[breed.species] += 1
         species = 1 if breed.species == "cat" else 2
         for number in range(1, per_breed + 1):
             part = "test" if number > per_breed - max(1, round(per_breed / 4)) else "trainval"
-            line = f"{breed.name}_{number} {class_id} {species} {seen[breed.species]}\n"
-            lines["list"].append(line)
-            lines[part].append(line)
+            name = f"{breed.name}_{number}"
+            lines[part].append(f"{name} {class_id} {species} {seen[breed.species]}\n")
     return lines
 
 
 def write_archives(folder: Path, pairs: Iterable[tuple[str, bytes, bytes]], per_breed: int) -> None:
     """Write images.tar and annotations.tar from (name, JPEG, trimap PNG), both whole or neither."""
-    texts = {name: "".join(lines) for name, lines in list_lines(per_breed).items()}
     with (
         atomic_file(folder / "images.tar") as images_path,
         atomic_file(folder / "annotations.tar") as annotations_path,
         tarfile.open(images_path, "w", format=tarfile.USTAR_FORMAT) as images,
         tarfile.open(annotations_path, "w", format=tarfile.USTAR_FORMAT) as annotations,
     ):
-        _add(annotations, "annotations/list.txt", (HEADER + texts["list"]).encode())
-        _add(annotations, "annotations/test.txt", texts["test"].encode())
         for name, picture, trimap in pairs:
             _add(images, f"images/{name}.jpg", picture)
             _add(annotations, f"annotations/trimaps/{name}.png", trimap)
-        _add(annotations, "annotations/trainval.txt", texts["trainval"].encode())
+        for part, lines in list_lines(per_breed).items():
+            _add(annotations, f"annotations/{part}.txt", "".join(lines).encode())
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -37,17 +37,15 @@ def sweep(*controls: Triple) -> list[Disc]:
         reach = max(abs(c.x - b.x), abs(c.y - b.y), abs(c.r - b.r))
         steps = int(reach / max(1.0, min(b.r, c.r) / 4)) + 1
         for step in range(1, steps + 1):
-            t = step / steps
-            x, y, r = (_spline(*values, t) for values in zip(a, b, c, d, strict=True))
+            x, y, r = (_spline(*values, step / steps) for values in zip(a, b, c, d, strict=True))
             discs.append(Disc(round(x), round(y), max(0, round(r))))
     return discs
 
 
 def _spline(a: float, b: float, c: float, d: float, t: float) -> float:
-    slope = c - a
     square = 2 * a - 5 * b + 4 * c - d
     cube = 3 * (b - c) + d - a
-    return b + 0.5 * t * (slope + t * (square + t * cube))
+    return b + 0.5 * t * (c - a + t * (square + t * cube))
 
 
 def dab(paint: Paint, colour: Colour | int, *discs: Triple, wide: float = 1.0) -> None:
@@ -74,7 +72,8 @@ def jittered(rng: Random, colour: Colour, amount: int) -> Colour:
 
 
 def _colour(channels: Iterable[int]) -> Colour:
-    red, green, blue = (min(255, max(0, channel)) for channel in channels)
+    """Never black: that is where nothing is painted (see things.in_front)."""
+    red, green, blue = (min(255, max(1, channel)) for channel in channels)
     return red, green, blue
 
 
@@ -82,8 +81,7 @@ def noise(rng: Random, size: Size, cell: Size, low: int = 0, high: int = 255) ->
     """Smooth random grey (mode L, low-high); `cell` is the size of a grain, in powers of two."""
     columns, rows = size[0] // cell[0] + 2, size[1] // cell[1] + 2
     grains = Image.frombytes("L", (columns, rows), rng.randbytes(columns * rows))
-    if cell != (1, 1):
-        grains = grains.resize((columns * cell[0], rows * cell[1]), Image.Resampling.BILINEAR)
+    grains = grains.resize((columns * cell[0], rows * cell[1]), Image.Resampling.BILINEAR)
     left, top = cell[0] // 2, cell[1] // 2
     grey = grains.crop((left, top, left + size[0], top + size[1]))
     return grey.point([low + (high - low) * value // 255 for value in range(256)])
@@ -92,7 +90,7 @@ def noise(rng: Random, size: Size, cell: Size, low: int = 0, high: int = 255) ->
 def blurred(image: Image.Image, radius: int) -> Image.Image:
     """Two box blurs: near enough to a Gaussian, and exact."""
     blur = ImageFilter.BoxBlur(radius)
-    return image.filter(blur).filter(blur) if radius else image
+    return image.filter(blur).filter(blur)
 
 
 def lit(image: Image.Image, light: Image.Image) -> Image.Image:

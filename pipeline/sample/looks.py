@@ -3,74 +3,29 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from PIL import ImageColor
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.params import STRICT
 from pipeline.sample.brush import Colour, Triple, mix
 
-Role = Literal["body", "chest", "leg", "tail"]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Coat:
-    """Colours by part, each as the part it grows out of if not given, and the marks on top."""
-
-    body: Colour
-    head: Colour | None = None
-    ears: Colour | None = None
-    muzzle: Colour | None = None
-    chest: Colour | None = None
-    feet: Colour | None = None
-    tail: Colour | None = None  # its tip
-    # Marks, by their colour:
-    blaze: Colour | None = None  # up the nose and the forehead
-    points: Colour | None = None  # a dark face, as of the Siamese
-    brows: Colour | None = None  # spots above the eyes, and the cheeks
-    tabby: Colour | None = None  # stripes, rings on legs and tail
-    forehead: Colour | None = None  # the M of tabby cats
-    spots: Colour | None = None
-    speckle: Colour | None = None
-    patches: Colour | None = None
-    saddle: Colour | None = None  # the upper half of the trunk
-    shade: Colour | None = None  # dark tips towards the back
-    brindle: Colour | None = None
-
-    def of(self, role: Role) -> tuple[Colour, Colour]:
-        """The colours of a part of the trunk, where it begins and where it ends."""
-        ends = {"chest": self.chest, "leg": self.feet, "tail": self.tail}
-        end = ends.get(role) or self.body
-        return mix(self.body, end, {"leg": 0.0, "tail": 0.3}.get(role, 1.0)), end
-
-    @property
-    def face(self) -> Colour:
-        return self.head or self.body
-
-    @property
-    def snout(self) -> Colour:
-        return self.muzzle or self.face
-
-    def palette(self) -> tuple[Colour, ...]:
-        colours = (getattr(self, field.name) for field in fields(self))
-        return tuple(colour for colour in colours if colour)
-
-
-@dataclass(frozen=True, config=STRICT)
-class Face:
-    """What tells cats' faces from dogs', in the coordinates of a head (see head.Head)."""
-
-    ear: tuple[float, float]  # where an upright one stands (u), and its radius
-    eye: float  # u
-    eyes: tuple[tuple[float, float, float, float, float | Colour], ...]
-    nose: tuple[float, float]  # v of a flat one, and how much lower a long one is
-    leather: tuple[Triple, ...]
-    mouth: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...]
+Read = TypeVar("Read")
+Role = Literal["body", "neck", "chest", "leg", "tail"]
+# The parts of a coat; then the marks on top, of which it may have some: blaze is a stripe up the
+# nose, points are a dark face, brows spots above the eyes, forehead is the M of tabby cats, and
+# saddle and shade colour the back.
+PARTS = "body|head|ears|muzzle|chest|feet|tail"
+MARKS = "blaze|points|brows|forehead|tabby|spots|speckle|patches|brindle|saddle|shade"
+Coat = dict[Annotated[str, Field(pattern=f"^({PARTS}|{MARKS})$")], Colour]
+GROWN = (  # parts, and what they are coloured like if a coat does not say
+    *(("head", "body"), ("ears", "head"), ("muzzle", "head")),
+    *(("chest", "body"), ("feet", "body"), ("tail", "body")),
+)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -84,10 +39,8 @@ class Breed:
     species: Literal["cat", "dog"]
     coats: tuple[Coat, ...]
     eyes: tuple[Colour, ...]
-    face: Face
-    ears: tuple[Triple, ...]  # the path of a hanging ear from its root; empty if ears stand up
+    ears: Literal["upright", "drop", "button", "rose"]
     tail: tuple[Triple, ...]  # its path from the root
-    wraps: bool  # whether the tail can lie around the feet
     leg: float
     length: float
     head: float
@@ -98,17 +51,23 @@ class Breed:
     wrinkles: bool
 
 
+def ends(coat: Coat, role: Role) -> tuple[Colour, Colour]:
+    """The colours of a part of the trunk, where it begins and where it ends."""
+    end = coat[{"chest": "chest", "leg": "feet", "tail": "tail"}.get(role, "body")]
+    return mix(coat["body"], end, {"leg": 0.0, "tail": 0.3}.get(role, 1.0)), end
+
+
 @cache
 def breeds() -> tuple[Breed, ...]:
     """The 37 breeds in their official order: by name, ignoring case."""
-    return read_breeds(tomllib.loads(Path(__file__).with_name("breeds.toml").read_text()))
+    return read_breeds(read_book("breeds.toml"))
 
 
 def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
     """The breeds of a parsed breeds.toml, sorted by name.
 
     Raises pydantic's ValidationError for an unknown or missing key or a wrong type, and KeyError
-    for a colour, a tail or an ear that the book does not define.
+    for a colour or a tail that the book does not define, and for a coat without a body.
     """
     colours = {name: ImageColor.getrgb(code) for name, code in book["colours"].items()}
     found = []
@@ -116,14 +75,27 @@ def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
         for name, own in book[species].items():
             looks = {"name": name, "species": species, **book["defaults"][species], **own}
             looks |= looks.pop("shape", {})
-            looks["ears"] = book["ears"][looks["ears"]]
             looks["tail"] = book["tails"][looks["tail"]]
             looks["eyes"] = [colours[eye] for eye in looks["eyes"]]
-            looks["coats"] = [
-                {part: colours[name] for name, parts in coat.items() for part in parts.split()}
-                for coat in looks["coats"]
-            ]
+            looks["coats"] = [_grown(coat, colours) for coat in looks["coats"]]
             found.append(looks)
     found.sort(key=lambda looks: looks["name"].lower())
-    # By way of JSON, whose strict mode takes lists for tuples.
-    return TypeAdapter(tuple[Breed, ...]).validate_json(json.dumps(found))
+    return validated(tuple[Breed, ...], found)
+
+
+def _grown(coat: dict[str, str], colours: Mapping[str, Any]) -> dict[str, Any]:
+    """A coat of breeds.toml (parts by their colour) as colours by their part, all parts there."""
+    grown = {part: colours[name] for name, parts in coat.items() for part in parts.split()}
+    for part, origin in GROWN:
+        grown.setdefault(part, grown[origin])
+    return grown
+
+
+def read_book(name: str) -> dict[str, Any]:
+    """The content of a TOML file of this folder."""
+    return tomllib.loads(Path(__file__).with_name(name).read_text())
+
+
+def validated(kind: type[Read], content: object) -> Read:
+    """Parsed TOML as this type: by way of JSON, whose strict mode takes lists for tuples."""
+    return TypeAdapter(kind).validate_json(json.dumps(content))

@@ -1,17 +1,16 @@
 """One picture of one animal, as a photograph would show it, and its trimap."""
 
-from dataclasses import replace
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
-from pipeline.sample import things
 from pipeline.sample.brush import NEUTRAL, SIDES, Size, blurred, jittered, lit, noise
-from pipeline.sample.figure import POSES, Figure, place
-from pipeline.sample.head import Head, paint_face, paint_head
-from pipeline.sample.layers import Layers, mark
-from pipeline.sample.looks import Breed, Coat
+from pipeline.sample.figure import Figure, place
+from pipeline.sample.head import Head, paint_face, paint_head, palette
+from pipeline.sample.layers import Layers
+from pipeline.sample.looks import Breed, Coat, ends
 from pipeline.sample.scene import draw_scene
+from pipeline.sample.things import draw_in_front
 
 FINE = 2  # everything is painted this many times larger, then reduced: soft edges
 PET, BACKGROUND, BORDER = 1, 2, 3  # the official trimap values
@@ -20,10 +19,11 @@ OUTSIDE, INSIDE = 4, 4  # pixels of the border band on either side of the outlin
 
 def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image.Image]:
     """A picture (RGB) of one animal of this breed and its trimap (mode L), both of this size."""
-    canvas = (size[0] * FINE, size[1] * FINE)
-    coat = rng.choice(breed.coats)
-    coat = replace(coat, body=jittered(rng, coat.body, 14))  # no two sisters are quite alike
-    figure = place(rng, rng.choice(POSES)(breed, rng), canvas)
+    canvas, tint = (size[0] * FINE, size[1] * FINE), rng.random()
+    coat = {  # no two sisters are quite alike
+        part: jittered(Random(tint), colour, 14) for part, colour in rng.choice(breed.coats).items()
+    }
+    figure = place(rng, breed, canvas)
     outdoors, scene = draw_scene(rng, canvas, coat, int(figure.ground))
     animal, mask = _draw_animal(rng, breed, coat, figure, canvas)
     shadow, drop = Image.new("L", canvas), int(figure.scale * 0.25)
@@ -32,12 +32,8 @@ def draw_pair(breed: Breed, size: Size, rng: Random) -> tuple[Image.Image, Image
     picture = lit(scene, blurred(shadow, max(2, drop // 2)).point(light))
     picture.paste(animal, mask=mask)
     if rng.random() < 0.22:  # something is in front of the animal, and out of the mask
-        hide = rng.choice(things.BEFORE_OUTDOORS if outdoors else things.BEFORE_INDOORS)
-        front, stencil = picture.copy(), Image.new("RGB", canvas)
-        colour, same = things.thing_colour(rng, coat), rng.random()
-        hide(ImageDraw.Draw(front), Random(same), canvas, colour)
-        hide(ImageDraw.Draw(stencil), Random(same), canvas, (255, 255, 255))
-        hidden = stencil.convert("L").point([0] + [255] * 255)
+        front = draw_in_front(rng, canvas, coat, outdoors)
+        hidden = front.convert("L").point([0] + [255] * 255)
         picture.paste(front, mask=hidden)
         mask.paste(0, mask=hidden)
     return _as_photograph(rng, picture.reduce(FINE)), trimap(mask.reduce(FINE))
@@ -49,14 +45,15 @@ def _draw_animal(
     """The animal (RGB, of the canvas' size) and its mask (mode L, 255 where it is)."""
     layers = Layers(canvas, sun=rng.choice(SIDES))
     for part in figure.parts:
-        if part.role != "chest" or coat.chest:
-            discs = layers.tube(part.path, coat.of(part.role), 0.78 if part.far else 1, part.joined)
-            mark(layers.on_coat, coat, part.role, discs, rng)
-            less, fewer = (0.6, 0.35) if part.role == "leg" else (1.0, 1.0)
-            length = figure.scale * (0.08 + 0.3 * breed.hair) * less
-            layers.fur(discs, length, int((150 + 700 * breed.hair) * fewer), rng)
-    head = Head(layers, figure.head, figure.facing * rng.uniform(-0.3, 1), figure.lean, breed, coat)
-    paint_head(head, rng)
+        tone, rings = 0.78 if part.far else 1, coat.get("tabby")
+        discs = layers.tube(part.path, ends(coat, part.role), tone, part.joined, rings)
+        layers.mark(rng, coat, part.role, discs)
+        less, fewer = (0.6, 0.35) if part.role == "leg" else (1.0, 1.0)
+        length = figure.scale * (0.08 + 0.3 * breed.hair) * less
+        layers.fur(discs, length, int((130 + 600 * breed.hair) * fewer), rng)
+    turn, lean = figure.facing * rng.uniform(-0.3, 1), rng.uniform(-0.2, 0.2)
+    head = Head(layers, figure.head, turn, lean, breed, palette(breed, coat, rng))
+    paint_head(head, coat, rng)
     picture = layers.finished(rng)
     paint_face(picture, head, rng)
     return picture, layers.mask

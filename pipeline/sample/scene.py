@@ -6,138 +6,86 @@ from random import Random
 
 from PIL import Image, ImageDraw, ImageOps
 
-from pipeline.sample import things
 from pipeline.sample.brush import Colour, Size, blurred, dab, jittered, lit, mix, noise, scaled
 from pipeline.sample.looks import Coat
+from pipeline.sample.things import HOME, colours, furnish
 
 # Floors, walls, fabrics and gardens: each fills a whole picture around one colour.
 Surface = Callable[[Random, Size, Colour], Image.Image]
-Grain = tuple[Size, Size, float, float]  # noise in two sizes, the second's share, its contrast
+SKIES = colours("#96b8d6 #bac6ce #78a0cc")
+GARDEN = colours("#607c3e #788a46 #96905c #546c42 #b09e74")
+AUTUMN = colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
 
 
-def _toned(grey: Image.Image, colour: Colour, contrast: float) -> Image.Image:
+def _grained(
+    rng: Random, size: Size, colour: Colour, *, fine: Size, coarse: Size, contrast: float
+) -> Image.Image:
+    """Noise in two sizes: plaster, carpet, short fur, sand, gravel, asphalt or turf."""
+    grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), 0.375)
     return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
 
 
-def _grained(grain: Grain, rng: Random, size: Size, colour: Colour) -> Image.Image:
-    fine, coarse, share, contrast = grain
-    grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), share)
-    return _toned(grey, colour, contrast)
+plaster = partial(_grained, fine=(128, 128), coarse=(2, 2), contrast=0.2)
+carpet = partial(_grained, fine=(2, 4), coarse=(32, 32), contrast=0.4)
+pebbles = partial(_grained, fine=(4, 4), coarse=(64, 64), contrast=0.45)
+grain = partial(_grained, fine=(64, 2), coarse=(64, 64), contrast=0.22)
 
 
-plaster = partial(_grained, ((128, 128), (2, 2), 0.25, 0.2))
-carpet = partial(_grained, ((2, 4), (32, 32), 0.375, 0.4))  # woven or shaggy, or short fur
-pebbles = partial(_grained, ((4, 4), (64, 64), 0.375, 0.45))  # sand, gravel or asphalt
-turf = partial(_grained, ((2, 8), (64, 32), 0.5, 0.5))
-
-
-def wallpaper(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    wall = plaster(rng, size, colour)
-    paint, other, gap = ImageDraw.Draw(wall), jittered(rng, colour, 40), rng.randrange(24, 64)
-    if rng.random() < 0.5:
-        for x in range(rng.randrange(gap), size[0], gap):
-            paint.rectangle((x, 0, x + gap // 3, size[1]), other)
-        return wall
-    for row, y in enumerate(range(0, size[1] + gap, gap)):
-        for x in range((row % 2) * gap // 2, size[0] + gap, gap):
-            dab(paint, other, (x, y, gap / 6))
-    return wall
-
-
-def bricks(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    wall = Image.new("RGB", size, mix(colour, (170, 164, 154), 0.7))
-    paint, high = ImageDraw.Draw(wall), rng.randrange(20, 34)
-    for row, y in enumerate(range(0, size[1], high)):
-        for x in range(-high * 2 + (row % 2) * high, size[0], high * 2):
-            paint.rectangle((x, y, x + high * 2 - 4, y + high - 4), jittered(rng, colour, 22))
-    return lit(wall, noise(rng, size, (2, 2), 104, 150))
-
-
-def planks(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    wood = _toned(noise(rng, size, (64, 2)), colour, 0.22)
+def _laid(
+    rng: Random, size: Size, colour: Colour, *, base: Surface, wide: int, high: int
+) -> Image.Image:
+    """Rows of bricks, planks, tiles or strips of wallpaper, each a little lighter or darker."""
     light = Image.new("L", size)
-    paint, high = ImageDraw.Draw(light), rng.randrange(26, 60)
+    zoom, paint = rng.uniform(0.7, 1.4), ImageDraw.Draw(light)
+    wide, high = int(wide * zoom), int(high * zoom)
     for y in range(-rng.randrange(high), size[1], high):
-        x = -rng.randrange(200)
-        while x < size[0]:
-            wide = rng.randrange(140, 340)
-            paint.rectangle((x, y, x + wide, y + high), rng.randrange(108, 148), 70)
-            x += wide
-    return lit(wood, light)
+        for x in range(-rng.randrange(wide), size[0], wide):
+            paint.rectangle((x, y, x + wide, y + high), rng.randrange(100, 148), 70)
+    return lit(base(rng, size, colour), light)
 
 
-def tiles(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    floor = plaster(rng, size, colour)
-    light = Image.new("L", size)
-    paint, side = ImageDraw.Draw(light), rng.randrange(40, 90)
-    checked = rng.random() < 0.4
-    for row, y in enumerate(range(-rng.randrange(side), size[1], side)):
-        for column, x in enumerate(range(-rng.randrange(side), size[0], side)):
-            tone = (100 if (row + column) % 2 else 140) if checked else rng.randrange(116, 140)
-            paint.rectangle((x, y, x + side, y + side), tone, 84)
-    return lit(floor, light)
+wallpaper = partial(_laid, base=plaster, wide=45, high=2000)
+bricks = partial(_laid, base=plaster, wide=54, high=27)
+planks = partial(_laid, base=grain, wide=240, high=42)
+tiles = partial(_laid, base=plaster, wide=62, high=62)
 
 
-def folds(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """A blanket or bed sheet in folds, plain or chequered."""
-    cloth = carpet(rng, size, colour)
-    if rng.random() < 0.4:
-        paint, gap = ImageDraw.Draw(cloth), rng.randrange(30, 70)
-        for x in range(rng.randrange(gap), size[0], gap):
-            paint.rectangle((x, 0, x + gap // 4, size[1]), jittered(rng, colour, 50))
-        for y in range(rng.randrange(gap), size[1], gap):
-            paint.rectangle((0, y, size[0], y + gap // 5), jittered(rng, colour, 50))
-    waves = noise(rng, size, rng.choice(((128, 64), (64, 128), (128, 128))))
-    creased = waves.point([92 + abs(value % 128 - 64) for value in range(256)])
-    return lit(cloth, blurred(creased, 3))
-
-
-def grass(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    lawn = turf(rng, size, colour)
-    paint = ImageDraw.Draw(lawn)
-    for _ in range(size[0] * size[1] // 250):
-        x, y = rng.randrange(size[0]), rng.randrange(size[1])
-        tip = (x + rng.randint(-6, 6), y - rng.randint(6, 18))
-        paint.line(((x, y), tip), jittered(rng, colour, 50))
-    return lawn
-
-
-def leaves(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Fallen leaves, or a hedge."""
-    ground = carpet(rng, size, scaled(colour, 0.5))
+def _strewn(
+    rng: Random, size: Size, colour: Colour, *, area: int, radii: tuple[int, int], wide: float
+) -> Image.Image:
+    """Blades of grass, leaves, dots or blots of light, one to each `area` of the ground."""
+    ground = carpet(rng, size, scaled(colour, 0.7))
     paint = ImageDraw.Draw(ground)
-    for _ in range(size[0] * size[1] // 450):
-        x, y, r = rng.randrange(size[0]), rng.randrange(size[1]), rng.randint(4, 11)
-        tone = jittered(rng, colour, 44)
-        dab(paint, scaled(tone, 0.45), (x + 1, y + 3, r), wide=1.5)
-        dab(paint, tone, (x, y, r), wide=1.5)
+    for _ in range(size[0] * size[1] // area):
+        spot = (rng.randrange(size[0]), rng.randrange(size[1]), rng.randint(*radii))
+        dab(paint, jittered(rng, colour, 50), spot, wide=wide)
     return ground
 
 
+grass = partial(_strewn, area=250, radii=(4, 9), wide=0.25)
+leaves = partial(_strewn, area=450, radii=(4, 11), wide=1.5)
+blots = partial(_strewn, area=2500, radii=(8, 40), wide=1.0)
+
+
+def folds(rng: Random, size: Size, colour: Colour) -> Image.Image:
+    """A blanket or bed sheet in folds."""
+    waves = noise(rng, size, rng.choice(((128, 64), (64, 128), (128, 128))))
+    creased = waves.point([92 + abs(value % 128 - 64) for value in range(256)])
+    return lit(carpet(rng, size, colour), blurred(creased, 3))
+
+
 def sky(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """Clouds over a far, soft landscape."""
     clouds = Image.blend(noise(rng, size, (128, 64)), noise(rng, size, (32, 16)), 0.25)
     return ImageOps.colorize(clouds, scaled(colour, 0.85), mix(colour, (246, 246, 244), 0.8))
 
 
-def glimmer(rng: Random, size: Size, colour: Colour) -> Image.Image:
-    """A garden far out of focus."""
-    garden = _toned(noise(rng, size, (64, 64)), colour, 0.5)
-    paint = ImageDraw.Draw(garden)
-    for _ in range(60):
-        spot = (rng.randrange(size[0]), rng.randrange(size[1]), rng.randint(8, 40))
-        dab(paint, jittered(rng, colour, 60), spot)
-    return blurred(garden, 7)
-
-
-WALLS: tuple[Surface, ...] = (plaster, wallpaper, bricks, planks, folds)
-FLOORS: tuple[Surface, ...] = (carpet, planks, tiles, folds, carpet)
-VIEWS: tuple[Surface, ...] = (sky, glimmer, leaves, glimmer, bricks, planks)
-GROUNDS: tuple[Surface, ...] = (grass, grass, leaves, pebbles)
-
-SKIES = things.colours("#96b8d6 #bac6ce #78a0cc")
-GARDEN = things.colours("#607c3e #788a46 #96905c #546c42 #b09e74")
-AUTUMN = things.colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
+WALLS = tuple((wall, HOME) for wall in (plaster, wallpaper, bricks, planks, folds))
+FLOORS = tuple((floor, HOME) for floor in (carpet, planks, tiles, folds, carpet))
+VIEWS = (
+    *((sky, SKIES), (blots, GARDEN), (leaves, AUTUMN)),
+    *((blots, GARDEN), (bricks, HOME), (planks, HOME)),
+)
+GROUNDS = ((grass, GARDEN), (grass, GARDEN), (leaves, AUTUMN), (pebbles, AUTUMN))
 
 
 def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Image.Image]:
@@ -147,31 +95,32 @@ def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Im
     """
     width, height = size
     kind = rng.choice(("room", "room", "room", "garden", "garden", "above"))
-    horizon = 0
+    horizon, outdoors = 0, kind == "garden"
     if kind != "above":
         horizon = max(0, min(int(height * rng.uniform(0.3, 0.75)), feet - height // 12))
-    outdoors = kind == "garden"
-    walls, floors = (VIEWS, GROUNDS) if outdoors else (WALLS, FLOORS)
-    far, near = rng.choice(walls), rng.choice(floors)
-    picture = near(rng, size, _colour(rng, near, coat))
+    picture = _covered(rng, size, GROUNDS if outdoors else FLOORS, coat)
     if horizon:
-        picture.paste(far(rng, (width, horizon), _colour(rng, far, coat)), (0, 0))
+        wall = _covered(rng, (width, horizon), VIEWS if outdoors else WALLS, coat)
+        picture.paste(wall, (0, 0))
     if horizon and not outdoors:
-        paint = ImageDraw.Draw(picture)
-        paint.rectangle((0, horizon - 8, width, horizon), scaled(_colour(rng, far, coat), 1.1))
-        paint.line(((0, horizon + 1), (width, horizon + 1)), (60, 54, 50))
-    things.furnish(rng, picture, horizon, coat, outdoors)
+        paint, skirting = ImageDraw.Draw(picture), (0, horizon - 8, width, horizon)
+        paint.rectangle(skirting, jittered(rng, rng.choice(HOME), 16), (60, 54, 50))
+    furnish(rng, picture, horizon, coat, outdoors)
     # As in a portrait taken with a wide aperture: soft, and paler than what is in focus.
     haze = Image.new("RGB", size, jittered(rng, (150, 146, 140), 40))
     picture = Image.blend(picture, haze, 0.25)  # a quarter is exact in binary
     return outdoors, blurred(picture, rng.choice((5, 6, 8, 10)))
 
 
-def _colour(rng: Random, surface: Surface, coat: Coat) -> Colour:
-    if surface is sky:
-        return rng.choice(SKIES)
-    green, brown = surface in (grass, glimmer), surface in (leaves, pebbles)
-    colour = rng.choice(GARDEN if green else AUTUMN if brown else things.HOME)
-    if rng.random() < 0.15:
-        colour = mix(colour, rng.choice(coat.palette()), 0.75)
-    return jittered(rng, colour, 16)
+def _covered(
+    rng: Random,
+    size: Size,
+    surfaces: tuple[tuple[Surface, tuple[Colour, ...]], ...],
+    coat: Coat,
+) -> Image.Image:
+    """A picture of one of these surfaces, in one of its colours or near one of the coat's."""
+    surface, tones = rng.choice(surfaces)
+    colour = rng.choice(tones)
+    if rng.random() < 0.15 and surface is not sky:
+        colour = mix(colour, rng.choice(list(coat.values())), 0.75)
+    return surface(rng, size, jittered(rng, colour, 16))
