@@ -1,10 +1,10 @@
 """Poses: the animal's parts as tubes, and the place they get in the frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from functools import cache
 from random import Random
+from typing import NamedTuple
 
 from pydantic.dataclasses import dataclass
 
@@ -42,8 +42,7 @@ class Pose:
     cut: tuple[float, float] | None = None  # where the frame ends below, if not under the feet
 
 
-@plain_dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """An animal in its place on the canvas: its parts, and its head, painted last. In pixels."""
 
     parts: list[Part]

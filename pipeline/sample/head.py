@@ -1,10 +1,9 @@
 """Heads: ears, skull and muzzle in fur, and the face that is painted on the finished animal."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass as plain_dataclass
 from functools import cache
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image, ImageDraw
 from pydantic.dataclasses import dataclass
@@ -14,11 +13,15 @@ from pipeline.sample.brush import SIDES, Colour, Disc, Triple, dab, mix, scaled,
 from pipeline.sample.layers import Layers
 from pipeline.sample.looks import Breed, Coat, read_book, validated
 
-ROSY, DARK, NIGHT = (214, 150, 142), (70, 50, 52), (26, 22, 24)
+ROSY, DARK = (214, 150, 142), (70, 50, 52)
 COLLARS = ((178, 42, 40), (40, 84, 150), (46, 120, 84), (60, 54, 52))
 COLOURS = {  # that all heads have
-    **{"night": NIGHT, "shine": (255, 255, 255), "gloss": (150, 146, 150)},
-    **{"whisker": (236, 234, 230), "tongue": (226, 112, 118), "brass": (214, 178, 84)},
+    "night": (26, 22, 24),
+    "shine": (255, 255, 255),
+    "gloss": (150, 146, 150),
+    "whisker": (236, 234, 230),
+    "tongue": (226, 112, 118),
+    "brass": (214, 178, 84),
 }
 
 
@@ -26,7 +29,7 @@ COLOURS = {  # that all heads have
 class Stroke:
     """One sweep of the brush in the coordinates of a head (see heads.toml)."""
 
-    colour: str  # a part or a mark of the coat, or one that `_palette` adds
+    colour: str  # a part or a mark of the coat, or one that `palette` adds
     path: tuple[Triple, ...]
     more: tuple[Triple, ...] = ((0, 0, 0),)  # one for all discs of the path, or one for each
     by: Literal["muzzle", "hair", "ear"] = "muzzle"  # the breed's measure that multiplies it
@@ -43,8 +46,7 @@ def heads() -> dict[str, dict[str, tuple[Stroke, ...]]]:
     return validated(dict[str, dict[str, tuple[Stroke, ...]]], read_book("heads.toml"))
 
 
-@plain_dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """One head in place: its disc on the canvas, how it is turned, and its colours."""
 
     layers: Layers

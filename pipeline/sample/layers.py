@@ -16,7 +16,9 @@ RING = 4  # discs from one of a tabby's rings to the next
 
 # Marks that lie on the back: how far up and how large, in radii of the trunk, and how strong.
 RAISED = (
-    *(("shade", 0.2, 0.85, 0.15), ("shade", 0.4, 0.65, 0.3), ("shade", 0.6, 0.42, 0.45)),
+    ("shade", 0.2, 0.85, 0.15),
+    ("shade", 0.4, 0.65, 0.3),
+    ("shade", 0.6, 0.42, 0.45),
     ("saddle", 0.35, 0.76, 1.0),
 )
 # Marks that are dabs: where, how many, how large (in radii of the part), and width by height.
@@ -58,8 +60,9 @@ class Layers:
         dab(self.on_mask, 255, *discs)
         for index, disc in enumerate(discs):
             colour = mix(*ends, index / len(discs))
-            ringed = rings and index % RING == 1  # the next discs leave a bow of it
-            dab(self.on_coat, mix(colour, rings, 0.75) if rings and ringed else colour, disc)
+            if rings and index % RING == 1:  # the next discs leave a bow of it
+                colour = mix(colour, rings, 0.75)
+            dab(self.on_coat, colour, disc)
         steps = min(8, max(3, int(max(disc.r for disc in discs)) // 4))
         for step in range(steps):
             inward = step / steps

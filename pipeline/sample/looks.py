@@ -22,10 +22,6 @@ Role = Literal["body", "neck", "chest", "leg", "tail"]
 PARTS = "body|head|ears|muzzle|chest|feet|tail"
 MARKS = "blaze|points|brows|forehead|tabby|spots|speckle|patches|brindle|saddle|shade"
 Coat = dict[Annotated[str, Field(pattern=f"^({PARTS}|{MARKS})$")], Colour]
-GROWN = (  # parts, and what they are coloured like if a coat does not say
-    *(("head", "body"), ("ears", "head"), ("muzzle", "head")),
-    *(("chest", "body"), ("feet", "body"), ("tail", "body")),
-)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -86,8 +82,8 @@ def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
 def _grown(coat: dict[str, str], colours: Mapping[str, Any]) -> dict[str, Any]:
     """A coat of breeds.toml (parts by their colour) as colours by their part, all parts there."""
     grown = {part: colours[name] for name, parts in coat.items() for part in parts.split()}
-    for part, origin in GROWN:
-        grown.setdefault(part, grown[origin])
+    for part in PARTS.split("|"):
+        grown.setdefault(part, grown["head" if part in {"ears", "muzzle"} else "body"])
     return grown
 
 

@@ -12,6 +12,7 @@ from pipeline.sample.things import HOME, colours, furnish
 
 # Floors, walls, fabrics and gardens: each fills a whole picture around one colour.
 Surface = Callable[[Random, Size, Colour], Image.Image]
+Surfaces = tuple[tuple[Surface, tuple[Colour, ...]], ...]  # each with the colours that it can have
 SKIES = colours("#96b8d6 #bac6ce #78a0cc")
 GARDEN = colours("#607c3e #788a46 #96905c #546c42 #b09e74")
 AUTUMN = colours("#b06c34 #96643c #c48c42 #70763c #82786e") + GARDEN
@@ -21,7 +22,7 @@ def _grained(
     rng: Random, size: Size, colour: Colour, *, fine: Size, coarse: Size, contrast: float
 ) -> Image.Image:
     """Noise in two sizes: plaster, carpet, short fur, sand, gravel, asphalt or turf."""
-    grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), 0.375)
+    grey = Image.blend(noise(rng, size, fine), noise(rng, size, coarse), 0.375)  # eighths are exact
     return ImageOps.colorize(grey, scaled(colour, 1 - contrast), scaled(colour, 1 + contrast))
 
 
@@ -82,8 +83,12 @@ def sky(rng: Random, size: Size, colour: Colour) -> Image.Image:
 WALLS = tuple((wall, HOME) for wall in (plaster, wallpaper, bricks, planks, folds))
 FLOORS = tuple((floor, HOME) for floor in (carpet, planks, tiles, folds, carpet))
 VIEWS = (
-    *((sky, SKIES), (blots, GARDEN), (leaves, AUTUMN)),
-    *((blots, GARDEN), (bricks, HOME), (planks, HOME)),
+    (sky, SKIES),
+    (blots, GARDEN),
+    (leaves, AUTUMN),
+    (blots, GARDEN),
+    (bricks, HOME),
+    (planks, HOME),
 )
 GROUNDS = ((grass, GARDEN), (grass, GARDEN), (leaves, AUTUMN), (pebbles, AUTUMN))
 
@@ -108,16 +113,11 @@ def draw_scene(rng: Random, size: Size, coat: Coat, feet: int) -> tuple[bool, Im
     furnish(rng, picture, horizon, coat, outdoors)
     # As in a portrait taken with a wide aperture: soft, and paler than what is in focus.
     haze = Image.new("RGB", size, jittered(rng, (150, 146, 140), 40))
-    picture = Image.blend(picture, haze, 0.25)  # a quarter is exact in binary
+    picture = Image.blend(picture, haze, 0.25)
     return outdoors, blurred(picture, rng.choice((5, 6, 8, 10)))
 
 
-def _covered(
-    rng: Random,
-    size: Size,
-    surfaces: tuple[tuple[Surface, tuple[Colour, ...]], ...],
-    coat: Coat,
-) -> Image.Image:
+def _covered(rng: Random, size: Size, surfaces: Surfaces, coat: Coat) -> Image.Image:
     """A picture of one of these surfaces, in one of its colours or near one of the coat's."""
     surface, tones = rng.choice(surfaces)
     colour = rng.choice(tones)
