@@ -22,16 +22,13 @@ def run(monkeypatch, *options):
 
 def test_the_grid_is_written_and_grows_with_the_count(tiny_pets, monkeypatch):
     """Three pairs a row, of at most 240x220 pixels each."""
-    for count in ("1", "3", "4", "6", "8"):
+    for count in ("1", "3", "4"):
         run(monkeypatch, "--count", count, "--out", f"{count}.png")
-    sizes = [Image.open(f"{count}.png").size for count in (1, 3, 4, 6, 8)]
-    widths, heights = zip(*sizes, strict=True)
-    assert 2 * 240 <= widths[0] < 3 * 240
-    assert 6 * 240 <= widths[1] < 7 * 240
-    assert widths[1:] == (widths[1],) * 4
-    row = heights[2] - heights[1]
-    assert 220 < row < 260
-    assert [height - heights[0] for height in heights] == [0, 0, row, row, 2 * row]
+    one, three, four = (Image.open(f"{count}.png") for count in (1, 3, 4))
+    assert 2 * 240 <= one.width < 3 * 240
+    assert 6 * 240 <= three.width == four.width < 7 * 240
+    assert one.height == three.height
+    assert 220 < four.height - three.height < 260
 
 
 def test_the_legend_shows_the_colours_of_pet_and_border(tiny_pets):
@@ -40,10 +37,9 @@ def test_the_legend_shows_the_colours_of_pet_and_border(tiny_pets):
     assert (header < 100).all(axis=-1).any()  # its words
 
 
-@pytest.mark.parametrize("breed", ["staffordshire_bull_terrier", "american_pit_bull_terrier"])
-def test_the_longest_names_fit_below_their_pictures(tmp_path, breed):
+def test_the_longest_name_fits_below_its_picture(tmp_path):
     """The caption's last letter ends before the next picture begins."""
-    name = f"{breed}_200"
+    name = "staffordshire_bull_terrier_200"
     write_pair(tmp_path, name, 500, 333)
     sheet = np.asarray(tool.draw(tmp_path, [name]))
     caption = sheet[-TEXT - MARGIN : -MARGIN // 2, : MARGIN + 240]
@@ -67,13 +63,3 @@ def test_a_breed_may_be_written_in_any_case_and_an_unknown_one_gets_the_list(
         assert set(tool.choose(table, written, 10, 0)["name"]) == names
     with pytest.raises(UserError, match=r"--breed unicorn.*Bengal, Sphynx, pug"):
         run(monkeypatch, "--breed", "unicorn")
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [(["--split", "all"], "choose from"), (["--count", "0"], "0 is too small")],
-)
-def test_what_cannot_be_drawn_gets_what_is_accepted(monkeypatch, capsys, options, reason):
-    with pytest.raises(SystemExit):
-        run(monkeypatch, *options)
-    assert reason in capsys.readouterr().err
