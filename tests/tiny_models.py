@@ -9,6 +9,7 @@ import onnx.parser
 
 if TYPE_CHECKING:
     from pipeline.model.unet import ModelParams, UNet
+    from pipeline.scoring.segmenter import Segmenter
 
 IMAGE = "uint8[height, width, 3] photograph"
 CHANNELS = "int64[1] channels = {2}"  # the axis
@@ -92,3 +93,17 @@ def spread_classes(network: "UNet", size: int) -> "UNet":
         network.train()(noise)
         network.head.bias -= network.eval()(noise).mean(dim=(0, 2, 3))
     return network
+
+
+def save_random_model(folder: Path) -> "Segmenter":
+    """Save an untrained model that predicts each class somewhere, as the train stage saves one."""
+    from pipeline.data.pets import CLASSES
+    from pipeline.data.settings import Normalisation
+    from pipeline.model.checkpoint import copy_weights, save_checkpoint
+    from pipeline.model.settings import ModelConfig, ModelParams
+    from pipeline.scoring.segmenter import Segmenter
+
+    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
+    network = random_network(config.model, 32)
+    save_checkpoint(folder, copy_weights(network), config)
+    return Segmenter(network, config)

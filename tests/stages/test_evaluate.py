@@ -10,32 +10,17 @@ import pytest
 import torch
 from PIL import Image
 from sklearn import metrics
+from tiny_models import save_random_model
 from tiny_pets import LISTS, write_params
 
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.settings import Normalisation
-from pipeline.model.checkpoint import copy_weights, save_checkpoint
-from pipeline.model.settings import ModelConfig, ModelParams
-from pipeline.model.unet import UNet
-from pipeline.scoring.segmenter import Segmenter
 from stages import evaluate as stage
 
 
 @pytest.fixture
 def segmenter(tiny_pets):
-    """An untrained model, saved as train saves one."""
-    torch.manual_seed(0)
-    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
-    network = UNet(config.model).eval()
-    segmenter = Segmenter(network, config)
-    photograph = load_image(image_path(tiny_pets / "data/pets", LISTS["test"][0]))
-    with torch.no_grad():  # no class is favoured, so that masks vary
-        network.head.bias -= network(segmenter.prepare(torch.from_numpy(photograph))).mean(
-            (0, 2, 3)
-        )
-    save_checkpoint(tiny_pets / "models", copy_weights(network), config)
-    return segmenter
+    return save_random_model(tiny_pets / "models")
 
 
 def evaluate(monkeypatch):

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
-from tiny_models import random_network
+from tiny_models import save_random_model
 from tiny_pets import LISTS
 from training import runs
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import save_mask
-from pipeline.data.pets import CLASSES, image_path, mask_path
-from pipeline.data.transforms import Normalisation
+from pipeline.data.pets import image_path, mask_path
 from pipeline.deploy.predictor import Predictor
-from pipeline.model.checkpoint import ModelConfig, checkpoint_digest, copy_weights, save_checkpoint
-from pipeline.model.unet import ModelParams
+from pipeline.model.checkpoint import checkpoint_digest
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")
@@ -29,8 +27,7 @@ PETS = Path("data/pets")
 @pytest.fixture
 def checkpoint(tiny_pets):
     """An untrained model with test scores, as train and evaluate leave them."""
-    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
-    save_checkpoint(tiny_pets / "models", copy_weights(random_network(config.model, 32)), config)
+    save_random_model(tiny_pets / "models")
     (tiny_pets / "metrics").mkdir()
     (tiny_pets / "metrics/evaluate.json").write_text(json.dumps({"miou": 0.25}))
     return tiny_pets
@@ -63,18 +60,13 @@ def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeyp
         assert run.data.metrics[f"export.milliseconds.{name}"] > 0
     assert "milliseconds" not in metrics
     (version,) = versions(checkpoint)
-    assert version.name == "pet-segmentation"
     assert version.tags["onnx.sha256"] == file_digest(MODEL)
     assert version.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))
     assert version.tags["int8.sha256"] == file_digest(INT8)
-    assert version.tags["int8.offered"] == str(int8["offered"]).lower()
-    assert float(version.tags["export.int8.miou"]) == int8["miou"]
     assert float(version.tags["test.miou"]) == 0.25
-    assert version.aliases == []
     for file in (MODEL, INT8):
         metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
         assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
-        assert json.loads(metadata["classes"]) == list(CLASSES)
 
 
 @pytest.mark.parametrize(("int8_miou", "offered"), [(0.795, True), (0.794999, False), (0.9, True)])

@@ -151,14 +151,6 @@ def test_the_division_is_the_one_computed_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("val_fraction", 0.0), ("val_fraction", 1.0), ("duplicate_distance", 17)]
-)
-def test_params_out_of_range_are_refused(tmp_path, monkeypatch, key, value):
-    with pytest.raises(UserError, match=f"split.{key}"):
-        run(tmp_path, monkeypatch, index_of(["pug_1"], ["pug_2"]), **{key: value})
-
-
-@pytest.mark.parametrize(
     ("index", "message"),
     [
         (index_of(named("pug", 9), []), "no pictures for test"),
