@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from mlflow import MlflowClient
+from tiny_models import save_random_model
 
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
-from pipeline.data.settings import Normalisation
-from pipeline.model.checkpoint import checkpoint_digest, copy_weights, save_checkpoint
-from pipeline.model.settings import ModelConfig, ModelParams
-from pipeline.model.unet import UNet
+from pipeline.model.checkpoint import checkpoint_digest
 from pipeline.records.runs import find_run, training_run
 from pipeline.records.store import open_store
 from stages import evaluate
@@ -39,9 +36,7 @@ METRICS = {
 @pytest.fixture
 def evaluated(tiny_pets, monkeypatch):
     """A workspace as the stages leave it; only the training and the export were made up."""
-    torch.manual_seed(0)
-    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
-    save_checkpoint(tiny_pets / "models", copy_weights(UNet(config.model)), config)
+    save_random_model(tiny_pets / "models")
     plots = tiny_pets / "metrics/plots"
     with training_run(Path("data/pets"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))

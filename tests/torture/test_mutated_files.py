@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import tarfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Set
@@ -20,6 +19,7 @@ import pandas as pd
 import pytest
 from ledger import FULL, REPOSITORY, TRIES
 from PIL import Image
+from tars import tar_of
 from tiny_models import write_traffic_light
 
 from pipeline.data.images import load_image, load_mask
@@ -173,28 +173,17 @@ COUNTS = [  # four of each kind, or hundreds
 ]
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes | None) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content or b"")
-    if content is None:
-        member.type = tarfile.DIRTYPE
-    tar.addfile(member, io.BytesIO(content or b""))
-
-
 def write_raw(raw: Path, pairs: dict[str, Files]) -> None:
     """The pairs in the official layout, all of them listed, and beside them some of odd names."""
     raw.mkdir()
-    whole = mutated(0)[1]
-    with (
-        tarfile.open(raw / "images.tar", "w") as images,
-        tarfile.open(raw / "annotations.tar", "w") as annotations,
-    ):
-        for name, (image, mask) in (pairs | dict.fromkeys(ODD, whole)).items():
-            add(images, f"images/{name}.jpg", image)
-            add(annotations, f"annotations/trimaps/{name}.png", mask)
-        for split, odd in (("trainval", 1), ("test", 0)):
-            names = [name for name in pairs if int(name[4:]) % 2 == odd]
-            add(annotations, f"annotations/{split}.txt", "\n".join(names).encode())
+    every = pairs | dict.fromkeys(ODD, mutated(0)[1])
+    images = {f"images/{name}.jpg": image for name, (image, _) in every.items()}
+    annotations = {f"annotations/trimaps/{name}.png": mask for name, (_, mask) in every.items()}
+    for split, odd in (("trainval", 1), ("test", 0)):
+        names = [name for name in pairs if int(name[4:]) % 2 == odd]
+        annotations[f"annotations/{split}.txt"] = "\n".join(names).encode()
+    (raw / "images.tar").write_bytes(tar_of(images))
+    (raw / "annotations.tar").write_bytes(tar_of(annotations))
 
 
 def show(outcomes: dict[str, Counter]) -> None:
