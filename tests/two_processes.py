@@ -27,12 +27,6 @@ def join(processes: int) -> Fabric:
     return launch(processes, "fp32", threads=processes, seed=0)
 
 
-def even_gradients(fabric: Fabric) -> dict[str, Tensor]:
-    """Of one batch that two processes share half and half."""
-    learner, _ = train(fabric, images=8, batch_size=8)
-    return gradients(learner)
-
-
 def uneven_gradients(fabric: Fabric) -> dict[str, Tensor]:
     """Of one batch that two processes share as four and three."""
     learner, _ = train(fabric, images=7, batch_size=7)
@@ -42,11 +36,6 @@ def uneven_gradients(fabric: Fabric) -> dict[str, Tensor]:
 def epoch_loss(fabric: Fabric) -> float:
     """Of three batches, of which two are shared evenly."""
     return train(fabric, images=11, batch_size=4)[1]
-
-
-def validation(fabric: Fabric) -> tuple[float, Tensor]:
-    """The loss and confusion of pictures that two processes share as four and three."""
-    return score(fabric, images=7)
 
 
 def validation_of_unequal_batches(fabric: Fabric) -> tuple[float, Tensor]:
@@ -66,10 +55,8 @@ def validation_after_training(fabric: Fabric) -> tuple[float, Tensor, dict[str, 
 
 
 CASES = (
-    even_gradients,
     uneven_gradients,
     epoch_loss,
-    validation,
     validation_after_training,
     validation_of_unequal_batches,
     validation_of_one_picture,
