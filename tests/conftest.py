@@ -17,19 +17,18 @@ pytest_plugins = ["tiny_pets", "clone"]
 # Parts of test ids, the longest test first. Those that need the finished clone alternate with
 # others, so that nobody waits while it is made.
 FIRST = (
-    "Change a setting",
     "test_teams",
-    "test_broken_stages",
     "real photographs",
-    "test_sweep",
-    "test_pipeline",
+    "test_broken_stages",
+    "end_to_end/test_sweep",
+    "Many experiments",
+    "end_to_end/test_doctor",
+    "test_verify_command",
     "test_readme",
-    "test_doctor",
     "test_tracking_server",
     "test_at_once",
     "test_serving",
-    "test_app_in_browser",
-    "test_network",
+    "test_app",
 )
 
 
