@@ -1,12 +1,13 @@
-"""`make verify` and `make doctor` on an experiment: its bytes come again, and what went out of step
-is told with a remedy that works. The tests run in this order, in one clone.
+"""`make verify` and `make doctor` on an experiment: its bytes come again, and the doctor names what
+is out of step, with a remedy that works. The tests run in this order, in one clone.
 
-A committed version is rebuilt by tests/end_to_end/test_readme.py; more of what can part is tried
-on a small pipeline, in tests/tools/test_verify_command.py.
+A committed version is rebuilt by tests/end_to_end/test_readme.py. What the doctor says of a moved
+or incomplete store is in tests/tools/test_doctor_checks.py; other differences that verify finds, in
+tests/tools/test_verify_command.py.
 """
 
 import pytest
-from clone import ALL_STAGES, Clone, stages_run
+from clone import ALL_STAGES, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -19,18 +20,7 @@ def lone_run(clone):
     return run
 
 
-def test_a_changed_param_is_told_and_a_restored_one_is_well(clone):
-    clone.run("sed --in-place 's/epochs: 1/epochs: 2/' params.yaml")
-    told = clone.run(DOCTOR)
-    assert "not as dvc.lock says: train" in told
-    assert "dvc repro" in told
-    clone.run("git restore params.yaml")
-    told = clone.run(DOCTOR)
-    assert "dvc.lock is in sync" in told
-    assert "0 to repair" in told or "All is well" in told
-
-
-def test_a_dirty_experiment_comes_again_on_data_that_is_here(clone):
+def test_a_dirty_experiment_is_rebuilt_from_given_data(clone):
     losses = clone.root / "pipeline/model/losses.py"
     losses.write_text(losses.read_text().replace("entropy + ", "2 * entropy + "))
     clone.run(f"{EXPERIMENT} && git checkout .")
@@ -40,30 +30,26 @@ def test_a_dirty_experiment_comes_again_on_data_that_is_here(clone):
     assert "identical: checkpoint.pth, model.onnx, model.int8.onnx" in output
 
 
-def test_an_experiment_without_run_gets_one_by_the_remedy(clone):
-    assert "every checkpoint has its run" in clone.run(DOCTOR)
+def test_a_changed_param_and_an_experiment_without_run_are_reported_with_their_remedies(clone):
+    clone.run("sed --in-place 's/epochs: 1/epochs: 2/' params.yaml")
     clone.run(f"mlflow runs delete --run-id {lone_run(clone).info.run_id}",
               MLFLOW_TRACKING_URI=f"sqlite:///{clone.root}/mlflow.db")  # fmt: skip
     told = clone.run(DOCTOR)
+    assert "not as dvc.lock says: train" in told
+    assert "dvc repro" in told
     assert "the model of lone has no run in this store" in told
     assert "1 deleted runs still hold" in told
-    clone.run("dvc exp apply lone; python -m tools.models gate")
-    assert "every checkpoint has its run" in clone.run(DOCTOR)
+    clone.run("git restore params.yaml; dvc exp apply lone; python -m tools.models gate")
     clone.run("git checkout --quiet . && dvc checkout --quiet")
+    told = clone.run(DOCTOR)
+    assert "dvc.lock is in sync" in told
+    assert "every checkpoint has its run" in told
+    assert "0 to repair" in told
 
 
-def test_a_run_whose_experiment_was_removed_is_told_and_so_is_what_the_cache_holds(clone):
+def test_a_removed_experiment_leaves_a_run_and_files_that_are_reported(clone):
     clone.run("dvc exp remove lone")
     told = clone.run(DOCTOR)
     assert "the cache has its checkpoint for no commit and no experiment" in told
     assert "that no commit and no experiment needs" in told
     assert "dvc gc --workspace --all-commits --all-experiments" in told
-
-
-def test_a_moved_clone_is_mended_by_the_remedy(clone):
-    moved = Clone(clone.root.rename(clone.root.with_name("moved")))
-    told = moved.run(f"{DOCTOR}; test $? = 1")
-    assert "python -m tools.doctor --readdress" in told
-    moved.run("python -m tools.doctor --readdress")
-    assert "0 to repair" in moved.run(DOCTOR)
-    moved.run("python -m tools.predict data/pets/images/Bengal_1.jpg --model @champion")
