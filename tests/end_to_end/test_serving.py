@@ -15,17 +15,13 @@ import requests
 from mlflow_workspace import make_workspace
 from PIL import Image
 from servers import free_port, started
-from tiny_models import random_network
+from tiny_models import save_random_model
 from tiny_pets import REPOSITORY
 
-from pipeline.data.pets import CLASSES
-from pipeline.data.transforms import Normalisation
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.runs import checkpoint_run
-from pipeline.scoring.segmenter import Segmenter
 
 pytestmark = pytest.mark.slow
 
@@ -52,13 +48,11 @@ def serving(command):
         "MLFLOW_TRACKING_URI": f"sqlite:///{Path('mlflow.db').absolute()}",
     }
     shown = {"stdout": None, "stderr": None, "env": os.environ | environment}
-    return started(command, free_port(), "health", **shown)
+    return started([*command, "--port"], free_port(), "health", **shown)
 
 
 def register_champion(model):
-    params = ModelParams(features=(4, 8))
-    config = ModelConfig(params, CLASSES, 32, Normalisation())
-    export_onnx(model, Segmenter(random_network(params, 32), config), {})
+    export_onnx(model, save_random_model(model.parent / "models"), {})
     with checkpoint_run("checkpoint", Path("data/pets")) as run:
         number = register_model(run, model, {})
     run.store.client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
@@ -116,7 +110,7 @@ def test_the_python_example_says_how_much_of_an_upright_photograph_is_pet(server
     assert done.stdout == f"{share:.1%} of it is pet\n"
 
 
-def test_ten_clients_at_once_get_each_the_mask_that_the_predictor_gives(server):
+def test_ten_clients_at_once_each_get_the_mask_of_their_photograph(server):
     url, model, _ = server
     photographs = [photograph(seed, 20 + seed, 50 - seed) for seed in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -128,7 +122,7 @@ def test_ten_clients_at_once_get_each_the_mask_that_the_predictor_gives(server):
         assert np.array_equal(mask_of(answer), mask)
 
 
-def test_a_huge_body_is_refused_and_takes_no_memory(server):
+def test_a_huge_body_is_refused_without_memory_and_the_next_request_is_answered(server):
     url, _, process = server
     before = largest_memory(process)
     pieces = (b"[[[1,2,3]]]," * 100_000 for _ in range(200))
@@ -137,16 +131,7 @@ def test_a_huge_body_is_refused_and_takes_no_memory(server):
     assert answer.status_code == 413
     assert "240.0 MB, accepted are 20 MB" in answer.json()["message"]
     assert largest_memory(process) - before < 100_000_000
-
-
-def test_the_server_answers_after_refusing(server):
-    url, model, _ = server
-    for kind, status in (("image/jpeg", 400), ("application/json", 415)):
-        headers = {"Content-Type": kind}
-        answer = requests.post(f"{url}/invocations", b"no picture", headers=headers, timeout=60)
-        assert answer.status_code == status
-        assert answer.json()["message"]
-    assert np.array_equal(mask_of(send(url, photograph(1))), Predictor(model, 1)(photograph(1)))
+    assert send(url, photograph(1)).ok
 
 
 def test_mlflows_own_server_takes_the_same_pixels_as_json(server):
