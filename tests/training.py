@@ -19,7 +19,7 @@ PLAIN = ("-m", "stages.train")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *PLAIN)
 ARGUMENTS = ("data/pets", "data/splits", "models", "metrics/train.json", "plots")
 OUTPUTS = ("models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv")
-TIMEOUT = 120  # seconds
+TIMEOUT = 300  # seconds
 
 
 @contextmanager

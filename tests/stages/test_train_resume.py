@@ -31,30 +31,17 @@ def copy_of(workspace):
     return copy
 
 
-def kill_in_the_first_epoch(workspace):
-    """Kill a training that has opened its run; return what it has kept."""
+def kill_after(workspace, epochs):
+    """Kill a training that has opened its run and finished so many epochs; return those it kept."""
     with training(workspace) as process:
         while not list(workspace.glob("mlartifacts/unsent/*.jsonl")):
             assert process.poll() is None, process.stdout.read()
             time.sleep(0.005)
-        kill(process)
-    return kept_epochs(workspace)
-
-
-def kill_after(workspace, epoch):
-    """Kill a training when it says that it has finished an epoch; return what it has kept."""
-    with training(workspace) as process:
-        finished = 0
-        while finished < epoch:
+        while epochs:
             line = process.stdout.readline()
-            assert line, f"it ended after {finished} epochs"
-            finished += line.startswith("  loss ")
+            assert line, "it ended before"
+            epochs -= line.startswith("  loss ")
         kill(process)
-    return kept_epochs(workspace)
-
-
-def kept_epochs(workspace):
-    """How many epochs the one state that is kept has behind it."""
     (state,) = states(workspace)
     if not (state / "state.pth").exists():
         return 0
@@ -64,7 +51,7 @@ def kept_epochs(workspace):
 def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(slow_pets):
     copy = copy_of(slow_pets)
     with training(copy) as whole:
-        assert kill_in_the_first_epoch(slow_pets) == 0
+        assert kill_after(slow_pets, 0) == 0
         first = kill_after(slow_pets, 1)
         assert 1 <= first < 3
         second = kill_after(slow_pets, 3)

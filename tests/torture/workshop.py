@@ -23,10 +23,10 @@ from typing import Any
 import psutil
 import yaml
 from clone import ALL_STAGES, make_clone
+from training import finish
 
 from pipeline.core.files import file_digest
 
-TIMEOUT = 300  # seconds
 SAVING = 0.7  # seconds that DVC takes to save a stage's outputs
 FASTER = 0.8  # after a moment that came too late
 
@@ -77,19 +77,16 @@ class Workshop:
         self.copies = root / "copies"
         self.clone = make_clone(root / "petseg")
         self.root = self.clone.root
-        self._lengthen_the_training()
+        params = yaml.safe_load((self.root / "params.yaml").read_text())
+        params["train"] |= {"epochs": 3}
+        params["export"] |= {"calibration_images": 8}
+        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         (self.root / "dvc.lock").unlink()
         shutil.rmtree(self.root / "metrics")
         self.pipeline = yaml.safe_load((self.root / "dvc.yaml").read_text())["stages"]
         self.undisturbed: dict[str, Undisturbed] = {}
         self.copies.mkdir()
         copy(self.root, self.copies / ALL_STAGES[0])
-
-    def _lengthen_the_training(self) -> None:
-        params = yaml.safe_load((self.root / "params.yaml").read_text())
-        params["train"] |= {"epochs": 3}
-        params["export"] |= {"calibration_images": 8}
-        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def reset(self, stage: str) -> None:
         """Go to where all stages before this one have run, and it has not; know what it leaves."""
@@ -256,12 +253,6 @@ def go(process: subprocess.Popen[str]) -> None:
     """Let a stage begin its work."""
     process.stdin.write("\n")
     process.stdin.flush()
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0, output
-    return output
 
 
 def kill_group(process: subprocess.Popen[str]) -> bool:
