@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from pipeline.core.files import naming
 from pipeline.core.terminal import UserError, progress
 
 # Far above any data set of this kind, far below what would fill a disk unnoticed: the official
@@ -37,7 +38,7 @@ class ArchiveError(UserError):
 
 
 class _RefusedError(Exception):
-    """A member must not be read; not one of tarfile's own errors, which it may swallow."""
+    """A member is not extracted; not one of tarfile's own errors, which it may swallow."""
 
 
 class _Member(tarfile.TarInfo):
@@ -96,18 +97,12 @@ def extract_archive(archive: Path, folder: Path) -> None:
     """
     with _opened(archive) as tar, progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
-        for member in _checked(archive, tar):
+        for member in _checked(tar):
             try:
-                tar.extract(member, folder, set_attrs=False, filter="data")
+                with naming(folder / member.name):
+                    tar.extract(member, folder, set_attrs=False, filter="data")
             except (tarfile.FilterError, KeyError) as error:
-                raise ArchiveError(f"{archive}: {member.name} is not extracted: {error}") from None
-            except OSError as error:
-                if error.errno is None:  # about the archive's data, not the disk
-                    raise
-                raise ArchiveError(
-                    f"{folder}: {member.name} of {archive.name} cannot be written: "
-                    f"{error.strerror}. Make room or correct the permissions, and run it again"
-                ) from None
+                raise _RefusedError(f"{member.name} is not extracted: {error}") from None
             # tarfile keeps all it has read: 100 MB for 100,000 members.
             tar.members.clear()  # type: ignore[attr-defined]
             bars.advance(task)
@@ -121,14 +116,15 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
             yield tar
     except _RefusedError as error:
         raise ArchiveError(f"{archive}: {error}") from None
-    except MemoryError:
-        raise ArchiveError(f"{archive}: its headers take more memory than there is") from None
     except DAMAGED as error:
         raise _damaged(archive, str(error)) from None
     except OSError as error:
         if error.errno is None:  # this is how gzip and bz2 report wrong data
             raise _damaged(archive, str(error)) from None
-        raise ArchiveError(f"{error.filename or archive}: {error.strerror}") from None
+        raise ArchiveError(
+            f"{error.filename or archive}: {error.strerror}. "
+            "Make room or correct the permissions, and run it again"
+        ) from None
 
 
 def _damaged(archive: Path, reason: str) -> ArchiveError:
@@ -139,28 +135,25 @@ def _damaged(archive: Path, reason: str) -> ArchiveError:
     )
 
 
-def _checked(archive: Path, members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
+def _checked(members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
     """Yield the members to extract; raise at the first that is not acceptable."""
     size, names = 0, set()
     for count, member in enumerate(members, start=1):
         size += member.size
         if count > MAX_MEMBERS or size > MAX_BYTES:
-            raise ArchiveError(
-                f"{archive}: refused at {member.name}: more than {MAX_MEMBERS:,} members or "
+            raise _RefusedError(
+                f"refused at {member.name}: more than {MAX_MEMBERS:,} members or "
                 f"{MAX_BYTES:,} bytes are not what a data set of photographs holds"
             )
         name = posixpath.normpath(member.name).lstrip("/")
         if posixpath.basename(name).startswith("._") or name.endswith(".DS_Store"):
             continue
         if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):
-            raise ArchiveError(
-                f"{archive}: {member.name} is a symbolic link, a device or a sparse file: {PACK}"
-            )
+            kinds = "a symbolic link, a device or a sparse file"
+            raise _RefusedError(f"{member.name} is {kinds}: {PACK}")
         folded = unicodedata.normalize("NFC", name).casefold()  # on some systems A.jpg is a.jpg
         if folded in names and not member.isdir():
-            raise ArchiveError(
-                f"{archive}: {member.name} is in it twice, perhaps in capitals: pack it once"
-            )
+            raise _RefusedError(f"{member.name} is in it twice, perhaps in capitals: pack it once")
         names.add(folded)
         yield member
 

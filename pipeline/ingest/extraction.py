@@ -1,14 +1,14 @@
 """From two archives to a folder of checked pairs: images/, masks/, index.csv, quarantine.csv."""
 
-import csv
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
 import imagehash
 
-from pipeline.core.files import atomic_folder, file_digest, scratch_folder, write_rows
+from pipeline.core.files import atomic_folder, file_digest, naming, scratch_folder, write_rows
 from pipeline.core.terminal import UserError, console, track
 from pipeline.data.images import save_mask
 from pipeline.data.pets import breed_of, image_path, mask_path, species_of
@@ -69,29 +69,21 @@ def store_pairs(
     pairs: Counter = Counter()
     notes: Counter = Counter()
     results = map_processes(partial(store_pair, source=source, target=target), listed)
-    try:
-        with (
-            (target / "index.csv").open("w", newline="", encoding="utf-8") as index,
-            track(results, "checking pictures", len(listed)) as checked,
-        ):
-            table = csv.DictWriter(index, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            for pair, result in checked:  # sorted by name, like the list
-                if isinstance(result, dict):
-                    table.writerow(result)
-                    pairs[result["split"], result["species"]] += 1
-                    notes.update(str(result["note"]).split("; ") if result["note"] else ())
-                elif isinstance(result, Fault):
-                    faults.append(result)
-                else:
-                    hung = isinstance(result, TimeoutError)
-                    reason = Reason.HUNG if hung else Reason.CRASHED
-                    faults.append(Fault(pair.name, pair.image, reason))
-    except OSError as error:  # the images were just extracted here: it is the disk
-        raise UserError(
-            f"{target.parent}: pictures cannot be written: {error.strerror}."
-            " Make room or correct the permissions, and run it again"
-        ) from None
+
+    def usable() -> Iterator[Iterable[str | int]]:
+        for pair, result in checked:  # sorted by name, like the list
+            if isinstance(result, dict):
+                pairs[result["split"], result["species"]] += 1
+                notes.update(str(result["note"]).split("; ") if result["note"] else ())
+                yield result.values()
+            elif isinstance(result, Fault):
+                faults.append(result)
+            else:
+                reason = Reason.HUNG if isinstance(result, TimeoutError) else Reason.CRASHED
+                faults.append(Fault(pair.name, pair.image, reason))
+
+    with track(results, "checking pictures", len(listed)) as checked:
+        write_rows(target / "index.csv", COLUMNS, usable())
     return faults, pairs, notes
 
 
@@ -102,8 +94,9 @@ def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
     except UnusableError as error:
         return Fault(pair.name, error.file.relative_to(source).as_posix(), error.reason)
     image, mask = image_path(target, pair.name), mask_path(target, pair.name)
-    image.write_bytes(usable.jpeg)
-    save_mask(mask, usable.mask)
+    with naming(target.parent):
+        image.write_bytes(usable.jpeg)
+        save_mask(mask, usable.mask)
     return {
         "name": pair.name,
         "breed": breed_of(pair.name),

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pipeline.core.files import atomic_file, file_digest, locked
 from pipeline.core.terminal import console
-from pipeline.ingest.transfer import DiskError, DownloadError, transfer
+from pipeline.ingest.transfer import DownloadError, transfer
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
@@ -36,7 +36,10 @@ def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> No
             if not (md5 and target.is_file() and file_digest(target, "md5") == md5.lower()):
                 _fetch_first(urls, target, md5, cache / key)
     except OSError as error:
-        raise DiskError(error, Path(error.filename or target)) from None
+        raise DownloadError(
+            f"{error.filename or target}: {error.strerror}. "
+            "Make room or correct the permissions, and run it again"
+        ) from None
 
 
 def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path) -> None:
@@ -52,8 +55,6 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
                 _download(url, target, md5, work / str(number))
             else:
                 _copy(url, target, md5)
-        except DiskError:
-            raise  # a mirror would meet the same disk
         except DownloadError as error:
             reasons.append(str(error))
         else:
@@ -85,13 +86,9 @@ def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
     partial.parent.mkdir(exist_ok=True)
     console.print(f"{target.name}: from {url}", markup=False, soft_wrap=True)
     transfer(url, partial, resume=md5 is not None)
-    try:
-        _verify(partial, md5, url)
-    except DownloadError:
-        partial.unlink()
-        raise
-    with atomic_file(target) as temporary:
+    with atomic_file(target) as temporary:  # which is removed if it is the wrong one
         shutil.move(partial, temporary)  # copies if the cache is on another disk
+        _verify(temporary, md5, url)
 
 
 def _verify(file: Path, md5: str | None, url: str) -> None:

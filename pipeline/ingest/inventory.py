@@ -90,16 +90,15 @@ def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
     pairs, faults = [], []
     for name in sorted(images | masks | splits.keys()):
         image, trimap = f"{IMAGES}/{name}.jpg", f"{TRIMAPS}/{name}.png"
-        if name in images and name in masks and name in splits:
-            pairs.append(Listed(name, *splits[name]))
-        elif name in images and name in masks:
-            faults.append(Fault(name, image, Reason.NOT_LISTED))
-        elif name in images:
-            faults.append(Fault(name, image, Reason.NO_MASK))
-        elif name in masks:
+        if name not in masks:
+            reason = Reason.NO_MASK if name in images else Reason.NO_FILES
+            faults.append(Fault(name, image, reason))
+        elif name not in images:
             faults.append(Fault(name, trimap, Reason.NO_IMAGE))
+        elif name not in splits:
+            faults.append(Fault(name, image, Reason.NOT_LISTED))
         else:
-            faults.append(Fault(name, image, Reason.NO_FILES))
+            pairs.append(Listed(name, *splits[name]))
     return pairs, faults, len(splits)
 
 

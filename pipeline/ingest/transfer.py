@@ -1,13 +1,12 @@
 """One HTTP transfer into a file on disk: continued where it broke, never silently short."""
 
-import re
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import progress
 
+from pipeline.core.files import naming
 from pipeline.core.terminal import UserError, console
 
 if TYPE_CHECKING:
@@ -23,22 +22,6 @@ CHUNK = 1 << 16  # bytes: about what a broken connection loses
 
 class DownloadError(UserError):
     """A file could not be fetched; the message says from where, why, and what to do."""
-
-
-class DiskError(DownloadError):
-    """The disk refused to take a file, so another server would not help.
-
-    `missing` is the number of bytes still to come, where it is known.
-    """
-
-    def __init__(self, error: OSError, file: Path, missing: int | None = None):
-        needed = "" if missing is None else f", {missing:,} bytes are still to come"
-        existing = next(folder for folder in file.absolute().parents if folder.exists())
-        free = shutil.disk_usage(existing).free
-        super().__init__(
-            f"{file}: {error.strerror or error}{needed} ({free:,} bytes are free there). "
-            "Make room or correct the permissions, and run it again"
-        )
 
 
 class _InterruptedError(Exception):
@@ -57,7 +40,8 @@ def transfer(url: str, file: Path, resume: bool) -> None:
     every try starts over. Connection errors, time-outs, short bodies, 408, 429 and 5xx are tried
     again, for as long as new bytes arrive.
 
-    Raises DownloadError for what another try cannot cure; the file then stays for the next run.
+    Raises DownloadError for what another try cannot cure, and OSError for a disk that refuses; the
+    file then stays for the next run.
     """
     furthest, waits = _size(file), iter(WAITS)
     while True:
@@ -109,57 +93,40 @@ def _attempt(url: str, file: Path) -> None:
 
 def _receive(response: "requests.Response", file: Path) -> None:
     """Add the body to the file, if it is the part that is missing."""
-    start, total = _content_range(response)
-    if response.status_code == 416 and start is None and total == _size(file) > 0:
+    size, status = _size(file), response.status_code
+    said = f"the server says {status} {response.reason}".rstrip()
+    part, _, whole = response.headers.get("Content-Range", "").partition("/")
+    total = _number(whole)
+    if status == 416 and part == "bytes *" and total == size > 0:
         return  # an earlier run got everything, and ended before it could say so
-    if response.status_code == 200:  # the whole file: the server does not serve parts
+    if status == 200:  # the whole file: the server does not serve parts
         file.unlink(missing_ok=True)
-        total = _number(response, "Content-Length")
-    elif response.status_code != 206:
-        status = f"the server says {response.status_code} {response.reason}".rstrip()
-        if response.status_code == 416:
-            file.unlink(missing_ok=True)
-            raise _InterruptedError(f"{status}: the file there is shorter than what came of it")
-        if response.status_code in (408, 429) or response.status_code >= 500:
-            raise _InterruptedError(status, wait=_number(response, "Retry-After") or 0)
-        raise DownloadError(f"{response.url}: {status}: correct the address, or add a mirror")
-    elif start != _size(file):
+        total = _number(response.headers.get("Content-Length", ""))
+    elif status == 416 or (status == 206 and not part.startswith(f"bytes {size}-")):
         file.unlink(missing_ok=True)
-        raise _InterruptedError("the server sent another part than the one asked for")
+        raise _InterruptedError(f"{said}, but not the part that was asked for")
+    elif status in (408, 429) or status >= 500:
+        raise _InterruptedError(said, wait=_number(response.headers.get("Retry-After", "")) or 0)
+    elif status != 206:
+        raise DownloadError(f"{response.url}: {said}: correct the address, or add a mirror")
     _write(response, file, total)
     if total is not None and _size(file) != total:
         raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
 
 
 def _write(response: "requests.Response", file: Path, total: int | None) -> None:
-    columns = (
-        *(progress.TextColumn("{task.description}"), progress.BarColumn()),
-        *(progress.DownloadColumn(), progress.TransferSpeedColumn()),
-        progress.TimeRemainingColumn(),
-    )
-    try:
-        with file.open("ab") as body, progress.Progress(*columns, console=console) as bars:
-            task = bars.add_task("download", completed=_size(file), total=total)
-            # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
-                body.write(chunk)
-                bars.advance(task, len(chunk))
-    except OSError as error:
-        missing = None if total is None else total - _size(file)
-        raise DiskError(error, file, missing) from None
+    columns = (*progress.Progress.get_default_columns(), progress.DownloadColumn())
+    bars = progress.Progress(*columns, console=console)
+    with bars, naming(file), file.open("ab") as body:
+        task = bars.add_task("download", completed=_size(file), total=total)
+        # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
+        for chunk in response.raw.stream(CHUNK, decode_content=False):
+            body.write(chunk)
+            bars.advance(task, len(chunk))
 
 
-def _content_range(response: "requests.Response") -> tuple[int | None, int | None]:
-    """The first byte of the part and the size of the whole, where the server says them."""
-    header = response.headers.get("Content-Range", "")
-    found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", header)
-    start, total = found.groups() if found else (None, None)
-    return (int(start) if start else None), (int(total) if total else None)
-
-
-def _number(response: "requests.Response", header: str) -> int | None:
-    value = response.headers.get(header, "")
-    return int(value) if value.isdecimal() else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _cause(error: BaseException) -> str:

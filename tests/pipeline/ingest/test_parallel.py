@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from pipeline.ingest import parallel
-from pipeline.ingest.parallel import CHUNK, ProcessExpired, map_processes
+from pipeline.ingest.parallel import ProcessExpired, map_processes
 
 
 def square(number: int) -> int:
@@ -23,7 +23,7 @@ def refuse(number: int) -> int:
 
 def test_results_come_in_the_order_of_the_items(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 3)
-    numbers = list(range(5 * CHUNK + 1))
+    numbers = list(range(80))
     assert list(map_processes(square, numbers)) == [(n, n * n) for n in numbers]
     assert list(map_processes(square, [])) == []
     with pytest.raises(ValueError, match="5"):
@@ -31,7 +31,7 @@ def test_results_come_in_the_order_of_the_items(monkeypatch):
 
 
 def test_a_killed_process_costs_no_other_item_its_result():
-    numbers = range(2 * CHUNK)
+    numbers = range(32)
     results = dict(map_processes(square_unless_three, numbers))
     assert isinstance(results.pop(3), ProcessExpired)
     assert results == {n: n * n for n in numbers if n != 3}
@@ -40,8 +40,8 @@ def test_a_killed_process_costs_no_other_item_its_result():
 def test_items_are_taken_only_when_needed(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 2)
     taken = []
-    numbers = (taken.append(n) or n for n in range(100 * CHUNK))
+    numbers = (taken.append(n) or n for n in range(100))
     results = map_processes(square, numbers)
     assert next(results) == (0, 0)
-    assert len(taken) == 2 * CHUNK
+    assert len(taken) == 2
     results.close()
