@@ -42,9 +42,9 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
 
     Raises UserError if a file is missing, is not what it should be, or the two do not fit.
     """
-    config = _load_config(folder / CONFIG)
     file = folder / CHECKPOINT
     try:
+        config = TypeAdapter(ModelConfig).validate_json((folder / CONFIG).read_bytes())
         _require_stored(file)
         # Mapped, not read: what the file claims to hold takes no memory that its bytes do not.
         weights = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
@@ -52,8 +52,10 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
             _require_fit(UNet(config.model, len(config.classes)).state_dict(), weights)
         model = UNet(config.model, len(config.classes))
         model.load_state_dict(weights)
-    except FileNotFoundError:
-        raise UserError(f"{file} is missing: train first (dvc repro train)") from None
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing: train first (dvc repro train)") from None
+    except ValidationError as error:
+        raise UserError(f"{folder / CONFIG} is not a model configuration: {error}") from None
     except Exception as error:
         raise UserError(f"{file} does not fit {CONFIG} beside it: {error}") from error
     return model.eval(), config
@@ -81,12 +83,3 @@ def _require_fit(wanted: Weights, weights: Weights) -> None:
 def checkpoint_digest(folder: Path) -> str:
     """The sha256 by which runs and versions know this model."""
     return file_digest(folder / CHECKPOINT)
-
-
-def _load_config(file: Path) -> ModelConfig:
-    try:
-        return TypeAdapter(ModelConfig).validate_json(file.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{file} is missing: train first (dvc repro train)") from None
-    except ValidationError as error:
-        raise UserError(f"{file} is not a model configuration: {error}") from None

@@ -21,7 +21,7 @@ from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import LITE, PLAIN, ModelParams
 
-SHOWN = 5  # tensors named in an error
+SHOWN = 300  # characters of torch's error about weights that do not fit
 
 Weights = Mapping[str, Tensor]
 
@@ -182,11 +182,7 @@ def _check_weights(encoder: nn.Module, params: ModelParams) -> None:
 def read_weights(file: Path) -> Weights:
     """A state dict, as timm saves it: .safetensors, or a pickle of tensors alone."""
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file  # noqa: PLC0415 - rarely needed
-
-            return load_file(file)
-        return torch.load(file, weights_only=True, map_location="cpu")
+        return import_timm().models.load_state_dict(file, weights_only=True)
     except Exception as error:
         raise UserError(f"model.weights: {file} is not a file of tensors: {error}") from None
 
@@ -203,24 +199,18 @@ def timm_weights(name: str) -> Weights:
 
 def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
     """Copy the tensors into the encoder; others (a classifier's) are left out."""
-    # A file may hold anything. Where timm takes a network apart it joins the first names of some:
-    # blocks_0.conv for blocks.0.conv.
-    named = weights if isinstance(weights, Mapping) else {}
-    given = {str(name).replace(".", "_"): tensor for name, tensor in named.items()}
-    wanted = _without_counters(encoder.network.state_dict())
-    found = {name: given.get(name.replace(".", "_")) for name in wanted}
-    wrong = [
-        f"{name} {tuple(value.shape)}"
-        for name, value in wanted.items()
-        if getattr(found[name], "shape", None) != value.shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    # Where timm takes a network apart it joins the first names of some: blocks_0.conv for
+    # blocks.0.conv.
+    given = {name.replace(".", "_"): tensor for name, tensor in weights.items()}
+    own = encoder.network.state_dict()
+    wanted = _without_counters(own)
+    found = {name: given[key] for name in wanted if (key := name.replace(".", "_")) in given}
+    try:
+        encoder.network.load_state_dict({name: own[name] for name in own.keys() - wanted} | found)
+    except RuntimeError as error:
         raise UserError(
-            f"the weights of {source} do not fit the encoder {encoder.name}, which needs"
-            f" {', '.join(wrong[:SHOWN])}{more}"
-        )
-    encoder.network.load_state_dict(found, strict=False)
+            f"the weights of {source} do not fit the encoder {encoder.name}: {str(error)[:SHOWN]}"
+        ) from None
 
 
 def _without_counters(weights: Weights) -> dict[str, Tensor]:

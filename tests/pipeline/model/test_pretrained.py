@@ -85,14 +85,16 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     weights = classifier("resnet18").state_dict()
     changed = weights | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
     del changed["bn1.bias"]
-    named = r"needs conv1\.weight \(64, 3, 7, 7\), bn1\.bias \(64,\)$"
-    for content in (changed, [*weights.values()], {"model": weights}):
+    refused = [
+        (changed, r"(?s)Missing.*bn1\.bias.*mismatch for conv1\.weight"),
+        ([*weights.values()], r"weights\.pth is not a file of tensors"),
+    ]
+    for content, message in refused:
         torch.save(content, tmp_path / "weights.pth")
-        message = named if content is changed else r"weights\.pth do not fit"
         with pytest.raises(UserError, match=message):
             network_with("resnet18", weights=tmp_path / "weights.pth")
     torch.save(weights, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match=r"do not fit .*efficientnet_lite0.* and \d+ more") as error:
+    with pytest.raises(UserError, match=r"do not fit .*efficientnet_lite0") as error:
         network_with(LITE, weights=tmp_path / "weights.pth")
     assert str(tmp_path / "weights.pth") in str(error.value)
     assert len(str(error.value)) < 500
