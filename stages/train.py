@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Fit = Callable[..., tuple[list[Row], Weights]]  # `fit` but for `state` and `log`
 
-SPLITS = ("train", "val")
-
 
 @dataclass(frozen=True, config=STRICT)
 class TrainParams:
@@ -71,16 +69,15 @@ def main() -> None:
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero
-    names = {split: read_split(arguments.splits / f"{split}.csv")["name"] for split in SPLITS}
-    pictures = {
-        split: open_pictures(arguments.pets, names[split].tolist(), train.image_size)
-        for split in SPLITS
-    }
-    learner, run_epochs = prepare(fabric, model, train, seed, pictures)
+    pictures = {}
+    for split in ("train", "val"):
+        names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
+        pictures[split] = open_pictures(arguments.pets, names, train.image_size)
+    sections: dict[str, Any] = {"seed": seed, "model": model, "train": train}
+    learner, run_epochs = prepare(fabric, pictures, **sections)
     if not fabric.is_global_zero:  # this process only helps to compute
         run_epochs(state=None, log=lambda _: None)
         return
-    sections = {"seed": seed, "model": model, "train": train}
     engine = {"precision": precision, "processes": fabric.world_size}
     run_training(arguments, sections, engine, learner, run_epochs, pictures=pictures)
 
@@ -104,7 +101,7 @@ def run_training(
     from pipeline.records.runs import training_run
 
     model, train = sections["model"], sections["train"]
-    images = {split: len(pictures[split].images) for split in SPLITS}
+    images = {split: len(each.images) for split, each in pictures.items()}
     weights = [Path(model.weights)] if model.weights else []
     key = training_key(sections, engine, [each.key for each in pictures.values()], files=weights)
     shape = replace(model, weights=None)  # what the network started from is not needed to apply it
@@ -129,10 +126,10 @@ def run_training(
 
 def prepare(
     fabric: "Fabric",
+    pictures: "Mapping[str, Pictures]",
+    seed: int,
     model: ModelParams,
     train: TrainParams,
-    seed: int,
-    pictures: "Mapping[str, Pictures]",
 ) -> "tuple[Learner, Fit]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
     from pipeline.data.pets import CLASSES

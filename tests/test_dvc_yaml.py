@@ -10,8 +10,6 @@ import grimp
 import pytest
 import yaml
 
-from pipeline.model.resume import CODE
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 PIPELINE = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
@@ -118,11 +116,6 @@ def test_the_lock_is_of_this_source_and_these_params(stage):
         for part in key.split("."):
             current = current[part]
         assert current == value, f"run dvc repro: {key}"
-
-
-def test_a_resumed_training_knows_the_source_that_train_depends_on():
-    deps = names(STAGES["train"]["deps"])
-    assert [*CODE] == [dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
 
 
 def test_metrics_are_committed_not_cached():

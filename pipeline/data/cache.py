@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import PIL
 import torch
 from filelock import FileLock
@@ -25,8 +24,6 @@ from pipeline.core.terminal import UserError, track
 from pipeline.data import images, pets, transforms
 
 CHUNK = 256  # pairs in memory at a time while the files are written
-ROWS = 10_000  # rows of index.csv in memory at a time
-DIGESTS = ["image_sha256", "mask_sha256"]  # columns of index.csv
 
 Load = Callable[[str], NDArray[np.uint8]]  # from the name of a pair to its image or mask
 
@@ -46,8 +43,8 @@ class Pictures:
 def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
     """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
 
-    The first process that asks decodes them; others wait for it. Raises UserError if index.csv
-    does not list a name, an image is missing, or the disk is full; no half-written file is left.
+    The first process that asks decodes them; others wait for it. Raises UserError if an image is
+    missing, or the disk is full; no half-written file is left.
     """
     key = content_key(folder, names, size)
     cache = cache_folder("pictures") / key[:32]
@@ -62,23 +59,11 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
 
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
-    """A digest of all that decides the bytes: the files by their digests, names, size, code."""
+    """A digest of all that decides the bytes: index.csv (of digests), the list, size and code."""
     code = [file_digest(Path(str(module.__file__))) for module in (images, pets, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
-    key = hashlib.sha256(json.dumps([size, code, versions]).encode())
-    unknown = set(names)
-    columns = ["name", *DIGESTS]
-    with pd.read_csv(
-        folder / "index.csv", usecols=columns, dtype=str, keep_default_na=False, chunksize=ROWS
-    ) as parts:
-        for part in parts:
-            listed = part[part["name"].isin(unknown)]
-            unknown.difference_update(listed["name"])
-            key.update(listed.to_csv(index=False).encode())
-    if unknown:
-        raise UserError(f"{folder}/index.csv does not list {min(unknown)}: run the split stage")
-    key.update("\n".join(names).encode())  # their order
-    return key.hexdigest()
+    parts = [size, code, versions, file_digest(folder / "index.csv"), names]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # Seconds before each further try, after tries that brought nothing new.
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
-LONGEST_WAIT = 60.0  # seconds, however long a server asks us to wait
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16  # bytes: about what a broken connection loses
@@ -25,11 +24,7 @@ class DownloadError(UserError):
 
 
 class _InterruptedError(Exception):
-    """The try failed and another may not, after `wait` seconds if the server asked for them."""
-
-    def __init__(self, reason: str, wait: float = 0.0):
-        super().__init__(reason)
-        self.wait = wait
+    """The try failed and another may not."""
 
 
 def transfer(url: str, file: Path, resume: bool) -> None:
@@ -59,7 +54,6 @@ def transfer(url: str, file: Path, resume: bool) -> None:
                     f"{url}: {problem}, also after {len(WAITS)} more tries: check the address and "
                     f"the network, or add a mirror{kept}"
                 ) from None
-            pause = min(max(pause, problem.wait), LONGEST_WAIT)
             # As plain text: a url may hold brackets, and should not be broken into lines.
             console.print(
                 f"{url}: {problem}; next try in {pause:g} s", markup=False, soft_wrap=True
@@ -83,8 +77,6 @@ def _attempt(url: str, file: Path) -> None:
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
             _receive(response, file)
-    except requests.exceptions.SSLError as error:
-        raise DownloadError(f"{url}: {_cause(error)}: the connection is not safe") from None
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise _InterruptedError(_cause(error)) from None
     except requests.RequestException as error:
@@ -106,7 +98,7 @@ def _receive(response: "requests.Response", file: Path) -> None:
         file.unlink(missing_ok=True)
         raise _InterruptedError(f"{said}, but not the part that was asked for")
     elif status in (408, 429) or status >= 500:
-        raise _InterruptedError(said, wait=_number(response.headers.get("Retry-After", "")) or 0)
+        raise _InterruptedError(said)
     elif status != 206:
         raise DownloadError(f"{response.url}: {said}: correct the address, or add a mirror")
     _write(response, file, total)

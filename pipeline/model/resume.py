@@ -18,19 +18,9 @@ from filelock import FileLock, Timeout
 
 from pipeline.core.files import atomic_file, file_digest, locked, scratch_folder
 from pipeline.core.layout import LOCK, cache_folder
+from pipeline.core.params import load_yaml
 from pipeline.core.terminal import console
 
-# The source that a training depends on: what dvc.yaml lists for train.
-CODE = (
-    "pipeline/core/files.py",
-    "pipeline/core/layout.py",
-    "pipeline/core/params.py",
-    "pipeline/core/terminal.py",
-    "pipeline/data",
-    "pipeline/model",
-    "pipeline/scoring/confusion.py",
-    "stages/train.py",
-)
 STATE, FINISHED = "state.pth", "finished"
 ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a training
 UNSAVED = 3600  # the same for a finished one, of which DVC has only to save the outputs
@@ -84,9 +74,14 @@ class TrainingState:
 
 
 def training_key(*parts: object, files: Sequence[Path] = ()) -> str:
-    """A digest of all that a training depends on: the parts by their `repr`, files, CODE, torch."""
+    """A digest of all that a training depends on: the parts by their `repr`, files, code, torch.
+
+    The code is what dvc.yaml lists for train.
+    """
     root = Path(__file__).resolve().parents[2]
-    patterns = [name if name.endswith(".py") else f"{name}/**/*.py" for name in CODE]
+    deps = load_yaml((root / "dvc.yaml").read_text())["stages"]["train"]["deps"]
+    code = [dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
+    patterns = [name if name.endswith(".py") else f"{name}/**/*.py" for name in code]
     sources = [file for pattern in patterns for file in sorted(root.glob(pattern))]
     digests = [(file.name, file_digest(file)) for file in sources]
     given = [file_digest(file) for file in files]

@@ -76,12 +76,8 @@ def build_learner(
     network = UNet(params, classes)
     load_pretrained(network.encoder, params)
     rest = chain(network.decoder.parameters(), network.head.parameters())
-    optimizer, schedule = build_optimizer(
-        [(network.encoder.parameters(), lr * encoder_lr_factor), (rest, lr)],
-        weight_decay,
-        warmup_fraction,
-        steps,
-    )
+    rates = [(network.encoder.parameters(), lr * encoder_lr_factor), (rest, lr)]
+    optimizer, schedule = build_optimizer(rates, weight_decay, warmup_fraction, steps)
     model: nn.Module = nn.Sequential(Normalise(normalisation_of(params.encoder)), network)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if fabric.world_size > 1 and fabric.device.type == "cuda":

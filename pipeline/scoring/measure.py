@@ -13,7 +13,6 @@ weighted by its pixels.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,6 @@ DISTANCE = 0.02  # of the image's diagonal: the paper's choice
 
 Bins = NDArray[np.float64]  # (..., BINS, 3): pixels, those that were right, sum of confidence
 Region = NDArray[np.bool_]  # (H, W)
-Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]  # image, mask, network's input
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,15 @@ def evaluate_images(
     Only a batch of images is in memory at a time. The network runs on all threads that torch has
     here; before and after it each thread works on an image of its own.
     """
+
+    def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]:
+        image = load_image(image_path(pets, name))
+        prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
+        return image, load_mask(mask_path(pets, name)), prepared
+
+    def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: Tensor) -> Measured:
+        return measure(image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])
+
     threads = torch.get_num_threads()
     batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
     measured: list[Measured] = []
@@ -63,23 +70,11 @@ def evaluate_images(
         track(batches, "evaluating batches", len(batches)) as tracked,
     ):
         for batch in tracked:
-            loaded = list(pool.map(partial(_load, segmenter, pets), batch))
-            logits = segmenter.logits([prepared for *_, prepared in loaded])
+            images, masks, prepared = zip(*pool.map(load, batch), strict=True)
+            logits = segmenter.logits(prepared)
             # Stacked at once: of thousands of images, small arrays of each would take the most.
-            found = list(pool.map(partial(_measure_one, segmenter), loaded, logits))
-            measured.append(joined(np.stack, found))
+            measured.append(joined(np.stack, list(pool.map(count, images, masks, logits))))
     return joined(np.concatenate, measured)
-
-
-def _load(segmenter: Segmenter, pets: Path, name: str) -> Loaded:
-    image = load_image(image_path(pets, name))
-    prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
-    return image, load_mask(mask_path(pets, name)), prepared
-
-
-def _measure_one(segmenter: Segmenter, loaded: Loaded, logits: Tensor) -> Measured:
-    image, mask, _ = loaded
-    return measure(image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])
 
 
 def measure(image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: Tensor) -> Measured:

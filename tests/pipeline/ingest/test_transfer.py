@@ -77,16 +77,10 @@ def test_a_range_beyond_the_end_starts_over(server, url, file):
     assert file.read_bytes() == BYTES[:1000]
 
 
-def test_a_temporary_error_is_retried_after_the_wait_that_is_asked_for(server, url, file, slept):
-    server.replies = [Reply(status, send=0) for status in (408, 500, 502, 503)]
+def test_a_temporary_error_is_retried(server, url, file):
+    server.replies = [Reply(status, send=0) for status in (408, 429, 500, 502, 503)]
     transfer(url, file, resume=False)
     assert file.read_bytes() == BYTES
-    slept.clear()
-    file.unlink()
-    asked = ["7", "9999", "0", "soon"]
-    server.replies = [Reply(429, {"Retry-After": seconds}, send=0) for seconds in asked]
-    transfer(url, file, resume=True)
-    assert slept == [7, 60, 4, 8]
 
 
 def test_a_lasting_error_is_given_up_after_growing_waits(server, url, file, slept):
