@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,9 +11,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import write_json
 from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
-from pipeline.core.terminal import UserError, console, path_arguments, run_command, track
-
-TIMED_SIDE, TIMED_ROUNDS = 256, 20  # pixels of the image that is timed, and how often
+from pipeline.core.terminal import UserError, path_arguments, run_command, track
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -69,7 +65,7 @@ def main() -> None:
         )
     with checkpoint_run(digest, arguments.pets) as run:
         run.set_tags({"export": params})
-        run.log_metrics({"export": metrics | {"milliseconds": median_times(files, params.threads)}})
+        run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
         scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
         register_model(run, files[FP32], scores)
@@ -96,20 +92,6 @@ def export_metrics(
     sized = {name: {**found[name], "bytes": file.stat().st_size} for name, file in files.items()}
     drop = round(found[FP32]["miou"] - found[INT8]["miou"], 6)
     return sized[FP32] | {INT8: {**sized[INT8], "miou_drop": drop, "offered": drop <= allowed_drop}}
-
-
-def median_times(files: Mapping[str, Path], threads: int) -> dict[str, float]:
-    """Median milliseconds for one image, by the file's name; printed as well."""
-    import numpy as np
-
-    from pipeline.deploy.predictor import Predictor, latencies
-
-    image = np.full((TIMED_SIDE, TIMED_SIDE, 3), 128, np.uint8)
-    works = {name: partial(Predictor(file, threads), image) for name, file in files.items()}
-    times = {name: median(taken) for name, taken in latencies(works, TIMED_ROUNDS).items()}
-    told = ", ".join(f"{name} {time:.1f} ms" for name, time in times.items())
-    console.print(f"One photograph of {TIMED_SIDE}x{TIMED_SIDE} on {threads} threads: {told}")
-    return times
 
 
 if __name__ == "__main__":

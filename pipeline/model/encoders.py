@@ -81,15 +81,10 @@ class TimmEncoder(nn.Module):
         widen_slow_depthwise(self.network)
         maps: Any = self.network.feature_info
         reductions = maps.reduction()
-        if reductions != [2**level for level in range(1, len(reductions) + 1)]:
+        if reductions != [2**level for level in range(1, levels + 1)]:
             raise UserError(
-                f"model.encoder: {name!r} gives feature maps at 1/{reductions} of the picture's"
-                f" size, a U-Net needs 1/2, 1/4 and so on; {_accepted('resnet34')}"
-            )
-        if len(reductions) != levels:
-            raise UserError(
-                f"model.features: {levels} levels do not fit the encoder {name!r}, which has"
-                f" {len(reductions)}; accepted are as many numbers"
+                f"model.features: {levels} levels do not fit the encoder {name!r}, whose feature"
+                f" maps are at 1/{reductions} of the picture's size: each needs one at 1/2, 1/4 ..."
             )
         self.channels = (3, *maps.channels())
 

@@ -70,17 +70,6 @@ def resampled_means(values: Scores, weights: Weights) -> Scores:
     return divide(total, number).reshape(-1, *values.shape[1:])
 
 
-def paired_difference(
-    challenger: Counts, champion: Counts, score: Callable[[Counts], Scores], weights: Weights
-) -> Scores:
-    """By how much the challenger's score is higher in each resample: (R, ...).
-
-    Both matrices, (N, C, C), are of the same images in the same order; `score` takes (R, C, C).
-    """
-    assert challenger.shape == champion.shape, f"{challenger.shape} against {champion.shape}"
-    return score(resampled_counts(challenger, weights)) - score(resampled_counts(champion, weights))
-
-
 def interval(samples: Scores, level: float = 0.95) -> Scores:
     """The low and the high end, (2, ...), of the middle `level` of the samples (R, ...).
 

@@ -1,14 +1,13 @@
 """Two models on the same test images: how much better one is, and how sure that is."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from pipeline.data.pets import CLASSES
 from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
-from pipeline.scoring.intervals import bootstrap, interval, paired_difference
+from pipeline.scoring.intervals import Weights, bootstrap, interval, resampled_counts
 from pipeline.scoring.tables import counts_of
 
 
@@ -53,9 +52,12 @@ def paired_bootstrap(
     challenger: Counts, champion: Counts, *, confidence: float, resamples: int, seed: int
 ) -> Comparison:
     """Compare by the (N, C, C) matrices of the same images in the same order."""
-    difference = partial(paired_difference, challenger, champion, _scores)
-    samples = bootstrap(difference, len(champion), resamples, seed)
-    low, high = interval(samples, confidence)
+
+    def gains(weights: Weights) -> Scores:  # of both on the same resamples: (r, 1 + C)
+        new, old = (resampled_counts(counts, weights) for counts in (challenger, champion))
+        return _scores(new) - _scores(old)
+
+    low, high = interval(bootstrap(gains, len(champion), resamples, seed), confidence)
     old, new = (_scores(counts.sum(axis=0)) for counts in (champion, challenger))
     rows = zip(*(ends.tolist() for ends in (old, new, low, high)), strict=True)
     miou, *classes = (Change(*row) for row in rows)

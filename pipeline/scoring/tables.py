@@ -24,8 +24,8 @@ WORST = 0.1  # share of the images, for worst_tenth_miou
 FEW = 10  # images: an interval of fewer says little, and nothing is flagged
 
 # Bounds that do not depend on the images: the slices of two experiments compare.
-PET_SIZES = {"below 10 %": 0.0, "10 to 25 %": 0.1, "25 to 50 %": 0.25, "above 50 %": 0.5}
-BRIGHTNESSES = {"dark": 0.0, "medium": 0.35, "bright": 0.6}
+PET_SIZES = [0, 0.1, 0.25, 0.5, 2], ["below 10 %", "10 to 25 %", "25 to 50 %", "above 50 %"]
+BRIGHTNESSES = [0, 0.35, 0.6, 2], ["dark", "medium", "bright"]
 
 # The scores that metrics/evaluate.json, and so every comparison of experiments, shows.
 HEADLINE = (
@@ -156,8 +156,10 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
     slices = {
         "breed": table["breed"],
         "species": table["species"],
-        "pet size": _binned(table["pet_share"], PET_SIZES),
-        "brightness": _binned(table["brightness"], BRIGHTNESSES),
+        "pet size": pd.cut(table["pet_share"], PET_SIZES[0], right=False, labels=PET_SIZES[1]),
+        "brightness": pd.cut(
+            table["brightness"], BRIGHTNESSES[0], right=False, labels=BRIGHTNESSES[1]
+        ),
         "frame": table["touches_frame"].map({True: "touched", False: "not touched"}),
     }
     for name, labels in slices.items():
@@ -167,12 +169,6 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
         ]
         rows += sorted(found, key=lambda row: (row["miou"], row["group"]))
     return pd.DataFrame(rows)
-
-
-def _binned(values: pd.Series, lowest: dict[str, float]) -> pd.Series:
-    """The name of each value's bin; `lowest` holds the lowest value of each bin."""
-    places = np.searchsorted(list(lowest.values()), values, side="right") - 1
-    return pd.Series([list(lowest)[place] for place in places], index=values.index)
 
 
 def _slice_row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:

@@ -44,7 +44,7 @@ def versions(workspace):
     return MlflowClient(f"sqlite:///{workspace}/mlflow.db").search_model_versions()
 
 
-def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch, capsys):
+def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch):
     metrics = export(monkeypatch)
     int8 = metrics["int8"]
     assert metrics["disagreement"] <= 0.001
@@ -55,10 +55,6 @@ def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeyp
 
     (run,) = runs(checkpoint)
     assert run.data.metrics["export.int8.miou"] == int8["miou"]
-    assert "256x256 on 2 threads: fp32" in capsys.readouterr().out
-    for name in ("fp32", "int8"):  # varies from run to run: not for the file
-        assert run.data.metrics[f"export.milliseconds.{name}"] > 0
-    assert "milliseconds" not in metrics
     (version,) = versions(checkpoint)
     assert version.tags["onnx.sha256"] == file_digest(MODEL)
     assert version.tags["checkpoint.sha256"] == checkpoint_digest(Path("models"))

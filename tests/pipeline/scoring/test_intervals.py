@@ -3,12 +3,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.scoring.confusion import iou, mean_iou, pixel_accuracy
+from pipeline.scoring.confusion import mean_iou, pixel_accuracy
 from pipeline.scoring.intervals import (
     bootstrap,
     bootstrap_weights,
     interval,
-    paired_difference,
     resampled_counts,
     resampled_means,
 )
@@ -93,16 +92,6 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():
         held["mean over images"] += by_image[0] < 0.7 < by_image[1]
     # The standard error of 300 trials is 1.3 %; the percentile method is somewhat too narrow.
     assert all(0.90 <= times / 300 <= 0.985 for times in held.values()), held
-
-
-def test_a_difference_compares_the_same_resamples():
-    first, second, weights = draw_counts(20, 0), draw_counts(20, 1), all_weights(20, 30)
-    difference = paired_difference(first, second, iou, weights)
-    assert difference.shape == (30, 3)
-    for row, resample in zip(difference, weights, strict=True):
-        drawn = np.repeat(np.arange(20), resample)
-        assert row == pytest.approx(iou(first[drawn].sum(axis=0)) - iou(second[drawn].sum(axis=0)))
-    assert (paired_difference(first, first, mean_iou, weights) == 0).all()
 
 
 def test_a_hundred_thousand_images_need_no_matrix_of_all_their_weights():
