@@ -104,17 +104,15 @@ def divide(
     Within a breed, val takes the first names by sha256 of "SEED:NAME": the same on every machine,
     and an added image moves few of the others.
     """
-
-    def digest(name: str) -> str:
-        return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
-
     by_breed: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         by_breed[entry.breed].append(entry.name)
     sizes = {breed: len(names) for breed, names in sorted(by_breed.items())}
     val: set[str] = set()
     for breed, quota in val_quotas(sizes, val_fraction).items():
-        val.update(sorted(by_breed[breed], key=digest)[:quota])
+        names = by_breed[breed]
+        names.sort(key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+        val.update(names[:quota])
     train = [entry for entry in entries if entry.name not in val]
     return train, [entry for entry in entries if entry.name in val]
 

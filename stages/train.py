@@ -21,11 +21,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from pipeline.data.cache import Pictures
-    from pipeline.model.checkpoint import Weights
     from pipeline.model.training import Learner, Row
     from pipeline.records.runs import Run
-
-    Fit = Callable[..., tuple[list[Row], Weights]]  # `fit` but for `state` and `log`
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -87,7 +84,7 @@ def run_training(
     sections: Mapping[str, Any],
     engine: Mapping[str, Any],
     learner: "Learner",
-    run_epochs: "Fit",
+    run_epochs: Callable,
     *,
     pictures: "Mapping[str, Pictures]",
 ) -> None:
@@ -130,7 +127,7 @@ def prepare(
     seed: int,
     model: ModelParams,
     train: TrainParams,
-) -> "tuple[Learner, Fit]":
+) -> "tuple[Learner, Callable]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
     from pipeline.data.pets import CLASSES
     from pipeline.data.transforms import Augmentation

@@ -55,7 +55,9 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
                     _write_pictures(made, folder, names, size)
             except OSError as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
-    return Pictures(_map(cache / "images.npy"), _map(cache / "masks.npy"), key)
+    # Copy-on-write: torch wants memory that it may write to; the files stay as they are.
+    pixels, ids = (np.load(cache / f"{name}.npy", mmap_mode="c") for name in ("images", "masks"))
+    return Pictures(torch.from_numpy(pixels), torch.from_numpy(ids), key)
 
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
@@ -89,8 +91,3 @@ def _write_array(file: Path, load: Load, names: Sequence[str], shape: tuple[int,
         with track(arrays, f"decoding {file.stem}", len(names)) as tracked:
             for array in tracked:
                 stream.write(np.ascontiguousarray(array).data)
-
-
-def _map(file: Path) -> Tensor:
-    # Copy-on-write: torch wants memory that it may write to; the file stays as it is.
-    return torch.from_numpy(np.load(file, mmap_mode="c"))

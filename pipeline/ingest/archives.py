@@ -14,8 +14,7 @@ from typing import Self
 from pipeline.core.files import naming
 from pipeline.core.terminal import UserError, progress
 
-# Far above any data set of this kind, far below what would fill a disk unnoticed: the official
-# archives hold 26,000 files and 0.8 GB.
+# Far above any data set of this kind: the official archives hold 26,000 files and 0.8 GB.
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 100 * 2**30
 
@@ -72,10 +71,8 @@ def find_archive(folder: Path, stem: str) -> Path:
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found) or "none"
-    raise ArchiveError(
-        f"{folder}: expected one archive {stem}.tar*, found {names}: run the stage download "
-        "(dvc repro download)"
-    )
+    expected = f"{folder}: expected one archive {stem}.tar*, found {names}"
+    raise ArchiveError(f"{expected}: run the stage download (dvc repro download)")
 
 
 def check_archive(archive: Path) -> None:
@@ -88,12 +85,9 @@ def extract_archive(archive: Path, folder: Path) -> None:
     """Extract the files of a tar archive of any compression into the folder.
 
     Only files, folders and hard links inside the folder are extracted, without times, owners and
-    permissions. What macOS adds (._NAME, .DS_Store) is left out.
-
-    Raises ArchiveError, naming archive and member, for any other member, for two members of one
-    name (either could be meant; names that differ in capitals or Unicode form count as one), for
-    more than MAX_MEMBERS members or MAX_BYTES bytes, for a damaged or truncated archive, and for
-    a disk that refuses. The folder then holds what came before.
+    permissions. What macOS adds (._NAME, .DS_Store) is left out. Raises ArchiveError for any other
+    member, for two of one name (either could be meant), for more than the limits, for a damaged or
+    truncated archive, and for a disk that refuses. The folder then holds what came before.
     """
     with _opened(archive) as tar, progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)

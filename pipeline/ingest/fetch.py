@@ -17,15 +17,11 @@ from pipeline.ingest.transfer import DownloadError, transfer
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
     """Put the file at `target`, from the first url that yields it whole.
 
-    A url is http(s), file:, or a path (`~` expands; a relative one starts at the folder where DVC
-    was called, else at the current one). With an md5 (32 hex digits) the file is verified, is left
-    alone if the right one is there, and a broken http transfer is continued by a later run from
-    what is in the folder `cache`. Without an md5 nothing tells whether bytes that are here belong
-    to the newest file, so it is fetched from the start.
-
-    A lock in `cache` makes a second process that wants the same file wait; with an md5 it then
-    copies the file from where the first one put it.
-
+    A url is http(s), file:, or a path (`~` expands; a relative one starts where DVC was called).
+    With an md5 the file is verified, is left alone if the right one is there, and a broken http
+    transfer is continued by a later run from what is in the folder `cache`. Without one, nothing
+    tells whether bytes that are here belong to the newest file, so it is fetched from the start.
+    A second process that wants the same file waits, and with an md5 then copies the first one's.
     Raises DownloadError with the reason for each url; `target` is then what it was before.
     """
     key = hashlib.sha256(repr((*urls, md5)).encode()).hexdigest()[:32]

@@ -119,12 +119,9 @@ def _stems(folder: Path, suffix: str) -> set[str]:
 
 def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:
     """The split of every listed name, with notes on names listed more than once."""
-    counts = {
-        split: Counter(read_list(annotations / f"{split}.txt")) for split in ("trainval", "test")
-    }
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
-    for split, names in counts.items():  # test comes last, and keeps what is in both
-        for name, times in names.items():
+    for split in ("trainval", "test"):  # test comes last, and keeps what is in both
+        for name, times in Counter(read_list(annotations / f"{split}.txt")).items():
             both = (Note.IN_BOTH_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))
     if not splits:

@@ -101,12 +101,6 @@ def _receive(response: "requests.Response", file: Path) -> None:
         raise _InterruptedError(said)
     elif status != 206:
         raise DownloadError(f"{response.url}: {said}: correct the address, or add a mirror")
-    _write(response, file, total)
-    if total is not None and _size(file) != total:
-        raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
-
-
-def _write(response: "requests.Response", file: Path, total: int | None) -> None:
     columns = (*progress.Progress.get_default_columns(), progress.DownloadColumn())
     bars = progress.Progress(*columns, console=console)
     with bars, naming(file), file.open("ab") as body:
@@ -115,6 +109,8 @@ def _write(response: "requests.Response", file: Path, total: int | None) -> None
         for chunk in response.raw.stream(CHUNK, decode_content=False):
             body.write(chunk)
             bars.advance(task, len(chunk))
+    if total is not None and _size(file) != total:
+        raise _InterruptedError(f"the connection ended at {_size(file):,} of {total:,} bytes")
 
 
 def _number(text: str) -> int | None:

@@ -45,7 +45,9 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
     file = folder / CHECKPOINT
     try:
         config = TypeAdapter(ModelConfig).validate_json((folder / CONFIG).read_bytes())
-        _require_stored(file)
+        with zipfile.ZipFile(file) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed")  # and could unpack to any size
         # Mapped, not read: what the file claims to hold takes no memory that its bytes do not.
         weights = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
         with torch.device("meta"):  # a network of any size costs nothing until the weights fit it
@@ -59,16 +61,6 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
     except Exception as error:
         raise UserError(f"{file} does not fit {CONFIG} beside it: {error}") from error
     return model.eval(), config
-
-
-def _require_stored(file: Path) -> None:
-    """Raise an error unless the file is a zip archive, as torch writes it: without compression.
-
-    A compressed one could unpack to any size.
-    """
-    with zipfile.ZipFile(file) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("it is compressed")
 
 
 def _require_fit(wanted: Weights, weights: Weights) -> None:

@@ -33,13 +33,11 @@ class TrainingState:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / STATE
-        self._finished = folder / FINISHED
-        self._id_file = folder / "id"
-        if not self._id_file.exists():
-            with atomic_file(self._id_file) as temporary:
+        self.file, known = folder / STATE, folder / "id"
+        if not known.exists():
+            with atomic_file(known) as temporary:
                 temporary.write_text(uuid.uuid4().hex)
-        self.id = self._id_file.read_text()
+        self.id = known.read_text()
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace what is kept by a nested dict of tensors, numbers and texts."""
@@ -62,10 +60,9 @@ class TrainingState:
         """Mark the training as finished, until DVC has saved its outputs.
 
         If DVC is killed before that, the next run writes them again from this state. Once dvc.lock
-        names the checkpoint, or after an hour, the state no longer counts: the same training asked
-        for again is a new one.
+        names the checkpoint, or after an hour, the same training asked for again is a new one.
         """
-        with atomic_file(self._finished) as temporary:
+        with atomic_file(self.file.with_name(FINISHED)) as temporary:
             temporary.write_text(file_digest(checkpoint, "md5"))  # the digest that DVC uses
 
     def remove(self) -> None:
@@ -107,11 +104,10 @@ def _remove_unneeded(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
         try:
             age = time.time() - state.stat().st_mtime
+            unneeded = state != mine and age > ABANDONED
             if (state / FINISHED).exists():
                 saved = LOCK.exists() and (state / FINISHED).read_text() in LOCK.read_text()
                 unneeded = saved or age > UNSAVED
-            else:
-                unneeded = state != mine and age > ABANDONED
             if unneeded:
                 with FileLock(f"{state}.lock", timeout=0):
                     _remove(state)
