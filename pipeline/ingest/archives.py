@@ -110,6 +110,8 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
             yield tar
     except _RefusedError as error:
         raise ArchiveError(f"{archive}: {error}") from None
+    except MemoryError:
+        raise ArchiveError(f"{archive}: its headers take more memory than there is") from None
     except DAMAGED as error:
         raise _damaged(archive, str(error)) from None
     except OSError as error:

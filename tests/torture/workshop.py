@@ -49,14 +49,12 @@ QUERIES = {
     "runs": "SELECT status FROM runs WHERE lifecycle_stage = 'active'",
     "params": "SELECT key, value FROM params",
     "tags": "SELECT key, value FROM tags WHERE key NOT LIKE 'mlflow.%' AND key != 'training.id'",
-    "metrics": "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%'"
-    " AND key NOT LIKE 'export.milliseconds%'",
+    "metrics": "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%'",
     "inputs": "SELECT name, digest FROM datasets",
     "data of runs": "SELECT count(*) FROM inputs WHERE source_type = 'DATASET'",
     "models": "SELECT count(*) FROM logged_models WHERE lifecycle_stage = 'active'",
     "versions": "SELECT count(*) FROM model_versions",
-    "version tags": "SELECT key, value FROM model_version_tags WHERE key != 'run.id'"
-    " AND key NOT LIKE 'export.milliseconds%'",
+    "version tags": "SELECT key, value FROM model_version_tags WHERE key != 'run.id'",
 }
 
 
