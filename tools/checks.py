@@ -89,10 +89,10 @@ def check_records(store: Store) -> Iterator[Finding]:
     """Whether the store is in place and complete; what is unsent, and which runs never ended."""
     runs = all_runs(store)
     versions = list_versions(store.uri)
-    yield Finding("good", f"{store.uri}: {len(runs)} runs, {len(versions)} versions")
+    yield Finding("good", f"{store.name}: {len(runs)} runs, {len(versions)} versions")
     known = store.client.get_experiment(store.experiment_id).artifact_location
     if old := moved_from(store.uri, known):
-        place = f"the artifacts lie beside {store.uri}, which looks for them in {old}"
+        place = f"the artifacts lie beside {store.name}, which looks for them in {old}"
         remedy = "python -m tools.doctor --readdress"
         yield Finding("bad", f"{place}: the folder was moved or copied", remedy)
     else:
@@ -102,9 +102,9 @@ def check_records(store: Store) -> Iterator[Finding]:
     for run in runs:
         if run.info.status == "RUNNING":
             yield _explain(store, run, trainings.get(run.data.tags.get(TRAINING_TAG, "")))
-    for uri in stores_with_unsent():
-        remedy = "make sync" if uri == store.uri else f"MLFLOW_TRACKING_URI={uri} make sync"
-        yield Finding("note", f"metrics wait to be sent to {uri}", remedy)
+    for name in stores_with_unsent():
+        remedy = "make sync" if name == store.name else f"MLFLOW_TRACKING_URI={name} make sync"
+        yield Finding("note", f"metrics wait to be sent to {name}", remedy)
 
 
 def check_pairs(store: Store) -> Iterator[Finding]:
@@ -163,7 +163,8 @@ def check_disk(store: Store) -> Iterator[Finding]:
     if runs := all_runs(store, deleted=True):
         folders = [path for run in runs if (path := local_path(run.info.artifact_uri))]
         text = f"{len(runs)} deleted runs still hold {_size(*folders)}"
-        yield Finding("note", text, f"mlflow gc --backend-store-uri {store.uri}")
+        address = f"--backend-store-uri {store.name} --tracking-uri {store.name}"
+        yield Finding("note", text, f"mlflow gc {address}")
     # Interrupted experiments leave them behind.
     if copies := [path.parent for path in (root / ".dvc/tmp/exps").glob("*/.git")]:
         text = f"{len(copies)} copies of the workspace hold {_size(*copies)}"
@@ -188,7 +189,7 @@ def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
     folder: the state of its training, if it did not end.
     """
     if folder is None:
-        end = f"MlflowClient('{store.uri}').set_terminated('{run.info.run_id}', 'KILLED')"
+        end = f"MlflowClient('{store.name}').set_terminated('{run.info.run_id}', 'KILLED')"
         python = f'python -c "from mlflow import MlflowClient; {end}"'
         text = f"{_name(run)} is RUNNING, but no training of this repository is"
         return Finding("note", text, f"if no other machine trains it: {python}")
@@ -211,7 +212,7 @@ def _locks() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
     revisions += [(each[:7], False, each) for each in commits]
     seen = set()
     for name, is_experiment, revision in revisions:
-        blob = _run("git", "rev-parse", "--verify", "--quiet", f"{revision}:{LOCK}").strip()
+        blob = _run("git", "rev-parse", "--verify", "--quiet", f"{revision}:./{LOCK}").strip()
         if blob and blob not in seen:
             seen.add(blob)
             content = yaml.safe_load(_run("git", "cat-file", "blob", blob))

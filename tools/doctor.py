@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, printable, run_command
 
 if TYPE_CHECKING:
     from tools.checks import Finding
@@ -42,7 +42,7 @@ def examine(title: str, check: "Callable[[], Iterable[Finding]]") -> list[str]:
     def show(state: str, text: str, remedy: str = "") -> None:
         states.append(state)
         console.print(MARKS[state], end=" ")
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         if remedy:
             console.print(f"    {remedy}", style="cyan", markup=False, soft_wrap=True)
 
@@ -63,7 +63,7 @@ def readdress_store() -> int:
     known = store.client.get_experiment(store.experiment_id).artifact_location
     if old := moved_from(store.uri, known):
         count = readdress(store.uri, old)
-        console.print(f"{count} addresses in {store.uri} no longer begin with {old}")
+        console.print(f"{count} addresses in {store.name} no longer begin with {old}")
     else:
         console.print("The store's addresses are right.")
     return 0

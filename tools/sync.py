@@ -2,24 +2,26 @@
 
 import argparse
 
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, printable, redacted, run_command
 
 
 def main() -> int:
     """Try every store that something waits for; the status is 1 if one of them still fails."""
     argparse.ArgumentParser(prog="python -m tools.sync", description=__doc__).parse_args()
+    from pipeline.records.database import configured_uri
     from pipeline.records.store import open_store
     from pipeline.records.unsent import send_unsent, stores_with_unsent
 
-    uris, failed = stores_with_unsent(), False
-    for uri in uris:
+    known = {redacted(configured_uri()): configured_uri()}  # no file holds a password
+    names, failed = stores_with_unsent(), False
+    for name in names:
         try:
-            sent = send_unsent(open_store(uri))
-            console.print(f"Sent to {uri}: what {sent} commands had left.", markup=False)
+            sent = send_unsent(open_store(known.get(name, name)))
+            console.print(f"Sent to {name}: what {sent} commands had left.", markup=False)
         except UserError as error:
-            console.print(f"Kept for later: {error}", markup=False)
+            console.print(printable(f"Kept for later: {error}"), markup=False)
             failed = True
-    if not uris:
+    if not names:
         console.print("Nothing waits to be sent.")
     return 1 if failed else 0
 

@@ -5,7 +5,10 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline.core.terminal import UserError
+
 UNKNOWN = "unknown"
+NOTHING = ("not a git repository", "Needed a single revision")  # in git's errors
 
 # What decides a run besides params.yaml, dvc.lock and the metrics, which are recorded anyway.
 SOURCE = ("*.py", "pipeline", "stages", "dvc.yaml", "pyproject.toml", "requirements.lock")
@@ -15,6 +18,12 @@ def git_commit(workspace: Path) -> str:
     """The full hash of HEAD, or "unknown"."""
     commit = _git(workspace, "rev-parse", "--verify", "HEAD")
     return UNKNOWN if commit is None else commit.decode().strip()
+
+
+def path_in_git(workspace: Path) -> Path:
+    """Where the workspace is in its repository: Path() unless that holds other projects too."""
+    prefix = _git(workspace, "rev-parse", "--show-prefix") or b""
+    return Path(os.fsdecode(prefix.strip()))
 
 
 def source_patch(workspace: Path) -> bytes | None:
@@ -48,15 +57,24 @@ def git_identity() -> dict[str, str]:
 
 
 def _git(workspace: Path, *arguments: str, **environment: str) -> bytes | None:
-    """The output of a git command in the workspace; None if it fails or git is missing."""
+    """The output of a git command in the workspace.
+
+    None if git is not installed or there is nothing to tell: no repository, no commit, no such
+    setting. Raises UserError, with git's own remedy, if git refuses: a repository of another user.
+    """
     try:
         done = subprocess.run(
             ["git", *arguments],
             cwd=workspace,
-            env={**os.environ, **environment},
+            env={**os.environ, "LC_ALL": "C", **environment},  # the messages that are looked at
             capture_output=True,
             check=True,
         )
-    except (OSError, subprocess.CalledProcessError):
+    except OSError:
         return None
+    except subprocess.CalledProcessError as error:
+        message = error.stderr.decode(errors="replace").strip()
+        if not message or any(words in message for words in NOTHING):
+            return None
+        raise UserError(f"git {arguments[0]} failed in {workspace.absolute()}: {message}") from None
     return done.stdout

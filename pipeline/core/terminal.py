@@ -68,9 +68,14 @@ def positive(text: str) -> int:
 
 
 def printable(message: object) -> str:
-    """The text with control characters escaped, except line ends: a file's name may hold them."""
-    control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
-    return re.sub(control, lambda found: repr(found[0])[1:-1], str(message))
+    """The text `redacted`, and with control characters escaped: a file's name may hold them."""
+    control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"  # all but line ends
+    return re.sub(control, lambda found: repr(found[0])[1:-1], redacted(message))
+
+
+def redacted(message: object) -> str:
+    """The text without the user and the password of any address in it."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", str(message))
 
 
 def progress() -> "Progress":

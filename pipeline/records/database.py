@@ -42,17 +42,27 @@ WHERE name = ? AND workspace = 'default' AND current_stage != 'Deleted_Internal'
 
 def default_uri() -> str:
     """The database in the root of the repository, also for a temporary copy of the workspace."""
-    return f"{SQLITE}{workspace_root()}/mlflow.db"
+    return sqlite_uri(workspace_root() / "mlflow.db")
 
 
 def configured_uri() -> str:
-    """MLFLOW_TRACKING_URI, else `default_uri()`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    """MLFLOW_TRACKING_URI, else `default_uri()`; a relative SQLite file lies in the repository."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+    file = database_file(uri)
+    return sqlite_uri(file) if file else uri
+
+
+def sqlite_uri(file: Path) -> str:
+    """The address of a database. It is quoted, as MLflow expects: a folder may be called a%2Fb."""
+    return f"{SQLITE}{quote(str(file))}"
 
 
 def database_file(uri: str) -> Path | None:
     """The file of an SQLite store, which may not exist yet; None for any other store."""
-    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
+    if not uri.startswith(SQLITE):
+        return None
+    path = unquote(uri.removeprefix(SQLITE).partition("?")[0])
+    return (workspace_root() / path).resolve()
 
 
 def artifact_folder(uri: str) -> Path | None:

@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from pipeline.core.git import UNKNOWN
 from pipeline.core.params import flatten
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import DATA_STAGES, lineage_tags, locked_params, read_lock
 from pipeline.records.snapshot import log_snapshot
@@ -79,7 +79,7 @@ class Run:
         self._outbox.put(status=status, time=self._ended or now())
         if not self._outbox.close():
             rest = "the rest is kept and goes out with the next stage, or with `make sync`."
-            _warn(f"The MLflow store {self.store.uri} did not take everything: {rest}")
+            _warn(f"The MLflow store {self.store.name} did not take everything: {rest}")
 
     def _upload(self, send: Callable[..., None], source: Path, path: str | None) -> None:
         if not source.exists():
@@ -90,7 +90,7 @@ class Run:
                 return send(self.run_id, str(source), path)
             except Exception as error:  # the stage's outputs are on disk: they are what counts
                 reason = error
-        return _warn(f"{source} was not copied to the MLflow store {self.store.uri}: {reason}")
+        return _warn(f"{source} was not copied to the MLflow store {self.store.name}: {reason}")
 
 
 @contextmanager
@@ -245,12 +245,12 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
     finally:
         before()
         run.close(status)
-        uri, page = run.store.uri, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
+        uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
         ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {uri}"
-        where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri}/{page}"
+        where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri.rstrip('/')}/{page}"
         known = f"MLflow run {run.run_id}: {where}"
         console.print(known, markup=False, highlight=False, soft_wrap=True)
 
 
 def _warn(message: str) -> None:
-    console.print(message, style="yellow", markup=False, soft_wrap=True)
+    console.print(printable(message), style="yellow", markup=False, soft_wrap=True)

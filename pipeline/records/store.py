@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.core.files import scratch_folder
 from pipeline.core.layout import cache_folder
-from pipeline.core.terminal import UserError
-from pipeline.records.database import SQLITE, artifact_folder, configured_uri, database_file
+from pipeline.core.terminal import UserError, redacted
+from pipeline.records.database import artifact_folder, configured_uri, database_file, sqlite_uri
 
 EXPERIMENT = "petseg"
 
@@ -30,6 +30,7 @@ HTTP_DEFAULTS = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
+NO_CONNECTION = "failed with exception"  # what MLflow says of a request that got no answer
 LOG_LEVELS = {
     "mlflow": logging.WARNING,  # it reports each table it makes
     "mlflow.store.db.utils": logging.CRITICAL,  # tracebacks of a full disk: the command says it
@@ -46,13 +47,18 @@ class Store:
     experiment_id: str
     client: MlflowClient
 
+    @property
+    def name(self) -> str:
+        """Its address for people and files: without a password."""
+        return redacted(self.uri)
+
 
 def open_store(uri: str | None = None) -> Store:
     """Open the store at `uri`, else at `configured_uri()`.
 
     Database and experiment ("petseg", or MLFLOW_EXPERIMENT_NAME) are created if they are missing.
     The artifacts of an SQLite store lie beside its database; a server decides for itself.
-    Raises UserError, within seconds, for a store that cannot be reached or read.
+    Raises UserError, within half a minute, for a store that cannot be reached or read.
     """
     uri = uri or configured_uri()
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
@@ -63,7 +69,7 @@ def open_store(uri: str | None = None) -> Store:
             if file is not None and not file.exists():
                 # All tables or none: mlflow refuses a database whose making was killed.
                 with scratch_folder(file) as folder:
-                    connect(f"{SQLITE}{folder}/mlflow.db")
+                    connect(sqlite_uri(folder / "mlflow.db"))
                     (folder / "mlflow.db").rename(file)
         client = connect(uri)
         with store_lock():
@@ -71,19 +77,11 @@ def open_store(uri: str | None = None) -> Store:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store at `uri`, which must exist. Raises UserError for a dead server."""
+    """A client of the store at `uri`, which must exist."""
     for name, value in HTTP_DEFAULTS.items():
         os.environ.setdefault(name, value)
     for logger, level in LOG_LEVELS.items():
         logging.getLogger(logger).setLevel(level)
-    if uri.startswith(("http://", "https://")):
-        try:
-            requests.head(uri, timeout=5)  # whatever it answers is for mlflow to interpret
-        except requests.RequestException as error:
-            raise UserError(
-                f"the MLflow server {uri} does not answer ({type(error).__name__}): start it, "
-                "correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db in the repository"
-            ) from None
     return MlflowClient(uri, registry_uri=uri)
 
 
@@ -93,7 +91,19 @@ def store_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, requests.RequestException) as error:
-        raise UserError(f"the MLflow store {uri} failed: {error}") from None
+        reason, remedy = str(error), ""
+        if NO_CONNECTION in reason:
+            reason = f"no connection: {reason.rpartition('Caused by ')[2]}"
+            remedy = (
+                ". Start it, correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db in the "
+                "repository. A private certificate goes into MLFLOW_TRACKING_SERVER_CERT_PATH"
+            )
+        raise UserError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the MLflow store {uri} needs the package {error.name}: "
+            "python -m pip install --requirement requirements-teams.lock"
+        ) from None
 
 
 def store_lock() -> FileLock:

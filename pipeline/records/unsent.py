@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.files import naming
 from pipeline.core.layout import workspace_root
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, printable
 from pipeline.records.store import Store
 
 Entry = dict[str, Any]
@@ -42,7 +42,7 @@ class Outbox:
         self._path = unsent_folder() / f"{run_id}-{time.time_ns()}.jsonl"
         self._file = self._path.open("a")
         flock(self._file, LOCK_EX)  # freed by the system if this process dies
-        self._write({"store": store.uri, "run": run_id, "ended": ended})
+        self._write({"store": store.name, "run": run_id, "ended": ended})
         self._pending: list[Entry] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
@@ -105,11 +105,11 @@ def send_unsent(store: Store) -> int:
     is set aside as *.refused.
     """
     left = _left_files()
-    return sum(_send(store, path, lines) for path, lines in left if lines[0]["store"] == store.uri)
+    return sum(_send(store, path, lines) for path, lines in left if lines[0]["store"] == store.name)
 
 
 def stores_with_unsent() -> list[str]:
-    """The URIs of the stores that something waits for whose command has ended."""
+    """The names of the stores that something waits for whose command has ended."""
     return sorted({lines[0]["store"] for _, lines in _left_files()})
 
 
@@ -149,7 +149,7 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
     except MlflowException as error:
         if error.error_code in REFUSALS:
             path.rename(path.with_suffix(".refused"))
-        console.print(f"{path.name} could not be sent to {store.uri}: {error}", markup=False)
+        console.print(printable(f"{path.name} not sent to {store.name}: {error}"), markup=False)
         return False
     path.unlink(missing_ok=True)  # two that met here sent the same, which is harmless
     return True

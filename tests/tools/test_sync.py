@@ -34,5 +34,5 @@ def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
 def test_what_a_server_still_does_not_take_is_kept(workspace, capsys):
     file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", METRIC)
     assert main() == 1
-    assert "http://127.0.0.1:9 does not answer" in capsys.readouterr().out.replace("\n", " ")
+    assert "http://127.0.0.1:9 failed: no connection" in capsys.readouterr().out.replace("\n", " ")
     assert file.exists()

@@ -66,7 +66,7 @@ def print_ranking(results: Sequence[Result], keys: Sequence[str], store: Store) 
     width = console.width if console.is_terminal else FILE_WIDTH
     console.print(ranking(results, keys), width=width)
     best = results[0]
-    ui = "make ui, then http://127.0.0.1:5000" if store.uri == default_uri() else store.uri
+    ui = "make ui, then http://127.0.0.1:5000" if store.uri == default_uri() else store.name
     page = f"{ui}/#/experiments/{store.experiment_id}/runs/{best.run_id}"
     cached = "none in this store: all of it came out of DVC's cache"
     console.print(

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline.core.git import path_in_git
 from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
 from pipeline.core.terminal import UserError, console
-from pipeline.records.database import SQLITE
+from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
 
 AFTER_EXTRACT = "split"  # the stage that reads data/pets first
@@ -39,25 +40,25 @@ def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, b
 
 @contextmanager
 def worktree(repository: Path, commit: str, patch: bytes | None) -> Iterator[Path]:
-    """Give a folder with the commit, patched; remove it and what lies beside it after the block.
+    """Give the project at the commit, patched; remove it and what lies beside it after the block.
 
     Raises UserError if the repository lacks the commit or the patch does not apply.
     """
     with TemporaryDirectory(prefix="petseg-verify-", ignore_cleanup_errors=True) as folder:
-        root = Path(folder).resolve() / "petseg"
+        top = Path(folder).resolve() / "petseg"
         try:
-            _git(repository, "worktree", "add", "--quiet", "--detach", str(root), commit)
+            _git(repository, "worktree", "add", "--quiet", "--detach", str(top), commit)
             if patch:
-                _git(root, "apply", "--whitespace=nowarn", patch=patch)
-            yield root
+                _git(top, "apply", "--whitespace=nowarn", patch=patch)
+            yield top / path_in_git(repository)
         finally:
-            if root.exists():
-                _git(repository, "worktree", "remove", "--force", str(root))
+            if top.exists():
+                _git(repository, "worktree", "remove", "--force", str(top))
 
 
 def store_uri(root: Path) -> str:
     """The store of the rebuild's runs; it is removed with the checkout."""
-    return f"{SQLITE}{root.parent}/mlflow.db"
+    return sqlite_uri(root.parent / "mlflow.db")
 
 
 def rebuild(root: Path, first: str | None = None) -> int:

@@ -9,6 +9,7 @@ from mlflow_workspace import git
 from tiny_pets import REPOSITORY
 
 from pipeline.core.git import UNKNOWN, source_patch
+from pipeline.core.terminal import UserError
 from pipeline.records import lineage
 from pipeline.records.lineage import code_digest, describe_environment, lineage_tags, locked_params
 
@@ -101,6 +102,12 @@ def test_without_git_a_repository_or_a_commit_the_tags_say_unknown(tmp_path, mon
     assert lineage_tags(tmp_path / "data/pets", tmp_path)["git.commit"] == UNKNOWN
     monkeypatch.setenv("PATH", "")
     assert lineage_tags(REPOSITORY / "data/pets", REPOSITORY)["git.commit"] == UNKNOWN
+
+
+def test_a_git_that_refuses_is_an_error_with_its_remedy(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container
+    with pytest.raises(UserError, match=r"dubious ownership(.|\n)*git config --global --add"):
+        lineage_tags(repository / "data/pets", repository)
 
 
 def test_the_dvc_experiment_is_named_when_there_is_one(repository, monkeypatch):

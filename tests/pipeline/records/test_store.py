@@ -1,9 +1,11 @@
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
+from mlflow_workspace import make_workspace
 
-from pipeline.core.terminal import UserError
+from pipeline.core.terminal import UserError, printable
 from pipeline.records.store import EXPERIMENT, open_store
+from pipeline.records.versions import list_versions
 
 
 def test_the_default_store_lies_in_the_root_from_any_folder(workspace, monkeypatch):
@@ -50,9 +52,40 @@ def test_an_experiment_that_another_machine_creates_meanwhile_is_used(workspace,
     assert [open_store().experiment_id] == made
 
 
-def test_a_server_that_is_down_is_an_error_that_names_it(workspace, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 does not answer.*start it"):
+@pytest.mark.parametrize("name", ["a%2Fb", "a b", "ä", "a#b", "a?b"])
+def test_the_folder_may_have_any_name(workspace, monkeypatch, name):
+    root = workspace / name
+    root.mkdir()
+    make_workspace(root, monkeypatch)
+    store = open_store()
+    run = store.client.create_run(store.experiment_id)
+    store.client.log_text(run.info.run_id, "kept", "note.txt")
+    assert [file.read_text() for file in root.rglob("note.txt")] == ["kept"]
+    assert list_versions() == []
+
+
+def test_a_relative_store_lies_in_the_repository(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///own/runs.db")
+    copy = workspace / ".dvc/tmp/exps/copy"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    assert open_store().uri == f"sqlite:///{workspace}/own/runs.db"
+    assert (workspace / "own/runs.db").is_file()
+
+
+def test_a_server_that_is_down_is_named_without_its_password(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:pass@word@127.0.0.1:9")
+    with pytest.raises(UserError) as caught:
+        open_store()
+    message = printable(caught.value)
+    assert "http://127.0.0.1:9 failed: no connection: " in message
+    assert "Connection refused" in message
+    assert "pass" not in message
+
+
+def test_a_missing_database_driver_is_named_with_its_remedy(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mssql://me:secret@127.0.0.1/mlflow")
+    with pytest.raises(UserError, match=r"needs the package pyodbc: python -m pip install"):
         open_store()
 
 

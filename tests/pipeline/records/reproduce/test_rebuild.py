@@ -39,6 +39,20 @@ def test_a_worktree_has_commit_and_patch_and_leaves_the_repository_alone(reposit
     assert (repository / "stages/train.py").read_text() == "lr = 3\n"
 
 
+def test_a_project_in_the_folder_of_a_larger_repository_is_found_there(repository):
+    project = repository / "teams/pets"
+    (project / "stages").mkdir(parents=True)
+    (project / "stages/train.py").write_text("lr = 1\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "one more project")
+    (project / "stages/train.py").write_text("lr = 2\n")
+    (project / "stages/new.py").write_text("new = 1\n")
+    with worktree(project, head(repository), source_patch(project)) as root:
+        assert (root / "stages/train.py").read_text() == "lr = 2\n"
+        assert (root / "stages/new.py").read_text() == "new = 1\n"
+        assert not (root / "teams").exists()
+
+
 def test_an_interrupt_removes_the_worktree(repository):
     commit = head(repository)
     with pytest.raises(KeyboardInterrupt), worktree(repository, commit, None) as root:
