@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_csv, write_json
+from pipeline.core.layout import in_repository
 from pipeline.core.params import STRICT, Seed, Threads, read_section
 from pipeline.core.terminal import console, path_arguments, run_command
 from pipeline.data.settings import AugmentationParams, ImageSize
@@ -99,7 +99,7 @@ def run_training(
 
     model, train = sections["model"], sections["train"]
     images = {split: len(each.images) for split, each in pictures.items()}
-    weights = [Path(model.weights)] if model.weights else []
+    weights = [in_repository(model.weights)] if model.weights else []
     key = training_key(sections, engine, [each.key for each in pictures.values()], files=weights)
     shape = replace(model, weights=None)  # what the network started from is not needed to apply it
     config = ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))

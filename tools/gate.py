@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from rich.table import Table
 
-from pipeline.core.files import file_digest, read_json
+from pipeline.core.files import file_digest, read_csv, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console
@@ -143,8 +143,8 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     challenger, champion = versions
     miou, against = comparison.miou, objections(comparison, params)
     reasons = [
-        f"test mIoU {miou.challenger:.4f} against {miou.champion:.4f} of the champion, version "
-        f"{champion.number}, on the same {comparison.images} images, "
+        f"test mIoU{_classes(comparison)} {miou.challenger:.4f} against {miou.champion:.4f} of the "
+        f"champion, version {champion.number}, on the same {comparison.images} images, "
         f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
         *(against or ["no class drops by more than allowed"]),
     ]
@@ -166,7 +166,7 @@ def objections(comparison: Comparison, params: GateParams) -> list[str]:
         found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
     for name, change in comparison.iou.items():
         drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
-        if drop > allowed:
+        if not drop <= allowed:
             allows = f"gate.max_class_drop.{name} allows {allowed:g}"
             found.append(f"IoU of {name} drops by {drop:g}, and {allows}")
     return found
@@ -189,7 +189,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     """
     with TemporaryDirectory() as folder:
         file = fetch_table(store, version, "per_image.csv", Path(folder))
-        table = None if file is None else pd.read_csv(file)
+        table = None if file is None else read_csv(file)
     run = f"the run of version {version.number} ({version.run_id[:8]})"
     if table is None:
         raise NotRecordedError(f"{run} holds no table of its test images")
@@ -238,6 +238,11 @@ def _percent(params: GateParams) -> str:
 
 def _interval(change: Change) -> str:
     return f"{change.low:+.4f} to {change.high:+.4f}"
+
+
+def _classes(comparison: Comparison) -> str:
+    """The classes that the mean is of, unless it is of all."""
+    return "" if len(comparison.iou) == len(CLASSES) else f" of {' and '.join(comparison.iou)}"
 
 
 def _data_name(version: Version) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files import atomic_file, file_digest, read_json
+from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
 from pipeline.core.layout import METRICS, MODELS, PETS
 from pipeline.core.terminal import UserError, console, run_command
 from tools.scores import SHOWN, existing
@@ -21,8 +21,6 @@ PLOTS = ("confusion", "reliability", "breeds")
 
 def main() -> None:
     arguments = parse_arguments()
-    import pandas as pd
-
     from pipeline.records.runs import checkpoint_run
 
     metrics, models = arguments.metrics, arguments.models
@@ -32,8 +30,8 @@ def main() -> None:
         origin=origin,
         stages={name: read_json(existing(metrics / f"{name}.json")) for name in STAGES},
         config=read_json(existing(models / "config.json")),
-        scores=pd.read_csv(existing(metrics / "tables/scores.csv")).to_dict("records"),
-        slices=pd.read_csv(existing(metrics / "tables/slices.csv")).to_dict("records"),
+        scores=read_csv(existing(metrics / "tables/scores.csv")).to_dict("records"),
+        slices=read_csv(existing(metrics / "tables/slices.csv")).to_dict("records"),
         images=pictures(metrics / "plots"),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
@@ -89,7 +87,6 @@ def render(**content: Any) -> str:
 
 def pictures(plots: Path) -> dict[str, str]:
     """All pictures as data URLs; photographs as JPEG, to make the file small enough to mail."""
-    import pandas as pd
     from PIL import Image
 
     from pipeline.scoring.plots import draw_curves, save_figure
@@ -102,7 +99,7 @@ def pictures(plots: Path) -> dict[str, str]:
             image.convert("RGB").save(buffer, format="JPEG", quality=85)
         found[name] = _data_url(buffer.getvalue(), "jpeg")
     buffer = io.BytesIO()
-    save_figure(buffer, draw_curves(pd.read_csv(existing(plots / "train/curves.csv"))))
+    save_figure(buffer, draw_curves(read_csv(existing(plots / "train/curves.csv"))))
     return found | {"curves": _data_url(buffer.getvalue(), "png")}
 
 

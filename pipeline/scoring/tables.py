@@ -167,6 +167,7 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
             {"slice": name, "group": group} | _slice_row(counts_of(part), whole)
             for group, part in table.groupby(labels, sort=False, observed=True)
         ]
+        assert sum(int(row["images"]) for row in found) == len(table), f"{name}: an image is lost"
         rows += sorted(found, key=lambda row: (row["miou"], row["group"]))
     return pd.DataFrame(rows)
 

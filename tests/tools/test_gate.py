@@ -12,9 +12,9 @@ from tiny_pets import REPOSITORY
 from pipeline.core.params import ParamsError, read_section
 from pipeline.records.registry import Decision
 from pipeline.records.versions import Version
-from pipeline.scoring.paired import paired_bootstrap
+from pipeline.scoring.paired import Change, Comparison, paired_bootstrap
 from pipeline.scoring.tables import counts_of
-from tools.gate import GateParams, decide_by_origin, objections
+from tools.gate import GateParams, decide_by_origin, objections, verdict
 
 DROPS = {"pet": 0.005, "background": 0.005, "border": 0.005}
 PARAMS = GateParams(confidence=0.95, resamples=1000, seed=0, min_gain=0.0, max_class_drop=DROPS)
@@ -76,12 +76,29 @@ def test_a_class_that_drops_by_more_than_allowed_outweighs_a_gain_on_average():
     assert objections(found, replace(PARAMS, max_class_drop=DROPS | {"border": 0.02})) == []
 
 
-def test_a_class_that_is_nowhere_stands_in_nobodys_way():
+def test_a_class_that_no_mask_has_is_not_compared():
     pets_alone = CHAMPION.copy()
     pets_alone[:, 2, :] = 0
-    found = compare(pets_alone + np.array([[50, -50, 0], [0, 0, 0], [0, 0, 0]]), pets_alone)
-    assert np.isnan(found.iou["border"].gain)
+    better = pets_alone + np.array([[50, -50, 0], [0, 0, 0], [0, 0, 0]])
+    found = compare(better, pets_alone)
+    assert list(found.iou) == ["pet", "background"]
     assert objections(found, PARAMS) == []
+    # The champion calls a pixel border. It is better in each class that there is, and remains.
+    calls_border = better + np.array([[-1, 0, 1], [0, 0, 0], [0, 0, 0]])
+    found = compare(pets_alone, calls_border)
+    assert found.miou.gain == pytest.approx(
+        found.iou["pet"].gain / 2 + found.iou["background"].gain / 2
+    )
+    assert found.miou.high < 0
+    decision = verdict(found, PARAMS, (version(2), version(1)))
+    assert not decision.champion
+    assert decision.reason.startswith("test mIoU of pet and background 0.")
+
+
+def test_a_score_that_is_unknown_passes_no_threshold():
+    unknown = Change(0.5, float("nan"), float("nan"), float("nan"))
+    found = objections(Comparison(1, unknown, {"pet": unknown}), PARAMS)
+    assert [reason.split()[0] for reason in found] == ["the", "IoU"]
 
 
 def test_each_class_needs_its_allowed_drop(tmp_path):

@@ -17,7 +17,7 @@ from pipeline.records.runs import numbers
 from pipeline.records.versions import CHAMPION
 
 WORDS = {FP32: "float32", INT8: "INT8"}
-MIOU = "Intersection over union of predicted and true pixels, the mean of the three classes."
+MIOU = "Intersection over union of predicted and true pixels, the mean of the classes."
 REMEMBERED = 30  # seconds until the registry is asked again
 
 Tags = Mapping[str, str]  # a version's; for an exported file the same facts, from metrics/

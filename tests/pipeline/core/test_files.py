@@ -18,8 +18,10 @@ from pipeline.core.files import (
     atomic_file,
     atomic_folder,
     file_digest,
+    read_csv,
     write_csv,
     write_json,
+    write_rows,
 )
 from pipeline.core.layout import workspace_root
 
@@ -141,3 +143,13 @@ def test_the_root_is_dvcs_if_set_else_the_repository(monkeypatch, tmp_path):
     assert workspace_root() == Path(__file__).resolve().parents[3]
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert workspace_root() == tmp_path
+
+
+def test_texts_in_a_table_stay_texts(tmp_path):
+    breeds = ["NA", "null", "nan", "None", "1e5", "007", "TRUE", "2026-01-02", "=1+1"]
+    write_rows(tmp_path / "a.csv", ("breed", "miou"), zip(breeds, [0.5, None] * 5, strict=False))
+    table = read_csv(tmp_path / "a.csv")
+    assert table["breed"].tolist() == breeds
+    assert table["miou"].isna().tolist() == [False, True] * 4 + [False]
+    write_csv(tmp_path / "b.csv", table)
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()

@@ -53,8 +53,10 @@ def test_auto_is_bf16_where_it_is_fast(machine, monkeypatch, wanted, abilities, 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_process_has_all_the_threads(machine, threads, count):
+def test_one_process_has_all_the_threads(machine, threads, count, monkeypatch):
     machine()
+    for name in ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"):  # a scheduler's are not ours
+        monkeypatch.setenv(name, "2")
     fabric = launch(1, "fp32", count, seed=0)
     assert (fabric.world_size, fabric.global_rank) == (1, 0)
     assert fabric.is_global_zero

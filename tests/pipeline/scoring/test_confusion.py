@@ -38,6 +38,12 @@ def test_a_class_that_is_nowhere_has_no_score_and_does_not_count():
     }
 
 
+def test_a_class_that_is_only_predicted_changes_no_mean():
+    counts = np.array([[5, 0, 1], [5, 9, 1], [0, 0, 0]])
+    assert iou(counts)[2] == 0
+    assert mean_iou(counts) == pytest.approx((5 / 11 + 9 / 15) / 2)
+
+
 def test_a_stack_of_matrices_is_scored_one_by_one():
     stack = np.stack([COUNTS, COUNTS.T, np.eye(3, dtype=int)])
     for scores in (iou, dice, mean_iou, pixel_accuracy):
