@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from timeit import timeit
 
 import numpy as np
 import onnxruntime
@@ -17,7 +18,7 @@ from pipeline.data.pets import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.onnx_export import export_onnx
-from pipeline.deploy.predictor import Predictor, cores, latencies
+from pipeline.deploy.predictor import Predictor, cores
 from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.engine import prepare_torch
 from pipeline.model.unet import ModelParams, UNet
@@ -81,6 +82,14 @@ def ratios(medians: Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, 
             found[f"{name}.{side}_to_eager"] = medians[f"{name}.eager"] / medians[f"{name}.{side}"]
         found[f"{name}.bytes"] = sizes[f"{name}.int8"] / sizes[f"{name}.fp32"]
     return found
+
+
+def latencies(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each work in each round. Works take turns: disturbances meet all of them."""
+    for work in works.values():
+        timeit(work, number=3)  # warm up
+    taken = [[timeit(work, number=1) * 1000 for work in works.values()] for _ in range(rounds)]
+    return {name: list(times) for name, times in zip(works, zip(*taken, strict=True), strict=True)}
 
 
 if __name__ == "__main__":

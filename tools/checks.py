@@ -4,24 +4,23 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import yaml
 from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 from rich.filesize import decimal
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
-from pipeline.core.layout import CHECKPOINT, LOCK, REQUIREMENTS, cache_folder, workspace_root
+from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.records.database import local_path, moved_from
 from pipeline.records.lineage import installed_version
-from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs
+from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
 from pipeline.records.store import Store
 from pipeline.records.unsent import stores_with_unsent
-from pipeline.records.versions import CHECKPOINT_TAG, list_versions
+from pipeline.records.versions import list_versions
 
 OLDEST_PYTHON = (3, 11, 4)
 NAMED = 5  # packages or runs at most; the others are counted
@@ -107,41 +106,15 @@ def check_records(store: Store) -> Iterator[Finding]:
         yield Finding("note", f"metrics wait to be sent to {name}", remedy)
 
 
-def check_pairs(store: Store) -> Iterator[Finding]:
-    """Whether each checkpoint that DVC can bring back has its run, and each run its checkpoint."""
-    finished = [run for run in all_runs(store) if CHECKPOINT_TAG in run.data.tags]
-    runs = {run.data.tags[CHECKPOINT_TAG]: run for run in finished}
-    checkpoints = known_checkpoints()
-    if CHECKPOINT.is_file():
-        checkpoints.append(("the workspace", False, file_digest(CHECKPOINT)))
-    without = [each for each in checkpoints if each[2] not in runs]
-    for where, is_experiment, _ in without:
-        take = f"dvc exp apply {where}; " if is_experiment else ""
-        text = f"the model of {where} has no run in this store"
-        yield Finding("note", text, f"{take}python -m tools.models gate")
-    lost = [runs[digest] for digest in runs.keys() - {digest for *_, digest in checkpoints}]
-    for run in lost:
-        text = f"{_name(run)}: the cache has its checkpoint for no commit and no experiment"
-        remedy = f"dvc pull --all-commits (with a remote), or make verify RUN={run.info.run_id}"
-        yield Finding("note", text, remedy)
-    if not without and not lost:
-        yield Finding("good", "every checkpoint has its run, and every run its checkpoint")
-
-
-def known_checkpoints() -> list[tuple[str, bool, str]]:
-    """The checkpoints of all commits and experiments that are in DVC's cache, each once.
-
-    Each with what names it first, whether that is an experiment or a commit, and its sha256.
-    """
-    cache = Path(_run("dvc", "cache", "dir").strip()) / "files/md5"
-    found: dict[Path, tuple[str, bool, str]] = {}
-    for where, is_experiment, lock in _locks():
-        outs = lock.get("stages", {}).get("train", {}).get("outs", [])
-        for md5 in [out.get("md5") for out in outs if out["path"] == str(CHECKPOINT)]:
-            file = cache / md5[:2] / md5[2:] if md5 else cache
-            if file.is_file() and file not in found:
-                found[file] = (where, is_experiment, file_digest(file))
-    return list(found.values())
+def check_checkpoint(store: Store) -> Iterator[Finding]:
+    """Whether the workspace's checkpoint has its run."""
+    if not CHECKPOINT.is_file():
+        yield Finding("note", f"{CHECKPOINT} is missing: nothing is trained here yet", "make")
+    elif find_run(store, file_digest(CHECKPOINT)) is None:
+        text = f"no run in this store trained {CHECKPOINT}: it came out of a cache"
+        yield Finding("note", text, "python -m tools.models gate")
+    else:
+        yield Finding("good", f"{CHECKPOINT} has its run")
 
 
 def check_disk(store: Store) -> Iterator[Finding]:
@@ -200,23 +173,6 @@ def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
             return Finding("note", text, remedy)
     except Timeout:
         return Finding("good", f"{_name(run)} is being trained now")
-
-
-def _locks() -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
-    """Every dvc.lock in git: its experiment or commit, whether it is an experiment, its content."""
-    references = _run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
-    experiments = [each for each in references if len(each.split("/")) == 5]
-    everywhere = ("--branches", "--tags", "--remotes", "HEAD", "--", str(LOCK))
-    commits = _run("git", "rev-list", *everywhere).split()
-    revisions = [(each.split("/")[-1], True, each) for each in experiments]
-    revisions += [(each[:7], False, each) for each in commits]
-    seen = set()
-    for name, is_experiment, revision in revisions:
-        blob = _run("git", "rev-parse", "--verify", "--quiet", f"{revision}:./{LOCK}").strip()
-        if blob and blob not in seen:
-            seen.add(blob)
-            content = yaml.safe_load(_run("git", "cat-file", "blob", blob))
-            yield name, is_experiment, content or {}
 
 
 def _name(run: StoredRun) -> str:

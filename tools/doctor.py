@@ -25,7 +25,7 @@ def main() -> int:
         "Environment": checks.check_environment,
         "Outputs": checks.check_outputs,
         "Runs and versions": lambda: checks.check_records(store()),
-        "Checkpoints": lambda: checks.check_pairs(store()),
+        "Checkpoint": lambda: checks.check_checkpoint(store()),
         "Disk": lambda: checks.check_disk(store()),
     }
     states = [state for title, check in every.items() for state in examine(title, check)]

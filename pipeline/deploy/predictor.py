@@ -1,9 +1,8 @@
 """The deployed model applied to images: an ONNX file and ONNX Runtime, nothing else."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from timeit import timeit
 from typing import Self
 
 import numpy as np
@@ -81,11 +80,3 @@ def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
 def cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # missing on some systems
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def latencies(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each work in each round. Works take turns: disturbances meet all of them."""
-    for work in works.values():
-        timeit(work, number=3)  # warm up
-    taken = [[timeit(work, number=1) * 1000 for work in works.values()] for _ in range(rounds)]
-    return {name: list(times) for name, times in zip(works, zip(*taken, strict=True), strict=True)}

@@ -1,7 +1,6 @@
 """Get one file from the first of several places that has it: http(s), file:, or a path."""
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,14 +9,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pipeline.core.files import atomic_file, file_digest, locked
-from pipeline.core.terminal import console
+from pipeline.core.layout import in_repository
+from pipeline.core.terminal import console, redacted
 from pipeline.ingest.transfer import DownloadError, transfer
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
     """Put the file at `target`, from the first url that yields it whole.
 
-    A url is http(s), file:, or a path (`~` expands; a relative one starts where DVC was called).
+    A url is http(s), file:, or a path (`~` expands; a relative one starts in the repository).
     With an md5 the file is verified, is left alone if the right one is there, and a broken http
     transfer is continued by a later run from what is in the folder `cache`. Without one, nothing
     tells whether bytes that are here belong to the newest file, so it is fetched from the start.
@@ -66,10 +66,8 @@ def _copy(url: str, target: Path, md5: str | None) -> None:
     path = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest)) if scheme.lower() == "file" else url
     if path == url and "://" in url:
         raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
-    # DVC runs some experiments in a copy of the repository: `../pets.tar` means the same there.
-    root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
     try:
-        source = (root / Path(path).expanduser()).open("rb")
+        source = in_repository(path).open("rb")
     except (OSError, RuntimeError) as error:
         raise DownloadError(f"{url}: {error}: correct the path") from None
     with source, atomic_file(target) as temporary:
@@ -80,7 +78,7 @@ def _copy(url: str, target: Path, md5: str | None) -> None:
 
 def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
     partial.parent.mkdir(exist_ok=True)
-    console.print(f"{target.name}: from {url}", markup=False, soft_wrap=True)
+    console.print(f"{target.name}: from {redacted(url)}", markup=False, soft_wrap=True)
     transfer(url, partial, resume=md5 is not None)
     with atomic_file(target) as temporary:  # which is removed if it is the wrong one
         shutil.move(partial, temporary)  # copies if the cache is on another disk

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
 
 from pipeline.core.files import atomic_file, file_digest, read_json
 from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
@@ -22,8 +21,6 @@ from pipeline.records.versions import (
     find_named,
     list_versions,
 )
-
-Precision = Literal["auto", "fp32", "int8"]
 
 REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
 ACCEPTED = (
@@ -51,8 +48,6 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
     Raises UserError if there is no such file or version, a file is not what was registered, or
     the store fails.
     """
-    if precision not in get_args(Precision):
-        raise UserError(f"precision {precision!r}: accepted are {', '.join(get_args(Precision))}")
     if reference is not None and reference.endswith(".onnx"):
         return _on_disk(Path(reference), int8=precision == "int8")
     if reference is not None:

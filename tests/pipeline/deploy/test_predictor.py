@@ -1,6 +1,5 @@
 """An ONNX file can only calculate; other kinds are refused; an image of any size gets its mask."""
 
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from tiny_models import CHANNELS, COLOURS, IMAGE, write_model, write_traffic_lig
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import BACKGROUND, BORDER, PET
 from pipeline.deploy import predictor as module
-from pipeline.deploy.predictor import Predictor, latencies, predict_mask
+from pipeline.deploy.predictor import Predictor, predict_mask
 
 # The brightest channel, or the largest number of `huge` if that is less.
 DIMMED = """
@@ -96,12 +95,3 @@ def test_a_large_image_is_reduced_and_its_mask_enlarged(monkeypatch, size, seen,
     predicted = predict_mask(model, image)
     assert predicted.dtype == np.uint8
     np.testing.assert_array_equal(predicted, mask)
-
-
-def test_timed_functions_take_turns_after_a_warm_up():
-    calls = []
-    taken = latencies({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 4)
-    runs = [(name, len(list(run))) for name, run in groupby(calls)]
-    assert runs == [("a", 3), ("b", 3), *[("a", 1), ("b", 1)] * 4]
-    assert {name: len(times) for name, times in taken.items()} == {"a": 4, "b": 4}
-    assert all(time > 0 for times in taken.values() for time in times)

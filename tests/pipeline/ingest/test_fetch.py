@@ -74,12 +74,8 @@ def test_a_path_and_a_file_url_are_copied(tmp_path, target, form, monkeypatch):
     assert only_here(target)
 
 
-def test_a_relative_path_starts_where_dvc_was_called_else_here(tmp_path, target, monkeypatch):
+def test_a_relative_path_starts_in_the_repository(tmp_path, target, monkeypatch):
     (tmp_path / "a.tar").write_bytes(BYTES)
-    monkeypatch.chdir(tmp_path)
-    get(target, "a.tar")
-    target.unlink()
-    monkeypatch.chdir("/")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     get(target, "a.tar")
     assert target.read_bytes() == BYTES

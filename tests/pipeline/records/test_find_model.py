@@ -119,7 +119,6 @@ REFUSED = (
     ("@champion", "auto", r"has no version @champion; registered: 1 @challenger, 2"),
     ("models:/another/1", "auto", r"'models:/another/1' names no model: accepted is .*3"),
     ("models:/pet-segmentation1", "auto", "names no model"),
-    ("1", "int4", r"precision 'int4': accepted are auto, fp32, int8"),
 )
 
 
