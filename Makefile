@@ -129,14 +129,15 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
+# --no-compile: most of what the packages bring is never imported.
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
 	  { echo "error: $(PYTHON) is too old: Python 3.11.4 or newer is needed. Name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-compile --requirement requirements.lock
 	@touch $@
 
 $(INSTALLED_FOR_TEAMS): requirements-teams.lock $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock \
+	$(VENV)/bin/python -m pip install --quiet --no-compile --requirement requirements.lock \
 	  --requirement requirements-teams.lock
 	@touch $@
