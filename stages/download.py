@@ -58,7 +58,7 @@ class DownloadParams:
 
 def main() -> None:
     paths = {
-        "raw": "folder to fill: images.tar*, annotations.tar*",
+        "raw": "folder to fill: the archives images.*, annotations.*",
         "metrics": "JSON file to write: names, sizes, md5",
     }
     arguments = path_arguments("download", __doc__, paths)
@@ -89,7 +89,7 @@ def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> d
             check_archive(archives[stem])
     # Archives of an earlier data set, and what a killed run left of one.
     for stem, archive in archives.items():
-        for path in {*raw.glob(f"{stem}.tar*"), *raw.glob(f".{stem}.tar*.tmp")} - {archive}:
+        for path in {*raw.glob(f"{stem}.*"), *raw.glob(f".{stem}.*.tmp")} - {archive}:
             path.unlink()
     return archives
 

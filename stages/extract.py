@@ -19,7 +19,7 @@ class ExtractParams:
 
 def main() -> None:
     paths = {
-        "raw": "folder with images.tar* and annotations.tar*",
+        "raw": "folder with the archives images.* and annotations.*",
         "pets": "folder to write: images/, masks/, index.csv",
         "metrics": "JSON file to write: counts",
     }

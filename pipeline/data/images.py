@@ -119,10 +119,11 @@ def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Imag
     if image.mode == "F":
         raise ImageError("floating-point pixels, whose range is not known", Problem.COLOURS)
     image.verify()  # the checksums of a PNG, which load() skips
-    if whole and not _has_end(image, data):
-        raise ImageError("its end is missing", Problem.TRUNCATED)
-    if image.format in ("JPEG", "MPO") and count_scans(data) > MAX_SCANS:
+    scans, whole_jpeg = follow_scans(data) if image.format in ("JPEG", "MPO") else (0, True)
+    if scans > MAX_SCANS:
         raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
+    if whole and not (whole_jpeg if image.format != "PNG" else PNG_END in data):
+        raise ImageError("its end is missing", Problem.TRUNCATED)
     image = Image.open(io.BytesIO(data), formats=FORMATS)  # after verify() it must be opened again
     image.load()
     return image
@@ -138,25 +139,17 @@ def _read(source: Path | BinaryIO) -> bytes:
     return source.read()
 
 
-def _has_end(image: Image.Image, data: bytes) -> bool:
-    """Whether a PNG or JPEG has its end; Pillow may decode it without.
+def follow_scans(jpeg: bytes) -> tuple[int, bool]:
+    """How many scans a JPEG's first image has, and whether it ends, as Pillow does not ask.
 
-    In a JPEG whose tail is zeroed, the end marker may be all that is missing. It follows the last
-    start of scan; the one of a thumbnail comes before the scan.
+    Neither a thumbnail in front of the image nor a film behind it (a telephone's) counts.
     """
-    if image.format == "PNG":
-        return PNG_END in data
-    return image.format != "JPEG" or data.rfind(END_OF_IMAGE) > data.rfind(START_OF_SCAN)
-
-
-def count_scans(jpeg: bytes) -> int:
-    """The scans of a JPEG's first image; a thumbnail or a film behind the image do not count."""
     scans, at = 0, len(b"\xff\xd8")  # after the start of image
     while (marker := _MARKER.search(jpeg, at)) and marker[0] != END_OF_IMAGE:
         scans += marker[0] == START_OF_SCAN
         # A segment states its length; it is not compressed data and may hold any bytes.
         at = marker.end() + max(2, int.from_bytes(jpeg[marker.end() : marker.end() + 2]))
-    return scans
+    return scans, marker is not None
 
 
 @contextmanager

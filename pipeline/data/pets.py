@@ -1,5 +1,6 @@
 """The data set: its classes, names, breeds and species, its official lists, its files on disk."""
 
+import codecs
 import csv
 import re
 from pathlib import Path
@@ -40,13 +41,16 @@ def mask_path(root: Path, name: str) -> Path:
 def read_list(path: Path) -> list[str]:
     """The names of an official list (`trainval.txt`, `test.txt`, `list.txt`), in its order.
 
-    A line is `NAME CLASS-ID SPECIES BREED-ID`, where only the name is required; lines that begin
-    with `#` are comments. Raises UserError, naming file and line, for a missing file,
-    a name that is not `BREED_NUMBER`, or a species (1 cat, 2 dog) other than the name's.
+    A line is `NAME CLASS-ID SPECIES BREED-ID`, where only the name is required, with or without a
+    suffix; lines that begin with `#` are comments. The file is in UTF-8, or in UTF-16 with its
+    mark. Raises UserError, naming file and line, for a missing file, a name that is not
+    `BREED_NUMBER`, or a species (1 cat, 2 dog) other than the name's.
     """
     where = f"{path.parent.name}/{path.name}"  # a path inside the archive: it was just extracted
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_bytes()
+        marked = text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        lines = text.decode("utf-16" if marked else "utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{where} is missing: the official layout has it") from None
     except UnicodeDecodeError:
@@ -59,7 +63,7 @@ def read_list(path: Path) -> list[str]:
 
 
 def _listed_name(columns: list[str], where: str) -> str:
-    name = columns[0]
+    name = re.sub(r"\.(jpe?g|png)$", "", columns[0], flags=re.IGNORECASE)
     if not _NAME.fullmatch(name):
         raise UserError(f"{where}: {name!r} is not a name such as 'Bengal_1' or 'beagle_12'")
     if len(columns) > 2 and _SPECIES_IDS.get(columns[2]) != species_of(name):

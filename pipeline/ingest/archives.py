@@ -1,10 +1,13 @@
-"""Untrusted tar archives: their names, and their extraction into a folder."""
+"""Untrusted archives, tar or zip: their names, and their extraction into a folder."""
 
+import codecs
 import lzma
 import posixpath
 import re
+import stat
 import tarfile
 import unicodedata
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ from pipeline.core.terminal import UserError, progress
 # Far above any data set of this kind: the official archives hold 26,000 files and 0.8 GB.
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 100 * 2**30
+MAX_DEPTH = 32  # folders in each other
 
 # Members that describe the next one (a long name takes some hundred bytes). tarfile reads them into
 # memory, whatever size they claim.
@@ -29,7 +33,16 @@ _HEADERS = (
 PACK = "pack the files themselves (tar --dereference)"
 
 # What the decompressors raise for damaged data, besides an OSError without an errno.
-DAMAGED = (tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError)
+DAMAGED = (
+    *(tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError),
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError),  # an unknown method; a password
+)
+ZIP = b"PK\x03\x04"
+OTHERS = {  # what is found in the place of an archive, by its first bytes
+    b"<": "a web page, not an archive: its url leads to a page about the file. Open the url in a "
+    "browser, and put the address of the file itself into params.yaml",
+    b"\x28\xb5\x2f\xfd": "packed by Zstandard, which this Python cannot read: repack it as .tar.gz",
+}
 
 
 class ArchiveError(UserError):
@@ -55,59 +68,102 @@ class _Member(tarfile.TarInfo):
 
 
 def archive_name(stem: str, url: str) -> str:
-    """`stem` with the tar suffix of the url: .tar.gz for pets.tgz?v=2, .tar if it has none.
+    """`stem` with the suffix of the url: .tar.gz for pets.tgz?v=2, .tar if it has none.
 
-    The content tells the compression, so a url needs no suffix.
+    The content tells the kind, so a url needs no suffix.
     """
-    ending = re.search(r"\.(?:tar(\.\w+)?|t(gz|bz2|xz|zst))$", re.split(r"[?#]", url)[0].lower())
+    path = re.split(r"[?#]", url)[0].lower()
+    if path.endswith(".zip"):
+        return f"{stem}.zip"
+    ending = re.search(r"\.(?:tar(\.\w+)?|t(gz|bz2|xz|zst))$", path)
     if ending is None:
         return f"{stem}.tar"
     return f"{stem}.tar" + (ending[1] or (f".{ending[2]}" if ending[2] else ""))
 
 
 def find_archive(folder: Path, stem: str) -> Path:
-    """The one file `stem.tar*` in the folder. Raises ArchiveError for none or several."""
-    found = sorted(folder.glob(f"{stem}.tar*"))
+    """The one archive of this name in the folder. Raises ArchiveError for none or several."""
+    found = sorted([*folder.glob(f"{stem}.tar*"), *folder.glob(f"{stem}.zip")])
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found) or "none"
-    expected = f"{folder}: expected one archive {stem}.tar*, found {names}"
+    expected = f"{folder}: expected one archive {stem}.tar* or .zip, found {names}"
     raise ArchiveError(f"{expected}: run the stage download (dvc repro download)")
 
 
 def check_archive(archive: Path) -> None:
-    """Raise ArchiveError unless the file begins like a tar archive, compressed or not."""
-    with _opened(archive):
-        pass
+    """Raise ArchiveError unless the file is a zip, or begins like a tar of any compression."""
+    with _explained(archive):
+        (zipfile.ZipFile if _is_zip(archive) else tarfile.open)(archive).close()
 
 
 def extract_archive(archive: Path, folder: Path) -> None:
-    """Extract the files of a tar archive of any compression into the folder.
+    """Extract the files of a zip archive, or of a tar of any compression, into the folder.
 
     Only files, folders and hard links inside the folder are extracted, without times, owners and
     permissions. What macOS adds (._NAME, .DS_Store) is left out. Raises ArchiveError for any other
     member, for two of one name (either could be meant), for more than the limits, for a damaged or
     truncated archive, and for a disk that refuses. The folder then holds what came before.
     """
-    with _opened(archive) as tar, progress() as bars:
+    with _explained(archive), progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
+        for member in (_unzip if _is_zip(archive) else _untar)(archive, folder):
+            bars.update(task, advance=not member.isdir())
+
+
+def _untar(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
+    with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
         for member in _checked(tar):
-            try:
-                with naming(folder / member.name):
-                    tar.extract(member, folder, set_attrs=False, filter="data")
-            except (tarfile.FilterError, KeyError) as error:
-                raise _RefusedError(f"{member.name} is not extracted: {error}") from None
+            with _extracting(member, folder):
+                tar.extract(member, folder, set_attrs=False, filter="data")
+            yield member
             # tarfile keeps all it has read: 100 MB for 100,000 members.
             tar.members.clear()  # type: ignore[attr-defined]
-            bars.advance(task)
         _read_to_the_end(archive, tar)
 
 
+def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
+    with zipfile.ZipFile(archive) as packed:
+        for member in _checked(map(_as_in_tar, packed.infolist())):
+            with _extracting(member, folder):
+                tarfile.data_filter(member, str(folder))
+                packed.extract(member.name, folder)
+            yield member
+
+
 @contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+def _extracting(member: tarfile.TarInfo, folder: Path) -> Iterator[None]:
     try:
-        with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
-            yield tar
+        with naming(folder / member.name):
+            yield
+    except (tarfile.FilterError, KeyError) as error:
+        raise _RefusedError(f"{member.name} is not extracted: {error}") from None
+
+
+def _as_in_tar(info: zipfile.ZipInfo) -> tarfile.TarInfo:
+    """The entry as a tar archive would have it: both are checked alike."""
+    member = tarfile.TarInfo(info.filename)
+    member.size = info.file_size
+    if info.is_dir():
+        member.type = tarfile.DIRTYPE
+    elif stat.S_ISLNK(info.external_attr >> 16):
+        member.type = tarfile.SYMTYPE
+    return member
+
+
+def _is_zip(archive: Path) -> bool:
+    return _start(archive).startswith(ZIP)
+
+
+def _start(archive: Path) -> bytes:
+    with archive.open("rb") as stream:
+        return stream.read(512).lstrip(codecs.BOM_UTF8 + b" \t\r\n")
+
+
+@contextmanager
+def _explained(archive: Path) -> Iterator[None]:
+    try:
+        yield
     except _RefusedError as error:
         raise ArchiveError(f"{archive}: {error}") from None
     except MemoryError:
@@ -124,9 +180,13 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _damaged(archive: Path, reason: str) -> ArchiveError:
+    start = _start(archive)
+    for other, words in OTHERS.items():
+        if start.startswith(other):
+            return ArchiveError(f"{archive} is {words}")
     first = reason.splitlines()[0] if reason else "it ends too early"
     return ArchiveError(
-        f"{archive} is not a whole tar archive: {first}. Download it again (dvc repro --force "
+        f"{archive} is not a whole archive: {first}. Download it again (dvc repro --force "
         "download), and if that gives the same, correct its url in params.yaml"
     )
 
@@ -142,6 +202,8 @@ def _checked(members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
                 f"{MAX_BYTES:,} bytes are not what a data set of photographs holds"
             )
         name = posixpath.normpath(member.name).lstrip("/")
+        if name.count("/") > MAX_DEPTH:
+            raise _RefusedError(f"{name[:80]}... lies more than {MAX_DEPTH} folders deep")
         if posixpath.basename(name).startswith("._") or name.endswith(".DS_Store"):
             continue
         if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):

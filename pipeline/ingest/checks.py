@@ -13,6 +13,7 @@ from pipeline.ingest.inventory import Note, Reason
 
 TRIMAP_VALUES = (1, 2, 3)  # pet, background, border
 MAX_MEGAPIXELS = 89  # about 1 GB, in each of the processes
+SHOWN = 6  # values of a mask
 JPEG_LONGEST_SIDE = 65_500  # pixels that the format can hold
 
 _FORMATS = {"PNG": Note.PNG, "GIF": Note.GIF}
@@ -29,6 +30,7 @@ class UnusableError(Exception):
 
     reason: Reason
     file: Path
+    found: str = ""  # the values of a mask that has others than it should
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,14 @@ def _open(file: Path) -> Image.Image:
 
 def _class_ids(trimap: Image.Image, file: Path) -> NDArray[np.uint8]:
     values = np.asarray(trimap)
+    if trimap.format == "JPEG":
+        raise UnusableError(Reason.MASK_JPEG, file)
     if values.ndim != 2:
         raise UnusableError(Reason.MASK_CHANNELS, file)
     if not np.isin(values, TRIMAP_VALUES).all():
-        raise UnusableError(Reason.MASK_VALUES, file)
+        first, *more = np.array_split(np.unique(values), [SHOWN])
+        found = ", ".join(map(str, first.tolist())) + (", ..." if more[0].size else "")
+        raise UnusableError(Reason.MASK_VALUES, file, found)
     return (values - 1).astype(np.uint8)
 
 

@@ -1,6 +1,6 @@
 """From two archives to a folder of checked pairs: images/, masks/, index.csv, quarantine.csv."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from functools import partial
@@ -17,10 +17,11 @@ from pipeline.ingest.checks import UnusableError, check_pair
 from pipeline.ingest.inventory import Fault, Listed, Reason, take_inventory
 from pipeline.ingest.parallel import map_processes
 
-SHOWN = 20  # quarantined names in an error message
+SHOWN = 10  # kinds of faults in an error message
+REMEDIES = {Reason.MASK_VALUES: "; write 1 for pet, 2 for background, 3 for border"}
 COLUMNS = ["name", "breed", "species", "width", "height", "split"]
 COLUMNS += ["image_sha256", "mask_sha256", "phash", "note"]
-FAULT_COLUMNS = ("name", "file", "reason")
+FAULT_COLUMNS = ("name", "file", "reason", "found")
 
 Row = dict[str, str | int]
 
@@ -92,7 +93,8 @@ def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
     try:
         usable = check_pair(source / pair.image, source / pair.trimap)
     except UnusableError as error:
-        return Fault(pair.name, error.file.relative_to(source).as_posix(), error.reason)
+        file = error.file.relative_to(source).as_posix()
+        return Fault(pair.name, file, error.reason, error.found)
     image, mask = image_path(target, pair.name), mask_path(target, pair.name)
     with naming(target.parent):
         image.write_bytes(usable.jpeg)
@@ -117,7 +119,14 @@ def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets:
     if fraction <= limit:
         return
     write_rows(listing, FAULT_COLUMNS, map(astuple, quarantine))
-    shown = [f"  {fault.file}: {fault.reason}" for fault in quarantine[:SHOWN]]
+    kinds: dict[tuple[Reason, str], list[str]] = defaultdict(list)
+    for fault in quarantine:
+        kinds[fault.reason, fault.found].append(fault.file)
+    shown = [
+        f"  {len(files)} x {reason}{found and f' (found {found})'}, such as {files[0]}"
+        + REMEDIES.get(reason, "")
+        for (reason, found), files in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:SHOWN]
+    ]
     raise UserError(
         f"{fraction:.1%} of the listed pictures cannot be used, more than"
         f" extract.max_quarantined_fraction ({limit:.1%}) in params.yaml allows:\n"

@@ -1,7 +1,8 @@
 """What the archives hold and the lists name, and the words for what is wrong with a pair."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +11,9 @@ from pipeline.core.terminal import UserError
 from pipeline.data.images import Problem
 from pipeline.data.pets import read_list
 
-IMAGES = "images"
-TRIMAPS = "annotations/trimaps"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")  # any case
+MASK_SUFFIXES = (".png",)
+LAYOUT = "expected the official layout, images/NAME.jpg and annotations/trimaps/NAME.png"
 
 
 class Reason(StrEnum):
@@ -21,6 +23,7 @@ class Reason(StrEnum):
     NO_FILES = "listed, but no files"
     NO_IMAGE = "mask without an image"
     NO_MASK = "image without a mask"
+    TWICE = "two files of this name"
     NOT_A_PICTURE = Problem.NOT_AN_IMAGE
     TRUNCATED = Problem.TRUNCATED
     DAMAGED = Problem.DAMAGED
@@ -28,6 +31,7 @@ class Reason(StrEnum):
     HUNG = "hangs the decoder"
     TOO_LARGE = Problem.TOO_LARGE
     COLOURS = Problem.COLOURS
+    MASK_JPEG = "mask is a JPEG, which smears its values"
     MASK_CHANNELS = "mask has more than one channel"
     MASK_VALUES = "mask has values other than 1, 2, 3"
     SIZES = "image and mask differ in size"
@@ -55,17 +59,10 @@ class Listed:
     """A listed name that has both files."""
 
     name: str
+    image: str  # path inside the archives, like `trimap`
+    trimap: str
     split: str  # trainval or test
     notes: tuple[Note, ...]
-
-    @property
-    def image(self) -> str:
-        """Path inside the archives, like `trimap`."""
-        return f"{IMAGES}/{self.name}.jpg"
-
-    @property
-    def trimap(self) -> str:
-        return f"{TRIMAPS}/{self.name}.png"
 
 
 @dataclass(frozen=True, order=True)
@@ -75,22 +72,28 @@ class Fault:
     name: str
     file: str  # relative path inside the archives
     reason: Reason
+    found: str = ""  # the values of a mask that has others than it should
 
 
 def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
     """The pairs to check, the names that are no pair, and the number of different listed names.
 
     Only `trainval.txt` and `test.txt` are read, not `list.txt`. A name in both belongs to test; a
-    name listed twice counts once; both get a note. Hidden files, and all but images/*.jpg and
-    annotations/trimaps/*.png, are ignored.
+    name listed twice counts once; both get a note. Hidden files, and files without one of the
+    suffixes, are ignored. The official folders may lie below others.
     Raises UserError for a folder without the official layout, and for bad or empty lists.
     """
-    images, masks = _stems(source / IMAGES, ".jpg"), _stems(source / TRIMAPS, ".png")
-    splits = _read_splits(source / "annotations")
+    annotations = _folder(source, "annotations")
+    images = _files(source, _folder(source, "images"), IMAGE_SUFFIXES)
+    masks = _files(source, _folder(annotations, "trimaps"), MASK_SUFFIXES)
+    splits = _read_splits(annotations)
     pairs, faults = [], []
-    for name in sorted(images | masks | splits.keys()):
-        image, trimap = f"{IMAGES}/{name}.jpg", f"{TRIMAPS}/{name}.png"
-        if name not in masks:
+    for name in sorted(images.keys() | masks.keys() | splits.keys()):
+        image, *more = images.get(name, [f"images/{name}.jpg"])
+        trimap, *again = masks.get(name, [f"annotations/trimaps/{name}.png"])
+        if more or again:
+            faults.append(Fault(name, [*more, *again][0], Reason.TWICE))
+        elif name not in masks:
             reason = Reason.NO_MASK if name in images else Reason.NO_FILES
             faults.append(Fault(name, image, reason))
         elif name not in images:
@@ -98,23 +101,33 @@ def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
         elif name not in splits:
             faults.append(Fault(name, image, Reason.NOT_LISTED))
         else:
-            pairs.append(Listed(name, *splits[name]))
+            pairs.append(Listed(name, image, trimap, *splits[name]))
     return pairs, faults, len(splits)
 
 
-def _stems(folder: Path, suffix: str) -> set[str]:
-    if not folder.is_dir():
-        raise UserError(
-            f"the archives have no folder {folder.name}/: expected the official layout,"
-            f" {IMAGES}/NAME.jpg in images.tar and {TRIMAPS}/NAME.png in annotations.tar"
-        )
-    # Names in an archive may not be valid UTF-8; such bytes are written as \x..
+def _folder(source: Path, name: str) -> Path:
+    """The one folder of this name, wherever it is. Raises UserError for none or several."""
+    found = [path for path in source.rglob(name) if path.is_dir() and "__MACOSX" not in path.parts]
+    if len(found) != 1:
+        names = ", ".join(path.relative_to(source).as_posix() for path in sorted(found)) or "none"
+        raise UserError(f"the archives have no single folder {name}/ ({names}): {LAYOUT}")
+    return found[0]
+
+
+def _files(source: Path, folder: Path, suffixes: Sequence[str]) -> dict[str, list[str]]:
+    """The paths in `source` of the folder's files by their stems, which are in ASCII or UTF-8."""
+    found: dict[str, list[str]] = defaultdict(list)
     with os.scandir(folder) as entries:
-        return {
-            entry.name.removesuffix(suffix).encode(errors="backslashreplace").decode()
-            for entry in entries
-            if entry.name.endswith(suffix) and not entry.name.startswith(".") and entry.is_file()
-        }
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 - a million of them
+            if suffix.lower() in suffixes and not stem.startswith(".") and entry.is_file():
+                path = f"{folder.relative_to(source).as_posix()}/{entry.name}"
+                # Names in an archive may not be valid UTF-8; such bytes are written as \x..
+                stem, path = (
+                    text.encode(errors="backslashreplace").decode() for text in (stem, path)
+                )
+                found[stem].append(path)
+    return found
 
 
 def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:

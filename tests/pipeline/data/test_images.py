@@ -14,10 +14,11 @@ from pipeline.data import images
 from pipeline.data.images import (
     ImageError,
     Problem,
-    count_scans,
     decode_image,
+    follow_scans,
     load_image,
     load_mask,
+    open_image,
     save_mask,
 )
 from pipeline.data.pets import CLASSES, PALETTE
@@ -224,8 +225,10 @@ def test_bytes_like_scans_outside_the_image_do_not_count():
     like_scans = 200 * b"\xff\xda\x12\x34"
     segment = b"\xff\xe5" + (2 + len(like_scans)).to_bytes(2) + like_scans
     of_a_telephone = content[:2] + segment + content[2:] + like_scans
-    assert count_scans(content) == count_scans(of_a_telephone) == scans > 1
-    assert decode_image(io.BytesIO(of_a_telephone)).shape == (32, 48, 3)
+    assert follow_scans(content) == follow_scans(of_a_telephone) == (scans, True)
+    assert scans > 1
+    assert open_image(io.BytesIO(of_a_telephone), 1, whole=True).size == (48, 32)
+    assert follow_scans(content[:-2]) == (scans, False)
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])

@@ -35,7 +35,10 @@ def test_a_name_tells_breed_species_and_files():
 def test_a_list_is_read_in_its_order_without_comments_and_blank_lines(tmp_path):
     path = write_list(tmp_path, "#Image CLASS-ID\nbeagle_2 5 2 2\n\nAbyssinian_1 1 1 1\n")
     assert read_list(path) == ["beagle_2", "Abyssinian_1"]
-    assert read_list(write_list(tmp_path, "beagle_2\r\nBengal_7\r\n")) == ["beagle_2", "Bengal_7"]
+    text = "beagle_2.jpg\r\nBengal_7.PNG 6 1 2\r\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "test.txt").write_bytes(text.encode(encoding))
+        assert read_list(tmp_path / "test.txt") == ["beagle_2", "Bengal_7"]
 
 
 @pytest.mark.parametrize("line", ["../../etc/passwd_1", "beagle", "_1", "a/b_1", "9_1", "beagle_"])

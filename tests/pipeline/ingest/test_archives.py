@@ -3,6 +3,7 @@ import os
 import random
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -190,13 +191,53 @@ def test_an_error_shows_terminal_codes_as_text(tmp_path, folder, capsys):
     assert "\x1b" not in said
 
 
+def pack_zip(archive: Path, files: dict[str, bytes], mode: int = 0) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            packed.writestr(info, content)
+    return archive
+
+
+def test_a_zip_gives_the_same_files(tmp_path, folder):
+    check_archive(pack_zip(tmp_path / "a.tar", FILES))
+    extract_archive(tmp_path / "a.tar", folder)
+    assert files_in(folder) == FILES
+
+
+@pytest.mark.parametrize(
+    ("files", "mode", "problem"),
+    [
+        ({"../a.jpg": b""}, 0, "outside the destination"),
+        ({"a.jpg": b"/etc/passwd"}, 0o120777, "symbolic link"),
+        ({"a.jpg": b"", "A.jpg": b""}, 0, "in it twice"),
+        ({"a/" * 40 + "b.jpg": b""}, 0, "more than 32 folders deep"),
+        ({"a.jpg": bytes(2000)}, 0, "1,000 bytes"),
+    ],
+)
+def test_a_zip_is_checked_as_a_tar_is(tmp_path, folder, monkeypatch, files, mode, problem):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    with pytest.raises(ArchiveError, match=problem):
+        extract_archive(pack_zip(tmp_path / "a.zip", files, mode), folder)
+    assert files_in(tmp_path).keys() <= {"a.zip", "out/a.jpg"}
+
+
+def test_a_damaged_zip_is_refused(tmp_path, folder):
+    content = bytearray(pack_zip(tmp_path / "a.zip", FILES).read_bytes())
+    content[60] ^= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match="not a whole archive"):
+        extract_archive(tmp_path / "a.zip", folder)
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9])
 def test_an_archive_cut_short_is_refused(archive, folder, fraction):
     whole = archive.read_bytes()
     # The end of a plain tar is 10 kB of zeros, of which two blocks matter.
     end = len(whole.rstrip(b"\0")) if whole.endswith(bytes(1024)) else len(whole)
     archive.write_bytes(whole[: int(end * fraction)])
-    with pytest.raises(ArchiveError, match=r"a\.tar is not a whole tar archive.*Download it again"):
+    with pytest.raises(ArchiveError, match=r"a\.tar is not a whole archive.*Download it again"):
         extract_archive(archive, folder)
 
 
@@ -207,7 +248,7 @@ def test_a_cut_or_a_damaged_header_between_members_does_not_end_the_archive(tmp_
     damaged[1024 + 5] ^= 1  # in the name of the second member
     for broken in (content[:1024], damaged):
         archive.write_bytes(broken)
-        with pytest.raises(ArchiveError, match="not a whole tar archive"):
+        with pytest.raises(ArchiveError, match="not a whole archive"):
             extract_archive(archive, folder)
 
 
@@ -219,7 +260,7 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
     for place in range(200, len(content) - 200, 500):
         content[place] ^= 1
         archive.write_bytes(content)
-        with pytest.raises(ArchiveError, match="not a whole tar archive"):
+        with pytest.raises(ArchiveError, match="not a whole archive"):
             extract_archive(archive, folder)
         content[place] ^= 1
     if compression == "gz":  # whose checksum is at the end
@@ -229,10 +270,18 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
             extract_archive(archive, folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>please log in</html>", b"PK\3\4" + bytes(2000)])
-def test_a_file_that_is_not_a_tar_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "not a whole archive"),
+        (b"PK\3\4" + bytes(2000), "not a whole archive"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><title>Virus scan</title>", "a web page, not an archive"),
+        (b"\x28\xb5\x2f\xfd" + bytes(100), "packed by Zstandard"),
+    ],
+)
+def test_a_file_that_is_no_archive_is_refused_as_what_it_is(tmp_path, content, problem):
     (tmp_path / "a.tar").write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"a\.tar is not a whole tar archive"):
+    with pytest.raises(ArchiveError, match=rf"a\.tar is {problem}"):
         check_archive(tmp_path / "a.tar")
     with pytest.raises(ArchiveError, match=r"b\.tar: No such file"):
         check_archive(tmp_path / "b.tar")

@@ -52,6 +52,27 @@ def test_every_name_without_a_pair_has_its_reason(tmp_path):
     ]
 
 
+def test_other_suffixes_and_folders_around_are_accepted(tmp_path):
+    (tmp_path / "oxford").mkdir()
+    source = layout(tmp_path / "oxford", "beagle_1 beagle_2", "beagle_1 beagle_2")
+    (source / "images/beagle_1.jpg").rename(source / "images/beagle_1.JPG")
+    (source / "images/beagle_2.jpg").rename(source / "images/beagle_2.jpeg")
+    (tmp_path / "__MACOSX/images").mkdir(parents=True)
+    pairs, faults, _ = take_inventory(tmp_path)
+    assert [pair.image for pair in pairs] == [
+        "oxford/images/beagle_1.JPG",
+        "oxford/images/beagle_2.jpeg",
+    ]
+    assert (tmp_path / pairs[0].trimap).is_file()
+    assert faults == []
+    (source / "images/beagle_1.png").touch()
+    _, faults, _ = take_inventory(tmp_path)
+    assert faults == [Fault("beagle_1", "oxford/images/beagle_1.png", Reason.TWICE)]
+    (tmp_path / "copy/images").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no single folder images/ \(copy/images, oxford/images\)"):
+        take_inventory(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("trainval", "test", "split", "note"),
     [
@@ -69,7 +90,7 @@ def test_a_name_listed_twice_counts_once_and_is_noted(tmp_path, trainval, test, 
 
 def test_another_layout_and_empty_lists_are_refused(tmp_path):
     (tmp_path / "oxford-iiit-pet").mkdir()
-    with pytest.raises(UserError, match=r"no folder images/: .* annotations/trimaps/NAME\.png"):
+    with pytest.raises(UserError, match=r"annotations/ \(none\): .* annotations/trimaps/NAME\.png"):
         take_inventory(tmp_path)
     with pytest.raises(UserError, match="name no pictures"):
         take_inventory(layout(tmp_path, "pug_1", "pug_1", "", ""))
