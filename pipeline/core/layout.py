@@ -35,9 +35,11 @@ def workspace_root() -> Path:
     """The repository that owns the lasting state: the MLflow store and the caches.
 
     DVC runs some experiments in a temporary copy of the workspace. DVC_ROOT then still names the
-    repository that they came from.
+    repository that they came from. Installed as a package, it is the current folder.
     """
-    return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
+    own = Path(__file__).resolve().parents[2]
+    here = own if (own / "dvc.yaml").is_file() else Path.cwd()
+    return Path(os.environ.get("DVC_ROOT") or here)
 
 
 def in_repository(path: str) -> Path:
