@@ -42,6 +42,8 @@ def write_model(file: Path, model: onnx.ModelProto, metadata: dict[str, str]) ->
     """Check the model and write it without traces of this machine: equal models, equal bytes."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
+    # The oldest runtime that knows the operators shall read the file.
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     # 2.13.0, not 2.13.0+cpu: all builds of one version must write the same bytes.
     model.producer_version = model.producer_version.partition("+")[0]
     for node in model.graph.node:
