@@ -3,25 +3,34 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import STRICT, read_section
-from pipeline.core.terminal import console, path_arguments, run_command
+from pipeline.core.terminal import console, path_arguments, redacted, run_command
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
 from pipeline.sample import SampleParams
+
+
+def _without_password(url: str) -> str:
+    if redacted(url) != url:
+        raise ValueError("user and password do not belong in params.yaml: put them into ~/.netrc")
+    return url
+
+
+Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class ArchiveParams:
     """Where one archive comes from."""
 
-    url: Annotated[str, Field(min_length=1)]  # http(s), file: or a path
+    url: Address  # http(s), file: or a path
     md5: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")] | None = None  # verified if given
-    mirrors: tuple[Annotated[str, Field(min_length=1)], ...] = ()  # tried in order after the url
+    mirrors: tuple[Address, ...] = ()  # tried in order after the url
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -43,12 +52,15 @@ DatasetParams = Annotated[
 ]
 
 
+DatasetName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]  # others mislead `dvc exp run -S`
+
+
 @dataclass(frozen=True, config=STRICT)
 class DownloadParams:
     """The params.yaml section `download`."""
 
     dataset: str  # one of the names in `datasets`
-    datasets: dict[str, DatasetParams]
+    datasets: dict[DatasetName, DatasetParams]
 
     def __post_init__(self) -> None:
         if self.dataset not in self.datasets:

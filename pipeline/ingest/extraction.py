@@ -41,6 +41,7 @@ def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str,
         listed, faults, names = take_inventory(source)
         with atomic_folder(pets) as target:
             unusable, pairs, notes = store_pairs(listed, source, target)
+            assert pairs.total() + len(unusable) == len(listed), "a pair is lost"
             quarantine = sorted([*faults, *unusable])
             fraction = (names - len(listed) + len(unusable)) / names
             _stop_if_above(max_quarantined_fraction, fraction, quarantine, pets)

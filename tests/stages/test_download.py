@@ -101,11 +101,15 @@ def problem(tmp_path: Path, **section: object) -> str:
         ({"images": {"url": "a.tar"}}, "annotations is missing"),
         ({"images": {"url": "a", "md5": "abc"}}, "images.md5: String should match pattern"),
         ({"images": {"url": "a", "mirror": ["b"]}}, "images.mirror is not a known key"),
+        ({"images": {"url": "https://me:secret@host/a"}}, "images.url: user and password do not"),
     ],
 )
 def test_a_wrong_entry_is_named_by_its_key(tmp_path, entry, message):
     found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
     assert f"download.datasets.mine.{message}" in found
+    assert "secret" not in found
+    found = problem(tmp_path, dataset="mine.1", datasets={"mine.1": entry})
+    assert "String should match pattern '^[A-Za-z0-9_-]+$', found 'mine.1'" in found
 
 
 def test_an_unknown_data_set_and_an_entry_without_keys_are_told_the_known_ones(tmp_path):

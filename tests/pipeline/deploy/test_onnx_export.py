@@ -27,7 +27,7 @@ def test_the_file_is_self_contained_and_describes_itself(model_file):
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     assert {entry.key: entry.value for entry in model.metadata_props} == {"classes": '["pet"]'}
     assert [graph_input.name for graph_input in model.graph.input] == ["photograph"]
-    assert model.ir_version == 8, "ONNX Runtime 1.14 can read it"
+    assert model.ir_version == 8, "ONNX Runtime 1.16 can read it"
     # Neither the source files nor the build of torch.
     content = model_file.read_bytes()
     assert b".py" not in content
