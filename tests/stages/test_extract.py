@@ -98,10 +98,11 @@ def test_the_index_describes_the_files_written(extracted):
 
 def test_what_is_not_used_is_quarantined_with_its_reason_and_not_written(extracted):
     pets, _ = extracted
-    assert pd.read_csv(pets / "quarantine.csv").to_numpy().tolist() == [
-        ["Birman_8", "images/Birman_8.jpg", Reason.SIZES],
-        ["pug_4", "images/pug_4.jpg", Reason.NOT_A_PICTURE],
-        ["stray_9", "images/stray_9.jpg", Reason.NO_MASK],
+    assert (pets / "quarantine.csv").read_text().splitlines() == [
+        "name,file,reason,found",
+        f"Birman_8,images/Birman_8.jpg,{Reason.SIZES},",
+        f"pug_4,images/pug_4.jpg,{Reason.NOT_A_PICTURE},",
+        f"stray_9,images/stray_9.jpg,{Reason.NO_MASK},",
     ]
     assert list(pets.parent.iterdir()) == [pets]
     names = {"images", "masks", "index.csv", "quarantine.csv"}
@@ -158,17 +159,21 @@ def or_worse(pair: Listed, source: Path, target: Path, worse: Callable[[], None]
 
 def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):
     images = {f"pug_{number:02}": b"broken" for number in range(30)}
-    write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_00"])
+    images |= {"pug_30": photograph(1), "pug_31": photograph(2)}
+    binary = encode(np.array([[0, 255] * 15] * 20, np.uint8), "PNG")
+    masks = dict.fromkeys(images, trimap()) | dict.fromkeys(("pug_30", "pug_31"), binary)
+    write_raw(tmp_path / "raw", images, masks, ["pug_00"])
     pets = tmp_path / "pets"
     pets.mkdir()
     (pets / "index.csv").write_text("earlier")
     with pytest.raises(UserError, match=r"100\.0% .* extract\.max_quarantined_fraction") as caught:
         extract(tmp_path / "raw", pets, 0.99)
     message = str(caught.value)
-    assert "images/pug_19.jpg: not a picture" in message
-    assert "pug_20" not in message
+    assert "\n  30 x not a picture, such as images/pug_00.jpg\n" in message
+    assert "\n  2 x mask has values other than 1, 2, 3 (found 0, 255), such as " in message
+    assert "trimaps/pug_30.png; write 1 for pet" in message
     assert str(tmp_path / "pets-quarantine.csv") in message
-    assert len(pd.read_csv(tmp_path / "pets-quarantine.csv")) == 30
+    assert len(pd.read_csv(tmp_path / "pets-quarantine.csv")) == 32
     assert (pets / "index.csv").read_text() == "earlier"
 
 
