@@ -3,6 +3,7 @@
 import argparse
 import errno
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,8 +29,10 @@ class UserError(Exception):
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's main and exit with its status.
 
-    A UserError, or a full disk, is printed as a message without a traceback (status 1).
+    A UserError, or a full disk, is printed as a message without a traceback (status 1). SIGTERM
+    (docker stop, Slurm) ends it as Ctrl-C does: what is open is closed.
     """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         sys.exit(main())
     except UserError as error:

@@ -97,7 +97,13 @@ def training_state(key: str) -> Iterator[TrainingState]:
     waiting = "The same training is running already: waiting for its end."
     with locked(Path(f"{mine}.lock"), waiting):
         mine.mkdir(exist_ok=True)
-        yield TrainingState(mine)
+        state = TrainingState(mine)
+        try:
+            yield state
+        except (KeyboardInterrupt, SystemExit):
+            if state.file.exists():
+                console.print("Finished epochs are kept: the same command continues after them.")
+            raise
 
 
 def _remove_unneeded(folder: Path, mine: Path) -> None:

@@ -102,9 +102,9 @@ def training_run(
     `params` are the sections used, by name, as mappings or dataclasses: {"train": ...} is logged
     as train.lr and so on, beside the locked params of the stages that made the data. `counts`
     says how many pairs each list has. An interrupted training, known by its `training_id`,
-    continues in its run. The run ends as FINISHED, after an error as FAILED, after Ctrl-C as
-    KILLED. Raises UserError for a store that does not answer before the first step; one that
-    dies later does not stop the training.
+    continues in its run. The run ends as FINISHED, after an error as FAILED, after Ctrl-C or
+    SIGTERM as KILLED. Raises UserError for a store that does not answer before the first step; one
+    that dies later does not stop the training.
     """
     store = open_store()
     send_unsent(store)
@@ -239,7 +239,7 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
     try:
         yield run
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:

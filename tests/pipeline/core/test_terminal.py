@@ -1,6 +1,7 @@
 """Errors are messages, progress ends with its block."""
 
 import errno
+import signal
 
 import pytest
 
@@ -28,6 +29,22 @@ def test_a_user_error_and_a_full_disk_are_messages_and_another_error_is_a_crash(
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 // 0)
     assert status(lambda: fail(KeyboardInterrupt())) == 130
+
+
+def test_sigterm_ends_a_command_as_an_exit_that_its_blocks_see():
+    seen = []
+
+    def main():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit as leaving:
+            seen.append(leaving.code)
+            raise
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert status(main) == 143
+    assert seen == [143]
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_the_status_is_that_of_the_command():

@@ -96,7 +96,8 @@ def test_a_killed_stage_logs_the_rest_and_nothing_twice(workspace):
 
 
 @pytest.mark.parametrize(
-    ("failure", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+    ("failure", "status"),
+    [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
 )
 def test_a_run_says_how_its_training_ended(workspace, failure, status):
     seen = []
