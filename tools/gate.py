@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipeline.core.files import file_digest, read_csv, read_json
 from pipeline.core.git import UNKNOWN
+from pipeline.core.layout import CHECKPOINT, INDEX, METRICS, ONNX, PETS, SPLITS, TABLES
 from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console
 from pipeline.data.pets import CLASSES
@@ -28,7 +29,7 @@ from pipeline.scoring.tables import counts_of
 
 DECIMALS = 6  # that count: rounding errors of float64 must not turn "as much" into "more"
 # The metrics files of the stages, by the name that a run shows their numbers under.
-METRICS = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
+FILES = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Versions = tuple[Version, Version]  # challenger and champion
@@ -54,39 +55,32 @@ class NotRecordedError(Exception):
     """The runs do not hold both versions' results on the same images; the message says why."""
 
 
-def register_restored(
-    store: Store, onnx_file: Path, checkpoint: Path, data: Path, metrics: Path
-) -> None:
+def register_restored(store: Store) -> None:
     """Register the exported file if `dvc repro` took it from a cache, so that no stage did.
 
     A version whose run was deleted gets a run again.
     """
-    if not onnx_file.is_file():
+    if not ONNX.is_file():
         return
-    known = find_version(store.uri, file_digest(onnx_file))
-    if known and find_run(store, file_digest(checkpoint)):
+    checkpoint = file_digest(CHECKPOINT)
+    if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):
         return
-    measured = {name: read_json(metrics / file) for name, file in METRICS.items()}
-    with checkpoint_run(file_digest(checkpoint), data) as run:
+    measured = {name: read_json(METRICS / file) for name, file in FILES.items()}
+    with checkpoint_run(checkpoint, PETS) as run:
         run.log_metrics(measured)
-        if (metrics / "tables").is_dir():
-            run.log_artifacts(metrics / "tables", "tables")
+        if TABLES.is_dir():
+            run.log_artifacts(TABLES, TABLES.name)
         run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
-        register_model(run, onnx_file, {name: measured[name] for name in ("test", "export")})
+        register_model(run, ONNX, {name: measured[name] for name in ("test", "export")})
 
 
-def run_gate(
-    store: Store, params: GateParams, data: Path, splits: Path, *, number: int | None, dry_run: bool
-) -> Decision:
-    """Decide on the version of the number, or the newest; a dry run leaves the registry as it is.
-
-    data, splits: data/pets and data/splits, for scoring again.
-    """
+def run_gate(store: Store, params: GateParams, *, number: int | None, dry_run: bool) -> Decision:
+    """Decide on the version of the number, or the newest; a dry run changes nothing."""
     challenger, champion = contestants(store, number)
     decision = decide_by_origin(challenger, champion)
     if decision is None:
         assert champion is not None, "the first version is decided by its origin"
-        decision = decide_by_scores(store, (challenger, champion), data, splits, params)
+        decision = decide_by_scores(store, (challenger, champion), params)
     if not dry_run:
         settle(store, decision, champion, number)
     return decision
@@ -113,24 +107,21 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
     return Decision(number, False, reason)
 
 
-def decide_by_scores(
-    store: Store, versions: Versions, data: Path, splits: Path, params: GateParams
-) -> Decision:
+def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> Decision:
     """By the matrices that the evaluations recorded, else by scoring both models again."""
     challenger, champion = versions
     try:
         new, old = recorded_pair(store, versions)
     except NotRecordedError as reason:
-        index = data / "index.csv"
-        if not index.is_file() or file_digest(index, "md5") != champion.tags[DATA_TAG]:
+        if not INDEX.is_file() or file_digest(INDEX, "md5") != champion.tags[DATA_TAG]:
             why = (
-                f"{reason}, and {data} is not the data set of both ({_data_name(champion)}), on "
+                f"{reason}, and {PETS} is not the data set of both ({_data_name(champion)}), on "
                 "which they could be scored again: bring that back into the workspace (dvc repro, "
                 "dvc checkout) and run the gate again"
             )
             return Decision(challenger.number, False, why)
         console.print(f"{reason}: both are scored again.", soft_wrap=True)
-        new, old = score_again(store, versions, data, splits)
+        new, old = score_again(store, versions)
     comparison = paired_bootstrap(
         new, old, confidence=params.confidence, resamples=params.resamples, seed=params.seed
     )
@@ -149,8 +140,8 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
         *(against or ["no class drops by more than allowed"]),
     ]
     drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
-    numbers = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high, **drops}
-    numbers = {"images": comparison.images, **numbers}
+    numbers = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high}
+    numbers = {"images": comparison.images} | numbers | drops
     return Decision(challenger.number, not against, "; ".join(reasons), numbers)
 
 
@@ -199,7 +190,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     return table
 
 
-def score_again(store: Store, versions: Versions, data: Path, splits: Path) -> Pair:
+def score_again(store: Store, versions: Versions) -> Pair:
     """The matrices of both registered files on the challenger's test list, else the workspace's.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
@@ -207,9 +198,9 @@ def score_again(store: Store, versions: Versions, data: Path, splits: Path) -> P
     try:
         table = recorded_table(store, versions[0])
     except NotRecordedError:
-        table = read_split(splits / "test.csv")
+        table = read_split(SPLITS / "test.csv")
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    [(new, old)] = count_pixels(files, data, table["name"].tolist())
+    [(new, old)] = count_pixels(files, PETS, table["name"].tolist())
     return new, old
 
 

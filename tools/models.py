@@ -1,12 +1,11 @@
 """The registered versions of the model: list them, let the gate decide, promote one by hand."""
 
 import argparse
-from pathlib import Path
 
 from rich.table import Column, Table
 
 from pipeline.core.files import file_digest
-from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PETS, SPLITS
+from pipeline.core.layout import ONNX
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command
 from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, MIOU_TAG, Version, list_versions
@@ -37,14 +36,12 @@ def _gate(arguments: argparse.Namespace) -> None:
 
     params = read_section("gate", GateParams)
     store = open_store()
-    model, data, dry_run = arguments.model, arguments.data, arguments.dry_run
+    dry_run = arguments.dry_run
     if not dry_run:
-        register_restored(store, model, arguments.checkpoint, data, arguments.metrics)
-    elif model.is_file() and not find_version(store.uri, file_digest(model)):
-        console.print(f"{model} is not registered; without --dry-run it would be, first.")
-    decision = run_gate(
-        store, params, data, arguments.splits, number=arguments.version, dry_run=dry_run
-    )
+        register_restored(store)
+    elif ONNX.is_file() and not find_version(store.uri, file_digest(ONNX)):
+        console.print(f"{ONNX} is not registered; without --dry-run it would be, first.")
+    decision = run_gate(store, params, number=arguments.version, dry_run=dry_run)
     outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
     console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
@@ -76,15 +73,6 @@ def parse_arguments() -> argparse.Namespace:
     rule = "make a version @challenger, and @champion if it is better"
     gate = commands.add_parser("gate", help=rule)
     gate.add_argument("--version", type=int, help="number of the version (the newest)")
-    paths = {
-        "--model": (ONNX, "exported model, registered first if it is not yet"),
-        "--checkpoint": (CHECKPOINT, "checkpoint that it was exported from"),
-        "--data": (PETS, "data set that the checkpoint was trained on"),
-        "--splits": (SPLITS, "folder of the test list, for scoring again"),
-        "--metrics": (METRICS, "folder of train.json, evaluate.json, export.json and tables/"),
-    }
-    for name, (default, text) in paths.items():
-        gate.add_argument(name, type=Path, default=default, help=f"{text} ({default})")
     gate.add_argument("--dry-run", action="store_true", help="decide and tell, but change nothing")
     by_hand = commands.add_parser("promote", help="make a version @champion by hand")
     by_hand.add_argument("version", type=int, help="number of the version")

@@ -9,41 +9,40 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
-from pipeline.core.layout import METRICS, MODELS, PETS
+from pipeline.core.layout import CHECKPOINT, CONFIG, METRICS, ONNX, PETS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, run_command
 from tools.scores import SHOWN, existing
 
 TEMPLATES = Path(__file__).parent / "templates"
 STAGES = ("download", "extract", "split", "train", "evaluate", "export")
 SHEETS = ("examples", "median", "worst")
-PLOTS = ("confusion", "reliability", "breeds")
+CHARTS = ("confusion", "reliability", "breeds")
 
 
 def main() -> None:
     arguments = parse_arguments()
     from pipeline.records.runs import checkpoint_run
 
-    metrics, models = arguments.metrics, arguments.models
-    digest = file_digest(existing(models / "checkpoint.pth"))
-    origin = origin_of(digest, models / "model.onnx")
+    digest = file_digest(existing(CHECKPOINT))
+    origin = origin_of(digest, file_digest(existing(ONNX)))
     page = render(
         origin=origin,
-        stages={name: read_json(existing(metrics / f"{name}.json")) for name in STAGES},
-        config=read_json(existing(models / "config.json")),
-        scores=read_csv(existing(metrics / "tables/scores.csv")).to_dict("records"),
-        slices=read_csv(existing(metrics / "tables/slices.csv")).to_dict("records"),
-        images=pictures(metrics / "plots"),
+        stages={name: read_json(existing(METRICS / f"{name}.json")) for name in STAGES},
+        config=read_json(existing(CONFIG)),
+        scores=read_csv(existing(TABLES / "scores.csv")).to_dict("records"),
+        slices=read_csv(existing(TABLES / "slices.csv")).to_dict("records"),
+        images=pictures(),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
     file = arguments.out or Path("reports") / f"{name}.html"
     with atomic_file(file) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    with checkpoint_run(digest, arguments.pets) as run:
+    with checkpoint_run(digest, PETS) as run:
         run.log_artifact(file, "report")
     console.print(f"report: {file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
 
 
-def origin_of(checkpoint_sha256: str, onnx_file: Path) -> dict[str, Any]:
+def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
     """The model's run and version. Raises UserError without a run, which `dvc repro` opens."""
     from pipeline.records.registry import find_version
     from pipeline.records.runs import find_run
@@ -56,14 +55,13 @@ def origin_of(checkpoint_sha256: str, onnx_file: Path) -> dict[str, Any]:
             f"no MLflow run knows this checkpoint ({checkpoint_sha256[:12]}): run `make`, which"
             " records what DVC's cache restored"
         )
-    onnx_sha256 = file_digest(onnx_file) if onnx_file.is_file() else None
     return {
         "name": run.info.run_name,
         "run_id": run.info.run_id,
         "date": datetime.fromtimestamp(run.info.start_time / 1000, UTC).date().isoformat(),
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
-        "version": find_version(store.uri, onnx_sha256) if onnx_sha256 else None,
+        "version": find_version(store.uri, onnx_sha256),
         "onnx_sha256": onnx_sha256,
     }
 
@@ -85,21 +83,21 @@ def render(**content: Any) -> str:
     return template.render(classes=CLASSES, shown=SHOWN, **content)
 
 
-def pictures(plots: Path) -> dict[str, str]:
+def pictures() -> dict[str, str]:
     """All pictures as data URLs; photographs as JPEG, to make the file small enough to mail."""
     from PIL import Image
 
     from pipeline.scoring.plots import draw_curves, save_figure
 
-    files = {name: existing(plots / f"evaluate/{name}.png") for name in (*SHEETS, *PLOTS)}
-    found = {name: _data_url(files[name].read_bytes(), "png") for name in PLOTS}
+    files = {name: existing(PLOTS / f"evaluate/{name}.png") for name in (*SHEETS, *CHARTS)}
+    found = {name: _data_url(files[name].read_bytes(), "png") for name in CHARTS}
     for name in SHEETS:
         buffer = io.BytesIO()
         with Image.open(files[name]) as image:
             image.convert("RGB").save(buffer, format="JPEG", quality=85)
         found[name] = _data_url(buffer.getvalue(), "jpeg")
     buffer = io.BytesIO()
-    save_figure(buffer, draw_curves(read_csv(existing(plots / "train/curves.csv"))))
+    save_figure(buffer, draw_curves(read_csv(existing(PLOTS / "train/curves.csv"))))
     return found | {"curves": _data_url(buffer.getvalue(), "png")}
 
 
@@ -109,9 +107,6 @@ def _data_url(content: bytes, kind: str) -> str:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__)
-    parser.add_argument("--metrics", type=Path, default=METRICS, help="folder of scores")
-    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the model")
-    parser.add_argument("--pets", type=Path, default=PETS, help="the data set")
     parser.add_argument("--out", type=Path, help="HTML file (reports/NAME.html)")
     return parser.parse_args()
 

@@ -1,14 +1,12 @@
 """Print the scores that the last evaluation left in metrics/."""
 
 import argparse
-import csv
-import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.table import Column, Table
 
-from pipeline.core.layout import METRICS
+from pipeline.core.files import read_csv, read_json
+from pipeline.core.layout import EVALUATE_METRICS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, run_command
 
 NEXT_STEPS = """
@@ -38,12 +36,23 @@ SHOWN = {
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    images = json.loads(existing(arguments.metrics / "evaluate.json").read_text())["images"]
-    table = existing(arguments.metrics / "tables/scores.csv").read_text()
-    console.print(score_table(csv.DictReader(table.splitlines()), images))
-    console.print(f"pictures: {arguments.metrics}/plots/evaluate/")
-    if arguments.next:
+    parser = argparse.ArgumentParser(prog="python -m tools.scores", description=__doc__)
+    parser.add_argument("--next", action="store_true", help="say what to do next")
+    show_next = parser.parse_args().next
+    images = read_json(existing(EVALUATE_METRICS))["images"]
+    # A class that occurs nowhere has no score.
+    scores = read_csv(existing(TABLES / "scores.csv")).dropna().set_index("score")
+    columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
+    table = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
+    for name, words in SHOWN.items():
+        if name in scores.index:
+            value, low, high = scores.loc[name]
+            table.add_row(words, f"{value:.4f}", f"{low:.4f} to {high:.4f}")
+        else:
+            table.add_row(words, "-")
+    console.print(table)
+    console.print(f"pictures: {PLOTS}/evaluate/")
+    if show_next:
         console.print(NEXT_STEPS, highlight=False)
 
 
@@ -52,28 +61,6 @@ def existing(file: Path) -> Path:
     if not file.is_file():
         raise UserError(f"{file} is missing: run the pipeline first (dvc repro)")
     return file
-
-
-def score_table(rows: Iterable[Mapping[str, str]], images: int) -> Table:
-    """The test scores with their intervals, one row each."""
-    columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
-    table = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
-    # A class that occurs nowhere has no score.
-    known = {row["score"]: row for row in rows if all(row.values())}
-    for name, words in SHOWN.items():
-        cells = ("-", "")
-        if name in known:
-            row = {key: f"{float(known[name][key]):.4f}" for key in ("value", "low", "high")}
-            cells = (row["value"], f"{row['low']} to {row['high']}")
-        table.add_row(words, *cells)
-    return table
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.scores", description=__doc__)
-    parser.add_argument("--metrics", type=Path, default=METRICS, help="folder of the scores")
-    parser.add_argument("--next", action="store_true", help="say what to do next")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ def main() -> None:
     arguments = parse_arguments()
     from pipeline.data.splits import read_split
 
-    table = read_split(arguments.splits / f"{arguments.split}.csv")
+    table = read_split(SPLITS / f"{arguments.split}.csv")
     table = choose(table, arguments.breed, arguments.count, arguments.seed)
     with atomic_file(arguments.out) as temporary:
-        draw(arguments.pets, table["name"].tolist()).save(temporary, format="PNG")
+        draw(PETS, table["name"].tolist()).save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
 
 
@@ -65,8 +65,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--breed", help="one breed only, e.g. Bengal or beagle")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
-    parser.add_argument("--pets", type=Path, default=PETS)
-    parser.add_argument("--splits", type=Path, default=SPLITS)
     parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
     return parser.parse_args()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from tiny_models import save_random_model
+from tiny_models import save_random_model, write_onnx
 
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
@@ -37,6 +37,7 @@ METRICS = {
 def evaluated(tiny_pets, monkeypatch):
     """A workspace as the stages leave it; only the training and the export were made up."""
     save_random_model(tiny_pets / "models")
+    write_onnx(tiny_pets / "models/model.onnx")
     plots = tiny_pets / "metrics/plots"
     with training_run(Path("data/pets"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))

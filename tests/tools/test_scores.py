@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,26 +11,26 @@ from tools import scores as tool
 
 
 @pytest.fixture
-def metrics(tmp_path):
+def metrics(tmp_path, monkeypatch):
     """Every score is 0.5000, 0.5001 and so on, with ends of its own; the border was nowhere."""
     rows = [
         f"{name},{0.5 + place / 1e4},{0.4 + place / 1e4},{0.6 + place / 1e4}"
         for place, name in enumerate(tool.SHOWN)
     ]
     rows = [row if not row.startswith("iou.border") else "iou.border,,," for row in rows]
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables/scores.csv").write_text("\n".join(["score,value,low,high", *rows]))
-    (tmp_path / "evaluate.json").write_text(json.dumps({"images": 7}))
-    return tmp_path
+    monkeypatch.chdir(tmp_path)
+    Path("metrics/tables").mkdir(parents=True)
+    Path("metrics/tables/scores.csv").write_text("\n".join(["score,value,low,high", *rows]))
+    Path("metrics/evaluate.json").write_text(json.dumps({"images": 7}))
 
 
-def run(monkeypatch, folder, *options):
-    monkeypatch.setattr(sys, "argv", ["scores", "--metrics", str(folder), *options])
+def run(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["scores", *options])
     tool.main()
 
 
 def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
-    run(monkeypatch, metrics)
+    run(monkeypatch)
     printed = capsys.readouterr().out
     for place, name in enumerate(tool.SHOWN):
         known = name != "iou.border"
@@ -37,12 +38,12 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
         assert (f"{0.4 + place / 1e4:.4f} to {0.6 + place / 1e4:.4f}" in printed) == known
     assert "7 pictures" in printed
     assert "What next" not in printed
-    run(monkeypatch, metrics, "--next")
+    run(monkeypatch, "--next")
     assert "make ui" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("missing", ["evaluate.json", "tables/scores.csv"])
 def test_without_scores_the_error_says_how_to_get_them(metrics, missing, monkeypatch):
-    (metrics / missing).unlink()
+    Path("metrics", missing).unlink()
     with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
-        run(monkeypatch, metrics)
+        run(monkeypatch)
