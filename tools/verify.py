@@ -32,10 +32,10 @@ def main() -> int:
     if not any(finding.differs for finding in findings):
         with rebuilt(provenance, arguments.data) as (root, finished):
             findings = compare_rebuild(provenance, root)
-    verdict = judge(findings, finished)
+    identical, verdict = judge(findings, finished)
     console.print(table_of(provenance, findings))
-    console.print(verdict.text, markup=False, highlight=False, soft_wrap=True)
-    return 0 if verdict.identical else 1
+    console.print(verdict, markup=False, highlight=False, soft_wrap=True)
+    return 0 if identical else 1
 
 
 def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
@@ -57,10 +57,13 @@ def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
 
 def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
     """What was compared, a row each; digests are shortened."""
+    from pipeline.records.reproduce.comparison import short
+
     columns = (Column(name, overflow="fold") for name in ("", "compared", "then", "now", ""))
     table = Table(*columns, title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
     for each in findings:
-        table.add_row(*each.row())
+        outcome = "differs" if each.differs else "same" if each.known else "unknown"
+        table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
     return table
 
 

@@ -1,7 +1,7 @@
 """Register exported models as versions, and move the aliases on them."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -155,8 +155,16 @@ def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client = run.store.client
-    model = _begun_before(run, tags[ONNX_TAG]) or client.create_logged_model(
-        run.store.experiment_id, MODEL_NAME, run.run_id, {ONNX_TAG: tags[ONNX_TAG]}
+    experiment = run.store.experiment_id
+    # The model that a process left which was killed before it made the version, else a new one.
+    query = f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{tags[ONNX_TAG]}'"
+    begun = client.search_logged_models([experiment], filter_string=query)
+    model = (
+        begun[0]
+        if begun
+        else client.create_logged_model(
+            experiment, MODEL_NAME, run.run_id, {ONNX_TAG: tags[ONNX_TAG]}
+        )
     )
     with TemporaryDirectory() as folder:
         packed = Path(folder) / "model"
@@ -174,15 +182,6 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         MODEL_NAME, model.artifact_location, run.run_id, tags, model_id=model.model_id
     )
     return int(version.version)
-
-
-def _begun_before(run: Run, onnx_sha256: str) -> LoggedModel | None:
-    """The model that a process left which was killed before it made the version."""
-    found: Sequence[LoggedModel] = run.store.client.search_logged_models(
-        [run.store.experiment_id],
-        filter_string=f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{onnx_sha256}'",
-    )
-    return found[0] if found else None
 
 
 def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:

@@ -26,7 +26,6 @@ from pipeline.records.versions import CHECKPOINT_TAG, Version
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
-PARAMS_A_REQUEST = 100
 DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
 TABLES = "tables"  # folder of an evaluation's tables among a run's artifacts
 
@@ -206,8 +205,7 @@ def _open_run(
         store.client.log_inputs(run_id, [_data_input(data, lineage, counts or {})])
         # The params come last: a run that has some lacks nothing else.
         values = [Param(key, str(value)) for key, value in params.items()]
-        for start in range(0, len(values), PARAMS_A_REQUEST):
-            store.client.log_batch(run_id, params=values[start : start + PARAMS_A_REQUEST])
+        store.client.log_batch(run_id, params=values)
     assert run_id is not None
     store.client.update_run(run_id, status="RUNNING")
     return run_id

@@ -25,7 +25,7 @@ from pipeline.records.store import Store
 
 Entry = dict[str, Any]
 
-BATCH = 100  # entries a request; a store refuses more tags than that
+BATCH = 100  # entries at a time: what was sent is not sent again if the next ones fail
 PAUSE = 1.0  # seconds between two looks at what is to be sent
 PATIENCE = 30.0  # seconds that the end of a stage waits for a store that is slow but alive
 # Answers that another try will not change: the run was deleted, or the entry is malformed.
@@ -86,9 +86,10 @@ class Outbox:
 
 def deliver(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None:
     """Hand entries to the store; of two tags with one name the last counts."""
-    measured = [entry for entry in entries if "metric" in entry]
     metrics = [
-        Metric(each["metric"], each["value"], each["time"], each["step"]) for each in measured
+        Metric(entry["metric"], entry["value"], entry["time"], entry["step"])
+        for entry in entries
+        if "metric" in entry
     ]
     tags = {entry["tag"]: entry["value"] for entry in entries if "tag" in entry}
     if metrics or tags:
@@ -144,8 +145,7 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
         ended = header.get("ended") or int(path.stat().st_mtime * 1000)
         entries.append({"status": "FAILED", "time": ended})
     try:
-        for start in range(0, len(entries), BATCH):
-            deliver(store.client, header["run"], entries[start : start + BATCH])
+        deliver(store.client, header["run"], entries)
     except MlflowException as error:
         if error.error_code in REFUSALS:
             path.rename(path.with_suffix(".refused"))

@@ -9,7 +9,7 @@ from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
 from pipeline.core.params import flatten, load_yaml
-from pipeline.records.lineage import code_digest, describe_environment, source_digests
+from pipeline.records.lineage import describe_environment, source_digests
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
@@ -46,18 +46,6 @@ class Finding(NamedTuple):
     def differs(self) -> bool:
         return self.known and self.expected != self.got
 
-    def row(self) -> tuple[str, str, str, str, str]:
-        """For a table: part, name, both values with digests shortened, and the outcome."""
-        outcome = "differs" if self.differs else "same" if self.known else "unknown"
-        return (self.part, self.name, short(self.expected), short(self.got), outcome)
-
-
-class Verdict(NamedTuple):
-    """Whether the rebuilt files are the same, and the conclusion in a sentence or two."""
-
-    identical: bool
-    text: str
-
 
 def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
     """Compare everything after a rebuild in the checkout `root`."""
@@ -67,7 +55,7 @@ def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
     software, hardware = "environment", "hardware"
     return [
         compare_data(provenance, root / INDEX),
-        *_compare_code(provenance, root),
+        *compare("code", "pipeline/, stages/", provenance.sources, source_digests(root)),
         *_compare_params(provenance, root),
         *compare(software, "Python and packages", then.get(software, {}), now[software]),
         *compare(hardware, "processor", then.get(hardware, {}), now[hardware]),
@@ -106,14 +94,17 @@ def first_difference(findings: Sequence[Finding]) -> Finding | None:
     return min(differing, key=rank, default=None)
 
 
-def judge(findings: Sequence[Finding], finished: bool) -> Verdict:
-    """finished: whether every stage ended well."""
+def judge(findings: Sequence[Finding], finished: bool) -> tuple[bool, str]:
+    """Whether the rebuilt files are identical, and the conclusion in a sentence or two.
+
+    finished: whether every stage ended well.
+    """
     files = [each for each in findings if each.part == RESULT and each.name != SCORE]
     compared = [each for each in files if each.known]
     if finished and compared and not any(each.differs for each in compared):
-        return Verdict(True, f"identical: {', '.join(each.name for each in compared)}")
+        return True, f"identical: {', '.join(each.name for each in compared)}"
     head = "different" if finished else "not rebuilt: a stage stopped, its message is above"
-    return Verdict(False, f"{head}. {_cause(findings)}{_score(findings)}")
+    return False, f"{head}. {_cause(findings)}{_score(findings)}"
 
 
 def short(value: str) -> str:
@@ -121,25 +112,15 @@ def short(value: str) -> str:
     return value[:12] if DIGEST.fullmatch(value) else value
 
 
-def _compare_code(provenance: Provenance, root: Path) -> list[Finding]:
-    expected = provenance.tags.get("code.digest", UNKNOWN)
-    digest = Finding("code", "pipeline/, stages/", expected, code_digest(root))
-    if digest.differs and provenance.sources:
-        return compare("code", digest.name, provenance.sources, source_digests(root))
-    return [digest]
-
-
 def _compare_params(provenance: Provenance, root: Path) -> list[Finding]:
     """Check the params that the run recorded against the file that the rebuild took."""
     file = flatten(load_yaml((root / PARAMS).read_text()))
-    recorded = {name: text for name, text in provenance.params.items() if name in file}
-    differing = [
-        Finding("params", name, text, str(file[name]))
-        for name, text in recorded.items()
-        if text != str(file[name]) and load_yaml(text) != file[name]  # 1.0 is 1
-    ]
-    count = f"{len(recorded)} values"
-    return differing or [Finding("params", PARAMS.name, count, count)]
+    then = {name: text for name, text in provenance.params.items() if name in file}
+    now = {name: str(file[name]) for name in then}
+    for name, text in then.items():
+        if text != now[name] and load_yaml(text) == file[name]:  # 1.0 is 1
+            now[name] = text
+    return compare("params", PARAMS.name, then, now)
 
 
 def _engine(root: Path) -> dict[str, str]:

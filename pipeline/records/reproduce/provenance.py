@@ -80,7 +80,14 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         tags |= {key: tags[f"export.{key}"] for key in ("git.commit", "code.digest")}
         kept, dirty = own, False
     patch, params_file = kept / PATCH, kept / PARAMS
-    _check(name, tags, lost_patch=dirty and not patch.is_file())
+    if CHECKPOINT_TAG not in tags:
+        raise UserError(f"{name} has no checkpoint: its training did not end")
+    if tags.get("git.commit", UNKNOWN) == UNKNOWN:
+        raise UserError(f"{name} cannot be rebuilt: it was made without git, its commit is unknown")
+    if dirty and not patch.is_file():
+        changed = f"its source differed from commit {tags['git.commit'][:7]}"
+        lost = f"the patch is not among its artifacts ({FOLDER}/{PATCH})"
+        raise UserError(f"{name} cannot be rebuilt: {changed}, and {lost}")
     return Provenance(
         name,
         tags["git.commit"],
@@ -91,15 +98,3 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         read_json(files / ENVIRONMENT),
         tags,
     )
-
-
-def _check(name: str, tags: Mapping[str, str], lost_patch: bool) -> None:
-    """Raise UserError for what cannot be rebuilt."""
-    if CHECKPOINT_TAG not in tags:
-        raise UserError(f"{name} has no checkpoint: its training did not end")
-    if tags.get("git.commit", UNKNOWN) == UNKNOWN:
-        raise UserError(f"{name} cannot be rebuilt: it was made without git, its commit is unknown")
-    if lost_patch:
-        changed = f"its source differed from commit {tags['git.commit'][:7]}"
-        lost = f"the patch is not among its artifacts ({FOLDER}/{PATCH})"
-        raise UserError(f"{name} cannot be rebuilt: {changed}, and {lost}")

@@ -43,10 +43,9 @@ def test_data_differs_after_what_it_is_made_by_and_before_all_else(part, name):
 
 def test_the_same_files_are_identical_whatever_else_differs():
     verdict = judge([*changed("hardware"), *results("a", "a", "a")], finished=True)
-    assert verdict.identical
-    assert verdict.text == "identical: checkpoint.pth, model.onnx, model.int8.onnx"
+    assert verdict == (True, "identical: checkpoint.pth, model.onnx, model.int8.onnx")
     for got in ("baa", "aba", ("a", "a", "missing")):
-        assert not judge([*SAME, *results(*got)], finished=True).identical
+        assert not judge([*SAME, *results(*got)], finished=True)[0]
 
 
 def test_a_file_that_was_never_registered_is_left_out():
@@ -54,20 +53,19 @@ def test_a_file_that_was_never_registered_is_left_out():
         Finding(RESULT, "checkpoint.pth", "a", "a"),
         Finding(RESULT, "model.onnx", UNKNOWN, "b"),
     ]
-    verdict = judge(findings, finished=True)
-    assert (verdict.identical, verdict.text) == (True, "identical: checkpoint.pth")
+    assert judge(findings, finished=True) == (True, "identical: checkpoint.pth")
 
 
 def test_the_verdict_names_the_first_difference_and_what_it_costs():
     findings = [*changed("params"), *changed("environment"), *results("b", "b", "b", miou="0.4")]
-    assert judge(findings, finished=True).text == (
+    assert judge(findings, finished=True)[1] == (
         "different. It starts with the params: its params was then, is now."
         " test mIoU: 0.5000 then, 0.4000 now (-0.1000)."
     )
 
 
 def test_where_all_causes_are_the_same_it_is_not_deterministic():
-    text = judge([*SAME, *results("b", "b", "b")], finished=True).text
+    text = judge([*SAME, *results("b", "b", "b")], finished=True)[1]
     assert "Nothing known differs: something is not deterministic." in text
 
 
@@ -75,14 +73,14 @@ def test_what_is_unknown_is_no_difference_but_is_named():
     unknown = [Finding(part, part, UNKNOWN, "now") for part in ("environment", "hardware")]
     findings = [*SAME[:3], *unknown, *results("b", "b", "b")]
     assert first_difference(findings) is None
-    assert "unknown is the environment, hardware of then" in judge(findings, finished=True).text
+    assert "unknown is the environment, hardware of then" in judge(findings, finished=True)[1]
 
 
 def test_a_rebuild_that_stopped_is_not_identical():
-    verdict = judge([*changed("data"), *results("a", "a", "a")], finished=False)
-    assert not verdict.identical
-    assert verdict.text.startswith("not rebuilt")
-    assert "It starts with the data" in verdict.text
+    identical, verdict = judge([*changed("data"), *results("a", "a", "a")], finished=False)
+    assert not identical
+    assert verdict.startswith("not rebuilt")
+    assert "It starts with the data" in verdict
 
 
 def test_of_many_values_those_that_differ_are_told_and_else_how_many_there_are():
