@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,15 +21,9 @@ from pipeline.records.store import Store
 from pipeline.records.unsent import stores_with_unsent
 from pipeline.records.versions import list_versions
 
-OLDEST_PYTHON = (3, 11, 4)
 NAMED = 5  # packages or runs at most; the others are counted
 LITTLE = 5_000_000_000  # bytes; the official data set in all its forms takes about 4 GB
 KEPT = ("--workspace", "--all-commits", "--all-experiments")
-FOLDERS = {
-    ".dvc/cache": "DVC's cache",
-    "mlartifacts": "artifacts of runs",
-    ".cache": "images decoded for training, logs",
-}
 
 
 class Finding(NamedTuple):
@@ -45,9 +38,6 @@ class Finding(NamedTuple):
 
 
 def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
-    if sys.version_info < OLDEST_PYTHON:
-        oldest = ".".join(map(str, OLDEST_PYTHON))
-        yield Finding("bad", f"Python is older than {oldest}", "make PYTHON=python3.12")
     if not lock.is_file():
         yield Finding("bad", f"{lock} is missing", f"git restore {lock}")
     elif others := [f"{pin}: {found} installed" for pin, found in deviations(lock).items()]:
@@ -75,11 +65,11 @@ def deviations(lock: Path) -> dict[str, str]:
 
 def check_outputs() -> Iterator[Finding]:
     """Whether the workspace is as dvc.lock says, and the cache has what it names."""
-    if changed := json.loads(_run("dvc", "status", "--json")):
+    if changed := json.loads(_dvc("status", "--json")):
         yield Finding("note", f"not as dvc.lock says: {', '.join(changed)}", "dvc repro")
     else:
         yield Finding("good", "dvc.lock is in sync: params, code, data and outputs")
-    if absent := json.loads(_run("dvc", "data", "status", "--json")).get("not_in_cache", []):
+    if absent := json.loads(_dvc("data", "status", "--json")).get("not_in_cache", []):
         remedy = "dvc commit (if the workspace has them), dvc pull (with a remote), or dvc repro"
         yield Finding("bad", f"DVC's cache lacks {', '.join(absent)}", remedy)
 
@@ -125,10 +115,8 @@ def check_disk(store: Store) -> Iterator[Finding]:
         yield Finding("note", f"only {decimal(free)} are free", "what can be cleared is below")
     else:
         yield Finding("good", f"{decimal(free)} are free")
-    for folder, what in FOLDERS.items():
-        yield Finding("good", f"{folder}: {_size(root / folder)} ({what})")
     # What neither the workspace nor any commit or experiment names.
-    lines = _run("dvc", "gc", *KEPT, "--force", "--dry").splitlines()
+    lines = _dvc("gc", *KEPT, "--force", "--dry").splitlines()
     removed = [root / line.removeprefix("Removing ") for line in lines if "Removing " in line]
     if files := [file for file in removed if file.is_file()]:
         text = f"DVC's cache holds {_size(*files)} that no commit and no experiment needs"
@@ -191,7 +179,5 @@ def _size(*places: Path) -> str:
     return decimal(sum({stat.st_ino: stat.st_blocks * 512 for stat in stats}.values()))
 
 
-def _run(*command: str) -> str:
-    """What dvc or git prints; nothing if git fails. Raises CalledProcessError if dvc does."""
-    check = command[0] == "dvc"
-    return subprocess.run(command, capture_output=True, text=True, check=check).stdout
+def _dvc(*arguments: str) -> str:
+    return subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=True).stdout

@@ -3,25 +3,24 @@
 import argparse
 import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from pipeline.core.terminal import UserError, console, printable, run_command
-
-if TYPE_CHECKING:
-    from tools.checks import Finding
 
 MARKS = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
 
 
 def main() -> int:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m tools.doctor", description=__doc__)
+    text = "after the repository was moved or copied: let the store find its artifacts here"
+    parser.add_argument("--readdress", action="store_true", help=text)
+    arguments = parser.parse_args()
     from pipeline.records.store import open_store
     from tools import checks
 
     if arguments.readdress:
         return readdress_store()
     store = functools.cache(open_store)  # by the first check that needs it: the others still run
-    every: dict[str, Callable[[], Iterable[Finding]]] = {
+    every: dict[str, Callable[[], Iterable[checks.Finding]]] = {
         "Environment": checks.check_environment,
         "Outputs": checks.check_outputs,
         "Runs and versions": lambda: checks.check_records(store()),
@@ -34,7 +33,7 @@ def main() -> int:
     return 1 if bad else 0
 
 
-def examine(title: str, check: "Callable[[], Iterable[Finding]]") -> list[str]:
+def examine(title: str, check: Callable[[], Iterable[tuple[str, str, str]]]) -> list[str]:
     """Make one check, print what it finds, and return the states; a failed check is "bad"."""
     console.print(f"\n[bold]{title}[/]")
     states: list[str] = []
@@ -67,13 +66,6 @@ def readdress_store() -> int:
     else:
         console.print("The store's addresses are right.")
     return 0
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.doctor", description=__doc__)
-    text = "after the repository was moved or copied: let the store find its artifacts here"
-    parser.add_argument("--readdress", action="store_true", help=text)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -111,7 +111,10 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
     """By the matrices that the evaluations recorded, else by scoring both models again."""
     challenger, champion = versions
     try:
-        new, old = recorded_pair(store, versions)
+        pair = paired_counts(*(recorded_table(store, each) for each in versions))
+        if pair is None:
+            numbers = f"version {challenger.number} and the champion, version {champion.number}"
+            raise NotRecordedError(f"{numbers}, were scored on different test images")
     except NotRecordedError as reason:
         if not INDEX.is_file() or file_digest(INDEX, "md5") != champion.tags[DATA_TAG]:
             why = (
@@ -121,9 +124,9 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
             )
             return Decision(challenger.number, False, why)
         console.print(f"{reason}: both are scored again.", soft_wrap=True)
-        new, old = score_again(store, versions)
+        pair = score_again(store, versions)
     comparison = paired_bootstrap(
-        new, old, confidence=params.confidence, resamples=params.resamples, seed=params.seed
+        *pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
     )
     console.print(comparison_table(comparison, params, versions))
     return verdict(comparison, params, versions)
@@ -133,8 +136,9 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     """The decision by the rule, with every number that it rests on."""
     challenger, champion = versions
     miou, against = comparison.miou, objections(comparison, params)
+    classes = "" if len(comparison.iou) == len(CLASSES) else f" of {' and '.join(comparison.iou)}"
     reasons = [
-        f"test mIoU{_classes(comparison)} {miou.challenger:.4f} against {miou.champion:.4f} of the "
+        f"test mIoU{classes} {miou.challenger:.4f} against {miou.champion:.4f} of the "
         f"champion, version {champion.number}, on the same {comparison.images} images, "
         f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
         *(against or ["no class drops by more than allowed"]),
@@ -161,15 +165,6 @@ def objections(comparison: Comparison, params: GateParams) -> list[str]:
             allows = f"gate.max_class_drop.{name} allows {allowed:g}"
             found.append(f"IoU of {name} drops by {drop:g}, and {allows}")
     return found
-
-
-def recorded_pair(store: Store, versions: Versions) -> Pair:
-    """The matrices that both evaluations logged. Raises NotRecordedError if they do not compare."""
-    pair = paired_counts(*(recorded_table(store, each) for each in versions))
-    if pair is None:
-        numbers = f"version {versions[0].number} and the champion, version {versions[1].number}"
-        raise NotRecordedError(f"{numbers}, were scored on different test images")
-    return pair
 
 
 def recorded_table(store: Store, version: Version) -> pd.DataFrame:
@@ -229,11 +224,6 @@ def _percent(params: GateParams) -> str:
 
 def _interval(change: Change) -> str:
     return f"{change.low:+.4f} to {change.high:+.4f}"
-
-
-def _classes(comparison: Comparison) -> str:
-    """The classes that the mean is of, unless it is of all."""
-    return "" if len(comparison.iou) == len(CLASSES) else f" of {' and '.join(comparison.iou)}"
 
 
 def _data_name(version: Version) -> str:

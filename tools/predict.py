@@ -1,4 +1,4 @@
-"""Predict the masks of photographs: yours, or a whole folder of them."""
+"""Predict the masks of photographs (docs/models.md): pictures, and a line of JSON for each."""
 
 import argparse
 import json
@@ -13,14 +13,6 @@ from rich.progress import Progress
 
 from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, positive, printable, progress, run_command
-
-WHAT_IS_WRITTEN = """
-For each photograph, four pictures in the folder of results: NAME.input.png, the photograph itself,
-upright; NAME.mask.png, the class of each pixel (0 pet, 1 background, 2 border; it looks black);
-NAME.palette.png, the same in colours; NAME.overlay.png, pet and border tinted on the photograph.
-And a line of JSON on standard output: name, size, share and box of the pet, time, files. All other
-messages go to standard error. The exit status is 1 if a photograph could not be used.
-"""
 
 
 def main() -> int:
@@ -82,9 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     kinds, auto = ("auto", *PRECISIONS), "auto: INT8 if its export found it as good (auto)"
     given = "a file, a folder, or a pattern in quotes"
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.predict", description=__doc__, epilog=WHAT_IS_WRITTEN
-    )
+    parser = argparse.ArgumentParser(prog="python -m tools.predict", description=__doc__)
     parser.add_argument("photographs", nargs="+", metavar="PATH", help=given)
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")

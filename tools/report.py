@@ -20,7 +20,9 @@ CHARTS = ("confusion", "reliability", "breeds")
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__)
+    parser.add_argument("--out", type=Path, help="HTML file (reports/NAME.html)")
+    arguments = parser.parse_args()
     from pipeline.records.runs import checkpoint_run
 
     digest = file_digest(existing(CHECKPOINT))
@@ -103,12 +105,6 @@ def pictures() -> dict[str, str]:
 
 def _data_url(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__)
-    parser.add_argument("--out", type=Path, help="HTML file (reports/NAME.html)")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.layout import cache_folder
-from pipeline.core.params import ParamsError, read_section
+from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, run_command
 from tools.sweeps.plan import Experiment, Plan, plan_experiments, read_plan, setting
 from tools.sweeps.run import Job, print_failures, run_jobs
@@ -52,10 +52,10 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
 def default_workers(experiments: Iterable[Experiment]) -> int:
     """How many trainings can run at a time with a core for each of their threads; at least 1."""
     base = read_section("train", dict[str, Any])["threads"]
-    threads: list[Any] = [each.settings.get("train.threads", base) for each in experiments]
-    if wrong := [each for each in threads if not isinstance(each, int) or each < 1]:
-        raise ParamsError(f"train.threads: expected a positive whole number, found {wrong[0]!r}")
-    return max(1, (os.cpu_count() or 1) // max(threads))
+    threads = [each.settings.get("train.threads", base) for each in experiments]
+    # The training refuses anything but a positive whole number.
+    most = max((each for each in threads if isinstance(each, int)), default=1)
+    return max(1, (os.cpu_count() or 1) // max(1, most))
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
+    model = "a version's number, its alias (@champion), or the id of a run"
+    data = "take this data/pets, checked file by file, instead of making it again"
+    parser.add_argument("model", help=model)
+    parser.add_argument("--data", type=Path, metavar="PETS", help=data)
+    arguments = parser.parse_args()
     from pipeline.records.reproduce.comparison import compare_rebuild, judge
     from pipeline.records.reproduce.provenance import find_provenance
     from pipeline.records.reproduce.rebuild import rebuilt
@@ -65,15 +70,6 @@ def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
         outcome = "differs" if each.differs else "same" if each.known else "unknown"
         table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
     return table
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
-    model = "a version's number, its alias (@champion), or the id of a run"
-    data = "take this data/pets, checked file by file, instead of making it again"
-    parser.add_argument("model", help=model)
-    parser.add_argument("--data", type=Path, metavar="PETS", help=data)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 
 from pipeline.core.layout import workspace_root
-from pipeline.core.terminal import UserError
 
 # A version: number, creation in milliseconds since 1970, address of its files, tags, aliases.
 Row = tuple[int, int, str | None, dict[str, str], list[str]]
@@ -113,24 +112,20 @@ def moved_from(uri: str, known: str) -> str | None:
 def readdress(uri: str, old: str) -> int:
     """Make every address that begins with `old` begin with the folder beside the database.
 
-    Returns how many there were. All of them change, or none. Raises UserError if the database
-    refuses.
+    Returns how many there were. All of them change, or none.
     """
     file = database_file(uri)
     assert file is not None, f"{uri} is no SQLite store"
     new = (file.parent / ARTIFACTS).as_uri()
-    try:
-        with _open(file, "rw") as database, database:
-            return sum(
-                database.execute(
-                    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
-                    f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
-                    {"old": old, "new": new},
-                ).rowcount
-                for table, column in ADDRESSES
-            )
-    except sqlite3.Error as error:
-        raise UserError(f"the MLflow store {uri} failed: {error}") from None
+    with _open(file, "rw") as database, database:
+        return sum(
+            database.execute(
+                f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
+                f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
+                {"old": old, "new": new},
+            ).rowcount
+            for table, column in ADDRESSES
+        )
 
 
 def _open(file: Path, mode: str) -> closing[sqlite3.Connection]:

@@ -128,9 +128,8 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
     outcome = "champion" if decision.champion else "refused"
     against = str(_number(champion) or "none")
     tags = {"decision": outcome, "reason": decision.reason, "against": against}
-    for name, score in decision.numbers.items():  # adding 0.0 makes -0.0 positive
-        whole = isinstance(score, int)
-        tags[name] = str(score) if whole else f"{round(score, 4) + 0.0:.4f}"
+    for name, score in decision.numbers.items():  # z: -0.0 is 0.0
+        tags[name] = str(score) if isinstance(score, int) else f"{score:z.4f}"
     tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
     for key in version.tags:
         if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision

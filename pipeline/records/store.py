@@ -63,17 +63,15 @@ def open_store(uri: str | None = None) -> Store:
     uri = uri or configured_uri()
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     # Two processes that make the same tables, or the same experiment, would both fail.
-    with store_errors(uri):
+    with store_errors(uri), store_lock():
         file = database_file(uri)
-        with store_lock():
-            if file is not None and not file.exists():
-                # All tables or none: mlflow refuses a database whose making was killed.
-                with scratch_folder(file) as folder:
-                    connect(sqlite_uri(folder / "mlflow.db"))
-                    (folder / "mlflow.db").rename(file)
+        if file is not None and not file.exists():
+            # All tables or none: mlflow refuses a database whose making was killed.
+            with scratch_folder(file) as folder:
+                connect(sqlite_uri(folder / "mlflow.db"))
+                (folder / "mlflow.db").rename(file)
         client = connect(uri)
-        with store_lock():
-            return Store(uri, _experiment_id(client, name, uri), client)
+        return Store(uri, _experiment_id(client, name, uri), client)
 
 
 def connect(uri: str) -> MlflowClient:

@@ -29,9 +29,8 @@ def choose_model() -> Predictor:
     if not choices:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
     labels = {reference: tags["label"] for reference, tags in choices.items()}
-    champions = [place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label]
-    first = champions[0] if champions else 0
-    reference = st.selectbox("Version", choices, first, format_func=labels.__getitem__)
+    places = (place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label)
+    reference = st.selectbox("Version", choices, next(places, 0), format_func=labels.__getitem__)
     tags = choices[reference]
     precisions = [FP32, INT8] if INT8_TAG in tags else [FP32]
     precision = st.segmented_control(

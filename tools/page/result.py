@@ -16,7 +16,6 @@ from pipeline.scoring.pictures import colour, overlay
 
 VIEW = 1000  # pixels of the longer side on the page; downloads have the full size
 ICON = ":material/download:"
-SQUARE = 12  # pixels of the chequerboard behind transparency
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ def show_result(result: Result) -> None:
     with small:
         # The files are made on demand.
         offer = partial(st.download_button, on_click="ignore", icon=ICON, width="stretch")
-        cut = cut_out(view.image, view.mask)
-        st.image(_on_chequerboard(cut), "Cut-out", width="stretch")
+        with st.container(key="cut-out"):  # on a chequerboard: style.css
+            st.image(cut_out(view.image, view.mask), "Cut-out", width="stretch")
         offer("Download the cut-out", result.cut_out_png, "pet.png")
         st.image(colour(view.mask), "Mask", width="stretch")
         offer("Download the mask", result.mask_png, "mask.png")
@@ -77,14 +76,6 @@ def _legend(result: Result) -> str:
     return (
         f'<div class="shares">{bar}</div><div class="classes">{names}<small>{facts}</small></div>'
     )
-
-
-def _on_chequerboard(cut: Image.Image) -> Image.Image:
-    rows, columns = (np.arange(side) // SQUARE for side in (cut.height, cut.width))
-    light = (rows[:, None] + columns) % 2 == 0
-    board = Image.fromarray(np.where(light, 255, 215).astype(np.uint8)).convert("RGB")
-    board.paste(cut, mask=cut)
-    return board
 
 
 def _png(picture: Image.Image) -> bytes:

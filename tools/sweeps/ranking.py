@@ -1,14 +1,12 @@
 """The outcome of a sweep: its experiments by validation score, and their MLflow runs."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import dvc.api
 from rich.table import Column, Table
 
-from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, TRAIN_METRICS
+from pipeline.core.layout import EVALUATE_METRICS, TRAIN_METRICS
 from pipeline.core.terminal import console
 from pipeline.records.database import default_uri
 from pipeline.records.runs import find_run
@@ -51,8 +49,7 @@ def read_results(experiments: Iterable[Experiment], store: Store) -> list[Result
         metrics = shown[experiment.name]
         val = metrics[str(TRAIN_METRICS)]["data"]["val"]["miou"]
         test = metrics[str(EVALUATE_METRICS)]["data"]["miou"]
-        with dvc.api.open(str(CHECKPOINT), rev=experiment.name, mode="rb") as stream:
-            run = find_run(store, hashlib.file_digest(stream, "sha256").hexdigest())
+        run = find_run(store, experiment.name, "dvc.exp_name")
         times = (run.info.start_time, run.info.end_time) if run else (0, None)
         minutes = (times[1] - times[0]) / MINUTE if times[1] else None
         results.append(Result(experiment, val, test, run.info.run_id if run else None, minutes))

@@ -74,15 +74,16 @@ class Job:
                 start_new_session=True,  # so that all it starts can be interrupted with it
             )
 
-    def last_line(self) -> str:
-        """The last line of the log; empty without one."""
-        return next(reversed(log_lines(self.log)), "")
+    def last_lines(self) -> list[str]:
+        """Those of the log that hold text; after carriage returns, each as its own line."""
+        content = self.log.read_bytes()[-LAST_BYTES:] if self.log.is_file() else b""
+        lines = content.decode(errors="replace").splitlines()
+        return [line.strip() for line in lines if line.strip()] or ["it wrote nothing"]
 
     def reason(self) -> str:
         """Why it failed: the first error near the end of its log, else its last line."""
-        lines = log_lines(self.log)
-        errors = [line for line in lines if line.lower().startswith("error:")]
-        return (errors or lines or ["it wrote nothing"])[0 if errors else -1]
+        lines = self.last_lines()
+        return next((line for line in lines if line.lower().startswith("error:")), lines[-1])
 
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> None:
@@ -123,19 +124,11 @@ def dvc_output(*arguments: str) -> str:
     return subprocess.check_output(["dvc", *arguments], text=True, start_new_session=True)
 
 
-def log_lines(log: Path) -> list[str]:
-    """The last lines of a log that hold text; after carriage returns, each as its own line."""
-    if not log.is_file():
-        return []
-    text = log.read_bytes()[-LAST_BYTES:].decode(errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def board(jobs: Iterable[Job]) -> Table:
     """One row for each job: its name, how long it has run, and its last line or its state."""
     table = Table.grid(padding=(0, 1))
     for job in jobs:
-        line = job.last_line() if job.state == "running" else job.state
+        line = job.last_lines()[-1] if job.state == "running" else job.state
         elapsed = str(timedelta(seconds=int(job.seconds))) if job.process else ""
         table.add_row(job.experiment.name, elapsed, Text(line[: console.width // 2]))
     return table
