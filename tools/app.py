@@ -8,11 +8,9 @@ from pathlib import Path
 from time import perf_counter
 
 import streamlit as st
-from PIL import Image, ImageDraw
 
 from pipeline.core.terminal import UserError
 from pipeline.data.images import ImageError, decode_image
-from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
 from pipeline.deploy.predictor import Predictor, predict_mask
 from tools.page.images import ImageFile, choose_image
 from tools.page.models import choose_model
@@ -26,7 +24,7 @@ STYLE = Path(__file__).parent / "page/style.css"
 
 
 def main() -> None:
-    st.set_page_config("Pet segmentation", icon(), layout="wide")
+    st.set_page_config("Pet segmentation", layout="wide")
     st.html(STYLE)
     st.title("Pet segmentation", anchor=False)
     st.markdown(INTRODUCTION)
@@ -62,13 +60,6 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
             st.session_state["result"] = Result(image, mask, perf_counter() - start)
             st.session_state["result key"] = key
     return st.session_state["result"]
-
-
-def icon() -> Image.Image:
-    """A mask of something round: drawn, since Streamlit fetches its own icons from the internet."""
-    drawing = Image.new("RGB", (64, 64), PALETTE[BACKGROUND])
-    ImageDraw.Draw(drawing).ellipse((8, 8, 56, 56), PALETTE[PET], PALETTE[BORDER], 7)
-    return drawing
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ FILES = {"train": "train.json", "test": "evaluate.json", "export": "export.json"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Versions = tuple[Version, Version]  # challenger and champion
-Pair = tuple[Counts, Counts]  # their (N, C, C) matrices of the same images
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -140,7 +139,7 @@ def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> D
     reasons = [
         f"test mIoU{classes} {miou.challenger:.4f} against {miou.champion:.4f} of the "
         f"champion, version {champion.number}, on the same {comparison.images} images, "
-        f"{miou.gain:+.4f} ({_percent(params)} interval {_interval(miou)})",
+        f"{miou.gain:+.4f} ({100 * params.confidence:g} % interval {_interval(miou)})",
         *(against or ["no class drops by more than allowed"]),
     ]
     drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
@@ -185,8 +184,8 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     return table
 
 
-def score_again(store: Store, versions: Versions) -> Pair:
-    """The matrices of both registered files on the challenger's test list, else the workspace's.
+def score_again(store: Store, versions: Versions) -> tuple[Counts, Counts]:
+    """The (N, C, C) matrices of both registered files on the challenger's test list, else the workspace's.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
     """
@@ -205,7 +204,8 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
     title = f"{numbers}, on the same {comparison.images} test images"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
-    for column in ("champion", "challenger", "change", f"{_percent(params)} interval", "accepted"):
+    interval = f"{100 * params.confidence:g} % interval"
+    for column in ("champion", "challenger", "change", interval, "accepted"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_row("mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}")
     for name, change in comparison.iou.items():
@@ -216,10 +216,6 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
 def _row(change: Change) -> list[str]:
     scores = [f"{change.champion:.4f}", f"{change.challenger:.4f}", f"{change.gain:+.4f}"]
     return [*scores, _interval(change)]
-
-
-def _percent(params: GateParams) -> str:
-    return f"{params.confidence * 100:g} %"
 
 
 def _interval(change: Change) -> str:

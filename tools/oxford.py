@@ -3,6 +3,7 @@
 import argparse
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from pipeline.core.files import file_digest
@@ -16,7 +17,13 @@ To go back to the committed params:  git restore params.yaml && dvc repro"""
 
 
 def main() -> int:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m tools.oxford", description=__doc__)
+    for name, what in {"images": "pictures", "annotations": "masks"}.items():
+        parser.add_argument(f"--{name}", help=f"path or URL of the {what}' archive (the official)")
+    add = partial(parser.add_argument, metavar="NAME=VALUE", type=setting, help="a param")
+    add("--set", action="append", default=[])
+    parser.add_argument("--settings", type=Path, default=Path("experiments/oxford.yaml"))
+    arguments = parser.parse_args()
     settings = load_yaml(arguments.settings.read_text())
     for archive in ("images", "annotations"):
         settings |= archive_settings(archive, getattr(arguments, archive))
@@ -44,18 +51,6 @@ def archive_settings(archive: str, source: str | None) -> dict[str, object]:
     if not path.is_file():
         raise UserError(f"{archive}: {source} is not a file; accepted is a path or a URL")
     return {f"{key}.url": str(path), f"{key}.md5": file_digest(path, "md5")}
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.oxford", description=__doc__)
-    for name, what in {"images": "pictures", "annotations": "masks"}.items():
-        source = f"path or URL of the {what}' archive (the official one)"
-        parser.add_argument(f"--{name}", help=source)
-    parser.add_argument(
-        *("--set",), action="append", default=[], metavar="NAME=VALUE", type=setting, help="a param"
-    )
-    parser.add_argument("--settings", type=Path, default=Path("experiments/oxford.yaml"))
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pipeline.core.layout import PRECISIONS
-from pipeline.core.terminal import UserError, positive, printable, progress, run_command
+from pipeline.core.terminal import UserError, printable, progress, run_command
 
 
 def main() -> int:
@@ -36,9 +36,8 @@ def main() -> int:
     model = Predictor(chosen.file, threads=1).tried()
     report(f"model: {chosen.source}")
 
-    threads = arguments.threads or cores()
     try:
-        done = print_reports(predict_all(model, images, arguments.out, threads), len(images))
+        done = print_reports(predict_all(model, images, arguments.out, cores()), len(images))
     except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -79,7 +78,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
-    parser.add_argument("--threads", type=positive, help="(one for each core)")
     return parser.parse_args()
 
 

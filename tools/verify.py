@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("model", help=model)
     parser.add_argument("--data", type=Path, metavar="PETS", help=data)
     arguments = parser.parse_args()
-    from pipeline.records.reproduce.comparison import compare_rebuild, judge
+    from pipeline.records.reproduce.comparison import compare_rebuild, judge, short
     from pipeline.records.reproduce.provenance import find_provenance
     from pipeline.records.reproduce.rebuild import rebuilt
     from pipeline.records.store import open_store
@@ -38,7 +38,12 @@ def main() -> int:
         with rebuilt(provenance, arguments.data) as (root, finished):
             findings = compare_rebuild(provenance, root)
     identical, verdict = judge(findings, finished)
-    console.print(table_of(provenance, findings))
+    columns = (Column(name, overflow="fold") for name in ("", "compared", "then", "now", ""))
+    table = Table(*columns, title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
+    for each in findings:
+        outcome = "differs" if each.differs else "same" if each.known else "unknown"
+        table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
+    console.print(table)
     console.print(verdict, markup=False, highlight=False, soft_wrap=True)
     return 0 if identical else 1
 
@@ -58,18 +63,6 @@ def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
         return [found]
     changed = changed_files(pets).items()
     return [Finding("data", file.relative_to(pets).as_posix(), *pair) for file, pair in changed]
-
-
-def table_of(provenance: "Provenance", findings: "list[Finding]") -> Table:
-    """What was compared, a row each; digests are shortened."""
-    from pipeline.records.reproduce.comparison import short
-
-    columns = (Column(name, overflow="fold") for name in ("", "compared", "then", "now", ""))
-    table = Table(*columns, title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
-    for each in findings:
-        outcome = "differs" if each.differs else "same" if each.known else "unknown"
-        table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
-    return table
 
 
 if __name__ == "__main__":

@@ -57,16 +57,12 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
     """Register the exported model under its run, once for each content; return the version.
 
     The INT8 file beside it, if there is one, goes into the version too. The version is tagged with
-    digests, lineage, scores (nested: {"test": {"miou": ...}} is test.miou) and whether INT8 is
-    offered (`scores["export"]["int8"]["offered"]`). Scores and INT8 file of a file that is
-    registered already are updated. No alias moves. Raises UserError if the store fails.
+    its lineage and the `tags_of` its files. Scores and INT8 file of a file that is registered
+    already are updated. No alias moves. Raises UserError if the store fails.
     """
-    store, digest = run.store, file_digest(onnx_file)
-    tags = {name: str(value) for name, value in numbers(scores).items()}
-    tags |= {ONNX_TAG: digest, RUN_TAG: run.run_id}
-    if (int8_file := int8_beside(onnx_file)).is_file():
-        offered = scores.get("export", {}).get("int8", {}).get("offered", False)
-        tags |= {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: str(bool(offered)).lower()}
+    store = run.store
+    tags = tags_of(onnx_file, scores) | {RUN_TAG: run.run_id}
+    digest = tags[ONNX_TAG]
     with store_errors(store.uri), store_lock():
         # The lineage of the training, not of what happens to be checked out now.
         trained = store.client.get_run(run.run_id).data.tags
@@ -77,10 +73,22 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
             return _keep_first(store, _create_version(run, onnx_file, tags), digest)
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
             tags |= log_export_snapshot(store, run.run_id, digest)
-            _replace_int8(store, known, int8_file)
+            _replace_int8(store, known, int8_beside(onnx_file))
         for key, value in tags.items():
             store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
+
+
+def tags_of(onnx_file: Path, scores: Mapping[str, Any]) -> dict[str, str]:
+    """An exported model's digests, scores (nested: {"test": {"miou": ...}} is test.miou), and
+    whether its INT8 file, if there is one, is offered (`scores["export"]["int8"]["offered"]`).
+    """
+    tags = {name: str(value) for name, value in numbers(scores).items()}
+    tags[ONNX_TAG] = file_digest(onnx_file)
+    if (int8_file := int8_beside(onnx_file)).is_file():
+        offered = scores.get("export", {}).get("int8", {}).get("offered", False)
+        tags |= {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: str(bool(offered)).lower()}
+    return tags
 
 
 def contestants(store: Store, number: int | None = None) -> tuple[Version, Version | None]:

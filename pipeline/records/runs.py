@@ -8,7 +8,6 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, ViewType
 from mlflow.entities import Run as StoredRun
-from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -20,7 +19,7 @@ from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import DATA_STAGES, lineage_tags, locked_params, read_lock
 from pipeline.records.snapshot import log_snapshot
 from pipeline.records.store import Store, open_store, store_errors, store_lock
-from pipeline.records.unsent import REFUSALS, Outbox, now, send_unsent
+from pipeline.records.unsent import Outbox, now, send_unsent
 from pipeline.records.versions import CHECKPOINT_TAG, Version
 
 RESTORED_TAG = "restored"
@@ -159,16 +158,11 @@ def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path
     None if the run has no such table, is gone, or has trained another checkpoint since (then its
     tables are that one's). Raises UserError if the store fails.
     """
+    path, checkpoint = f"{TABLES}/{name}", version.tags.get(CHECKPOINT_TAG)
+    query = f"attributes.run_id = '{version.run_id}' AND tags.`{CHECKPOINT_TAG}` = '{checkpoint}'"
     with store_errors(store.uri):
-        try:
-            run = store.client.get_run(version.run_id)
-        except MlflowException as error:
-            if error.error_code in REFUSALS:
-                return None
-            raise
-        if run.data.tags.get(CHECKPOINT_TAG) != version.tags.get(CHECKPOINT_TAG):
+        if not store.client.search_runs([store.experiment_id], query):
             return None
-        path = f"{TABLES}/{name}"
         if path not in {each.path for each in store.client.list_artifacts(version.run_id, TABLES)}:
             return None
         return Path(store.client.download_artifacts(version.run_id, path, str(folder)))

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from pipeline.core.files import file_digest, read_json
-from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX, int8_beside
+from pipeline.core.files import read_json
+from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.models import find_model
-from pipeline.records.registry import INT8_OFFERED_TAG, INT8_TAG, ONNX_TAG, list_versions
-from pipeline.records.runs import numbers
-from pipeline.records.versions import CHAMPION
+from pipeline.records.registry import tags_of
+from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, INT8_TAG, list_versions
 
 WORDS = {FP32: "float32", INT8: "INT8"}
 MIOU = "Intersection over union of predicted and true pixels, the mean of the classes."
@@ -55,22 +54,14 @@ def list_choices() -> dict[str, Tags]:
     """
     versions = list_versions()
     if not versions:
-        return {str(ONNX): _tags_of_export()} if ONNX.is_file() else {}
+        scores = {"test": read_json(EVALUATE_METRICS), "export": read_json(EXPORT_METRICS)}
+        tags = {"label": str(ONNX)}
+        return {str(ONNX): tags | tags_of(ONNX, scores)} if ONNX.is_file() else {}
     choices: dict[str, Tags] = {}
     for version in versions:
         own = {"label": " ".join(version.names), "registered": f"{version.created:%Y-%m-%d}"}
         choices[str(version.number)] = {**version.tags, **own}
     return choices
-
-
-def _tags_of_export() -> Tags:
-    read = {"test": read_json(EVALUATE_METRICS), "export": read_json(EXPORT_METRICS)}
-    tags = {name: str(value) for name, value in numbers(read).items()}
-    tags |= {"label": str(ONNX), ONNX_TAG: file_digest(ONNX)}
-    if int8_beside(ONNX).is_file():
-        offered = read["export"].get("int8", {}).get("offered", False)
-        tags |= {INT8_TAG: file_digest(int8_beside(ONNX)), INT8_OFFERED_TAG: str(offered).lower()}
-    return tags
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
@@ -89,15 +80,10 @@ def show_facts(tags: Tags, file: Path, precision: str) -> None:
         st.metric("Test mIoU", _score(tags["export.int8.miou"]), difference, "off", help=MIOU)
     elif precision == FP32 and "test.miou" in tags:
         st.metric("Test mIoU", _score(tags["test.miou"]), help=MIOU)
-        st.html(_list(_details(tags)))
+        low, high = (_score(tags.get(f"test.miou_{end}", "")) for end in ("low", "high"))
+        scores = {f"IoU {name}": _score(tags.get(f"test.iou.{name}", "")) for name in CLASSES}
+        st.html(_list({"95 % interval": f"{low} to {high}" if low and high else "", **scores}))
     st.html(_list(_origin(tags, file)))
-
-
-def _details(tags: Tags) -> dict[str, str]:
-    low, high = (tags.get(f"test.miou_{end}", "") for end in ("low", "high"))
-    interval = f"{_score(low)} to {_score(high)}" if low and high else ""
-    scores = {f"IoU {name}": _score(tags.get(f"test.iou.{name}", "")) for name in CLASSES}
-    return {"95 % interval": interval, **scores}
 
 
 def _origin(tags: Tags, file: Path) -> dict[str, str]:

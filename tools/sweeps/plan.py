@@ -54,21 +54,20 @@ def combinations(plan: Plan) -> Iterator[dict[str, Any]]:
         yield plan.get("set", {}) | entry | dict(zip(grid, chosen, strict=True))
 
 
-def plan_experiments(plan: Plan, name: str, params: Path = PARAMS) -> list[Experiment]:
+def plan_experiments(plan: Plan, name: str) -> list[Experiment]:
     """List the distinct experiments of a plan, in the plan's order.
 
     Each is called `name` plus a digest of everything that decides its result: commit, changed
     source, all params. The same sweep, started again, thus finds the experiments it has finished.
     Raises UserError for a plan without experiments, or a setting that is not in params.yaml.
     """
-    workspace = params.resolve().parent
-    base = flatten(read_params(params))
-    origin = [git_commit(workspace), str(source_patch(workspace))]
+    base = flatten(read_params())
+    origin = [git_commit(Path()), str(source_patch(Path()))]
     found: dict[str, Experiment] = {}
     for settings in combinations(plan):
         for key in settings.keys() - base.keys():
             near = ", ".join(difflib.get_close_matches(key, base, n=3, cutoff=0.4))
-            raise UserError(f"{key} is not in {params}; near it: {near or 'nothing'}")
+            raise UserError(f"{key} is not in {PARAMS}; near it: {near or 'nothing'}")
         text = json.dumps([origin, {**base, **settings}], sort_keys=True, default=str)
         label = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
         found.setdefault(label, Experiment(label, settings))
