@@ -185,7 +185,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
 
 
 def score_again(store: Store, versions: Versions) -> tuple[Counts, Counts]:
-    """The (N, C, C) matrices of both registered files on the challenger's test list, else the workspace's.
+    """The matrices (N, C, C) of both files on the challenger's test list, else the workspace's.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
-from pipeline.core.params import load_yaml
+from pipeline.core.params import read_params
 from pipeline.core.terminal import UserError, console, run_command
 from tools.sweeps.plan import param_options, setting
 
@@ -24,7 +24,7 @@ def main() -> int:
     add("--set", action="append", default=[])
     parser.add_argument("--settings", type=Path, default=Path("experiments/oxford.yaml"))
     arguments = parser.parse_args()
-    settings = load_yaml(arguments.settings.read_text())
+    settings = read_params(arguments.settings)
     for archive in ("images", "annotations"):
         settings |= archive_settings(archive, getattr(arguments, archive))
     settings |= dict(arguments.set)

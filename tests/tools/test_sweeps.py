@@ -71,7 +71,7 @@ def test_a_grid_is_every_combination_and_each_entry_of_a_list_is_tried_with_it()
         ({"set": {"seed": 1}}, "expected the sections grid or list"),
         ({"grid": {}, "grids": {}}, "expected the sections grid or list"),
         ({"grid": {"train.lr": 0.1}}, r"grid\.train\.lr: .* valid array"),
-        (None, "cannot be read"),
+        (None, "is missing"),
         ({"grid": {"train.lrate": [1]}}, r"train\.lrate is not in params.*; near it: train\.lr"),
         ({"grid": {"train.lr": []}}, "nothing to try"),
     ],

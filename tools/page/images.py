@@ -18,7 +18,7 @@ from pipeline.sample.picture import draw_pair
 TEST_LIST = SPLITS / "test.csv"
 OF_EACH_SPECIES = 3
 DRAWN_SIZE = (400, 300)
-THUMBNAIL = (124, 93)  # pixels, on the page
+THUMBNAIL = (248, 186)  # pixels: twice what is shown, for screens of a high resolution
 PASTE = Path(__file__).parent / "paste.js"
 paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE.read_text())
 
@@ -29,17 +29,6 @@ class ImageFile:
 
     key: str  # unlike that of any other file; a sample's is its name
     content: bytes
-
-    @property
-    def title(self) -> str:
-        """The breed of a sample."""
-        return breed_of(self.key).replace("_", " ").capitalize()
-
-    @property
-    def thumbnail(self) -> Image.Image:
-        """Twice the size it is shown at, for screens of a high resolution."""
-        size = (2 * THUMBNAIL[0], 2 * THUMBNAIL[1])
-        return ImageOps.fit(Image.open(io.BytesIO(self.content)).convert("RGB"), size)
 
 
 def choose_image() -> ImageFile | None:
@@ -59,10 +48,11 @@ def choose_image() -> ImageFile | None:
     # As many in a row as there is room for.
     with row.container(key="samples", horizontal=True, horizontal_alignment="center"):
         for sample in find_samples():
-            with st.container(width=THUMBNAIL[0], gap="xsmall"):
-                st.image(sample.thumbnail, width=THUMBNAIL[0])
-                take = partial(_take, sample)
-                st.button(sample.title, key=sample.key, width="stretch", on_click=take)
+            with st.container(width=THUMBNAIL[0] // 2, gap="xsmall"):
+                image = Image.open(io.BytesIO(sample.content)).convert("RGB")
+                st.image(ImageOps.fit(image, THUMBNAIL), width=THUMBNAIL[0] // 2)
+                take, breed = partial(_take, sample), breed_of(sample.key).replace("_", " ")
+                st.button(breed.capitalize(), key=sample.key, width="stretch", on_click=take)
     return chosen if uploaded is None else ImageFile(uploaded.file_id, uploaded.getvalue())
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from pipeline.core.git import git_commit, source_patch
 from pipeline.core.layout import PARAMS
-from pipeline.core.params import ParamsError, flatten, load_yaml, read_params, read_section
+from pipeline.core.params import flatten, load_yaml, read_params, read_section
 from pipeline.core.terminal import UserError
 
 
@@ -36,15 +36,10 @@ def read_plan(file: Path) -> Plan:
 
     Raises UserError, naming file and key, for a missing file, an unknown section, a wrong type.
     """
-    try:
-        sections = load_yaml(file.read_text())
-    except (OSError, UnicodeDecodeError, ParamsError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from None
-    kinds = Plan.__annotations__
-    known = isinstance(sections, dict) and sections.keys() <= kinds.keys()
-    if not known or not sections.keys() & {"grid", "list"}:
+    names, kinds = read_params(file).keys(), Plan.__annotations__
+    if not names <= kinds.keys() or not names & {"grid", "list"}:
         raise UserError(f"{file}: expected the sections grid or list, and perhaps set")
-    return Plan(**{name: read_section(name, kinds[name], file) for name in sections})
+    return Plan(**{name: read_section(name, kinds[name], file) for name in names})
 
 
 def combinations(plan: Plan) -> Iterator[dict[str, Any]]:

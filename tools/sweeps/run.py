@@ -48,8 +48,7 @@ class Job:
         """Start the experiment unless another process is running it; notice when it has ended."""
         if self.process:
             self.seconds = time.time() - self.process.create_time()
-            status = self.process.poll()
-            if status is not None:
+            if (status := self.process.poll()) is not None:
                 self.state = "failed" if status else "done"
             return
         with self.log.with_suffix(".lock").open("w") as lock, suppress(BlockingIOError):
