@@ -162,17 +162,13 @@ def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client = run.store.client
-    experiment = run.store.experiment_id
-    # The model that a process left which was killed before it made the version, else a new one.
+    experiment, own = run.store.experiment_id, {ONNX_TAG: tags[ONNX_TAG]}
+    # Perhaps a process has begun that was killed before it made the version.
     query = f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{tags[ONNX_TAG]}'"
-    begun = client.search_logged_models([experiment], filter_string=query)
-    model = (
-        begun[0]
-        if begun
-        else client.create_logged_model(
-            experiment, MODEL_NAME, run.run_id, {ONNX_TAG: tags[ONNX_TAG]}
-        )
-    )
+    if begun := client.search_logged_models([experiment], filter_string=query):
+        model = begun[0]
+    else:
+        model = client.create_logged_model(experiment, MODEL_NAME, run.run_id, own)
     with TemporaryDirectory() as folder:
         packed = Path(folder) / "model"
         pack_model(onnx_file, packed, model)
