@@ -36,10 +36,11 @@ def read_plan(file: Path) -> Plan:
 
     Raises UserError, naming file and key, for a missing file, an unknown section, a wrong type.
     """
-    names, kinds = read_params(file).keys(), Plan.__annotations__
-    if not names <= kinds.keys() or not names & {"grid", "list"}:
+    sections: Any = read_params(file)
+    kinds = Plan.__annotations__
+    if not sections.keys() <= kinds.keys() or not sections.keys() & {"grid", "list"}:
         raise UserError(f"{file}: expected the sections grid or list, and perhaps set")
-    return Plan(**{name: read_section(name, kinds[name], file) for name in names})
+    return Plan(**{name: read_section(name, kinds[name], file) for name in sections})
 
 
 def combinations(plan: Plan) -> Iterator[dict[str, Any]]:
