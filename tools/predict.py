@@ -1,10 +1,13 @@
-"""Predict the masks of photographs (docs/models.md): pictures, and a line of JSON for each."""
+"""Predict the masks of photographs: pictures, and a line of JSON for each (docs/models.md).
+
+On a terminal, a sentence takes the place of the JSON.
+"""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from rich.progress import Progress
 
 from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, printable, progress, run_command
+
+Report = Mapping[str, Any]
 
 
 def main() -> int:
@@ -36,8 +41,9 @@ def main() -> int:
     model = Predictor(chosen.file, threads=1).tried()
     report(f"model: {chosen.source}")
 
+    show = json.dumps if arguments.json or not sys.stdout.isatty() else sentence
     try:
-        done = print_reports(predict_all(model, images, arguments.out, cores()), len(images))
+        done = print_reports(predict_all(model, images, arguments.out, cores()), len(images), show)
     except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -45,20 +51,28 @@ def main() -> int:
     return 0 if done == len(found) else 1
 
 
-def print_reports(outcomes: Iterator[Mapping[str, Any] | UserError], total: int) -> int:
-    """Print a line of JSON for each image, errors to standard error; return how many succeeded."""
+def print_reports(
+    outcomes: Iterator[Report | UserError], total: int, show: Callable[[Report], str]
+) -> int:
+    """Print a line for each image, errors to standard error; return how many succeeded."""
     done, columns, console = 0, progress().columns, Console(stderr=True)
-    # The lines of JSON go above the bar, if both are on one terminal.
+    # The lines go above the bar, if both are on one terminal.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
         task = bars.add_task("predicting", total=total)
         for outcome in outcomes:
             if isinstance(outcome, UserError):
                 report(outcome)
             else:
-                print(json.dumps(outcome), flush=True)
+                print(show(outcome), flush=True)
                 done += 1
             bars.advance(task)
     return done
+
+
+def sentence(outcome: Report) -> str:
+    """What people want to know of one image, in a line."""
+    found = f"{outcome['pet_share']:.0%} of it is pet" if outcome["pet_box"] else "no pet found"
+    return printable(f"{outcome['name']}: {found}; see {outcome['files']['overlay']}")
 
 
 def report(message: object) -> None:
@@ -78,6 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
+    parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
+    DATA_NAME_TAG,
     FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
@@ -29,12 +30,15 @@ ACCEPTED = (
 )
 
 
+DRAWINGS = ", which has seen drawings only: for photographs, run `make oxford`"
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """A model on this machine, and where it came from."""
 
     file: Path
-    source: str  # for people: "version 3 @champion", or the path
+    source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -90,7 +94,8 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    return ModelFile(file, source)
+    drawn = DRAWINGS if version.tags.get(DATA_NAME_TAG) == "sample" else ""
+    return ModelFile(file, source + drawn)
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:

@@ -27,6 +27,7 @@ from pipeline.core.layout import int8_beside
 from pipeline.records.models import find_model
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.runs import checkpoint_run
+from pipeline.records.store import open_store
 
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
@@ -87,12 +88,15 @@ def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
     register(traffic_light(), alias="challenger")
     register(write_onnx(Path("second.onnx")), alias="champion")
     find_model("2").file.unlink()
+    open_store().client.set_model_version_tag(MODEL_NAME, "1", "data.name", "sample")
     page.run()
     assert page.selectbox[0].options == ["2 @champion", "1 @challenger"]
     assert page.selectbox[0].value == "2"
     assert "version 2 @champion: " in page.error[0].value
     page.selectbox[0].set_value("1").run()
     assert not page.error
+    assert "drawings only" in page.warning[0].value
+    assert "drawings only" in find_model("1").source
     assert give(page, picture()).session_state["result"].mask.tolist() == MASK
 
 
@@ -117,10 +121,12 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
     assert page.metric[0].value == "0.799"
     assert page.metric[0].delta == "-0.0019 beside float32"
     assert (page.session_state["result"].mask == BACKGROUND).all()
+    assert page.info[0].value == "No pet was found in this photograph."
     page.get("button_group")[0].set_value("fp32")
     page.run()
     assert page.metric[0].value == "0.801"
     assert page.session_state["result"].mask.tolist() == MASK
+    assert not page.info
     facts = ("0.798 to 0.804", "IoU pet</dt><dd>0.876", "IoU border</dt><dd>0.591", "MLflow run")
     assert all(fact in html(page) for fact in (*facts, "3,421 photographs"))
     found = ("pet <b>50.0%</b>", "border <b>16.7%</b>", "3x2 pixels", " ms in the model")

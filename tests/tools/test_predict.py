@@ -19,7 +19,7 @@ from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import MODEL_NAME
-from tools.predict import main
+from tools.predict import main, sentence
 
 MODEL = ("--model", "models/model.onnx")
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
@@ -154,3 +154,10 @@ def test_make_takes_any_name_and_without_one_says_how():
     # The shell that runs the command finds the name in its environment.
     done = run_process(*make, 'IMAGE=it\'s "my" [cat]; é.png', "OUT=my results")
     assert '--out "my results" -- "$IMAGE"' in done.stdout
+
+
+def test_a_sentence_says_what_was_found():
+    files = {"overlay": "results/a.overlay.png"}
+    outcome = {"name": "a\x1b.jpg", "pet_share": 0.5, "pet_box": (0, 0, 2, 2), "files": files}
+    assert sentence(outcome) == r"a\x1b.jpg: 50% of it is pet; see results/a.overlay.png"
+    assert "no pet found" in sentence(outcome | {"pet_box": None})

@@ -13,7 +13,13 @@ from pipeline.data.pets import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of
-from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, INT8_TAG, list_versions
+from pipeline.records.versions import (
+    CHAMPION,
+    DATA_NAME_TAG,
+    INT8_OFFERED_TAG,
+    INT8_TAG,
+    list_versions,
+)
 
 WORDS = {FP32: "float32", INT8: "INT8"}
 MIOU = "Intersection over union of predicted and true pixels, the mean of the classes."
@@ -42,6 +48,8 @@ def choose_model() -> Predictor:
         help=None if INT8 in precisions else "This version has no INT8 file.",
     )
     predictor = load_model(reference, precision, tags)
+    if tags.get(DATA_NAME_TAG) == "sample":
+        st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
     show_facts(tags, predictor.file, precision)
     return predictor
 

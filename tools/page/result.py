@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from pipeline.data.images import with_palette
-from pipeline.data.pets import CLASSES, PALETTE
+from pipeline.data.pets import CLASSES, PALETTE, PET
 from pipeline.deploy.predictor import Array, size_within
 from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
@@ -56,9 +56,12 @@ def show_result(result: Result) -> None:
     with small:
         # The files are made on demand.
         offer = partial(st.download_button, on_click="ignore", icon=ICON, width="stretch")
-        with st.container(key="cut-out"):  # on a chequerboard: style.css
-            st.image(cut_out(view.image, view.mask), "Cut-out", width="stretch")
-        offer("Download the cut-out", result.cut_out_png, "pet.png")
+        if (result.mask == PET).any():
+            with st.container(key="cut-out"):  # on a chequerboard: style.css
+                st.image(cut_out(view.image, view.mask), "Cut-out", width="stretch")
+            offer("Download the cut-out", result.cut_out_png, "pet.png")
+        else:
+            st.info("No pet was found in this photograph.", icon=":material/search_off:")
         st.image(colour(view.mask), "Mask", width="stretch")
         offer("Download the mask", result.mask_png, "mask.png")
 
