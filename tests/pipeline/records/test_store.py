@@ -29,16 +29,6 @@ def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(works
     assert second.client.get_experiment(second.experiment_id).lifecycle_stage == "active"
 
 
-def test_the_environment_names_another_store_and_experiment(workspace, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/elsewhere/runs.db")
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trial")
-    store = open_store()
-    experiment = store.client.get_experiment(store.experiment_id)
-    assert (workspace / "elsewhere/runs.db").is_file()
-    assert experiment.name == "trial"
-    assert experiment.artifact_location == (workspace / "elsewhere/mlartifacts").as_uri()
-
-
 def test_an_experiment_that_another_machine_creates_meanwhile_is_used(workspace, monkeypatch):
     look, made = MlflowClient.get_experiment_by_name, []
 
@@ -64,13 +54,18 @@ def test_the_folder_may_have_any_name(workspace, monkeypatch, name):
     assert list_versions() == []
 
 
-def test_a_relative_store_lies_in_the_repository(workspace, monkeypatch):
+def test_a_store_and_an_experiment_can_be_named_relative_to_the_repository(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///own/runs.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trial")
     copy = workspace / ".dvc/tmp/exps/copy"
     copy.mkdir(parents=True)
     monkeypatch.chdir(copy)
-    assert open_store().uri == f"sqlite:///{workspace}/own/runs.db"
+    store = open_store()
+    experiment = store.client.get_experiment(store.experiment_id)
     assert (workspace / "own/runs.db").is_file()
+    assert store.uri == f"sqlite:///{workspace}/own/runs.db"
+    assert experiment.name == "trial"
+    assert experiment.artifact_location == (workspace / "own/mlartifacts").as_uri()
 
 
 def test_a_server_that_is_down_is_named_without_its_password(workspace, monkeypatch):
