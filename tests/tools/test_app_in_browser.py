@@ -91,7 +91,7 @@ def page(browser, server):
 
 
 def wait(browser, condition):
-    return WebDriverWait(browser, 60).until(lambda _: condition())
+    return WebDriverWait(browser, 120).until(lambda _: condition())
 
 
 def shown(browser, selector):

@@ -11,7 +11,7 @@ import torch
 from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
-from pipeline.data.cache import Pictures, _map, open_pictures
+from pipeline.data.cache import Pictures, open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.settings import AugmentationParams
 from pipeline.data.transforms import Augmentation
@@ -75,7 +75,7 @@ def test_in_order_every_place_is_read_by_one_process(processes):
 def blank(file: Path, shape: tuple[int, ...]) -> torch.Tensor:
     """Nothing but zeros, which take no room on the disk, mapped as the cache maps its files."""
     np.lib.format.open_memmap(file, "w+", np.uint8, shape)
-    return _map(file)
+    return torch.from_numpy(np.load(file, mmap_mode="c"))
 
 
 def own_memory() -> int:
