@@ -30,6 +30,8 @@ HTTP_DEFAULTS = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
+UNREACHABLE = ". Start it, correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db here"
+UNSAFE = ". Name the file of its private certificate in MLFLOW_TRACKING_SERVER_CERT_PATH"
 NO_CONNECTION = "failed with exception"  # what MLflow says of a request that got no answer
 LOG_LEVELS = {
     "mlflow": logging.WARNING,  # it reports each table it makes
@@ -92,10 +94,7 @@ def store_errors(uri: str) -> Iterator[None]:
         reason, remedy = str(error), ""
         if NO_CONNECTION in reason:
             reason = f"no connection: {reason.rpartition('Caused by ')[2]}"
-            remedy = (
-                ". Start it, correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db in the "
-                "repository. A private certificate goes into MLFLOW_TRACKING_SERVER_CERT_PATH"
-            )
+            remedy = UNSAFE if "CERTIFICATE" in reason else UNREACHABLE
         raise UserError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
     except ModuleNotFoundError as error:
         raise UserError(

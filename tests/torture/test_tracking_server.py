@@ -45,7 +45,7 @@ def refuses(address, workspace, epoch):
     with training(workspace) as process:
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert f"error: the MLflow server {address.uri}" in output
+    assert f"error: the MLflow store {address.uri} failed: no connection" in output
     with address.serving():
         train(workspace)
         return losses(address.uri, workspace)
