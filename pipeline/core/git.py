@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,15 @@ NOTHING = ("not a git repository", "Needed a single revision")  # in git's error
 
 # What decides a run besides params.yaml, dvc.lock and the metrics, which are recorded anyway.
 SOURCE = ("*.py", "pipeline", "stages", "dvc.yaml", "pyproject.toml", "requirements.lock")
+
+
+class GitError(UserError):
+    """A git command failed; `message` is what git said, perhaps nothing."""
+
+    def __init__(self, workspace: Path, arguments: Sequence[str], message: str):
+        command = f"git {arguments[0]} ({arguments[-1]})"
+        super().__init__(f"{command} failed in {workspace.absolute()}: {message}")
+        self.message = message
 
 
 def git_commit(workspace: Path) -> str:
@@ -56,25 +66,38 @@ def git_identity() -> dict[str, str]:
     }
 
 
+def run_git(
+    workspace: Path,
+    *arguments: str,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
+    """The output of a git command. Raises GitError, with git's own words, if it fails."""
+    done = subprocess.run(
+        # Without hooks: DVC's would check out data, and a person's may do anything.
+        ["git", "-c", "core.hooksPath=/dev/null", *arguments],
+        cwd=workspace,
+        env={**os.environ, "LC_ALL": "C", **(environment or {})},  # messages are looked at
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise GitError(workspace, arguments, done.stderr.decode(errors="replace").strip())
+    return done.stdout
+
+
 def _git(workspace: Path, *arguments: str, **environment: str) -> bytes | None:
     """The output of a git command in the workspace.
 
     None if git is not installed or there is nothing to tell: no repository, no commit, no such
-    setting. Raises UserError, with git's own remedy, if git refuses: a repository of another user.
+    setting. Raises GitError, with git's own remedy, if git refuses: a repository of another user.
     """
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=workspace,
-            env={**os.environ, "LC_ALL": "C", **environment},  # the messages that are looked at
-            capture_output=True,
-            check=True,
-        )
+        return run_git(workspace, *arguments, environment=environment)
     except OSError:
         return None
-    except subprocess.CalledProcessError as error:
-        message = error.stderr.decode(errors="replace").strip()
-        if not message or any(words in message for words in NOTHING):
+    except GitError as error:
+        if not error.message or any(words in error.message for words in NOTHING):
             return None
-        raise UserError(f"git {arguments[0]} failed in {workspace.absolute()}: {message}") from None
-    return done.stdout
+        raise

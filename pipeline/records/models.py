@@ -10,7 +10,6 @@ from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
-    DATA_NAME_TAG,
     FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
@@ -21,6 +20,7 @@ from pipeline.records.versions import (
     find_champion,
     find_named,
     list_versions,
+    saw_only_drawings,
 )
 
 REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
@@ -28,8 +28,6 @@ ACCEPTED = (
     "the path of an .onnx file, a version's number (3), an alias (@champion), or either as "
     f"models:/{MODEL_NAME}/3 or models:/{MODEL_NAME}@champion"
 )
-
-
 DRAWINGS = ", which has seen drawings only: for photographs, run `make oxford`"
 
 
@@ -94,8 +92,7 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    drawn = DRAWINGS if version.tags.get(DATA_NAME_TAG) == "sample" else ""
-    return ModelFile(file, source + drawn)
+    return ModelFile(file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""))
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:

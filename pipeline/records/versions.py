@@ -64,6 +64,11 @@ def find_version(uri: str, onnx_sha256: str) -> Version | None:
     return next((each for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256), None)
 
 
+def saw_only_drawings(tags: Mapping[str, str]) -> bool:
+    """Whether a version with these tags was trained on the built-in sample."""
+    return tags.get(DATA_NAME_TAG) == "sample"
+
+
 def find_champion(versions: Sequence[Version]) -> Version | None:
     return next((each for each in versions if CHAMPION in each.aliases), None)
 

@@ -15,10 +15,10 @@ from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of
 from pipeline.records.versions import (
     CHAMPION,
-    DATA_NAME_TAG,
     INT8_OFFERED_TAG,
     INT8_TAG,
     list_versions,
+    saw_only_drawings,
 )
 
 WORDS = {FP32: "float32", INT8: "INT8"}
@@ -48,7 +48,7 @@ def choose_model() -> Predictor:
         help=None if INT8 in precisions else "This version has no INT8 file.",
     )
     predictor = load_model(reference, precision, tags)
-    if tags.get(DATA_NAME_TAG) == "sample":
+    if saw_only_drawings(tags):
         st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
     show_facts(tags, predictor.file, precision)
     return predictor

@@ -5,14 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.core.git import path_in_git
+from pipeline.core.git import path_in_git, run_git
 from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
-from pipeline.core.terminal import UserError, console
+from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
 
@@ -47,13 +47,13 @@ def worktree(repository: Path, commit: str, patch: bytes | None) -> Iterator[Pat
     with TemporaryDirectory(prefix="petseg-verify-", ignore_cleanup_errors=True) as folder:
         top = Path(folder).resolve() / "petseg"
         try:
-            _git(repository, "worktree", "add", "--quiet", "--detach", str(top), commit)
+            run_git(repository, "worktree", "add", "--quiet", "--detach", str(top), commit)
             if patch:
-                _git(top, "apply", "--whitespace=nowarn", patch=patch)
+                run_git(top, "apply", "--whitespace=nowarn", stdin=patch)
             yield top / path_in_git(repository)
         finally:
             if top.exists():
-                _git(repository, "worktree", "remove", "--force", str(top))
+                run_git(repository, "worktree", "remove", "--force", str(top))
 
 
 def store_uri(root: Path) -> str:
@@ -83,12 +83,3 @@ def rebuild(root: Path, first: str | None = None) -> int:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-
-
-def _git(folder: Path, *arguments: str, patch: bytes | None = None) -> None:
-    # Without hooks: DVC's would check out data, and a person's may do anything.
-    command: Sequence[str] = ["git", "-c", "core.hooksPath=/dev/null", *arguments]
-    done = subprocess.run(command, cwd=folder, input=patch, capture_output=True, check=False)
-    if done.returncode:
-        message = done.stderr.decode(errors="replace").strip()
-        raise UserError(f"git {arguments[0]} failed ({arguments[-1]}): {message}")
