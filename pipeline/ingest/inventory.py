@@ -1,7 +1,7 @@
 """What the archives hold and the lists name, and the words for what is wrong with a pair."""
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,16 +83,20 @@ def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
     suffixes, are ignored. The official folders may lie below others.
     Raises UserError for a folder without the official layout, and for bad or empty lists.
     """
-    annotations = _folder(source, "annotations")
-    images = _files(source, _folder(source, "images"), IMAGE_SUFFIXES)
-    masks = _files(source, _folder(annotations, "trimaps"), MASK_SUFFIXES)
+    annotations, pictures = _folder(source, "annotations"), _folder(source, "images")
+    trimaps = _folder(annotations, "trimaps")
+    images, more_images = _files(pictures, IMAGE_SUFFIXES)
+    masks, more_masks = _files(trimaps, MASK_SUFFIXES)
+    at, masks_at = (folder.relative_to(source).as_posix() for folder in (pictures, trimaps))
     splits = _read_splits(annotations)
     pairs, faults = [], []
     for name in sorted(images.keys() | masks.keys() | splits.keys()):
-        image, *more = images.get(name, [f"images/{name}.jpg"])
-        trimap, *again = masks.get(name, [f"annotations/trimaps/{name}.png"])
-        if more or again:
-            faults.append(Fault(name, [*more, *again][0], Reason.TWICE))
+        image = f"{at}/{images.get(name, f'{name}.jpg')}"
+        trimap = f"{masks_at}/{masks.get(name, f'{name}.png')}"
+        if name in more_images:
+            faults.append(Fault(name, f"{at}/{more_images[name]}", Reason.TWICE))
+        elif name in more_masks:
+            faults.append(Fault(name, f"{masks_at}/{more_masks[name]}", Reason.TWICE))
         elif name not in masks:
             reason = Reason.NO_MASK if name in images else Reason.NO_FILES
             faults.append(Fault(name, image, reason))
@@ -114,20 +118,21 @@ def _folder(source: Path, name: str) -> Path:
     return found[0]
 
 
-def _files(source: Path, folder: Path, suffixes: Sequence[str]) -> dict[str, list[str]]:
-    """The paths in `source` of the folder's files by their stems, which are in ASCII or UTF-8."""
-    found: dict[str, list[str]] = defaultdict(list)
+def _files(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The folder's files by their stems; and, of stems that several have, the last file."""
+    found: dict[str, str] = {}
+    more: dict[str, str] = {}
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 - a million of them
-            if suffix.lower() in suffixes and not stem.startswith(".") and entry.is_file():
-                path = f"{folder.relative_to(source).as_posix()}/{entry.name}"
-                # Names in an archive may not be valid UTF-8; such bytes are written as \x..
-                stem, path = (
-                    text.encode(errors="backslashreplace").decode() for text in (stem, path)
-                )
-                found[stem].append(path)
-    return found
+        for entry in entries:
+            # Names in an archive may not be valid UTF-8; such bytes are written as \x..
+            name = entry.name.encode(errors="backslashreplace").decode()
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a million of them
+            if suffix.lower() not in suffixes or name.startswith(".") or not entry.is_file():
+                continue
+            if stem in found:  # in whatever order the system names them
+                more[stem] = max(found[stem], name, more.get(stem, ""))
+            found[stem] = name
+    return found, more
 
 
 def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:
