@@ -33,7 +33,7 @@ def git_commit(workspace: Path) -> str:
 def path_in_git(workspace: Path) -> Path:
     """Where the workspace is in its repository: Path() unless that holds other projects too."""
     prefix = _git(workspace, "rev-parse", "--show-prefix") or b""
-    return Path(os.fsdecode(prefix.strip()))
+    return Path(os.fsdecode(prefix.rstrip(b"\n")))
 
 
 def source_patch(workspace: Path) -> bytes | None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 console = Console()
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a file's size limit
+FULL = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ("written", "Make room"))
+FORBIDDEN = ("used", "Correct the permissions")
+REFUSALS = FULL | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), FORBIDDEN)
 
 Item = TypeVar("Item")
 
@@ -29,8 +31,8 @@ class UserError(Exception):
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's main and exit with its status.
 
-    A UserError, or a full disk, is printed as a message without a traceback (status 1). SIGTERM
-    (docker stop, Slurm) ends it as Ctrl-C does: what is open is closed.
+    A UserError, or a disk that is full or refuses, is printed as a message without a traceback
+    (status 1). SIGTERM (docker stop, Slurm) ends it as Ctrl-C does: what is open is closed.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
@@ -40,16 +42,25 @@ def run_command(main: Callable[[], int | None]) -> None:
         print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in REFUSALS:
             raise
+        what, remedy = REFUSALS[error.errno]
         print(
-            f"error: {error.filename or 'a file'} cannot be written: {error.strerror}. Make room, "
+            f"error: {error.filename or 'a file'} cannot be {what}: {error.strerror}. {remedy}, "
             "and run it again: what was finished before is kept",
             file=sys.stderr,
         )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def refusal(error: OSError, file: Path) -> str:
+    """What to do about a disk that refuses: the error's file, else this one, and the reason."""
+    return (
+        f"{error.filename or file}: {error.strerror}. "
+        "Make room or correct the permissions, and run it again"
+    )
 
 
 def path_arguments(

@@ -119,10 +119,12 @@ def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Imag
     if image.mode == "F":
         raise ImageError("floating-point pixels, whose range is not known", Problem.COLOURS)
     image.verify()  # the checksums of a PNG, which load() skips
-    scans, whole_jpeg = follow_scans(data) if image.format in ("JPEG", "MPO") else (0, True)
-    if scans > MAX_SCANS:
-        raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
-    if whole and not (whole_jpeg if image.format != "PNG" else PNG_END in data):
+    ended = image.format != "PNG" or PNG_END in data
+    if image.format in ("JPEG", "MPO"):
+        scans, ended = follow_scans(data)
+        if scans > MAX_SCANS:
+            raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
+    if whole and not ended:
         raise ImageError("its end is missing", Problem.TRUNCATED)
     image = Image.open(io.BytesIO(data), formats=FORMATS)  # after verify() it must be opened again
     image.load()

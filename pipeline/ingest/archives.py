@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.core.files import naming
-from pipeline.core.terminal import UserError, progress
+from pipeline.core.terminal import UserError, progress, refusal
 
 # Far above any data set of this kind: the official archives hold 26,000 files and 0.8 GB.
 MAX_MEMBERS = 1_000_000
@@ -35,7 +35,7 @@ PACK = "pack the files themselves (tar --dereference)"
 # What the decompressors raise for damaged data, besides an OSError without an errno.
 DAMAGED = (
     *(tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError),
-    *(zipfile.BadZipFile, NotImplementedError, RuntimeError),  # an unknown method; a password
+    *(zipfile.BadZipFile, RuntimeError),  # the latter for a password or an unknown method
 )
 ZIP = b"PK\x03\x04"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
@@ -173,10 +173,7 @@ def _explained(archive: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # this is how gzip and bz2 report wrong data
             raise _damaged(archive, str(error)) from None
-        raise ArchiveError(
-            f"{error.filename or archive}: {error.strerror}. "
-            "Make room or correct the permissions, and run it again"
-        ) from None
+        raise ArchiveError(refusal(error, archive)) from None
 
 
 def _damaged(archive: Path, reason: str) -> ArchiveError:

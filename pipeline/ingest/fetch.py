@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pipeline.core.files import atomic_file, file_digest, locked
 from pipeline.core.layout import in_repository
-from pipeline.core.terminal import console, redacted
+from pipeline.core.terminal import console, redacted, refusal
 from pipeline.ingest.transfer import DownloadError, transfer
 
 
@@ -32,10 +32,7 @@ def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> No
             if not (md5 and target.is_file() and file_digest(target, "md5") == md5.lower()):
                 _fetch_first(urls, target, md5, cache / key)
     except OSError as error:
-        raise DownloadError(
-            f"{error.filename or target}: {error.strerror}. "
-            "Make room or correct the permissions, and run it again"
-        ) from None
+        raise DownloadError(refusal(error, target)) from None
 
 
 def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path) -> None:

@@ -55,8 +55,11 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
     from lightning_fabric.plugins import environments  # noqa: PLC0415
     from lightning_fabric.strategies import DDPStrategy  # noqa: PLC0415
 
-    machines, torchrun = 1, torch.distributed.is_torchelastic_launched()
-    if torchrun:
+    # By itself, Fabric would take the number of processes from Slurm's or MPI's variables.
+    machines = 1
+    environment: type[environments.ClusterEnvironment] = environments.LightningEnvironment
+    if torch.distributed.is_torchelastic_launched():
+        environment = environments.TorchElasticEnvironment
         processes = int(os.environ["LOCAL_WORLD_SIZE"])
         machines = int(os.environ["WORLD_SIZE"]) // processes
     gpus = torch.cuda.device_count()
@@ -70,10 +73,7 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
         # Batch norm's statistics are shared before validation, not at every step.
         strategy=DDPStrategy(forward_sync_buffers=False) if processes * machines > 1 else "auto",
         precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
-        # By itself, Fabric would take the number of processes from Slurm's or MPI's variables.
-        plugins=environments.TorchElasticEnvironment()
-        if torchrun
-        else environments.LightningEnvironment(),
+        plugins=environment(),
     )
     fabric.launch()
     assert fabric.world_size == processes * machines

@@ -12,9 +12,25 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.pets import BACKGROUND, BORDER, CLASSES, PET
-from pipeline.scoring import confusion, intervals
-from pipeline.scoring.confusion import Counts, Scores, dice, divide, iou, mean_iou, merge, rounded
-from pipeline.scoring.intervals import Weights, interval, resampled_counts, resampled_means
+from pipeline.scoring.confusion import (
+    Counts,
+    Scores,
+    dice,
+    divide,
+    iou,
+    mean_iou,
+    merge,
+    pixel_accuracy,
+    rounded,
+)
+from pipeline.scoring.intervals import (
+    Weights,
+    bootstrap,
+    bootstrap_weights,
+    interval,
+    resampled_counts,
+    resampled_means,
+)
 from pipeline.scoring.measure import Measured, calibration_error
 
 # One column a cell: `pet_as_border` counts the pet pixels that were called border.
@@ -24,8 +40,8 @@ WORST = 0.1  # share of the images, for worst_tenth_miou
 FEW = 10  # images: an interval of fewer says little, and nothing is flagged
 
 # Bounds that do not depend on the images: the slices of two experiments compare.
-PET_SIZES = [0, 0.1, 0.25, 0.5, 2], ["below 10 %", "10 to 25 %", "25 to 50 %", "above 50 %"]
-BRIGHTNESSES = [0, 0.35, 0.6, 2], ["dark", "medium", "bright"]
+PET_SIZES = {0.1: "below 10 %", 0.25: "10 to 25 %", 0.5: "25 to 50 %", np.inf: "above 50 %"}
+BRIGHTNESSES = {0.35: "dark", 0.6: "medium", np.inf: "bright"}
 
 # The scores that metrics/evaluate.json, and so every comparison of experiments, shows.
 HEADLINE = (
@@ -69,7 +85,7 @@ def score_table(measured: Measured) -> pd.DataFrame:
     images = len(measured.counts)
     own = image_scores(measured.counts)
     values = scores(measured, own, np.ones((1, images), np.uint8))
-    pieces = [scores(measured, own, weights) for weights in intervals.bootstrap_weights(images)]
+    pieces = [scores(measured, own, weights) for weights in bootstrap_weights(images)]
     rows = []
     for name, value in values.items():
         low, high = interval(np.concatenate([piece[name] for piece in pieces]))
@@ -110,7 +126,7 @@ def scores(measured: Measured, own: Mapping[str, Scores], weights: Weights) -> d
         "miou": mean_iou(counts),
         **_by_class("iou", iou(counts)),
         **_by_class("dice", dice(counts)),
-        "pixel_accuracy": confusion.pixel_accuracy(counts),
+        "pixel_accuracy": pixel_accuracy(counts),
         "border_merged.miou": mean_iou(merged),
         "border_merged.iou_pet": iou(merged)[:, 0],
         "border_ignored.miou": np.nanmean(without_border, axis=1),
@@ -156,10 +172,8 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
     slices = {
         "breed": table["breed"],
         "species": table["species"],
-        "pet size": pd.cut(table["pet_share"], PET_SIZES[0], right=False, labels=PET_SIZES[1]),
-        "brightness": pd.cut(
-            table["brightness"], BRIGHTNESSES[0], right=False, labels=BRIGHTNESSES[1]
-        ),
+        "pet size": _binned(table["pet_share"], PET_SIZES),
+        "brightness": _binned(table["brightness"], BRIGHTNESSES),
         "frame": table["touches_frame"].map({True: "touched", False: "not touched"}),
     }
     for name, labels in slices.items():
@@ -172,10 +186,13 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+def _binned(values: pd.Series, ends: Mapping[float, str]) -> pd.Series:
+    """The name of each value's bin, from 0 up; a bin's end belongs to the next one."""
+    return pd.cut(values, [0, *ends], right=False, labels=list(ends.values()))
+
+
 def _slice_row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:
-    samples = intervals.bootstrap(
-        lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts)
-    )
+    samples = bootstrap(lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts))
     low, high = interval(samples)
     few = len(counts) < FEW
     return {

@@ -26,6 +26,9 @@ def test_a_user_error_and_a_full_disk_are_messages_and_another_error_is_a_crash(
     assert capsys.readouterr().err.startswith(
         "error: models/model.onnx cannot be written: No space left on device. Make room"
     )
+    assert status(lambda: fail(OSError(errno.EACCES, "Permission denied", "data"))) == 1
+    forbidden = "error: data cannot be used: Permission denied. Correct the permissions"
+    assert capsys.readouterr().err.startswith(forbidden)
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 // 0)
     assert status(lambda: fail(KeyboardInterrupt())) == 130
