@@ -48,12 +48,12 @@ canvas.toBlob((picture) => {
 def server(tmp_path_factory):
     """The page in a workspace with an exported model, started as `make app` does."""
     command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "tools/app.py")]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     with pytest.MonkeyPatch.context() as patch:
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         write_traffic_light(workspace / "models/model.onnx")
         shutil.copytree(REPOSITORY / ".streamlit", workspace / ".streamlit")
         command.append("--server.port")
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         with started(command, free_port(), "_stcore/health", env=environment) as running:
             yield running
 
