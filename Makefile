@@ -9,6 +9,9 @@ PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-
 # DVC starts the stages with the first python on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+# A user id without an account, as in containers: packages ask for its home and its name.
+export HOME ?= /nonexistent
+export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve report models promote verify \
   sweep doctor oxford sync bench bench-scale lint format lock audit clean

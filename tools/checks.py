@@ -13,7 +13,8 @@ from rich.filesize import decimal
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
-from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
+from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, workspace_root
+from pipeline.core.terminal import UserError
 from pipeline.records.database import local_path, moved_from
 from pipeline.records.lineage import installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
@@ -87,7 +88,8 @@ def check_records(store: Store) -> Iterator[Finding]:
     else:
         yield _check_artifacts(runs)
     # The folders of trainings that did not end, by the id that their runs are tagged with.
-    trainings = {file.read_text(): file.parent for file in cache_folder("training").glob("*/id")}
+    states = workspace_root() / ".cache/training"
+    trainings = {file.read_text(): file.parent for file in states.glob("*/id")}
     for run in runs:
         if run.info.status == "RUNNING":
             yield _explain(store, run, trainings.get(run.data.tags.get(TRAINING_TAG, "")))
@@ -180,4 +182,7 @@ def _size(*places: Path) -> str:
 
 
 def _dvc(*arguments: str) -> str:
-    return subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"`dvc {arguments[0]}` failed: {done.stderr.partition('ERROR: ')[2].strip()}")
+    return done.stdout

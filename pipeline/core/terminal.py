@@ -2,6 +2,8 @@
 
 import argparse
 import errno
+import os
+import pwd
 import re
 import signal
 import sys
@@ -35,6 +37,7 @@ def run_command(main: Callable[[], int | None]) -> None:
     (status 1). SIGTERM (docker stop, Slurm) ends it as Ctrl-C does: what is open is closed.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    _set_account()
     try:
         sys.exit(main())
     except UserError as error:
@@ -53,6 +56,15 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _set_account() -> None:
+    """Set HOME and LOGNAME where the user has no account, as in containers: packages need them."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        os.environ.setdefault("HOME", "/nonexistent")
+        os.environ.setdefault("LOGNAME", str(os.getuid()))
 
 
 def refusal(error: OSError, file: Path) -> str:

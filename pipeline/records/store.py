@@ -64,16 +64,22 @@ def open_store(uri: str | None = None) -> Store:
     """
     uri = uri or configured_uri()
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    # Two processes that make the same tables, or the same experiment, would both fail.
-    with store_errors(uri), store_lock():
+    with store_errors(uri):
         file = database_file(uri)
-        if file is not None and not file.exists():
-            # All tables or none: mlflow refuses a database whose making was killed.
-            with scratch_folder(file) as folder:
-                connect(sqlite_uri(folder / "mlflow.db"))
-                (folder / "mlflow.db").rename(file)
-        client = connect(uri)
-        return Store(uri, _experiment_id(client, name, uri), client)
+        if file is None or file.exists():  # who only reads needs no lock, which is a file here
+            client = connect(uri)
+            experiment = client.get_experiment_by_name(name)
+            if experiment is not None and experiment.lifecycle_stage == "active":
+                return Store(uri, experiment.experiment_id, client)
+        # Two processes that make the same tables, or the same experiment, would both fail.
+        with store_lock():
+            if file is not None and not file.exists():
+                # All tables or none: mlflow refuses a database whose making was killed.
+                with scratch_folder(file) as folder:
+                    connect(sqlite_uri(folder / "mlflow.db"))
+                    (folder / "mlflow.db").rename(file)
+            client = connect(uri)
+            return Store(uri, _experiment_id(client, name, uri), client)
 
 
 def connect(uri: str) -> MlflowClient:

@@ -1,7 +1,10 @@
 """Errors are messages, progress ends with its block."""
 
 import errno
+import getpass
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,15 @@ def test_sigterm_ends_a_command_as_an_exit_that_its_blocks_see():
     assert status(main) == 143
     assert seen == [143]
     signal.signal(signal.SIGTERM, before)
+
+
+def test_a_user_id_without_an_account_has_a_home_and_a_name(monkeypatch):
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    assert status(lambda: print(Path.home(), getpass.getuser())) is None
+    assert os.environ["LOGNAME"] == "54321"
 
 
 def test_the_status_is_that_of_the_command():

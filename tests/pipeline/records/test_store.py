@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -21,6 +23,13 @@ def test_the_default_store_lies_in_the_root_from_any_folder(workspace, monkeypat
     )
 
 
+def test_a_store_that_is_there_is_opened_without_a_lock_file(workspace):
+    open_store()
+    shutil.rmtree(workspace / ".cache")
+    open_store()
+    assert not (workspace / ".cache").exists()
+
+
 def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(workspace):
     first = open_store()
     first.client.delete_experiment(first.experiment_id)
@@ -30,13 +39,13 @@ def test_opening_again_finds_the_same_experiment_even_after_it_was_deleted(works
 
 
 def test_an_experiment_that_another_machine_creates_meanwhile_is_used(workspace, monkeypatch):
-    look, made = MlflowClient.get_experiment_by_name, []
+    look, looks, made = MlflowClient.get_experiment_by_name, [], []
 
     def look_just_before_the_other(client: MlflowClient, name: str) -> Experiment | None:
-        found = look(client, name)
-        if found is None:
+        looks.append(look(client, name))
+        if len(looks) == 2:  # under the lock, which holds back no other machine
             made.append(client.create_experiment(name))
-        return found
+        return looks[-1]
 
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", look_just_before_the_other)
     assert [open_store().experiment_id] == made
