@@ -4,8 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 INSTALLED_FOR_TEAMS := $(VENV)/installed-for-teams
-PIP_COMPILE := pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --no-header \
-  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+# Wheels alone, with the digests in the lock files; one package has no wheel.
+PIP_INSTALL := $(VENV)/bin/python -m pip install --no-compile --require-hashes --only-binary :all: \
+  --no-binary antlr4-python3-runtime
+# Without NVIDIA's driver, torch for processors: 0.2 GB in place of 3 (TORCH=cuda or TORCH=cpu decides otherwise).
+TORCH ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
+TORCH_PINS = $$(grep -oE '^torch(vision)?==[^ ;]+' requirements.lock)
+UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev pyproject.toml
 # DVC starts the stages with the first python on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -14,7 +19,7 @@ export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve report models promote verify \
-  sweep doctor oxford sync bench bench-scale lint format lock audit clean
+  sweep doctor oxford sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -106,22 +111,25 @@ format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff check --fix .
 	ruff format .
 
-# requirements-teams.lock holds only what a team needs on top of requirements.lock.
-lock: $(INSTALLED) ## Pin the newest allowed packages in both lock files
-	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
-	sed -i.bak 's/+cpu$$//' requirements.lock && rm requirements.lock.bak
-	$(PIP_COMPILE) --extra teams --constraint requirements.lock --no-annotate \
-	  --output-file requirements-teams.lock pyproject.toml
-	sed 's/+cpu$$//' requirements-teams.lock | grep -vxFf requirements.lock > requirements-teams.new
-	mv requirements-teams.new requirements-teams.lock
+# One resolution, split by who installs it: everyone, teams on top, and machines with an NVIDIA GPU on top.
+lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock files
+	mkdir -p .cache/locks
+	$(UV_COMPILE) --upgrade --extra teams --output-file .cache/locks/all
+	$(UV_COMPILE) --constraint .cache/locks/all --output-file .cache/locks/own
+	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } !cuda' .cache/locks/own > requirements.lock
+	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } cuda' .cache/locks/own > requirements-cuda.lock
+	grep -vxFf .cache/locks/own .cache/locks/all > requirements-teams.lock
 
-# pip-audit is not part of the project, so it has an environment of its own. --strict: without the network
-# it would skip every package and still report no vulnerabilities.
-audit: ## Check the pinned packages for known vulnerabilities (needs pypi.org)
-	$(PYTHON) -m venv .cache/audit
-	.cache/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"
-	for lock in requirements.lock requirements-teams.lock; do \
-	  .cache/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock || exit 1; done
+# Neither program is part of the project: uvx keeps an environment for each. --strict: without the network pip-audit
+# would skip every package and still report no vulnerabilities.
+audit: $(INSTALLED) ## Check the pinned packages for known vulnerabilities (needs pypi.org)
+	for lock in requirements*.lock; do \
+	  uvx --from "pip-audit>=2.9,<3" pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock || exit 1; done
+
+sbom: $(INSTALLED) ## List the pinned packages as a CycloneDX SBOM, reports/sbom.json
+	mkdir -p reports
+	uvx --from "cyclonedx-bom>=7,<8" cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+	  --output-file reports/sbom.json
 
 clean: ## Remove outputs and caches; keep runs, artifacts and results
 	rm -rf data models metrics/plots metrics/tables .cache
@@ -132,15 +140,20 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
-# --no-compile: most of what the packages bring is never imported.
-$(INSTALLED): requirements.lock
+# --no-compile: most of what the packages bring is never imported. PyTorch's own index lists no digests of ours.
+$(INSTALLED): requirements.lock requirements-cuda.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
 	  { echo "error: $(PYTHON) is too old: Python 3.11.4 or newer is needed. Name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --no-compile --requirement requirements.lock
+ifeq ($(TORCH),cpu)
+	$(VENV)/bin/python -m pip install --no-compile --no-deps --retries 0 \
+	  --extra-index-url https://download.pytorch.org/whl/cpu $(TORCH_PINS)
+	$(PIP_INSTALL) --requirement requirements.lock
+else
+	$(PIP_INSTALL) --requirement requirements.lock --requirement requirements-cuda.lock
+endif
 	@touch $@
 
 $(INSTALLED_FOR_TEAMS): requirements-teams.lock $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --no-compile --requirement requirements.lock \
-	  --requirement requirements-teams.lock
+	$(PIP_INSTALL) --requirement requirements.lock --requirement requirements-teams.lock
 	@touch $@

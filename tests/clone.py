@@ -154,7 +154,8 @@ def borrow(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         if not entry.name.startswith("installed"):
             (target / entry.name).symlink_to(entry)
-    (target / "installed").touch()
+    for name in ("installed", "installed-for-teams"):
+        (target / name).touch()
 
 
 def shrink(params: Path) -> None:

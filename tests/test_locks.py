@@ -1,5 +1,6 @@
-"""The pinned packages: requirements-teams.lock beside requirements.lock."""
+"""The pinned packages of everyone, of teams, and of machines with an NVIDIA GPU."""
 
+import re
 import tomllib
 
 from packaging.requirements import Requirement
@@ -8,13 +9,17 @@ from tiny_pets import REPOSITORY
 
 
 def pins(name):
-    lines = (REPOSITORY / name).read_text().splitlines()
-    pairs = [line.split("==") for line in lines if "==" in line]
-    return {canonicalize_name(package): version for package, version in pairs}
+    """The version of each package; each has digests."""
+    text = (REPOSITORY / name).read_text()
+    blocks = re.findall(r"^(\S+)==(\S+).*\n +--hash=sha256:[0-9a-f]{64}", text, re.M)
+    assert len(blocks) == len(re.findall(r"^\w", text, re.M))
+    return {canonicalize_name(package): version for package, version in blocks}
 
 
-def test_no_package_is_pinned_in_both():
-    assert not pins("requirements.lock").keys() & pins("requirements-teams.lock").keys()
+def test_each_package_is_pinned_with_digests_in_one_file():
+    files = [pins(file.name).keys() for file in REPOSITORY.glob("requirements*.lock")]
+    assert len(files) == 3
+    assert len(set().union(*files)) == sum(map(len, files)) > 200
 
 
 def test_what_teams_need_is_pinned_within_its_range():

@@ -42,8 +42,8 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
     if not lock.is_file():
         yield Finding("bad", f"{lock} is missing", f"git restore {lock}")
     elif others := [f"{pin}: {found} installed" for pin, found in deviations(lock).items()]:
-        remedy = f"python -m pip install --requirement {lock}"
-        yield Finding("bad", f"{lock} is not what is installed: {_some(others)}", remedy)
+        text = f"{lock} is not what is installed: {_some(others)}"
+        yield Finding("bad", text, "make --always-make .venv/installed")
     else:
         yield Finding("good", f"all packages are those of {lock}")
     if git_identity():
@@ -53,7 +53,7 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
 
 def deviations(lock: Path) -> dict[str, str]:
     """The packages that are not as the file pins them, with what is installed."""
-    lines = [line.partition("#")[0].strip() for line in lock.read_text().splitlines()]
+    lines = [line.partition("#")[0].strip(" \\") for line in lock.read_text().splitlines()]
     found = {}
     for requirement in [Requirement(line) for line in lines if line and not line.startswith("-")]:
         if requirement.marker and not requirement.marker.evaluate():

@@ -1,6 +1,7 @@
 """What a person sees while a command runs: progress, and errors that say what to do."""
 
 import argparse
+import atexit
 import errno
 import os
 import pwd
@@ -78,11 +79,16 @@ def refusal(error: OSError, file: Path) -> str:
 def path_arguments(
     stage: str, description: str | None, paths: Mapping[str, str]
 ) -> argparse.Namespace:
-    """Parse the command line of a stage: its paths in order, each by name with its help."""
+    """Parse the command line of a stage: its paths in order, each by name with its help.
+
+    When the stage ends, what it has written reaches the disk: DVC locks it right after.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=description)
     for name, text in paths.items():
         parser.add_argument(name, type=Path, help=text)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    atexit.register(os.sync)
+    return arguments
 
 
 def positive(text: str) -> int:

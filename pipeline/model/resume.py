@@ -6,6 +6,7 @@ everything the training depends on: a command that asks for the same training co
 
 import hashlib
 import io
+import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,7 @@ class TrainingState:
         torch.save(state, buffer)
         with atomic_file(self.file) as temporary:
             temporary.write_bytes(buffer.getbuffer())
+            os.sync()  # a power cut leaves the last state or this one, and the metrics before it
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, on the CPU; None if nothing was, or it cannot be read."""

@@ -104,8 +104,7 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
     except ModuleNotFoundError as error:
         raise UserError(
-            f"the MLflow store {uri} needs the package {error.name}: "
-            "python -m pip install --requirement requirements-teams.lock"
+            f"the MLflow store {uri} needs the package {error.name}: make .venv/installed-for-teams"
         ) from None
 
 

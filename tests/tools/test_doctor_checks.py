@@ -114,6 +114,7 @@ def lock(folder, *lines):
     ("pins", "found"),
     [
         ([f"numpy=={NUMPY}", "    # via pandas", "", "# a comment", "--no-binary=x"], {}),
+        ([f"numpy=={NUMPY} \\", "    --hash=sha256:00 \\", "    --hash=sha256:11"], {}),
         ([f"torch=={version('torch').partition('+')[0]}"], {}),  # a local build of this version
         (["no-such-package==2.0 ; sys_platform == 'other'"], {}),
         (["numpy==1.0", "no-such==2.0"], {"numpy==1.0": NUMPY, "no-such==2.0": "none"}),
@@ -127,7 +128,7 @@ def test_the_remedy_is_to_install_what_is_pinned(tmp_path):
     file = lock(tmp_path, *(f"no-such-package-{number}==1.0" for number in range(7)))
     [finding] = [each for each in check_environment(file) if each.state == "bad"]
     assert "no-such-package-4==1.0: none installed and 2 more" in finding.text
-    assert finding.remedy == f"python -m pip install --requirement {file}"
+    assert finding.remedy == "make --always-make .venv/installed"
 
 
 def test_a_missing_lock_is_told(tmp_path):

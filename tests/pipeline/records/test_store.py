@@ -89,7 +89,7 @@ def test_a_server_that_is_down_is_named_without_its_password(workspace, monkeypa
 
 def test_a_missing_database_driver_is_named_with_its_remedy(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "mssql://me:secret@127.0.0.1/mlflow")
-    with pytest.raises(UserError, match=r"needs the package pyodbc: python -m pip install"):
+    with pytest.raises(UserError, match=r"needs the package pyodbc: make .venv/installed"):
         open_store()
 
 
