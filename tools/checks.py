@@ -184,5 +184,6 @@ def _size(*places: Path) -> str:
 def _dvc(*arguments: str) -> str:
     done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(f"`dvc {arguments[0]}` failed: {done.stderr.partition('ERROR: ')[2].strip()}")
+        reason = done.stderr.partition("ERROR: ")[2].strip()
+        raise UserError(f"`dvc {arguments[0]}` failed: {reason}")
     return done.stdout

@@ -20,9 +20,11 @@ from torch import Tensor
 
 from pipeline.core.files import atomic_folder, file_digest
 from pipeline.core.layout import cache_folder
-from pipeline.core.terminal import UserError, track
+from pipeline.core.terminal import UserError, console, track
 from pipeline.data import images, pets, transforms
 
+ARRAYS = ("images.npy", "masks.npy")
+DIGESTS = "sha256"  # the file of the arrays' digests, beside them
 CHUNK = 256  # pairs in memory at a time while the files are written
 
 Load = Callable[[str], NDArray[np.uint8]]  # from the name of a pair to its image or mask
@@ -43,20 +45,24 @@ class Pictures:
 def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
     """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
 
-    The first process that asks decodes them; others wait for it. Raises UserError if an image is
-    missing, or the disk is full; no half-written file is left.
+    The first process that asks decodes them; others wait for it. Files that are no longer what was
+    written are decoded again. Raises UserError if an image is missing, or the disk is full; no
+    half-written file is left.
     """
     key = content_key(folder, names, size)
     cache = cache_folder("pictures") / key[:32]
     with FileLock(f"{cache}.lock"):
-        if not cache.is_dir():
+        if not _intact(cache):
+            if cache.exists():
+                console.print(f"{cache} is damaged: the images are decoded again", soft_wrap=True)
             try:
                 with atomic_folder(cache) as made:
                     _write_pictures(made, folder, names, size)
+                    (made / DIGESTS).write_bytes(_digests(made))
             except OSError as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
     # Copy-on-write: torch wants memory that it may write to; the files stay as they are.
-    pixels, ids = (np.load(cache / f"{name}.npy", mmap_mode="c") for name in ("images", "masks"))
+    pixels, ids = (np.load(cache / name, mmap_mode="c") for name in ARRAYS)
     return Pictures(torch.from_numpy(pixels), torch.from_numpy(ids), key)
 
 
@@ -66,6 +72,18 @@ def content_key(folder: Path, names: Sequence[str], size: int) -> str:
     versions = [np.__version__, PIL.__version__, torch.__version__]
     parts = [size, code, versions, file_digest(folder / "index.csv"), names]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _intact(cache: Path) -> bool:
+    """Whether the arrays are those that were written: a second for a gigabyte."""
+    try:
+        return (cache / DIGESTS).read_bytes() == _digests(cache)
+    except OSError:
+        return False
+
+
+def _digests(cache: Path) -> bytes:
+    return "\n".join(file_digest(cache / name) for name in ARRAYS).encode()
 
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:

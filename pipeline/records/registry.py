@@ -1,5 +1,6 @@
 """Register exported models as versions, and move the aliases on them."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,6 +146,7 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
     for key, value in tags.items():
         store.client.set_model_version_tag(MODEL_NAME, number, key, value)
     if decision.champion:
+        os.sync()  # a power cut must not empty the files that people are now led to
         store.client.set_registered_model_alias(MODEL_NAME, CHAMPION, number)
 
 
@@ -173,6 +175,7 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         packed = Path(folder) / "model"
         pack_model(onnx_file, packed, model)
         client.log_model_artifacts(model.model_id, str(packed))
+    os.sync()  # before the database, which survives a power cut, says that they are there
     client.finalize_logged_model(model.model_id, "READY")
     outputs = client.get_run(run.run_id).outputs
     if model.model_id not in [each.model_id for each in (outputs.model_outputs if outputs else ())]:
