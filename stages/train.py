@@ -108,7 +108,7 @@ def run_training(
             run.set_tags({**engine, "device": device_name(learner.fabric)})
             rows, best = run_epochs(state=state, log=partial(log_row, run))
             parameters = sum(weight.numel() for weight in learner.network.parameters())
-            facts = {"images": images, "parameters": parameters, **engine}
+            facts = {"images": images, "parameters": parameters}
             save_checkpoint(arguments.models, best, config)
             write_csv(arguments.plots / "curves.csv", curve_table(rows))
             write_json(arguments.metrics, {**kept_epoch(rows), **facts})

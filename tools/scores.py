@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from pipeline.core.files import read_csv, read_json
-from pipeline.core.layout import EVALUATE_METRICS, PLOTS, TABLES
+from pipeline.core.git import GitError, run_git
+from pipeline.core.layout import EVALUATE_METRICS, LOCK, METRICS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, run_command
 
 NEXT_STEPS = """
@@ -19,6 +20,10 @@ What next:
   dvc exp run -S train.lr=0.001        try another setting, then: dvc exp show
   make oxford                          the same on the real photographs
 """
+BASELINE = """
+{changed} differ from the commit: by other params, or because this processor rounds differently.
+To compare experiments with what is here now (dvc metrics diff, dvc plots diff), commit it:
+  git commit --message "Baseline of this machine" dvc.lock metrics"""
 # The scores to show, and their names for people.
 SHOWN = {
     "miou": "mIoU, mean of the classes",
@@ -53,7 +58,18 @@ def main() -> None:
     console.print(table)
     console.print(f"pictures: {PLOTS}/evaluate/")
     if show_next:
+        if changed := not_committed():
+            console.print(BASELINE.format(changed=", ".join(changed)), highlight=False)
         console.print(NEXT_STEPS, highlight=False)
+
+
+def not_committed() -> list[str]:
+    """What differs from HEAD of dvc.lock and the metrics; nothing where git knows no commit."""
+    try:
+        command = ("diff", "--name-only", "--relative", "HEAD", "--", str(LOCK), str(METRICS))
+        return run_git(Path(), *command).decode().splitlines()
+    except (GitError, OSError):
+        return []
 
 
 def existing(file: Path) -> Path:

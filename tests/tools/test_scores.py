@@ -1,10 +1,13 @@
 """The table shows the numbers that are in the files."""
 
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow_workspace import git
 
 from pipeline.core.terminal import UserError
 from tools import scores as tool
@@ -40,6 +43,24 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
     assert "What next" not in printed
     run(monkeypatch, "--next")
     assert "make ui" in capsys.readouterr().out
+
+
+def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(
+    metrics, monkeypatch, capsys
+):
+    git(Path(), "init", "--quiet")
+    git(Path(), "add", "metrics")
+    git(Path(), "commit", "--quiet", "--message", "Baseline")
+    run(monkeypatch, "--next")
+    assert "git commit" not in capsys.readouterr().out
+    Path("metrics/evaluate.json").write_text(json.dumps({"images": 8}))
+    run(monkeypatch, "--next")
+    printed = capsys.readouterr().out
+    assert "metrics/evaluate.json differ from the commit" in printed
+    [command] = re.findall(r"git commit .*(?= dvc.lock metrics$)", printed, re.M)
+    git(Path(), *shlex.split(command)[1:], "metrics")  # no dvc.lock here
+    run(monkeypatch, "--next")
+    assert "git commit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("missing", ["evaluate.json", "tables/scores.csv"])
