@@ -64,6 +64,8 @@ def print_reports(
                 report(outcome)
             else:
                 print(show(outcome), flush=True)
+                if outcome["warning"]:
+                    report(f"warning: {outcome['name']}: {outcome['warning']}")
                 done += 1
             bars.advance(task)
     return done

@@ -28,6 +28,8 @@ SUFFIXES = {
 # hold up the small ones behind it. They wait as names: each thread has one image in memory.
 AHEAD = 16
 
+DARK = "nearly black: if its 16 bits hold the 12 of a camera, multiply them by 16 first"
+
 Report = dict[str, Any]  # one image's line of JSON, see `_predict`
 
 
@@ -124,4 +126,5 @@ def _predict(model: Predict, path: Path, out: Path, stem: str | None) -> Report 
         "pet_box": Image.fromarray(pet).getbbox(),  # left, top, and after the last: right, bottom
         "ms": round((time.perf_counter() - start) * 1000, 1),  # to the last file, beside the others
         "files": {kind: str(file) for kind, file in files.items()},
+        "warning": DARK if image.max() < 16 else None,
     }

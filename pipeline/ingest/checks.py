@@ -89,7 +89,7 @@ def _class_ids(trimap: Image.Image, file: Path) -> NDArray[np.uint8]:
 def _conversions(image: Image.Image) -> list[Note]:
     notes = [] if image.format == "JPEG" else [_FORMATS.get(str(image.format), Note.OTHER_FORMAT)]
     if image.mode.startswith("I"):
-        notes.append(Note.DEEP)
+        notes.append(Note.DEEP if np.array(image).max() >= 2**12 else Note.TWELVE_BITS)
     elif image.mode in _COLOURS:
         notes.append(_COLOURS[image.mode])
     return [*notes, Note.ALPHA] if image.has_transparency_data else notes

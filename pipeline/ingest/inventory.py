@@ -45,6 +45,7 @@ class Note(StrEnum):
     OTHER_FORMAT = "another format"
     GRAYSCALE = "grayscale"
     DEEP = "16-bit"
+    TWELVE_BITS = "nearly black: 12 bits in 16"
     PALETTE = "palette"
     CMYK = "CMYK"
     ALPHA = "alpha on white"

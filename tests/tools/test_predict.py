@@ -76,6 +76,7 @@ def test_a_photograph_becomes_four_pictures_and_a_line(predict):
         "pet_share": 0.5,
         "pet_box": [0, 0, 2, 2],
         "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS},
+        "warning": None,
     }
     assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK
     assert pixels(line["files"]["input"]) == pixels("my cat.png")

@@ -112,9 +112,18 @@ def test_share_and_box_of_the_pet(model):
     assert line.pop("ms") > 0
     assert np.asarray(Image.open(line.pop("files")["mask"])).tolist() == mask
     size = {"width": 5, "height": 4}
-    assert line == {"name": "a.png", **size, "pet_share": 3 / 20, "pet_box": (2, 1, 4, 3)}
+    found = {"pet_share": 3 / 20, "pet_box": (2, 1, 4, 3)}
+    assert line == {"name": "a.png", **size, **found, "warning": None}
     [line] = predict(model, [image("b.png", [[BACKGROUND] * 3] * 2)])
     assert (line["pet_share"], line["pet_box"]) == (0, None)
+
+
+def test_a_picture_of_twelve_bits_in_sixteen_is_warned_of(model):
+    pixels = np.array([[0, 4095], [100, 2000]], np.uint16)
+    for brighter, warned in ((1, True), (16, False)):
+        Image.fromarray(pixels * brighter).save("deep.png")
+        [line] = predict(model, [Path("deep.png")])
+        assert ("multiply them by 16" in (line["warning"] or "")) == warned
 
 
 @pytest.mark.parametrize("threads", [1, 4])

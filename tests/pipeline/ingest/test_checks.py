@@ -87,6 +87,10 @@ ODD = {
         encoded(Image.fromarray(np.asarray(DEEP).astype(">u2")), "TIFF"),
         [Note.OTHER_FORMAT, Note.DEEP],
     ),
+    "12 bits in 16": (
+        encoded(Image.fromarray(smooth()[..., 0].astype(np.uint16) * 16), "PNG"),
+        [Note.PNG, Note.TWELVE_BITS],
+    ),
     "CMYK": (jpeg(Image.fromarray(smooth()).convert("CMYK")), [Note.CMYK]),
     "transparent palette": (transparent_palette(), [Note.GIF, Note.PALETTE, Note.ALPHA]),
     "orientation": (rotated_jpeg(Image.fromarray(smooth(HEIGHT, WIDTH)), 6), [Note.ROTATED]),
