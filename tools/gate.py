@@ -24,7 +24,7 @@ from pipeline.core.layout import (
     TABLES,
 )
 from pipeline.core.params import STRICT, Seed
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, printable
 from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.deploy.agreement import count_pixels
@@ -135,7 +135,8 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
                 "dvc checkout) and run the gate again"
             )
             return Decision(challenger.number, False, why)
-        console.print(f"{reason}: both are scored again.", soft_wrap=True)
+        told = printable(f"{reason}: both are scored again.")
+        console.print(told, markup=False, soft_wrap=True)
         pair = score_again(store, versions)
     comparison = paired_bootstrap(
         *pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
@@ -192,7 +193,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     if table is None:
         raise NotRecordedError(f"{run} holds no table of its test images")
     miou = mean_iou(counts_of(table).sum(axis=0))
-    if not abs(miou - float(version.tags.get(MIOU_TAG, "nan"))) <= 1e-6:  # the tag is rounded
+    if not abs(miou - version.score(MIOU_TAG)) <= 1e-6:  # the tag is rounded
         raise NotRecordedError(f"{run} holds the table of another evaluation")
     return table
 
