@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Literal, NamedTuple
 
 from filelock import FileLock, Timeout
@@ -71,7 +72,7 @@ def check_outputs() -> Iterator[Finding]:
     else:
         yield Finding("good", "dvc.lock is in sync: params, code, data and outputs")
     if absent := json.loads(_dvc("data", "status", "--json")).get("not_in_cache", []):
-        remedy = "dvc commit (if the workspace has them), dvc pull (with a remote), or dvc repro"
+        remedy = "dvc repro, dvc pull (with a remote), or dvc commit (if the workspace has them)"
         yield Finding("bad", f"DVC's cache lacks {', '.join(absent)}", remedy)
 
 
@@ -94,14 +95,15 @@ def check_records(store: Store) -> Iterator[Finding]:
         if run.info.status == "RUNNING":
             yield _explain(store, run, trainings.get(run.data.tags.get(TRAINING_TAG, "")))
     for name in stores_with_unsent():
-        remedy = "make sync" if name == store.name else f"MLFLOW_TRACKING_URI={name} make sync"
+        address = f"MLFLOW_TRACKING_URI={quote(name)} "  # without the password, if it has one
+        remedy = f"{'' if name == store.name else address}make sync"
         yield Finding("note", f"metrics wait to be sent to {name}", remedy)
 
 
 def check_checkpoint(store: Store) -> Iterator[Finding]:
     """Whether the workspace's checkpoint has its run."""
     if not CHECKPOINT.is_file():
-        yield Finding("note", f"{CHECKPOINT} is missing: nothing is trained here yet", "make")
+        yield Finding("note", f"{CHECKPOINT} is missing: nothing is trained here yet", "dvc repro")
     elif find_run(store, file_digest(CHECKPOINT)) is None:
         text = f"no run in this store trained {CHECKPOINT}: it came out of a cache"
         yield Finding("note", text, "python -m tools.models gate")
@@ -114,24 +116,37 @@ def check_disk(store: Store) -> Iterator[Finding]:
     root = workspace_root()
     free = shutil.disk_usage(root).free
     if free < LITTLE:
-        yield Finding("note", f"only {decimal(free)} are free", "what can be cleared is below")
+        remedy = (
+            "python -m tools.doctor --deep (it also looks for what nothing needs in DVC's cache)"
+        )
+        yield Finding("note", f"only {decimal(free)} are free", remedy)
     else:
         yield Finding("good", f"{decimal(free)} are free")
-    # What neither the workspace nor any commit or experiment names.
-    lines = _dvc("gc", *KEPT, "--force", "--dry").splitlines()
-    removed = [root / line.removeprefix("Removing ") for line in lines if "Removing " in line]
-    if files := [file for file in removed if file.is_file()]:
-        text = f"DVC's cache holds {_size(*files)} that no commit and no experiment needs"
-        yield Finding("note", text, f"dvc gc {' '.join(KEPT)}")
     if runs := all_runs(store, deleted=True):
         folders = [path for run in runs if (path := local_path(run.info.artifact_uri))]
         text = f"{len(runs)} deleted runs still hold {_size(*folders)}"
-        address = f"--backend-store-uri {store.name} --tracking-uri {store.name}"
-        yield Finding("note", text, f"mlflow gc {address}")
+        address = quote(store.name)
+        remedy = f"mlflow gc --backend-store-uri {address} --tracking-uri {address}"
+        yield Finding("note", text, remedy)
     # Interrupted experiments leave them behind.
     if copies := [path.parent for path in (root / ".dvc/tmp/exps").glob("*/.git")]:
         text = f"{len(copies)} copies of the workspace hold {_size(*copies)}"
         yield Finding("note", text, "dvc exp clean")
+
+
+def check_cache() -> Iterator[Finding]:
+    """What DVC's cache holds that neither the workspace nor any commit or experiment names.
+
+    DVC looks through every commit, which takes minutes where there are many.
+    """
+    lines = _dvc("gc", *KEPT, "--force", "--dry").splitlines()
+    paths = [line.removeprefix("Removing ") for line in lines if "Removing " in line]
+    size = _size(*(file for path in paths if (file := workspace_root() / path).is_file()))
+    if paths:
+        text = f"DVC's cache holds {size} that no commit and no experiment needs"
+        yield Finding("note", text, f"dvc gc {' '.join(KEPT)}")
+    else:
+        yield Finding("good", "DVC's cache holds nothing that no commit and no experiment needs")
 
 
 def _check_artifacts(runs: list[StoredRun]) -> Finding:

@@ -13,6 +13,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.doctor", description=__doc__)
     text = "after the repository was moved or copied: let the store find its artifacts here"
     parser.add_argument("--readdress", action="store_true", help=text)
+    text = "also look for what no commit needs in DVC's cache, which may take minutes"
+    parser.add_argument("--deep", action="store_true", help=text)
     arguments = parser.parse_args()
     from pipeline.records.store import open_store
     from tools import checks
@@ -27,6 +29,8 @@ def main() -> int:
         "Checkpoint": lambda: checks.check_checkpoint(store()),
         "Disk": lambda: checks.check_disk(store()),
     }
+    if arguments.deep:
+        every["DVC's cache"] = checks.check_cache
     states = [state for title, check in every.items() for state in examine(title, check)]
     bad, notes = states.count("bad"), states.count("note")
     console.print(f"\n{bad} to repair, {notes} to know" if bad or notes else "\nAll is well.")

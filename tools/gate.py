@@ -11,9 +11,20 @@ from rich.table import Table
 
 from pipeline.core.files import file_digest, read_csv, read_json
 from pipeline.core.git import UNKNOWN
-from pipeline.core.layout import CHECKPOINT, INDEX, METRICS, ONNX, PETS, SPLITS, TABLES
+from pipeline.core.layout import (
+    CHECKPOINT,
+    EVALUATE_METRICS,
+    EXPORT_METRICS,
+    INDEX,
+    METRICS,
+    ONNX,
+    PETS,
+    PLOTS,
+    SPLITS,
+    TABLES,
+)
 from pipeline.core.params import STRICT, Seed
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, printable
 from pipeline.data.pets import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.deploy.agreement import count_pixels
@@ -28,8 +39,8 @@ from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired
 from pipeline.scoring.tables import counts_of
 
 DECIMALS = 6  # that count: rounding errors of float64 must not turn "as much" into "more"
-# The metrics files of the stages, by the name that a run shows their numbers under.
-FILES = {"train": "train.json", "test": "evaluate.json", "export": "export.json"}
+# The metrics files of the later stages, by the name that a run shows their numbers under.
+FILES = {"test": EVALUATE_METRICS, "export": EXPORT_METRICS}
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Versions = tuple[Version, Version]  # challenger and champion
@@ -64,13 +75,15 @@ def register_restored(store: Store) -> None:
     checkpoint = file_digest(CHECKPOINT)
     if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):
         return
-    measured = {name: read_json(METRICS / file) for name, file in FILES.items()}
+    scores = {name: read_json(file) for name, file in FILES.items()}
     with checkpoint_run(checkpoint, PETS) as run:
-        run.log_metrics(measured)
-        if TABLES.is_dir():
-            run.log_artifacts(TABLES, TABLES.name)
+        run.log_metrics(scores)
+        for file in filter(Path.is_file, FILES.values()):
+            run.log_artifact(file, METRICS.name)
+        for folder in filter(Path.is_dir, (TABLES, PLOTS / "evaluate")):
+            run.log_artifacts(folder, folder.relative_to(METRICS).as_posix())
         run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
-        register_model(run, ONNX, {name: measured[name] for name in ("test", "export")})
+        register_model(run, ONNX, scores)
 
 
 def run_gate(store: Store, params: GateParams, *, number: int | None, dry_run: bool) -> Decision:
@@ -122,7 +135,8 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
                 "dvc checkout) and run the gate again"
             )
             return Decision(challenger.number, False, why)
-        console.print(f"{reason}: both are scored again.", soft_wrap=True)
+        told = printable(f"{reason}: both are scored again.")
+        console.print(told, markup=False, soft_wrap=True)
         pair = score_again(store, versions)
     comparison = paired_bootstrap(
         *pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
@@ -179,7 +193,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     if table is None:
         raise NotRecordedError(f"{run} holds no table of its test images")
     miou = mean_iou(counts_of(table).sum(axis=0))
-    if not abs(miou - float(version.tags.get(MIOU_TAG, "nan"))) <= 1e-6:  # the tag is rounded
+    if not abs(miou - version.score(MIOU_TAG)) <= 1e-6:  # the tag is rounded
         raise NotRecordedError(f"{run} holds the table of another evaluation")
     return table
 

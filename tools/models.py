@@ -3,11 +3,12 @@
 import argparse
 
 from rich.table import Column, Table
+from rich.text import Text
 
 from pipeline.core.files import file_digest
 from pipeline.core.layout import ONNX
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import console, printable, run_command
 from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, MIOU_TAG, Version, list_versions
 
 # The list's columns of scores, and the tags that they show.
@@ -44,7 +45,8 @@ def _gate(arguments: argparse.Namespace) -> None:
     decision = run_gate(store, params, number=arguments.version, dry_run=dry_run)
     outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
-    console.print(f"Version {decision.version} {outcome}: {decision.reason}.", soft_wrap=True)
+    told = printable(f"Version {decision.version} {outcome}: {decision.reason}.")
+    console.print(told, markup=False, soft_wrap=True)
 
 
 def _print_versions(versions: list[Version]) -> None:
@@ -54,15 +56,17 @@ def _print_versions(versions: list[Version]) -> None:
     for version in versions:
         tags = version.tags
         number, *aliases = version.names
-        table.add_row(
+        scores = [f"{version.score(name):.4f}" for name in SHOWN_SCORES.values()]
+        cells = (
             number,
             "\n".join(aliases),
             f"{tags.get('data.name', '')} {tags.get('data.index_md5', '')[:7]}",
-            *(f"{float(tags[name]):.4f}" if name in tags else "" for name in SHOWN_SCORES.values()),
+            *("" if score == "nan" else score for score in scores),
             {"true": "yes", "false": "no"}.get(tags.get(INT8_OFFERED_TAG, ""), ""),
             version.run_id[:8],
             f"{version.created:%Y-%m-%d}",
         )
+        table.add_row(*(Text(printable(cell)) for cell in cells))  # no markup: tags hold any text
     console.print(table if versions else "No version is registered yet: run `dvc repro`.")
 
 

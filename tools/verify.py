@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
+from rich.text import Text
 
 from pipeline.core.layout import INDEX
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, printable, run_command
 
 if TYPE_CHECKING:
     from pipeline.records.reproduce.comparison import Finding
@@ -42,7 +43,8 @@ def main() -> int:
     table = Table(*columns, title=f"{provenance.name}, rebuilt from commit {provenance.commit[:7]}")
     for each in findings:
         outcome = "differs" if each.differs else "same" if each.known else "unknown"
-        table.add_row(each.part, each.name, short(each.expected), short(each.got), outcome)
+        cells = (each.part, each.name, short(each.expected), short(each.got), outcome)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
     console.print(verdict, markup=False, highlight=False, soft_wrap=True)
     return 0 if identical else 1

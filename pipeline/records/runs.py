@@ -1,9 +1,12 @@
 """Runs: one for each training, found again by the checkpoint that came out of it."""
 
+import csv
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, ViewType
@@ -12,7 +15,9 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
+from pipeline.core.layout import CHECKPOINT, METRICS, PLOTS, TRAIN_METRICS
 from pipeline.core.params import flatten
 from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
@@ -25,7 +30,9 @@ from pipeline.records.versions import CHECKPOINT_TAG, Version
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
+NO_LINK = "PETSEG_NO_LINK"  # set where the store is removed afterwards: no address is printed
 DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
+CURVES = PLOTS / "train/curves.csv"  # from train
 TABLES = "tables"  # folder of an evaluation's tables among a run's artifacts
 
 
@@ -110,7 +117,7 @@ def training_run(
         stored = find_run(store, training_id, TRAINING_TAG)
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
         tags = {TRAINING_TAG: training_id}
-        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
+        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
     resumed = stored is not None
     monitor = SystemMetricsMonitor(
         run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
@@ -125,17 +132,23 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
     """Reopen the run that trained this checkpoint, to add to it; the newest if several did.
 
     If none is known, because the checkpoint came out of a cache, a run is opened and tagged
-    "restored", with the params that dvc.lock knows. Ends and raises as `training_run` does.
+    "restored": with the params that dvc.lock knows, and with curves and files as the training
+    left them in the workspace. Ends and raises as `training_run` does.
     """
     store = open_store()
     send_unsent(store)
     # Under a lock: experiments that have the same checkpoint must share its run.
     with store_errors(store.uri), store_lock():
         stored = find_run(store, checkpoint_sha256)
+        trained = {} if stored else _training_outputs(checkpoint_sha256)
         params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
         tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
-        run_id = _open_run(store, stored, data, params, tags=tags, counts=None)
+        tags |= {name: str(trained[name]) for name in ("precision", "processes") if name in trained}
+        counts = trained.get("images", {})
+        run_id = _open_run(store, stored, data, params, tags=tags, counts=counts)
     with _closing(Run(store, run_id, stored)) as run:
+        if trained:
+            _log_training(run)
         yield run
 
 
@@ -182,11 +195,12 @@ def _open_run(
     params: Mapping[str, Any],
     *,
     tags: Mapping[str, str],
-    counts: Mapping[str, int] | None,
+    counts: Mapping[str, int],
+    trains: bool = False,
 ) -> str:
     """Continue the stored run, else open a new one; return its id.
 
-    counts: pairs by list, shown with the data set; None if this process does not train.
+    counts: pairs by list, shown with the data set. trains: whether this process does.
     """
     run_id = stored.info.run_id if stored else None
     if stored is None or not stored.data.params:  # or its process was killed at the start
@@ -195,14 +209,31 @@ def _open_run(
             every = resolve_tags({**lineage, **tags})
             name = _run_name(lineage, params)
             run_id = store.client.create_run(store.experiment_id, None, every, name).info.run_id
-        log_snapshot(store, run_id, environment=counts is not None)
-        store.client.log_inputs(run_id, [_data_input(data, lineage, counts or {})])
+        log_snapshot(store, run_id, environment=trains)
+        store.client.log_inputs(run_id, [_data_input(data, lineage, counts)])
         # The params come last: a run that has some lacks nothing else.
         values = [Param(key, str(value)) for key, value in params.items()]
         store.client.log_batch(run_id, params=values)
     assert run_id is not None
     store.client.update_run(run_id, status="RUNNING")
     return run_id
+
+
+def _training_outputs(checkpoint_sha256: str) -> dict[str, Any]:
+    """The content of train.json, if checkpoint and curves in the workspace are this one's."""
+    own = CHECKPOINT.is_file() and file_digest(CHECKPOINT) == checkpoint_sha256
+    return read_json(TRAIN_METRICS) if own and CURVES.is_file() else {}
+
+
+def _log_training(run: Run) -> None:
+    """Log what the training would have: the curves under its names, and its files."""
+    with CURVES.open(newline="") as file:
+        for row in csv.DictReader(file):
+            step = int(row.pop("epoch"))
+            values = {name.replace("_", "."): float(value) for name, value in row.items()}
+            run.log_metrics(values, step)
+    run.log_artifact(TRAIN_METRICS, METRICS.name)
+    run.log_artifacts(CURVES.parent, "plots/train")
 
 
 def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any]) -> str:
@@ -237,11 +268,16 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
     finally:
         before()
         run.close(status)
-        uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
-        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {uri}"
-        where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri.rstrip('/')}/{page}"
-        known = f"MLflow run {run.run_id}: {where}"
-        console.print(known, markup=False, highlight=False, soft_wrap=True)
+        if NO_LINK not in os.environ:
+            console.print(_link(run), markup=False, highlight=False, soft_wrap=True)
+
+
+def _link(run: Run) -> str:
+    """Where people see the run."""
+    uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
+    ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
+    where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri.rstrip('/')}/{page}"
+    return f"MLflow run {run.run_id}: {where}"
 
 
 def _warn(message: str) -> None:

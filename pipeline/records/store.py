@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import requests
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,6 +33,10 @@ HTTP_DEFAULTS = {
 }
 UNREACHABLE = ". Start it, correct MLFLOW_TRACKING_URI, or unset that to use mlflow.db here"
 UNSAFE = ". Name the file of its private certificate in MLFLOW_TRACKING_SERVER_CERT_PATH"
+NEWER = (  # an older one's database is upgraded when it is opened
+    ": a newer MLflow than the installed one wrote it. Install that one, or move it away: the next "
+    "command begins an empty one"
+)
 NO_CONNECTION = "failed with exception"  # what MLflow says of a request that got no answer
 LOG_LEVELS = {
     "mlflow": logging.WARNING,  # it reports each table it makes
@@ -58,17 +63,17 @@ class Store:
 def open_store(uri: str | None = None) -> Store:
     """Open the store at `uri`, else at `configured_uri()`.
 
-    Database and experiment ("petseg", or MLFLOW_EXPERIMENT_NAME) are created if they are missing.
-    The artifacts of an SQLite store lie beside its database; a server decides for itself.
+    Database and experiment ("petseg", or MLFLOW_EXPERIMENT_NAME) are created if they are missing;
+    that of MLFLOW_EXPERIMENT_ID must exist. A deleted experiment comes back. The artifacts of an
+    SQLite store lie beside its database; a server decides for itself.
     Raises UserError, within half a minute, for a store that cannot be reached or read.
     """
     uri = uri or configured_uri()
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     with store_errors(uri):
         file = database_file(uri)
         if file is None or file.exists():  # who only reads needs no lock, which is a file here
             client = connect(uri)
-            experiment = client.get_experiment_by_name(name)
+            experiment = _find_experiment(client)
             if experiment is not None and experiment.lifecycle_stage == "active":
                 return Store(uri, experiment.experiment_id, client)
         # Two processes that make the same tables, or the same experiment, would both fail.
@@ -79,7 +84,7 @@ def open_store(uri: str | None = None) -> Store:
                     connect(sqlite_uri(folder / "mlflow.db"))
                     (folder / "mlflow.db").rename(file)
             client = connect(uri)
-            return Store(uri, _experiment_id(client, name, uri), client)
+            return Store(uri, _experiment_id(client, uri), client)
 
 
 def connect(uri: str) -> MlflowClient:
@@ -101,6 +106,8 @@ def store_errors(uri: str) -> Iterator[None]:
         if NO_CONNECTION in reason:
             reason = f"no connection: {reason.rpartition('Caused by ')[2]}"
             remedy = UNSAFE if "CERTIFICATE" in reason else UNREACHABLE
+        if "out-of-date database schema" in reason:
+            reason, remedy = "its schema is unknown", NEWER
         raise UserError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
     except ModuleNotFoundError as error:
         raise UserError(
@@ -123,14 +130,23 @@ def unless_it_exists() -> Iterator[None]:
             raise
 
 
-def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
-    if client.get_experiment_by_name(name) is None:
+def _find_experiment(client: MlflowClient) -> Experiment | None:
+    name, known = (os.environ.get(f"MLFLOW_EXPERIMENT_{key}") for key in ("NAME", "ID"))
+    if known and not name:
+        return client.get_experiment(known)
+    return client.get_experiment_by_name(name or EXPERIMENT)
+
+
+def _experiment_id(client: MlflowClient, uri: str) -> str:
+    experiment = _find_experiment(client)
+    if experiment is None:
         # Explicit: else it would depend on the folder of whichever process came first.
         artifacts = artifact_folder(uri)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         with unless_it_exists():
             client.create_experiment(name, artifacts.as_uri() if artifacts else None)
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None, "it was there, or was created"
+        experiment = _find_experiment(client)
+        assert experiment is not None, "it was there, or was created"
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id

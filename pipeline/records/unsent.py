@@ -28,6 +28,13 @@ Entry = dict[str, Any]
 BATCH = 100  # entries at a time: what was sent is not sent again if the next ones fail
 PAUSE = 1.0  # seconds between two looks at what is to be sent
 PATIENCE = 30.0  # seconds that the end of a stage waits for a store that is slow but alive
+# What a line holds, at least.
+FORMS: tuple[dict[str, type | tuple[type, ...]], ...] = (
+    {"store": str, "run": str},
+    {"metric": str, "value": (int, float), "step": int, "time": int},
+    {"tag": str, "value": str},
+    {"status": str, "time": int},
+)
 # Answers that another try will not change: the run was deleted, or the entry is malformed.
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -127,16 +134,37 @@ def now() -> int:
 
 
 def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
-    """The files whose command has ended, each locked while it is looked at, with their lines.
+    """The files whose command has ended, each locked while it is looked at, with their entries.
 
     Oldest first within a run, so that the newest wins; without a last line that was cut short.
+    Lines that are no entries are set aside in *.garbage, and so is a file that names no store.
     """
     for path in sorted(unsent_folder().glob("*.jsonl")):
         # Its command still runs, or another one was faster.
-        with suppress(BlockingIOError, FileNotFoundError), path.open() as file:
+        with suppress(BlockingIOError, FileNotFoundError), path.open("rb") as file:
             flock(file, LOCK_EX | LOCK_NB)
-            if lines := [json.loads(line) for line in file if line.endswith("\n")]:
-                yield path, lines
+            lines = [line for line in file if line.endswith(b"\n")]
+            garbage = [line for line in lines if _entry(line) is None]
+            entries = [entry for line in lines if (entry := _entry(line))]
+            known = bool(entries) and "store" in entries[0]
+            if garbage:
+                aside = path.with_suffix(".garbage")
+                aside.write_bytes(b"".join(garbage)) if known else path.rename(aside)
+                console.print(f"{aside}: lines that no command of ours wrote", markup=False)
+            if known:
+                yield path, entries
+
+
+def _entry(line: bytes) -> Entry | None:
+    """The header or entry in a line; None if it is neither."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    for form in FORMS if isinstance(entry, dict) else ():
+        if all(isinstance(entry.get(key), kind) for key, kind in form.items()):
+            return entry
+    return None
 
 
 def _send(store: Store, path: Path, lines: list[Entry]) -> bool:

@@ -1,5 +1,6 @@
 """The registered versions of the model: which there are, and which one a name means."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,13 @@ class Version:
     def names(self) -> list[str]:
         """What people may call it: ["3", "@challenger", "@champion"]."""
         return [str(self.number), *(f"@{alias}" for alias in self.aliases)]
+
+    def score(self, tag: str) -> float:
+        """The number in a tag; NaN without one: a registry's members may write any text there."""
+        try:
+            return float(self.tags.get(tag, "nan"))
+        except ValueError:
+            return math.nan
 
 
 def list_versions(uri: str | None = None) -> list[Version]:

@@ -5,11 +5,14 @@ bytes (`make verify VERSION=1`), and what a changed param reruns.
 """
 
 import json
+from pathlib import Path
 
 import pytest
 from clone import ALL_STAGES, stages_run
 
 from pipeline.core.files import file_digest
+
+OWN = ("git.commit", "export.git.commit", "mlflow.")  # tags of the process that makes a run
 
 
 def test_make_runs_every_stage_and_prints_the_scores(clone, finished):
@@ -46,3 +49,32 @@ def test_nothing_reruns_without_a_change_and_only_evaluate_for_its_pictures(clon
     assert len(clone.runs()) == 1
     output = clone.run("echo '# changed' >> pipeline/scoring/pictures.py; dvc repro")
     assert stages_run(output) == ["evaluate"]
+
+
+def test_a_run_of_a_model_from_the_cache_looks_as_its_training(finished, clone, tmp_path):
+    cached = finished.copy(tmp_path / "cached")
+    cached.run("rm -r mlflow.db mlartifacts && python -m tools.models gate")
+    trained, restored = (described(each) for each in (clone, cached))
+    lost = trained["tags"].pop("training.id"), trained["tags"].pop("device")
+    assert lost[1] == "cpu"
+    trained["files"].remove("lineage/environment.json")  # of the machine: not known any more
+    assert restored["tags"].pop("restored") == "true"
+    assert restored == trained
+
+
+def described(clone):
+    """What people see of the clone's oldest run, without times, the machine and the commit."""
+    run = clone.runs()[-1]
+    metrics = [name for name in run.data.metrics if not name.startswith("system/")]
+    histories = {name: clone.client.get_metric_history(run.info.run_id, name) for name in metrics}
+    artifacts = Path(clone.root / "mlartifacts" / run.info.run_id / "artifacts")
+    [data] = run.inputs.dataset_inputs
+    return {
+        "params": run.data.params,
+        "curves": {name: [(p.step, p.value) for p in histories[name]] for name in metrics},
+        "tags": {key: run.data.tags[key] for key in run.data.tags if not key.startswith(OWN)},
+        "files": [
+            path.relative_to(artifacts).as_posix() for path in sorted(artifacts.rglob("*.*"))
+        ],
+        "data": (data.dataset.name, data.dataset.digest, data.dataset.profile),
+    }

@@ -60,7 +60,9 @@ def restored(workspace: Path) -> None:
     Path("models/checkpoint.pth").write_bytes(b"weights")
     write_csv(Path("metrics/tables/per_image.csv"), CHAMPION)
     Path("metrics/evaluate.json").write_text(json.dumps({"miou": miou_of(CHAMPION)}))
-    Path("metrics/train.json").write_text(json.dumps({"val_miou": 0.5}))
+    Path("metrics/train.json").write_text(json.dumps({"images": {"train": 8}}))
+    curves = pd.DataFrame({"epoch": [1, 2], "val_iou_pet": [0.25, 0.5]})
+    write_csv(Path("metrics/plots/train/curves.csv"), curves)
     Path("dvc.lock").write_text(LOCK)
 
 
@@ -199,7 +201,7 @@ def test_the_gate_registers_what_a_cache_restored(restored, gate):
     run = find_run(store, file_digest(Path("models/checkpoint.pth")))
     assert run.data.tags["restored"] == "true"
     assert run.data.tags["evaluate.batch_size"] == "8"
-    assert run.data.metrics == {"train.val_miou": 0.5, "test.miou": miou_of(CHAMPION)}
+    assert run.data.metrics == {"val.iou.pet": 0.5, "test.miou": miou_of(CHAMPION)}
     tables = store.client.list_artifacts(run.info.run_id, "tables")
     assert [table.path for table in tables] == ["tables/per_image.csv"]
     [only] = list_versions(store.uri)

@@ -15,6 +15,7 @@ from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
 from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
+from pipeline.records.runs import NO_LINK
 
 AFTER_EXTRACT = "split"  # the stage that reads data/pets first
 # Variables that would lead back to the caller's repository, cache or store.
@@ -32,7 +33,7 @@ def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, b
             (root / PARAMS).write_text(provenance.params_file)
         patched = " with its patch" if provenance.patch else ""
         commit = f"commit {provenance.commit[:7]}{patched}"
-        console.print(f"Rebuilding {provenance.name}: {commit}, in {root}")
+        console.print(f"Rebuilding {provenance.name}: {commit}")
         if pets:
             shutil.copytree(pets, root / PETS)
         yield root, rebuild(root, AFTER_EXTRACT if pets else None) == 0
@@ -71,6 +72,7 @@ def rebuild(root: Path, first: str | None = None) -> int:
     own = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "MLFLOW_TRACKING_URI": store_uri(root),
+        NO_LINK: "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DVC_SITE_CACHE_DIR": f"{root.parent}/site",
     }

@@ -1,11 +1,18 @@
 import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from alembic import command
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
+from mlflow.store.db.utils import _get_alembic_config
 from mlflow_workspace import make_workspace
+from sqlalchemy import create_engine
 
 from pipeline.core.terminal import UserError, printable
+from pipeline.records.runs import training_run
 from pipeline.records.store import EXPERIMENT, open_store
 from pipeline.records.versions import list_versions
 
@@ -75,6 +82,42 @@ def test_a_store_and_an_experiment_can_be_named_relative_to_the_repository(works
     assert store.uri == f"sqlite:///{workspace}/own/runs.db"
     assert experiment.name == "trial"
     assert experiment.artifact_location == (workspace / "own/mlartifacts").as_uri()
+
+
+def test_variables_of_another_project_are_used_or_do_no_harm(workspace, monkeypatch):
+    client = open_store().client
+    own = client.create_experiment("of another project")
+    other = client.create_run(own).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", other)
+    with training_run(Path("data/pets"), {"train": {"lr": 1}}, {}, "id") as run:
+        assert run.store.experiment_id != own
+        assert run.run_id != other
+    assert client.get_run(other).data.params == {}
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", own)
+    assert open_store().experiment_id == own
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
+    with pytest.raises(UserError, match="77"):
+        open_store()
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    assert open_store().experiment_id == run.store.experiment_id
+
+
+def test_the_database_of_an_older_mlflow_is_upgraded_with_its_runs(workspace):
+    store = open_store()
+    run = store.client.create_run(store.experiment_id).info.run_id
+    config = _get_alembic_config(store.uri)
+    with create_engine(store.uri).begin() as config.attributes["connection"]:
+        command.downgrade(config, "-1")
+    assert open_store().client.get_run(run).info.run_id == run
+
+
+def test_the_database_of_a_newer_mlflow_is_told_with_a_remedy_that_works(workspace):
+    with closing(sqlite3.connect("mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    with pytest.raises(UserError, match=r"mlflow\.db failed: .*newer MLflow.* move it away"):
+        list_versions()
+    Path("mlflow.db").rename("newer.db")
+    assert list_versions() == []
 
 
 def test_a_server_that_is_down_is_named_without_its_password(workspace, monkeypatch):

@@ -89,3 +89,16 @@ def test_the_file_of_a_deleted_run_is_set_aside_and_not_retried(store, run_id, l
     assert not file.exists()
     assert file.with_suffix(".refused").exists()
     assert stores_with_unsent() == []
+
+
+def test_lines_that_are_no_entries_are_set_aside_and_the_others_sent(store, run_id, leave, capsys):
+    file = leave(loss(0), {"metric": "loss"}, ["loss"], "[/b]", loss(1))
+    file.write_bytes(file.read_bytes() + b"\xff\xfe{\n")
+    lost = file.with_name("lost-1.jsonl")
+    lost.write_text("no store\n")
+    assert send_unsent(store) == 1
+    assert [each.step for each in store.client.get_metric_history(run_id, "loss")] == [0, 1]
+    assert len(file.with_suffix(".garbage").read_bytes().splitlines()) == 4
+    assert lost.with_suffix(".garbage").read_text() == "no store\n"
+    assert not list(file.parent.glob("*.jsonl"))
+    assert "lost-1.garbage" in capsys.readouterr().out.replace("\n", "")
