@@ -1,5 +1,6 @@
 """What `make doctor` looks at: packages, DVC's outputs, the MLflow store, checkpoints, the disk."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from pipeline.records.versions import list_versions
 
 NAMED = 5  # packages or runs at most; the others are counted
 LITTLE = 5_000_000_000  # bytes; the official data set in all its forms takes about 4 GB
+NONE = hashlib.md5(b"").hexdigest()  # noqa: S324 - DVC's choice
 KEPT = ("--workspace", "--all-commits", "--all-experiments")
 
 
@@ -74,6 +76,15 @@ def check_outputs() -> Iterator[Finding]:
     if absent := json.loads(_dvc("data", "status", "--json")).get("not_in_cache", []):
         remedy = "dvc repro, dvc pull (with a remote), or dvc commit (if the workspace has them)"
         yield Finding("bad", f"DVC's cache lacks {', '.join(absent)}", remedy)
+    cache = Path(_dvc("cache", "dir").strip())
+    if empty := [file for file in _objects(cache) if not file.stat().st_size]:
+        text = f"{len(empty)} objects in DVC's cache are empty, as a power cut leaves them"
+        yield Finding("bad", text, f"find {quote(str(cache))} -type f -empty -delete; dvc repro")
+
+
+def _objects(cache: Path) -> Iterator[Path]:
+    """What DVC keeps: each file is named by its md5, but for that of no bytes at all."""
+    return (file for file in (cache / "files/md5").glob("??/*") if "".join(file.parts[-2:]) != NONE)
 
 
 def check_records(store: Store) -> Iterator[Finding]:
@@ -88,6 +99,12 @@ def check_records(store: Store) -> Iterator[Finding]:
         yield Finding("bad", f"{place}: the folder was moved or copied", remedy)
     else:
         yield _check_artifacts(runs)
+        for version in versions:
+            if lost := [file for file in version.local_files if not _has_bytes(file)]:
+                commit = version.tags.get("git.commit", "")[:7]
+                text = f"version {version.number} has lost {', '.join(map(str, lost))}"
+                remedy = f"dvc repro --force --single-item export (on its commit, {commit})"
+                yield Finding("bad", text, remedy)
     # The folders of trainings that did not end, by the id that their runs are tagged with.
     states = workspace_root() / ".cache/training"
     trainings = {file.read_text(): file.parent for file in states.glob("*/id")}
@@ -135,10 +152,17 @@ def check_disk(store: Store) -> Iterator[Finding]:
 
 
 def check_cache() -> Iterator[Finding]:
-    """What DVC's cache holds that neither the workspace nor any commit or experiment names.
+    """What DVC's cache holds that is not what its name says, or that nothing names.
 
-    DVC looks through every commit, which takes minutes where there are many.
+    Every object is read, and DVC looks through every commit, which can take minutes.
     """
+    every = _objects(Path(_dvc("cache", "dir").strip()))
+    digests = ((file, "".join(file.parts[-2:]).removesuffix(".dir")) for file in every)
+    if changed := [str(file) for file, digest in digests if file_digest(file, "md5") != digest]:
+        text = f"{len(changed)} objects in DVC's cache were changed: as links, so were outputs"
+        yield Finding("bad", text, f"rm -f {' '.join(map(quote, changed))}; dvc repro")
+    else:
+        yield Finding("good", "every object in DVC's cache has the digest that names it")
     lines = _dvc("gc", *KEPT, "--force", "--dry").splitlines()
     paths = [line.removeprefix("Removing ") for line in lines if "Removing " in line]
     size = _size(*(file for path in paths if (file := workspace_root() / path).is_file()))
@@ -178,6 +202,11 @@ def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
             return Finding("note", text, remedy)
     except Timeout:
         return Finding("good", f"{_name(run)} is being trained now")
+
+
+def _has_bytes(file: Path) -> bool:
+    """Not after a power cut, perhaps."""
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _name(run: StoredRun) -> str:

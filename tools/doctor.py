@@ -13,7 +13,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.doctor", description=__doc__)
     text = "after the repository was moved or copied: let the store find its artifacts here"
     parser.add_argument("--readdress", action="store_true", help=text)
-    text = "also look for what no commit needs in DVC's cache, which may take minutes"
+    text = "also read DVC's whole cache: what was damaged, what no commit needs (minutes)"
     parser.add_argument("--deep", action="store_true", help=text)
     arguments = parser.parse_args()
     from pipeline.records.store import open_store

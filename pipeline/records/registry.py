@@ -22,6 +22,7 @@ from pipeline.records.versions import (
     CHALLENGER,
     CHAMPION,
     CHECKPOINT_TAG,
+    FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
     INT8_TAG,
@@ -72,9 +73,13 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         if known is None:
             tags |= log_export_snapshot(store, run.run_id, digest)
             return _keep_first(store, _create_version(run, onnx_file, tags), digest)
+        kept = known.local_files.items()
+        intact = all(file.is_file() and file_digest(file) == sha256 for file, sha256 in kept)
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
             tags |= log_export_snapshot(store, run.run_id, digest)
-            _replace_int8(store, known, int8_beside(onnx_file))
+            intact = False
+        if not intact:
+            _replace_files(store, known, onnx_file)
         for key, value in tags.items():
             store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
@@ -154,12 +159,14 @@ def _number(version: Version | None) -> int | None:
     return version.number if version else None
 
 
-def _replace_int8(store: Store, version: Version, int8_file: Path) -> None:
-    """Put an INT8 file into a version whose model was registered before, without it."""
+def _replace_files(store: Store, version: Version, onnx_file: Path) -> None:
+    """Put the exported files into their version: it had no INT8 file yet, or one was damaged."""
     place = store.client.get_model_version_download_uri(MODEL_NAME, str(version.number))
+    repository = get_artifact_repository(place, tracking_uri=store.uri)
     with TemporaryDirectory() as folder:
-        named = shutil.copyfile(int8_file, Path(folder) / INT8_FILE)
-        get_artifact_repository(place, tracking_uri=store.uri).log_artifact(str(named))
+        for file, name in ((onnx_file, FP32_FILE), (int8_beside(onnx_file), INT8_FILE)):
+            if file.is_file():
+                repository.log_artifact(str(shutil.copyfile(file, Path(folder) / name)))
 
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pipeline.core.git import UNKNOWN
 from pipeline.core.terminal import UserError
-from pipeline.records.database import Row, configured_uri, read_versions
+from pipeline.records.database import Row, configured_uri, local_path, read_versions
 
 MODEL_NAME = "pet-segmentation"
 CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
@@ -42,6 +43,12 @@ class Version:
     def names(self) -> list[str]:
         """What people may call it: ["3", "@challenger", "@champion"]."""
         return [str(self.number), *(f"@{alias}" for alias in self.aliases)]
+
+    @property
+    def local_files(self) -> dict[Path, str]:
+        """Its files with their sha256; none if the store keeps them on another machine."""
+        folder, pairs = local_path(self.place), ((FP32_FILE, ONNX_TAG), (INT8_FILE, INT8_TAG))
+        return {folder / name: self.tags[tag] for name, tag in pairs if folder and tag in self.tags}
 
     def score(self, tag: str) -> float:
         """The number in a tag; NaN without one: a registry's members may write any text there."""

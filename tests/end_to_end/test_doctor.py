@@ -6,6 +6,7 @@ or incomplete store is in tests/tools/test_doctor_checks.py; other differences t
 tests/tools/test_verify_command.py.
 """
 
+import os
 import re
 import shutil
 
@@ -61,6 +62,22 @@ def test_files_of_a_removed_experiment_are_reported(clone):
     assert clear == "dvc gc --workspace --all-commits --all-experiments"
     clone.run(f"{clear} --force")
     assert f"DVC's cache holds nothing {useless}" in clone.run(f"{DOCTOR} --deep")
+
+
+def test_what_a_power_cut_or_an_edit_damaged_is_rebuilt_by_its_remedy(clone):
+    # As hard links: here DVC takes others where the file system can do better.
+    clone.run("dvc config --local cache.type hardlink,copy && dvc checkout --relink")
+    model, photograph = (clone.root / name for name in ("models/model.onnx", "data/pets/images"))
+    photograph = min(photograph.iterdir())
+    before = model.read_bytes(), photograph.read_bytes()
+    os.truncate(model, 0)
+    with photograph.open("r+b") as file:  # which only root may do
+        file.write(b"\0" * 20)
+    assert "modified" not in clone.run("dvc repro --quiet; dvc status")
+    told = clone.run(f"{DOCTOR} --deep || true")
+    clone.run(remedy(told, "1 objects in DVC's cache are empty"))
+    clone.run(remedy(told, "2 objects in DVC's cache were changed"))
+    assert (model.read_bytes(), photograph.read_bytes()) == before
 
 
 def remedy(told, problem):

@@ -1,5 +1,6 @@
 """What the doctor says about the store: moved, incomplete, with runs that never ended."""
 
+import os
 import shutil
 import sys
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from pipeline.records.models import find_model
 from pipeline.records.registry import register_model
 from pipeline.records.runs import training_run
 from pipeline.records.store import open_store
+from pipeline.records.versions import list_versions
 from tools import doctor
 from tools.checks import check_environment, check_records, deviations
 
@@ -48,6 +50,13 @@ def test_artifacts_that_are_gone_are_told_with_their_run(workspace):
     [finding] = found("bad")
     assert f"1 run ({run.info.run_id[:8]})" in finding.text
     assert run.info.run_id in finding.remedy
+
+
+def test_a_version_whose_file_is_empty_is_told(workspace):
+    [file] = list_versions()[0].local_files
+    os.truncate(file, 0)
+    [finding] = found("bad")
+    assert finding.text == f"version 1 has lost {file}"
 
 
 def test_a_moved_repository_finds_its_artifacts_again(workspace, tmp_path, monkeypatch):

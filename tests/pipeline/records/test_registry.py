@@ -1,5 +1,5 @@
+import os
 from pathlib import Path
-
 import mlflow
 import numpy as np
 import pytest
@@ -69,6 +69,18 @@ def test_an_int8_file_joins_the_version_which_says_whether_it_is_offered(workspa
         assert version.tags["int8.offered"] == str(offered).lower()
     assert version.tags["int8.sha256"] == file_digest(int8)
     assert version.tags["export.int8.miou"] == "0.5"
+    for each in (file, int8):
+        assert Path(local_path(version.place), each.name).read_bytes() == each.read_bytes()
+
+
+def test_files_that_a_power_cut_emptied_come_back_with_the_next_registration(workspace):
+    file, int8 = write_onnx(workspace / "model.onnx"), write_onnx(workspace / "model.int8.onnx", 1)
+    register(file, SCORES)
+    [version] = list_versions()
+    for emptied in version.local_files:
+        os.truncate(emptied, 0)
+    register(file, SCORES)
+    assert len(list_versions()) == 1
     for each in (file, int8):
         assert Path(local_path(version.place), each.name).read_bytes() == each.read_bytes()
 
