@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+
 import mlflow
 import numpy as np
 import pytest
