@@ -22,9 +22,10 @@ MAX_MEMBERS = 1_000_000
 MAX_BYTES = 100 * 2**30
 MAX_DEPTH = 32  # folders in each other
 
-# Members that describe the next one (a long name takes some hundred bytes). tarfile reads them into
-# memory, whatever size they claim.
-MAX_HEADER = 2**20
+# Headers that describe the next member, or all that follow (a long name takes some hundred bytes).
+# tarfile reads them into memory, whatever size they claim, and its parser is slow: 2 MB a second.
+MAX_HEADER = 2**20  # bytes of those for one member, of which there are at most 128
+MAX_BESIDES = 2**28  # bytes of all headers, and bytes after the end mark
 _HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
@@ -35,7 +36,8 @@ PACK = "pack the files themselves (tar --dereference)"
 # What the decompressors raise for damaged data, besides an OSError without an errno.
 DAMAGED = (
     *(tarfile.ReadError, tarfile.CompressionError, EOFError, zlib.error, lzma.LZMAError),
-    *(zipfile.BadZipFile, RuntimeError),  # the latter for a password or an unknown method
+    *(zipfile.BadZipFile, RuntimeError),  # the latter for a password
+    ValueError,  # tarfile, for a number of 5,000 digits or a name that holds a zero
 )
 ZIP = b"PK\x03\x04"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
@@ -56,15 +58,35 @@ class _RefusedError(Exception):
 class _Member(tarfile.TarInfo):
     """A member whose header is checked before tarfile acts on it."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
-        if member.type in _HEADERS and member.size > MAX_HEADER:
-            raise _RefusedError(f"a header of {member.size:,} bytes is not extracted")
-        if member.type == tarfile.GNUTYPE_SPARSE:
-            # It could be of any size, at no cost.
-            raise _RefusedError(f"{member.name} is a sparse file: {PACK}")
-        return member
+    def _proc_member(self, tar: "_Tar") -> Self:
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            self._refuse_sparse(self)
+        if self.type in _HEADERS:
+            cost = max(self.size, MAX_HEADER // 128)  # each is a level of tarfile's recursion
+            tar.read += cost
+            tar.held += cost
+            tar.shared += cost if self.type == tarfile.XGLTYPE else 0
+            if self.size < 0 or tar.held > MAX_HEADER or tar.read > MAX_BESIDES:
+                most = f"{MAX_HEADER:,} bytes for a member and {MAX_BESIDES:,} in all are the most"
+                raise _RefusedError(f"a header of {self.size:,} bytes is not extracted: {most}")
+        else:
+            tar.held = tar.shared
+        return super()._proc_member(tar)  # type: ignore[misc]
+
+    def _refuse_sparse(self, member: tarfile.TarInfo, *_: object) -> None:
+        """It could be of any size, at no cost, and so could the list of its holes."""
+        raise _RefusedError(f"{member.name} is a sparse file: {PACK}")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
+class _Tar(tarfile.TarFile):
+    """A tar archive that counts what its headers cost, in bytes."""
+
+    tarinfo = _Member
+    read = 0  # so far
+    held = 0  # kept in memory
+    shared = 0  # kept until the end: they are for all members that follow
 
 
 def archive_name(stem: str, url: str) -> str:
@@ -94,7 +116,7 @@ def find_archive(folder: Path, stem: str) -> Path:
 def check_archive(archive: Path) -> None:
     """Raise ArchiveError unless the file is a zip, or begins like a tar of any compression."""
     with _explained(archive):
-        (zipfile.ZipFile if _is_zip(archive) else tarfile.open)(archive).close()
+        (zipfile.ZipFile if _is_zip(archive) else _Tar.open)(archive).close()
 
 
 def extract_archive(archive: Path, folder: Path) -> None:
@@ -112,7 +134,7 @@ def extract_archive(archive: Path, folder: Path) -> None:
 
 
 def _untar(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
-    with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
+    with _Tar.open(archive, "r:*") as tar:
         for member in _checked(tar):
             with _extracting(member, folder):
                 tar.extract(member, folder, set_attrs=False, filter="data")
@@ -142,6 +164,9 @@ def _extracting(member: tarfile.TarInfo, folder: Path) -> Iterator[None]:
 
 def _as_in_tar(info: zipfile.ZipInfo) -> tarfile.TarInfo:
     """The entry as a tar archive would have it: both are checked alike."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile unpacks 64 kB at a time, which bzip2 turns into gigabytes.
+        raise _RefusedError(f"{info.filename} is not packed by deflate: repack the archive")
     member = tarfile.TarInfo(info.filename)
     member.size = info.file_size
     if info.is_dir():
@@ -198,6 +223,8 @@ def _checked(members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
                 f"refused at {member.name}: more than {MAX_MEMBERS:,} members or "
                 f"{MAX_BYTES:,} bytes are not what a data set of photographs holds"
             )
+        if member.size < 0:  # it would lead back to an earlier member
+            raise _RefusedError(f"{member.name} claims to have {member.size:,} bytes")
         name = posixpath.normpath(member.name).lstrip("/")
         if name.count("/") > MAX_DEPTH:
             raise _RefusedError(f"{name[:80]}... lies more than {MAX_DEPTH} folders deep")
@@ -221,4 +248,5 @@ def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
     if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise _damaged(archive, f"no end mark and no member at byte {tar.offset:,}")
     while stream.read(1 << 20):  # the checksum of gzip and xz comes last
-        pass
+        if stream.tell() > tar.offset + MAX_BESIDES:
+            raise _RefusedError(f"more than {MAX_BESIDES:,} bytes come after its end mark")

@@ -5,7 +5,8 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -26,11 +27,10 @@ def map_processes(
     takes longer than `seconds` gets the error instead of a result. Exceptions of the function are
     raised here. Function, items and results are pickled. At most AHEAD items are in memory.
     """
-    # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
+    # spawn: a fork would copy locks that this process's threads hold.
     pool = ProcessPool(
         max_workers=os.cpu_count() or 1,
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_prepare_worker,
         context=get_context("spawn"),
     )
     waiting: deque = deque()  # of (item, future)
@@ -50,3 +50,16 @@ def map_processes(
     finally:
         pool.stop()
         pool.join()
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """End the process, whatever it is doing: pebble sees to that only between items."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

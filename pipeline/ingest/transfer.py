@@ -1,7 +1,9 @@
 """One HTTP transfer into a file on disk: continued where it broke, never silently short."""
 
+import re
 import time
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 from rich import progress
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
+MAX_BYTES = 100 * 2**30  # of a file
 CHUNK = 1 << 16  # bytes: about what a broken connection loses
 
 
@@ -35,8 +38,8 @@ def transfer(url: str, file: Path, resume: bool) -> None:
     every try starts over. Connection errors, time-outs, short bodies, 408, 429 and 5xx are tried
     again, for as long as new bytes arrive.
 
-    Raises DownloadError for what another try cannot cure, and OSError for a disk that refuses; the
-    file then stays for the next run.
+    Raises DownloadError for what another try cannot cure, such as a body that does not end (which
+    is not kept), and OSError for a disk that refuses; the file then stays for the next run.
     """
     furthest, waits = _size(file), iter(WAITS)
     while True:
@@ -101,12 +104,19 @@ def _receive(response: "requests.Response", file: Path) -> None:
         raise _InterruptedError(said)
     elif status != 206:
         raise DownloadError(f"{response.url}: {said}: correct the address, or add a mirror")
+    # Unless the server says how much will come, half of the free disk stays free.
+    half = _size(file) + disk_usage(file.parent).free // 2
+    limit = min(MAX_BYTES, half if total is None else total)
     columns = (*progress.Progress.get_default_columns(), progress.DownloadColumn())
     bars = progress.Progress(*columns, console=console)
     with bars, naming(file), file.open("ab") as body:
         task = bars.add_task("download", completed=_size(file), total=total)
         # The body as sent: `iter_content` would unpack a .tar.gz that is served as gzip.
         for chunk in response.raw.stream(CHUNK, decode_content=False):
+            if max(total or 0, body.tell() + len(chunk)) > limit:
+                file.unlink()
+                more = f"it sends more than the {limit:,} bytes that it may"
+                raise DownloadError(f"{response.url}: {more}: correct the address")
             body.write(chunk)
             bars.advance(task, len(chunk))
     if total is not None and _size(file) != total:
@@ -114,7 +124,7 @@ def _receive(response: "requests.Response", file: Path) -> None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _cause(error: BaseException) -> str:

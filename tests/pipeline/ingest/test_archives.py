@@ -1,3 +1,4 @@
+import gzip
 import io
 import os
 import random
@@ -167,6 +168,81 @@ def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path, folder, kind, fir
         extract_archive(tmp_path / "a.tar", folder)
 
 
+def a_header(kind: str, content: bytes, size: int | None = None) -> tuple[tarfile.TarInfo, bytes]:
+    header = a_special("header", kind.encode())[0]
+    header.size = len(content) if size is None else size
+    return header, content
+
+
+def pack_raw(archive: Path, *members: tuple[tarfile.TarInfo, bytes], end: int = 1024) -> Path:
+    """Without tarfile's own order and checks."""
+    with gzip.open(archive, "wb") as stream:
+        for member, content in members:
+            padding = bytes(-len(content) % tarfile.BLOCKSIZE)
+            stream.write(member.tobuf(tarfile.GNU_FORMAT) + content + padding)
+        stream.write(bytes(end))
+    return archive
+
+
+RECORD = b"9 a=bcde\n"  # also a name, or the target of a link
+TOO_MANY = "a header of 9 bytes is not extracted"
+
+
+@pytest.mark.parametrize("kind", "LKxg")
+def test_headers_in_a_row_are_limited(tmp_path, folder, kind):
+    """As tarfile calls itself for each of them."""
+    archive = pack_raw(tmp_path / "a.tar", *[a_header(kind, RECORD)] * 2000, a_file("a.jpg"))
+    with pytest.raises(ArchiveError, match=TOO_MANY):
+        check_archive(archive)
+    with pytest.raises(ArchiveError, match=TOO_MANY):
+        extract_archive(archive, folder)
+
+
+def test_headers_are_limited_in_their_sum_and_earlier_if_they_are_for_all_that_follow(
+    tmp_path, folder, monkeypatch
+):
+    for kind, limit in (("x", 2**20), ("g", archives.MAX_BESIDES)):
+        parts = [part for n in range(200) for part in (a_header(kind, RECORD), a_file(f"{n}.jpg"))]
+        archive = pack_raw(tmp_path / f"{kind}.tar", *parts)
+        if kind == "x":
+            extract_archive(archive, folder)
+        monkeypatch.setattr(archives, "MAX_BESIDES", limit)
+        with pytest.raises(ArchiveError, match=TOO_MANY):
+            extract_archive(archive, tmp_path / kind)
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ([a_header("L", b"", -512)], "a header of -512 bytes"),
+        ([a_header("0", b"", -512)], "header claims to have -512 bytes"),
+        ([a_header("x", b"14 size=-1024\n"), a_file("a.jpg")], "claims to have -1,024 bytes"),
+        (
+            [a_header("x", b"9" * 5000 + b" a=b\n"), a_file("a.jpg")],
+            "not a whole archive: .* digits",
+        ),
+        ([a_header("x", b"12 path=a\0b\n"), a_file("a.jpg")], "not a whole archive: embedded null"),
+    ],
+)
+def test_numbers_and_names_that_tarfile_trips_over_are_refused(tmp_path, folder, members, problem):
+    with pytest.raises(ArchiveError, match=problem):
+        extract_archive(pack_raw(tmp_path / "a.tar", *members), folder)
+
+
+def test_bytes_after_the_end_are_limited(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BESIDES", 2**20)
+    extract_archive(pack_raw(tmp_path / "a.tar", a_file("a.jpg"), end=2**19), folder)
+    with pytest.raises(ArchiveError, match="more than 1,048,576 bytes come after its end mark"):
+        extract_archive(pack_raw(tmp_path / "b.tar", a_file("b.jpg"), end=2**22), folder)
+
+
+def test_a_folder_in_a_hundred_others_is_refused(tmp_path, folder):
+    archive = pack(tmp_path / "a.tar", a_file("a/" * 100 + "b.jpg"))
+    with pytest.raises(ArchiveError, match="more than 32 folders deep"):
+        extract_archive(archive, folder)
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("form", ["gnu", "posix"])
 def test_a_sparse_file_is_refused(tmp_path, folder, form):
     hollow = tmp_path / "images" / "a.jpg"
@@ -221,6 +297,22 @@ def test_a_zip_is_checked_as_a_tar_is(tmp_path, folder, monkeypatch, files, mode
     with pytest.raises(ArchiveError, match=problem):
         extract_archive(pack_zip(tmp_path / "a.zip", files, mode), folder)
     assert files_in(tmp_path).keys() <= {"a.zip", "out/a.jpg"}
+
+
+def test_a_zip_never_gives_more_than_it_claims(tmp_path, folder):
+    content = pack_zip(tmp_path / "a.zip", {"a.jpg": bytes(2**20)}).read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0"))
+    with pytest.raises(ArchiveError, match="not a whole archive"):
+        extract_archive(tmp_path / "a.zip", folder)
+    assert all(len(content) <= 100 for content in files_in(folder).values())
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_a_method_that_unpacks_without_a_limit_is_refused(tmp_path, folder, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a.jpg", b"x")
+    with pytest.raises(ArchiveError, match=r"a\.jpg is not packed by deflate: repack"):
+        extract_archive(tmp_path / "a.zip", folder)
 
 
 def test_a_damaged_zip_is_refused(tmp_path, folder):

@@ -1,6 +1,9 @@
 import os
 import signal
+import subprocess
+import sys
 
+import psutil
 import pytest
 
 from pipeline.ingest import parallel
@@ -45,3 +48,22 @@ def test_items_are_taken_only_when_needed(monkeypatch):
     assert next(results) == (0, 0)
     assert len(taken) == 2
     results.close()
+
+
+HANG = """
+import time
+from pipeline.ingest.parallel import map_processes
+results = map_processes(time.sleep, [0] + [1000] * 100)
+next(results)
+print("hanging", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_processes_end_with_their_parent_even_if_they_hang():
+    with subprocess.Popen([sys.executable, "-c", HANG], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout.readline() == b"hanging\n"
+        workers = psutil.Process(parent.pid).children()
+        parent.kill()
+    assert len(workers) > 1
+    assert psutil.wait_procs(workers, timeout=60)[1] == []

@@ -1,6 +1,7 @@
 import random
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from file_server import FileServer, Reply
@@ -104,6 +105,39 @@ def test_a_body_that_stays_shorter_than_announced_is_refused(server, url, file):
     server.replies = [Reply(headers={"Content-Length": "300001"}, ranges=False)] * 9
     with pytest.raises(DownloadError, match=f"{url}: IncompleteRead"):
         transfer(url, file, resume=False)
+
+
+ENDLESS = {"Content-Length": None}
+CHUNKED = {"Content-Length": "1000", "Transfer-Encoding": "chunked"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit"),
+    [
+        (ENDLESS, "100,000"),
+        ({"Content-Length": "9" * 5000}, "100,000"),
+        ({"Content-Length": "1" + "0" * 15}, "100,000"),
+        (CHUNKED, "1,000"),
+    ],
+)
+def test_a_body_longer_than_announced_or_than_any_archive_is_not_kept(
+    server, url, file, monkeypatch, headers, limit
+):
+    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
+    if headers is CHUNKED:
+        server.files["/a.tar"] = b"493e0\r\n" + BYTES + b"\r\n0\r\n\r\n"
+    server.replies = [Reply(headers=headers)]
+    with pytest.raises(DownloadError, match=f"{url}: it sends more than the {limit} bytes"):
+        transfer(url, file, resume=True)
+    assert not file.exists()
+    assert len(server.requests) == 1
+
+
+def test_without_a_length_half_of_the_disk_stays_free(server, url, file, monkeypatch):
+    monkeypatch.setattr(module, "disk_usage", lambda _: SimpleNamespace(free=200_000))
+    server.replies = [Reply(headers=ENDLESS)]
+    with pytest.raises(DownloadError, match="more than the 100,000 bytes"):
+        transfer(url, file, resume=True)
 
 
 def test_a_server_that_hangs_is_given_up(server, url, file, monkeypatch):
