@@ -10,7 +10,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -40,10 +40,18 @@ DAMAGED = (
     ValueError,  # tarfile, for a number of 5,000 digits or a name that holds a zero
 )
 ZIP = b"PK\x03\x04"
+PAGE = (
+    "not an archive: its url leads to a page about the file. Open the url in a browser, and put "
+    "the address of the file itself into params.yaml"
+)
+REPACK = "which is not read here: repack it as .tar.gz"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
-    b"<": "a web page, not an archive: its url leads to a page about the file. Open the url in a "
-    "browser, and put the address of the file itself into params.yaml",
-    b"\x28\xb5\x2f\xfd": "packed by Zstandard, which this Python cannot read: repack it as .tar.gz",
+    b"<": f"a web page, {PAGE}",
+    b"{": f"an answer in JSON, {PAGE}",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: fetch that (git lfs pull)",
+    b"\x28\xb5\x2f\xfd": f"packed by Zstandard, {REPACK}",
+    b"7z\xbc\xaf": f"packed by 7-Zip, {REPACK}",
+    b"Rar!": f"packed by RAR, {REPACK}",
 }
 
 
@@ -146,10 +154,14 @@ def _untar(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
 
 def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
     with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            if info.create_system == 0:  # Windows, some of whose programs write its own separators
+                info.filename = info.filename.replace("\\", "/")
+        entries = {info.filename: info for info in packed.infolist()}
         for member in _checked(map(_as_in_tar, packed.infolist())):
             with _extracting(member, folder):
                 tarfile.data_filter(member, str(folder))
-                packed.extract(member.name, folder)
+                packed.extract(entries[member.name], folder)
             yield member
 
 
@@ -177,12 +189,19 @@ def _as_in_tar(info: zipfile.ZipInfo) -> tarfile.TarInfo:
 
 
 def _is_zip(archive: Path) -> bool:
-    return _start(archive).startswith(ZIP)
+    with archive.open("rb") as stream:
+        return stream.read(len(ZIP)) == ZIP
 
 
 def _start(archive: Path) -> bytes:
+    """The first bytes, without what comes before a text or between its letters in UTF-16."""
     with archive.open("rb") as stream:
-        return stream.read(512).lstrip(codecs.BOM_UTF8 + b" \t\r\n")
+        start = stream.read(512)
+    with suppress(zlib.error):
+        start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, 512)  # of gzip
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        start = start[2:].replace(b"\0", b"")
+    return start.lstrip(codecs.BOM_UTF8 + b" \t\r\n")
 
 
 @contextmanager
@@ -206,7 +225,7 @@ def _damaged(archive: Path, reason: str) -> ArchiveError:
     for other, words in OTHERS.items():
         if start.startswith(other):
             return ArchiveError(f"{archive} is {words}")
-    first = reason.splitlines()[0] if reason else "it ends too early"
+    first = (reason or "it ends too early").splitlines()[0].rstrip(":") if start else "it is empty"
     return ArchiveError(
         f"{archive} is not a whole archive: {first}. Download it again (dvc repro --force "
         "download), and if that gives the same, correct its url in params.yaml"

@@ -299,6 +299,15 @@ def test_a_zip_is_checked_as_a_tar_is(tmp_path, folder, monkeypatch, files, mode
     assert files_in(tmp_path).keys() <= {"a.zip", "out/a.jpg"}
 
 
+def test_a_zip_with_the_separators_of_windows_gives_the_same_files(tmp_path, folder):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        info = zipfile.ZipInfo()
+        info.filename, info.create_system = "images\\a.jpg", 0
+        packed.writestr(info, b"a")
+    extract_archive(tmp_path / "a.zip", folder)
+    assert files_in(folder) == {"images/a.jpg": b"a"}
+
+
 def test_a_zip_never_gives_more_than_it_claims(tmp_path, folder):
     content = pack_zip(tmp_path / "a.zip", {"a.jpg": bytes(2**20)}).read_bytes()
     (tmp_path / "a.zip").write_bytes(content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0"))
@@ -365,7 +374,13 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "not a whole archive"),
+        (b"", "not a whole archive: it is empty"),
+        (b"\x89PNG" * 200, "not a whole archive: file could not be opened successfully[.]"),
+        (b'{"error": {"code": 403}}', "an answer in JSON, not an archive"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+        (b"Rar!\x1a\x07\x01\x00", "packed by RAR"),
+        ("<html>".encode("utf-16"), "a web page"),
+        (gzip.compress(b"<html>"), "a web page"),
         (b"PK\3\4" + bytes(2000), "not a whole archive"),
         (b"\xef\xbb\xbf\n<!DOCTYPE html><title>Virus scan</title>", "a web page, not an archive"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "packed by Zstandard"),
