@@ -48,7 +48,7 @@ REPACK = "which is not read here: repack it as .tar.gz"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
     b"<": f"a web page, {PAGE}",
     b"{": f"an answer in JSON, {PAGE}",
-    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: fetch that (git lfs pull)",
+    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself (git lfs pull)",
     b"\x28\xb5\x2f\xfd": f"packed by Zstandard, {REPACK}",
     b"7z\xbc\xaf": f"packed by 7-Zip, {REPACK}",
     b"Rar!": f"packed by RAR, {REPACK}",
