@@ -1,42 +1,25 @@
 """A row of small pictures to choose from, each with a button below it."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from PIL import Image, ImageOps
+from streamlit.delta_generator import DeltaGenerator
 
 THUMBNAIL = (248, 186)  # pixels: twice what is shown, for screens of a high resolution
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A picture to choose, what it shows in words, and what happens to its `key` if chosen."""
-
-    key: str
-    picture: Image.Image
-    label: str
-    alt: str
-    choose: Callable[[str], None]
-    chosen: bool = False
+def gallery(key: str) -> DeltaGenerator:
+    """A row for `show_choice`: as many as there is room for. style.css knows the key."""
+    return st.container(key=key, horizontal=True, horizontal_alignment="center")
 
 
-def show_gallery(key: str, entries: list[Entry]) -> None:
-    """As many in a row as there is room for; style.css knows the key."""
-    with st.container(key=key, horizontal=True, horizontal_alignment="center"):
-        for entry in entries:
-            with st.container(width=THUMBNAIL[0] // 2, gap="xsmall"):
-                small = ImageOps.fit(entry.picture, THUMBNAIL)
-                st.image(small, width=THUMBNAIL[0] // 2, alt=entry.alt)
-                st.button(
-                    plain(entry.label),
-                    key=f"{key} {entry.key}",
-                    width="stretch",
-                    type="primary" if entry.chosen else "secondary",
-                    on_click=entry.choose,
-                    args=[entry.key],
-                )
+def show_choice(picture: Image.Image, label: str, alt: str, **button: Any) -> None:
+    """Show the picture, which `alt` describes, and a button with the label and these settings."""
+    with st.container(width=THUMBNAIL[0] // 2, gap="xsmall"):
+        st.image(ImageOps.fit(picture, THUMBNAIL), width=THUMBNAIL[0] // 2, alt=alt)
+        st.button(plain(label), width="stretch", **button)
 
 
 def plain(text: object) -> str:

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -14,7 +15,7 @@ from pipeline.data.pets import breed_of, image_path, species_of
 from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
-from tools.page.gallery import Entry, show_gallery
+from tools.page.gallery import gallery, show_choice
 
 TEST_LIST = SPLITS / "test.csv"
 OF_EACH_SPECIES = 3
@@ -54,23 +55,22 @@ def choose_images() -> list[ImageFile]:
     if own:
         state.pop("sample", None)
     chosen = state.get("sample")
-    samples = {sample.key: sample for sample in find_samples()}
-    with st.expander("Or try one of these", not own and chosen is None, icon=":material/pets:"):
-        show_gallery("samples", [_entry(sample) for sample in samples.values()])
-    return [samples[chosen]] if chosen in samples else own
+    folded = bool(own or chosen)
+    row = st.expander("Or try one of these", expanded=not folded, icon=":material/pets:")
+    with row, gallery("samples"):
+        for sample in find_samples():
+            image = Image.open(io.BytesIO(sample.content)).convert("RGB")
+            take, alt = partial(_take, sample), f"Sample: {sample.name}"
+            show_choice(image, sample.name, alt, key=f"sample {sample.key}", on_click=take)
+    return [chosen] if chosen else own
 
 
 def _file(uploaded: UploadedFile, name: str) -> ImageFile:
     return ImageFile(uploaded.file_id, name, uploaded.getvalue())
 
 
-def _entry(sample: ImageFile) -> Entry:
-    image = Image.open(io.BytesIO(sample.content)).convert("RGB")
-    return Entry(sample.key, image, sample.name, f"Sample: {sample.name}", _take)
-
-
-def _take(key: str) -> None:
-    st.session_state["sample"] = key
+def _take(sample: ImageFile) -> None:
+    st.session_state["sample"] = sample
     st.session_state["turn"] += 1  # a new uploader and camera, both empty
 
 

@@ -18,7 +18,7 @@ from pipeline.data.pets import CLASSES, PALETTE, PET
 from pipeline.deploy.predictor import Array, Predict, predict_mask, size_within
 from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
-from tools.page.gallery import Entry, plain, show_gallery
+from tools.page.gallery import gallery, plain, show_choice
 from tools.page.images import ImageFile
 
 VIEW = 1000  # pixels of the longer side on the page; downloads have the full size
@@ -74,18 +74,17 @@ def show_results(results: Mapping[str, Result]) -> None:
         state["shown"] = [*newest, *results][0]
     shown = results[state["shown"]]
     if len(results) > 1:
-        show_gallery("results", [_entry(result, result is shown) for result in results.values()])
+        with gallery("results"):
+            for key, result in results.items():
+                picture, name = overlay(result.image, result.mask), result.file.name
+                look = "primary" if result is shown else "secondary"
+                settings = {"key": f"result {key}", "type": look, "on_click": partial(_show, key)}
+                show_choice(picture, name, f"{name}: {result.in_words()}", **settings)
         pack = partial(pack_results, [*results.values()])
         label = f"Download all {len(results)} results"
         st.download_button(label, pack, "pets.zip", on_click="ignore", icon=ICON)
         st.subheader(plain(shown.file.name), anchor=False)
     show_result(shown)
-
-
-def _entry(result: Result, shown: bool) -> Entry:
-    picture = overlay(result.image, result.mask)
-    words = f"{result.file.name}: {result.in_words()}"
-    return Entry(result.file.key, picture, result.file.name, words, _show, shown)
 
 
 def _show(key: str) -> None:
