@@ -3,18 +3,17 @@
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
-import io
 from pathlib import Path
-from time import perf_counter
 
 import streamlit as st
 
 from pipeline.core.terminal import UserError
-from pipeline.data.images import ImageError, decode_image
-from pipeline.deploy.predictor import Predictor, predict_mask
-from tools.page.images import ImageFile, choose_image
+from pipeline.data.images import ImageError
+from pipeline.deploy.predictor import Predictor
+from tools.page.gallery import plain
+from tools.page.images import ImageFile, choose_images
 from tools.page.models import choose_model
-from tools.page.result import Result, show_result
+from tools.page.result import Result, find_pet, show_results
 
 INTRODUCTION = (
     "Finds the pet in a photograph: every pixel is called **pet**, **background**, or **border**, "
@@ -29,37 +28,33 @@ def main() -> None:
     st.title("Pet segmentation", anchor=False)
     st.markdown(INTRODUCTION)
     try:
-        with st.sidebar:
-            st.subheader("Model", anchor=False)
-            model = choose_model()
+        model = choose_model()
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
-    file = choose_image()
-    if file is None:
-        return
-    try:
-        result = remembered(model, file)
-    except ImageError as error:
-        st.error(f"This does not work with {error}", icon=":material/broken_image:")
-    else:
-        show_result(result)
+    results = {}
+    for file in choose_images():
+        try:
+            results[file.key] = remembered(model, file)
+        except ImageError as error:
+            reason = plain(str(error).removeprefix("the photograph: "))
+            st.error(f"**{plain(file.name)}** does not work: {reason}", icon=":material/error:")
+    st.session_state["results"] = {(model, key): result for key, result in results.items()}
+    if results:
+        show_results(results)
 
 
 def remembered(model: Predictor, file: ImageFile) -> Result:
-    """The model's result for the image, computed when one of the two has changed.
+    """The model's result for the image, computed once for the two.
 
     Raises ImageError for a file that cannot be used.
     """
+    results = st.session_state.setdefault("results", {})
     key = (model, file.key)
-    if st.session_state.get("result key") != key:
-        with st.spinner("Looking for the pet …"):
-            image = decode_image(io.BytesIO(file.content))
-            start = perf_counter()
-            mask = predict_mask(model, image)
-            st.session_state["result"] = Result(image, mask, perf_counter() - start)
-            st.session_state["result key"] = key
-    return st.session_state["result"]
+    if key not in results:
+        with st.spinner(f"Looking for the pet in {plain(file.name)} …"):
+            results[key] = find_pet(model, file)
+    return results[key]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from pipeline.records.models import find_model
 from pipeline.records.registry import MODEL_NAME, register_model
 from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
+from tools.page.result import pack_results
 
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
@@ -49,13 +51,13 @@ def page():
     return AppTest.from_file(str(REPOSITORY / "tools/app.py"), default_timeout=120)
 
 
-def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2)):
+def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), name="pet.png"):
     """A PNG of the colours, row by row; by default, MASK is its mask."""
     stream = io.BytesIO()
     made = Image.new("RGB", size)
     made.putdata(list(colours))
     made.save(stream, "PNG")
-    return "pet.png", stream.getvalue(), "image/png"
+    return name, stream.getvalue(), "image/png"
 
 
 def register(model, scores=SCORES, *, alias=None):
@@ -69,9 +71,18 @@ def traffic_light():
     return write_traffic_light(Path("model.onnx"))
 
 
-def give(page, file):
-    page.file_uploader[0].set_value(file)
+def give(page, *files):
+    page.file_uploader[0].set_value([*files])
     return page.run()
+
+
+def result_of(page):
+    [result] = page.session_state["results"].values()
+    return result
+
+
+def mask_of(page):
+    return np.array(Image.open(io.BytesIO(result_of(page).mask_png)))
 
 
 def html(page):
@@ -81,7 +92,7 @@ def html(page):
 def test_without_a_model_the_page_says_how_to_get_one(page):
     page.run()
     assert not page.exception
-    assert "There is no model yet: train one with `make`" in page.error[0].value
+    assert "train one with `make`" in page.error[0].value
 
 
 def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
@@ -92,12 +103,12 @@ def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
     page.run()
     assert page.selectbox[0].options == ["2 @champion", "1 @challenger"]
     assert page.selectbox[0].value == "2"
-    assert "version 2 @champion: " in page.error[0].value
+    assert r"version 2 @champion\: " in page.error[0].value
     page.selectbox[0].set_value("1").run()
     assert not page.error
     assert "drawings only" in page.warning[0].value
     assert "drawings only" in find_model("1").source
-    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK
 
 
 def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kind(page):
@@ -111,7 +122,7 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
     page.run()
     assert page.selectbox[0].options == ["models/model.onnx"]
     assert page.metric[0].value == "0.801"
-    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK
 
 
 def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_facts(page):
@@ -120,12 +131,12 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
     give(page.run(), picture())
     assert page.metric[0].value == "0.799"
     assert page.metric[0].delta == "-0.0019 beside float32"
-    assert (page.session_state["result"].mask == BACKGROUND).all()
+    assert (mask_of(page) == BACKGROUND).all()
     assert page.info[0].value == "No pet was found in this photograph."
     page.get("button_group")[0].set_value("fp32")
     page.run()
     assert page.metric[0].value == "0.801"
-    assert page.session_state["result"].mask.tolist() == MASK
+    assert mask_of(page).tolist() == MASK
     assert not page.info
     facts = ("0.798 to 0.804", "IoU pet</dt><dd>0.876", "IoU border</dt><dd>0.591", "MLflow run")
     assert all(fact in html(page) for fact in (*facts, "3,421 photographs"))
@@ -137,14 +148,14 @@ def test_the_files_to_take_away_have_every_pixel(page):
     register(traffic_light())
     size = (1500, 10)  # wider than what is shown
     give(page.run(), picture([RED] * 750 * 10 + [BLUE] * 750 * 10, size))
-    result = page.session_state["result"]
-    assert max(result.view().mask.shape) < 1500
+    result = result_of(page)
+    assert max(result.mask.shape) < 1500
     cut = Image.open(io.BytesIO(result.cut_out_png()))
     assert (cut.mode, cut.size) == ("RGBA", size)
     assert cut.getpixel((0, 0)) == (*RED, 255)
     assert cut.getpixel((1499, 9)) == (0, 0, 0, 0)
-    mask = Image.open(io.BytesIO(result.mask_png()))
-    assert np.array(mask).tolist() == result.mask.tolist()
+    mask = Image.open(io.BytesIO(result.mask_png))
+    assert np.array(mask).tolist() == 5 * [[PET] * 1500] + 5 * [[BACKGROUND] * 1500]
     assert mask.convert("RGB").getpixel((0, 0)) != (PET, PET, PET)
 
 
@@ -158,9 +169,9 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page
     register(traffic_light())
     give(page.run(), ("pet.png", content, "image/png"))
     assert not page.exception
-    assert page.error[0].value.startswith("This does not work with the photograph: ")
+    assert page.error[0].value.startswith("**pet.png** does not work: ")
     assert not give(page, picture()).error
-    assert page.session_state["result"].mask.tolist() == MASK
+    assert mask_of(page).tolist() == MASK
 
 
 def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, workspace):
@@ -168,13 +179,53 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
     page.run()
     assert len(page.button) == 6
     page.button[0].click().run()
-    assert page.session_state["result"].mask.shape == (300, 400)  # the latest counts
-    assert give(page, picture()).session_state["result"].mask.tolist() == MASK
+    assert mask_of(page).shape == (300, 400)  # the latest counts
+    assert mask_of(give(page, picture())).tolist() == MASK
     page.button[0].click().run()
-    assert page.session_state["result"].mask.shape == (300, 400)
+    assert mask_of(page).shape == (300, 400)
     write_tiny_pets(workspace)
     st.cache_data.clear()  # as for whoever comes later
     page.run()
     assert [button.label for button in page.button] == ["Bengal", "Sphynx", "Pug"]
     page.button[2].click().run()
-    assert page.session_state["result"].mask.shape == (90, 60)  # pug_5
+    assert mask_of(page).shape == (90, 60)  # pug_5
+
+
+def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page):
+    register(traffic_light())
+    hostile = "![x](http://elsewhere/x.png) <b>.png"
+    ground = picture([BLUE] * 4, (2, 2), "../ground.png")
+    give(page.run(), picture(), (hostile, b"not a picture", "image/png"), ground)
+    assert not page.exception
+    [error] = page.error
+    escaped = r"**\!\[x\]\(http\://elsewhere/x.png\) \<b\>.png** does not work: "
+    assert error.value.startswith(escaped)
+    assert "pet <b>50.0%</b>" in html(page)
+    chosen = next(button for button in page.button if "ground" in button.label)
+    chosen.click().run()
+    assert page.info[0].value == "No pet was found in this photograph."
+    packed = pack_results([*page.session_state["results"].values()])
+    names = ["01-pet.mask.png", "01-pet.pet.png", "02-ground.mask.png"]
+    assert zipfile.ZipFile(io.BytesIO(packed)).namelist() == names
+    give(page, picture([RED], (1, 1), "newest.png"), ground)
+    assert "pet <b>100.0%</b>" in html(page)
+    words = [image.proto.imgs[0].alt for image in page.get("image")]
+    assert len(words) == 6 + 2 + 3  # samples, results, and one of these large
+    assert all(words)
+    assert "newest.png, with pet and border tinted: pet 100.0%, background 0.0%" in " ".join(words)
+
+
+def test_the_camera_is_asked_for_only_when_it_is_unfolded(page):
+    register(traffic_light())
+    assert not page.run().get("camera_input")
+    page.session_state["camera"] = True
+    assert page.run().get("camera_input")
+
+
+def test_tags_that_hold_no_numbers_are_left_out(page):
+    register(traffic_light())
+    for tag in ("test.miou", "test.images", "test.iou.pet"):
+        open_store().client.set_model_version_tag(MODEL_NAME, "1", tag, "<i>n/a")
+    assert not page.run().exception
+    assert "IoU border</dt><dd>0.591" in html(page)
+    assert "n/a" not in html(page)

@@ -137,6 +137,7 @@ def test_an_uploaded_photograph_is_shown_and_its_pet_can_be_downloaded(page, dow
     wait(page, lambda: says(page, "pet 50.0%") and says(page, "120x80 pixels"))
     for caption in ("Overlay", "Cut-out", "Mask"):
         wait(page, lambda caption=caption: picture(page, caption, "src"))
+    assert not shown(page, "img:not([alt]), img[alt='']")
 
     cut = download(page, "Download the cut-out", downloads / "pet.png")
     assert (cut.format, cut.mode, cut.size) == ("PNG", "RGBA", SIZE)

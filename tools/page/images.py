@@ -1,4 +1,4 @@
-"""The photograph that people give the page: uploaded, pasted, or one of the samples."""
+"""The photographs that people give the page: uploaded, pasted, taken, or one of the samples."""
 
 import io
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from pathlib import Path
 from random import Random
 
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pipeline.core.layout import PETS, SPLITS
 from pipeline.data.pets import breed_of, image_path, species_of
 from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
+from tools.page.gallery import gallery, show_choice
 
 TEST_LIST = SPLITS / "test.csv"
 OF_EACH_SPECIES = 3
 DRAWN_SIZE = (400, 300)
-THUMBNAIL = (248, 186)  # pixels: twice what is shown, for screens of a high resolution
+CAMERA = ":material/photo_camera:"
 PASTE = Path(__file__).parent / "paste.js"
 paste_anywhere = st.components.v2.component("paste_anywhere", js=PASTE.read_text())
 
@@ -28,37 +30,48 @@ class ImageFile:
     """An image file as people gave it, or a sample."""
 
     key: str  # unlike that of any other file; a sample's is its name
+    name: str
     content: bytes
 
 
-def choose_image() -> ImageFile | None:
-    """Let people give a photograph; the latest counts, whichever way it came."""
+def choose_images() -> list[ImageFile]:
+    """Let people give photographs of their own, or choose a sample; the latest choice counts."""
     state = st.session_state
+    turn = state.setdefault("turn", 0)
     uploaded = st.file_uploader(
-        "Your photograph: upload it, drop it here, or paste it anywhere on the page",
+        "Your photographs: upload them, drop them here, or paste one anywhere on the page",
         type="image",
-        key=f"upload {state.setdefault('uploader', 0)}",
+        accept_multiple_files=True,
+        key=f"upload {turn}",
     )
+    own = [_file(file, file.name) for file in uploaded]
     paste_anywhere(key="paste")
-    if uploaded is not None:
+    camera = st.expander(
+        "Or take one with the camera", key="camera", on_change="rerun", icon=CAMERA
+    )
+    if camera.open:  # only then does the browser ask whether it may
+        taken = camera.camera_input("A photograph from the camera", key=f"taken {turn}")
+        own += [_file(taken, "From the camera")] if taken else []
+    if own:
         state.pop("sample", None)
     chosen = state.get("sample")
-    nothing_yet = uploaded is None and chosen is None
-    row = st.expander("Or try one of these", expanded=nothing_yet, icon=":material/pets:")
-    # As many in a row as there is room for.
-    with row.container(key="samples", horizontal=True, horizontal_alignment="center"):
+    folded = bool(own or chosen)
+    row = st.expander("Or try one of these", expanded=not folded, icon=":material/pets:")
+    with row, gallery("samples"):
         for sample in find_samples():
-            with st.container(width=THUMBNAIL[0] // 2, gap="xsmall"):
-                image = Image.open(io.BytesIO(sample.content)).convert("RGB")
-                st.image(ImageOps.fit(image, THUMBNAIL), width=THUMBNAIL[0] // 2)
-                take, breed = partial(_take, sample), breed_of(sample.key).replace("_", " ")
-                st.button(breed.capitalize(), key=sample.key, width="stretch", on_click=take)
-    return chosen if uploaded is None else ImageFile(uploaded.file_id, uploaded.getvalue())
+            image = Image.open(io.BytesIO(sample.content)).convert("RGB")
+            take, alt = partial(_take, sample), f"Sample: {sample.name}"
+            show_choice(image, sample.name, alt, key=f"sample {sample.key}", on_click=take)
+    return [chosen] if chosen else own
+
+
+def _file(uploaded: UploadedFile, name: str) -> ImageFile:
+    return ImageFile(uploaded.file_id, name, uploaded.getvalue())
 
 
 def _take(sample: ImageFile) -> None:
     st.session_state["sample"] = sample
-    st.session_state["uploader"] += 1  # a new, empty one
+    st.session_state["turn"] += 1  # a new uploader and camera, both empty
 
 
 @st.cache_data(show_spinner=False)
@@ -72,7 +85,8 @@ def find_samples() -> list[ImageFile]:
         of_species = [name for name in names if species_of(name) == species]
         chosen += evenly_spaced(of_species, OF_EACH_SPECIES)
     read = (lambda name: image_path(PETS, name).read_bytes()) if present else _draw
-    return [ImageFile(name, read(name)) for name in chosen]
+    breed = {name: breed_of(name).replace("_", " ").capitalize() for name in chosen}
+    return [ImageFile(name, breed[name], read(name)) for name in chosen]
 
 
 def _draw(name: str) -> bytes:

@@ -35,10 +35,24 @@ def choose_model() -> Predictor:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
     labels = {reference: tags["label"] for reference, tags in choices.items()}
     places = (place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label)
-    reference = st.selectbox("Version", choices, next(places, 0), format_func=labels.__getitem__)
-    tags = choices[reference]
+    with st.sidebar:
+        st.subheader("Model", anchor=False)
+        reference = st.selectbox(
+            "Version", choices, next(places, 0), format_func=labels.__getitem__
+        )
+        tags = choices[reference]
+        with st.expander("Scores and origin"):
+            precision = choose_precision(reference, tags)
+            predictor = load_model(reference, precision, tags)
+            show_facts(tags, predictor.file, precision)
+    if saw_only_drawings(tags):  # not in the sidebar, which telephones hide
+        st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
+    return predictor
+
+
+def choose_precision(reference: str, tags: Tags) -> str:
     precisions = [FP32, INT8] if INT8_TAG in tags else [FP32]
-    precision = st.segmented_control(
+    return st.segmented_control(
         "Precision",
         precisions,
         format_func=WORDS.__getitem__,
@@ -47,11 +61,6 @@ def choose_model() -> Predictor:
         key=f"precision of {reference}",
         help=None if INT8 in precisions else "This version has no INT8 file.",
     )
-    predictor = load_model(reference, precision, tags)
-    if saw_only_drawings(tags):
-        st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
-    show_facts(tags, predictor.file, precision)
-    return predictor
 
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Looking for models …")
@@ -84,7 +93,8 @@ def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
 def show_facts(tags: Tags, file: Path, precision: str) -> None:
     """Show the test scores and the model's origin, as far as the tags know them."""
     if precision == INT8 and "export.int8.miou" in tags:
-        difference = f"{0 - float(tags['export.int8.miou_drop']):+.4f} beside float32"
+        drop = _number(tags.get("export.int8.miou_drop", ""), "+.4f", -1)
+        difference = f"{drop} beside float32" if drop else None
         st.metric("Test mIoU", _score(tags["export.int8.miou"]), difference, "off", help=MIOU)
     elif precision == FP32 and "test.miou" in tags:
         st.metric("Test mIoU", _score(tags["test.miou"]), help=MIOU)
@@ -96,10 +106,11 @@ def show_facts(tags: Tags, file: Path, precision: str) -> None:
 
 def _origin(tags: Tags, file: Path) -> dict[str, str]:
     """Digests are shortened."""
-    images = f"{float(tags['test.images']):,.0f} photographs" if "test.images" in tags else ""
+    images = _number(tags.get("test.images", ""), ",.0f")
+    seen = "drawings" if saw_only_drawings(tags) else "photographs"
     dirty = " + changes" if tags.get("git.dirty") == "true" else ""
     return {
-        "tested on": images,
+        "tested on": f"{images} {seen}" if images else "",
         "data set": f"{tags.get('data.name', '')} {tags.get('data.index_md5', '')[:7]}".strip(),
         "registered": tags.get("registered", ""),
         "MLflow run": tags.get("run.id", "")[:8],
@@ -109,7 +120,15 @@ def _origin(tags: Tags, file: Path) -> dict[str, str]:
 
 
 def _score(value: str) -> str:
-    return f"{float(value):.3f}" if value else ""
+    return _number(value, ".3f")
+
+
+def _number(text: str, form: str, sign: int = 1) -> str:
+    """The number of a tag in this form; nothing for any other text, as anyone can write tags."""
+    try:
+        return format(0 + sign * float(text), form)
+    except ValueError:
+        return ""
 
 
 def _list(rows: Mapping[str, str]) -> str:
