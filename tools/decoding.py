@@ -1,0 +1,53 @@
+"""Images from strangers, decoded in a process of limited memory and time."""
+
+import asyncio
+import io
+import resource
+import time
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from pipeline.data.images import ImageError, Problem, decode_image
+from pipeline.ingest.parallel import process_pool
+
+MAX_SECONDS = 20  # of processor time; the slowest of 120 megapixels take 5
+MAX_WAIT = 60.0  # seconds, however busy the machine is
+IMAGES = 1000  # then another process takes over: decoders keep some of their memory
+
+
+async def decode_apart(content: bytes) -> NDArray[np.uint8]:
+    """`decode_image` of the bytes in another process, one at a time.
+
+    To cancel it ends that process. Raises ImageError, also for an image that takes more memory or
+    time than photographs do.
+    """
+    future = _pool().schedule(_decode, args=[content], timeout=MAX_WAIT)
+    try:
+        return await asyncio.wrap_future(future)
+    except (ProcessExpired, TimeoutError):
+        text = "the photograph: takes more time or memory than any photograph"
+        raise ImageError(text, Problem.TOO_LARGE) from None
+
+
+def _decode(content: bytes) -> NDArray[np.uint8]:
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    end = int(time.process_time()) + MAX_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (end, most))
+    try:
+        return decode_image(io.BytesIO(content))
+    finally:  # not while the result is sent: that would leave the pool's lock taken
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+
+
+def _pool() -> ProcessPool:
+    if not _started_pool().active:  # its process was killed while it had nothing to do
+        _started_pool.cache_clear()
+    return _started_pool()
+
+
+@cache
+def _started_pool() -> ProcessPool:
+    return process_pool(1, IMAGES)
