@@ -3,15 +3,16 @@
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
-import io
+import asyncio
 from pathlib import Path
 from time import perf_counter
 
 import streamlit as st
 
 from pipeline.core.terminal import UserError
-from pipeline.data.images import ImageError, decode_image
+from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Predictor, predict_mask
+from tools.decoding import decode_apart
 from tools.page.images import ImageFile, choose_image
 from tools.page.models import choose_model
 from tools.page.result import Result, show_result
@@ -54,7 +55,7 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
     key = (model, file.key)
     if st.session_state.get("result key") != key:
         with st.spinner("Looking for the pet …"):
-            image = decode_image(io.BytesIO(file.content))
+            image, _ = asyncio.run(decode_apart(file.content))
             start = perf_counter()
             mask = predict_mask(model, image)
             st.session_state["result"] = Result(image, mask, perf_counter() - start)

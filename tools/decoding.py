@@ -10,21 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
-from pipeline.data.images import ImageError, Problem, decode_image
+from pipeline.data.images import MAX_SIDE, ImageError, Problem, decode_image, reduce_image
 from pipeline.ingest.parallel import process_pool
+
+Array = NDArray[np.uint8]
+Size = tuple[int, int]
 
 MAX_SECONDS = 20  # of processor time; the slowest of 120 megapixels take 5
 MAX_WAIT = 60.0  # seconds, however busy the machine is
 IMAGES = 1000  # then another process takes over: decoders keep some of their memory
 
 
-async def decode_apart(content: bytes) -> NDArray[np.uint8]:
+async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> tuple[Array, Size]:
     """`decode_image` of the bytes in another process, one at a time.
 
-    To cancel it ends that process. Raises ImageError, also for an image that takes more memory or
-    time than photographs do.
+    Returns the image, reduced to the longest side, and the (height, width) that it had. To cancel
+    ends that process. Raises ImageError, also for an image that takes more memory or time than
+    photographs do.
     """
-    future = _pool().schedule(_decode, args=[content], timeout=MAX_WAIT)
+    future = _pool().schedule(_decode, args=[content, longest_side], timeout=MAX_WAIT)
     try:
         return await asyncio.wrap_future(future)
     except (ProcessExpired, TimeoutError):
@@ -32,12 +36,13 @@ async def decode_apart(content: bytes) -> NDArray[np.uint8]:
         raise ImageError(text, Problem.TOO_LARGE) from None
 
 
-def _decode(content: bytes) -> NDArray[np.uint8]:
+def _decode(content: bytes, longest_side: int) -> tuple[Array, Size]:
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     end = int(time.process_time()) + MAX_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (end, most))
     try:
-        return decode_image(io.BytesIO(content))
+        image = decode_image(io.BytesIO(content))
+        return reduce_image(image, longest_side), image.shape[:2]
     finally:  # not while the result is sent: that would leave the pool's lock taken
         resource.setrlimit(resource.RLIMIT_CPU, (most, most))
 

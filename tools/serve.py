@@ -29,6 +29,7 @@ def main() -> None:
     bounds = ["--limit-concurrency", str(CONNECTIONS)]
     bounds += ["--timeout-graceful-shutdown", str(LAST_ANSWERS)]
     environment = {MODEL_FILE: str(model.file), ORIGIN: arguments.cors_origin}
+    environment["MALLOC_ARENA_MAX"] = "1"  # the C library would keep memory for each thread
     # In place of this process: whatever ends the command ends the server.
     os.execve(  # noqa: S606 (no shell wanted)
         sys.executable, [*server, *place, *bounds, *options], os.environ | environment

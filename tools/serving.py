@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import anyio
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.data.images import ImageError
-from pipeline.deploy.predictor import Predict, Predictor, predict_mask
+from pipeline.deploy.predictor import LONGEST_SIDE, Array, Predict, Predictor, enlarge_mask
 from tools.decoding import decode_apart
 from tools.serve import MODEL_FILE, ORIGIN
 
@@ -119,11 +117,12 @@ async def answer(predict: Predict, headers: Headers, body: bytes) -> Response:
     """The mask of an image file, as a PNG of class ids. Raises HTTPException (400)."""
     content = await form_file(headers, body) if _kind(headers) == FORM else body
     try:
-        image = await decode_apart(content)
+        image, size = await decode_apart(content, LONGEST_SIDE)
     except ImageError as error:
         raise HTTPException(400, str(error)) from None
     # A thread is waited for, even if the client leaves: the next image has its turn after it.
-    return Response(await run_in_threadpool(_mask_png, predict, image), media_type="image/png")
+    mask = await run_in_threadpool(_mask_png, predict, image, size)
+    return Response(mask, media_type="image/png")
 
 
 async def form_file(headers: Headers, body: bytes) -> bytes:
@@ -144,9 +143,9 @@ async def form_file(headers: Headers, body: bytes) -> bytes:
     return await files[0].read()
 
 
-def _mask_png(predict: Predict, image: NDArray[np.uint8]) -> bytes:
+def _mask_png(predict: Predict, image: Array, size: tuple[int, int]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(predict_mask(predict, image)).save(file, "PNG")
+    Image.fromarray(enlarge_mask(predict(image), *size)).save(file, "PNG")
     return file.getvalue()
 
 

@@ -119,6 +119,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
+def reduce_image(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB, reduced if it is larger."""
+    height, width = image.shape[:2]
+    size = size_within(longest_side, height, width)
+    if size == (width, height):
+        return image
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
+    """The (width, height) of an image reduced to the longest side; smaller images keep theirs."""
+    scale = min(1, longest_side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
     data = _read(source)
     scans, ended = follow_scans(data) if data.startswith(START_OF_IMAGE) else (0, True)

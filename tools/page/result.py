@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from pipeline.data.images import with_palette
+from pipeline.data.images import size_within, with_palette
 from pipeline.data.pets import CLASSES, PALETTE, PET
-from pipeline.deploy.predictor import Array, size_within
+from pipeline.deploy.predictor import Array
 from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
 
