@@ -32,7 +32,7 @@ class Predictor:
         options.intra_op_num_threads = threads
         # Waiting threads sleep: spinning is no faster, and takes the core from others.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_cpu_mem_arena = False  # it is no faster, and keeps the largest image's memory
+        options.enable_cpu_mem_arena = False  # no faster, and never gives memory back
         if not file.exists():
             raise UserError(f"{file} is missing: export first (dvc repro export)")
         try:
