@@ -40,13 +40,11 @@ async def send(app, *chunks, **how):
 
 
 async def exchange(
-    app, *chunks, last, kind="image/png", path="/invocations", method="POST", origin=None
+    app, *chunks, last=(END,), kind="image/png", path="/invocations", method="POST", origin=None
 ):
     """ASGI's messages of an answer."""
     named = {"content-type": kind, "origin": origin, "access-control-request-method": "POST"}
-    headers = [
-        (name.encode(), value.encode()) for name, value in named.items() if value is not None
-    ]
+    headers = [(name.encode(), value.encode()) for name, value in named.items() if value]
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages += last
