@@ -56,3 +56,11 @@ def _pool() -> ProcessPool:
 @cache
 def _started_pool() -> ProcessPool:
     return process_pool(1, IMAGES)
+
+
+def stop_decoding() -> None:
+    """End the process, if one was started, and give its locks back to the system."""
+    if _started_pool.cache_info().currsize:
+        _started_pool().stop()
+        _started_pool().join()
+        _started_pool.cache_clear()

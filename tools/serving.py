@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from starlette.routing import Route
 
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import LONGEST_SIDE, Array, Predict, Predictor, enlarge_mask
-from tools.decoding import decode_apart
+from tools.decoding import decode_apart, stop_decoding
 from tools.serve import MODEL_FILE, ORIGIN
 
 MAX_BODY = 20_000_000  # bytes: any telephone's photograph
@@ -76,11 +77,18 @@ def make_app(predict: Predict, origin: str = "") -> Starlette:
             *(Route(path, lambda _, each=each: each) for path, each in answers.items()),
         ],
         middleware=[allowed] if origin else [],
+        lifespan=_decoding,
         exception_handlers={
             HTTPException: _as_json,
             ClientDisconnect: lambda *_: Response(status_code=400),  # nobody is there to read it
         },
     )
+
+
+@asynccontextmanager
+async def _decoding(_: Starlette) -> AsyncGenerator[None]:
+    yield
+    stop_decoding()
 
 
 async def read_body(request: Request) -> bytes:
