@@ -2,27 +2,38 @@
 
 import argparse
 import os
+import re
 import sys
 
 from pipeline.core.layout import PRECISIONS
-from pipeline.core.terminal import console, positive, run_command
+from pipeline.core.terminal import UserError, console, positive, run_command
 
 HOST = "127.0.0.1"  # the server knows no passwords
 CONNECTIONS = 32  # each may hold a body that waits for its turn
-MODEL_FILE = "PETSEG_SERVED_MODEL"  # the environment variable that the server's processes read
+LAST_ANSWERS = 8  # seconds, for requests in hand at SIGTERM; Docker kills after ten
+# The environment variables that the server's processes read.
+MODEL_FILE = "PETSEG_SERVED_MODEL"
+ORIGIN = "PETSEG_CORS_ORIGIN"
 
 
 def main() -> None:
     arguments, options = parse_arguments()
     from pipeline.records.models import find_model
 
+    if arguments.cors_origin and not re.fullmatch(r"https?://[^/\s*]+", arguments.cors_origin):
+        raise UserError(f"--cors-origin: expected https://HOST[:PORT], not {arguments.cors_origin}")
     model = find_model(arguments.model, arguments.precision)
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
-    place = ["--host", HOST, "--port", str(arguments.port), "--limit-concurrency", str(CONNECTIONS)]
-    server = [sys.executable, "-m", "uvicorn", "--factory", "tools.serving:served_app"]
+    server = [sys.executable, "-m", "tools.connections", "--factory", "tools.serving:served_app"]
+    place = ["--host", HOST, "--port", str(arguments.port)]
+    bounds = ["--limit-concurrency", str(CONNECTIONS)]
+    bounds += ["--timeout-graceful-shutdown", str(LAST_ANSWERS)]
+    environment = {MODEL_FILE: str(model.file), ORIGIN: arguments.cors_origin}
+    environment["MALLOC_ARENA_MAX"] = "1"  # the C library would keep memory for each thread
     # In place of this process: whatever ends the command ends the server.
-    environment = os.environ | {MODEL_FILE: str(model.file)}
-    os.execve(sys.executable, [*server, *place, *options], environment)  # noqa: S606 (no shell wanted)
+    os.execve(  # noqa: S606 (no shell wanted)
+        sys.executable, [*server, *place, *bounds, *options], os.environ | environment
+    )
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -33,6 +44,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
     parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
+    origin = f"web pages of this origin, such as https://example.org, may ask the server ({ORIGIN})"
+    parser.add_argument("--cors-origin", default=os.environ.get(ORIGIN, ""), help=origin)
     return parser.parse_known_args()
 
 

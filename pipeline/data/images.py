@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,20 @@ from pipeline.data.pets import PALETTE
 # More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
 # drawing take about 12 bytes a pixel. A small file can claim any size.
 MAX_MEGAPIXELS = 120
+MAX_SIDE = 65_535  # pixels, as a JPEG can hold: memory also grows with the rows
 MAX_BYTES = 2**28  # of a file: 89 megapixels without compression
 # A progressive JPEG has about ten scans. Each can be as short as 30 bytes, and costs a pass over
 # the image: a file of 1 MB could keep a core busy for an hour.
 MAX_SCANS = 100
+MAX_SCANNED = 1500  # megapixels in all scans: twelve of the largest image
+# Pillow joins the Exif data of all segments, each time copying what it has so far.
+MAX_SEGMENTS = 1000  # of a JPEG's image; profiles and depth maps of 20 MB take 300
 
-# No other decoder of Pillow's gets to see an untrusted file (the one for EPS runs Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
+# No other decoder of Pillow's gets to see an untrusted file: the one for EPS runs Ghostscript,
+# JPEG 2000 takes 2.8 GB for 191 bytes, and PPM reads text byte by byte.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 PNG_END = b"IEND\xaeB`\x82"  # with its checksum
-START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"  # in a JPEG
+START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # in a JPEG
 # Inside a JPEG's compressed data, FF is followed by 00 or by the number of a restart.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -55,6 +60,9 @@ class ImageError(UserError):
         super().__init__(message)
         self.problem = problem
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, Problem]]:
+        return type(self), (str(self), self.problem)  # from the process that decoded
+
 
 def decode_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """An untrusted image as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
@@ -73,9 +81,9 @@ def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.I
 
     The content tells which of the FORMATS it is in; of an animation or several pages the first
     is taken. `whole` also refuses a PNG or JPEG that decodes, but lacks its end.
-    Raises ImageError for other formats, damaged files, files above the limit of megapixels,
-    MAX_BYTES or MAX_SCANS, and floating-point pixels, whose range is unknown; UserError for a
-    file that cannot be read.
+    Raises ImageError for other formats, damaged files, files above the limit of megapixels or
+    one of those above, and floating-point pixels, whose range is unknown; UserError for a file
+    that cannot be read.
     """
     with _explained(source, megapixels):
         return _opened(source, megapixels, whole)
@@ -101,7 +109,7 @@ def is_turned(image: Image.Image) -> bool:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """The image in RGB: transparent parts on white, the higher eight of 16 bits."""
-    if image.mode.startswith("I"):  # 16 bits; PPM files of 16 bits are opened with 32
+    if image.mode.startswith("I"):  # 16 bits, which some files keep in 32
         eight = (np.array(image) >> 8).clip(0, 255).astype(np.uint8)  # Pillow would clip at 255
         return Image.fromarray(eight).convert("RGB")
     if image.has_transparency_data:
@@ -111,19 +119,37 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
+def reduce_image(image: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB, reduced if it is larger."""
+    height, width = image.shape[:2]
+    size = size_within(longest_side, height, width)
+    if size == (width, height):
+        return image
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
+    """The (width, height) of an image reduced to the longest side; smaller images keep theirs."""
+    scale = min(1, longest_side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
     data = _read(source)
+    scans, ended = follow_scans(data) if data.startswith(START_OF_IMAGE) else (0, True)
     image = Image.open(io.BytesIO(data), formats=FORMATS)
-    if image.width * image.height > megapixels * 1_000_000:
+    pixels = image.width * image.height
+    if pixels > megapixels * 1_000_000:
         raise Image.DecompressionBombError  # as Pillow does, but only from 179 megapixels on
+    if max(image.size) > MAX_SIDE:
+        raise ImageError(f"a side of more than {MAX_SIDE:,} pixels", Problem.TOO_LARGE)
+    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED * 1_000_000:
+        raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
     if image.mode == "F":
         raise ImageError("floating-point pixels, whose range is not known", Problem.COLOURS)
     image.verify()  # the checksums of a PNG, which load() skips
-    ended = image.format != "PNG" or PNG_END in data
-    if image.format in ("JPEG", "MPO"):
-        scans, ended = follow_scans(data)
-        if scans > MAX_SCANS:
-            raise ImageError("it has more scans than any photograph", Problem.TOO_LARGE)
+    if image.format == "PNG":
+        ended = PNG_END in data
     if whole and not ended:
         raise ImageError("its end is missing", Problem.TRUNCATED)
     image = Image.open(io.BytesIO(data), formats=FORMATS)  # after verify() it must be opened again
@@ -145,9 +171,13 @@ def follow_scans(jpeg: bytes) -> tuple[int, bool]:
     """How many scans a JPEG's first image has, and whether it ends, as Pillow does not ask.
 
     Neither a thumbnail in front of the image nor a film behind it (a telephone's) counts.
+    Raises ImageError for more than MAX_SEGMENTS.
     """
-    scans, at = 0, len(b"\xff\xd8")  # after the start of image
+    scans, segments, at = 0, 0, len(START_OF_IMAGE)
     while (marker := _MARKER.search(jpeg, at)) and marker[0] != END_OF_IMAGE:
+        segments += 1
+        if segments > MAX_SEGMENTS:
+            raise ImageError("it has more segments than any photograph", Problem.TOO_LARGE)
         scans += marker[0] == START_OF_SCAN
         # A segment states its length; it is not compressed data and may hold any bytes.
         at = marker.end() + max(2, int.from_bytes(jpeg[marker.end() : marker.end() + 2]))

@@ -11,6 +11,7 @@ from onnxruntime import InferenceSession, SessionOptions
 from PIL import Image
 
 from pipeline.core.terminal import UserError
+from pipeline.data.images import reduce_image
 from pipeline.data.pets import CLASSES
 
 Array = NDArray[np.uint8]
@@ -31,6 +32,7 @@ class Predictor:
         options.intra_op_num_threads = threads
         # Waiting threads sleep: spinning is no faster, and takes the core from others.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False  # no faster, and never gives memory back
         if not file.exists():
             raise UserError(f"{file} is missing: export first (dvc repro export)")
         try:
@@ -62,19 +64,15 @@ def predict_mask(model: Predict, image: Array) -> Array:
     An image larger than LONGEST_SIDE is reduced for the model, and the mask enlarged by nearest
     neighbour: ids cannot be blended.
     """
-    height, width = image.shape[:2]
-    size = size_within(LONGEST_SIDE, height, width)
-    if size == (width, height):
-        return model(image)
-    reduced = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-    mask = Image.fromarray(model(np.array(reduced)))
-    return np.array(mask.resize((width, height), Image.Resampling.NEAREST))
+    mask = model(reduce_image(image, LONGEST_SIDE))
+    return enlarge_mask(mask, *image.shape[:2])
 
 
-def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
-    """The (width, height) of an image reduced to the longest side; smaller images keep theirs."""
-    scale = min(1, longest_side / max(height, width))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def enlarge_mask(mask: Array, height: int, width: int) -> Array:
+    """The mask of a reduced image in the size of the image itself."""
+    if mask.shape == (height, width):
+        return mask
+    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
 
 
 def cores() -> int:

@@ -10,9 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.files import atomic_file
-from pipeline.data.images import with_palette
+from pipeline.data.images import size_within, with_palette
 from pipeline.data.pets import BACKGROUND, BORDER, PET
-from pipeline.deploy.predictor import LONGEST_SIDE, Array, size_within
+from pipeline.deploy.predictor import LONGEST_SIDE, Array
 from pipeline.scoring.pictures import overlay
 
 KINDS = ("input", "mask", "palette", "overlay")

@@ -1,7 +1,7 @@
 """Run a function over many items in all cores, even if an item crashes or hangs its process."""
 
 import os
-import signal
+import resource
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Lost = ProcessExpired | TimeoutError  # instead of a result: the process crashed; it hung
 
+MEMORY = 5 * 2**29  # bytes of each process; the worst image of 120 megapixels takes 2 GB
 AHEAD = 64 * (os.cpu_count() or 1)  # items handed over: no core waits, and memory stays bounded
 
 
@@ -27,12 +28,7 @@ def map_processes(
     takes longer than `seconds` gets the error instead of a result. Exceptions of the function are
     raised here. Function, items and results are pickled. At most AHEAD items are in memory.
     """
-    # spawn: a fork would copy locks that this process's threads hold.
-    pool = ProcessPool(
-        max_workers=os.cpu_count() or 1,
-        initializer=_prepare_worker,
-        context=get_context("spawn"),
-    )
+    pool = process_pool(os.cpu_count() or 1)
     waiting: deque = deque()  # of (item, future)
     remaining = iter(items)
     try:
@@ -52,8 +48,18 @@ def map_processes(
         pool.join()
 
 
+def process_pool(workers: int, tasks: int = 0) -> ProcessPool:
+    """Processes of limited MEMORY, each replaced after so many tasks, if they are given."""
+    # spawn: a fork would copy locks that this process's threads hold.
+    context = get_context("spawn")
+    return ProcessPool(workers, tasks, initializer=_prepare_worker, context=context)
+
+
 def _prepare_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Thread(target=_end_with_the_parent, daemon=True).start()
 
 

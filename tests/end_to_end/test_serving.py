@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,13 +85,15 @@ def mask_of(answer):
     return np.array(Image.open(io.BytesIO(answer.content)))
 
 
-def test_the_curl_example_gets_a_mask(server, tmp_path):
+def test_the_curl_examples_get_a_mask(server, tmp_path):
     url, model, _ = server
-    picture, _ = examples("sh", url)
     Image.fromarray(photograph(0)).save(tmp_path / "pet.jpg")
-    subprocess.run(["bash", "-c", picture], cwd=tmp_path, check=True)
     expected = Predictor(model, 1)(np.array(Image.open(tmp_path / "pet.jpg")))
-    assert np.array_equal(Image.open(tmp_path / "mask.png"), expected)
+    whole_file, form, _ = examples("sh", url)
+    for picture in (whole_file, form):
+        subprocess.run(["bash", "-c", picture], cwd=tmp_path, check=True)
+        assert np.array_equal(Image.open(tmp_path / "mask.png"), expected)
+        (tmp_path / "mask.png").unlink()
 
 
 def test_the_python_example_says_how_much_of_an_upright_photograph_is_pet(server, tmp_path):
@@ -134,12 +137,22 @@ def test_a_huge_body_is_refused_without_memory_and_the_next_request_is_answered(
     assert send(url, photograph(1)).ok
 
 
+def test_a_server_that_is_told_to_end_answers_what_it_has_in_hand(server):
+    command = [sys.executable, "-m", "tools.serve", "--model", str(server[1]), "--workers", "2"]
+    with serving(command) as ending, ThreadPoolExecutor() as clients:
+        answer = clients.submit(send, ending.uri, np.zeros((10_000, 10_000), np.uint8))
+        time.sleep(0.7)  # of a second or more
+        ending.process.terminate()
+        assert mask_of(answer.result()).shape == (10_000, 10_000)
+        assert ending.process.wait(60) == 0
+
+
 def test_mlflows_own_server_takes_the_same_pixels_as_json(server):
     url, _, _ = server
     [command] = re.findall(r"`(mlflow models serve.*?)`", PAGE, re.DOTALL)
     pixels = np.array([[[230, 160, 90], [20, 60, 30]]], np.uint8)
     with serving(command.split()) as mlflows:
-        array = examples("sh", url)[1].replace("http://127.0.0.1:5003", mlflows.uri)
+        array = examples("sh", url)[-1].replace("http://127.0.0.1:5003", mlflows.uri)
         answer = subprocess.run(["bash", "-c", array], capture_output=True, text=True, check=True)
     mask = json.loads(answer.stdout)["predictions"]["mask"]
     assert mask == mask_of(send(url, pixels)).tolist()

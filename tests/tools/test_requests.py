@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from tools import serving
 from tools.serving import MAX_BODY, make_app
 
+FORM = "multipart/form-data; boundary=cut"
 END = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
 
@@ -30,24 +32,33 @@ def first_channel(image):
     return image[..., 0]
 
 
-async def send(app, *chunks, kind="image/png", path="/invocations", method="POST", last=END):
+async def send(app, *chunks, **how):
     """Send the chunks of a body, then `last`; return the answer's status, type and body."""
-    headers = [(b"content-type", kind.encode())] if kind is not None else []
+    start, *parts = await exchange(app, *chunks, **how)
+    content = dict(start["headers"]).get(b"content-type", b"").decode()
+    return start["status"], content, b"".join(part.get("body", b"") for part in parts)
+
+
+async def exchange(
+    app, *chunks, last=(END,), kind="image/png", path="/invocations", method="POST", origin=None
+):
+    """ASGI's messages of an answer."""
+    named = {"content-type": kind, "origin": origin, "access-control-request-method": "POST"}
+    headers = [(name.encode(), value.encode()) for name, value in named.items() if value]
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages.append(last)
+    messages += last
     sent = []
 
     async def receive():
-        await asyncio.sleep(0)
-        return messages.pop(0) if messages else GONE
+        await asyncio.sleep(0 if messages else 60)  # whoever waits for the answer is silent
+        return messages.pop(0)
 
     async def keep(message):
         sent.append(message)
 
     await app(scope, receive, keep)
-    content = dict(sent[0]["headers"]).get(b"content-type", b"").decode()
-    return sent[0]["status"], content, b"".join(message.get("body", b"") for message in sent[1:])
+    return sent
 
 
 def ask(*chunks, predict=first_channel, **how):
@@ -83,7 +94,32 @@ def test_a_body_that_is_no_image_is_refused(body):
 def test_another_type_of_content_is_refused(kind):
     status, message = refusal(b"PAR1", kind=kind)
     assert status == 415
-    assert f"expected image/..., found {kind or 'nothing'}" in message
+    assert f"found {kind or 'nothing'}; accepted is one photograph as it is" in message
+
+
+def part(name, content, file=True):
+    head = f'--cut\r\nContent-Disposition: form-data; name="{name}"' + '; filename="a"' * file
+    return f"{head}\r\n\r\n".encode() + content + b"\r\n"
+
+
+def test_the_only_file_of_a_form_is_answered_with_its_mask():
+    fields = part("note", b"a cat", file=False) + part("image", FILE)
+    status, content, answer = ask(fields, b"--cut--", kind=FORM)
+    assert (status, content) == (200, "image/png")
+    assert np.array_equal(Image.open(io.BytesIO(answer)), PIXELS[..., 0])
+
+
+@pytest.mark.parametrize("fields", [part("a", b"", file=False), 2 * part("a", FILE), b"?", b""])
+def test_a_form_without_one_file_is_told_what_is_accepted(fields):
+    status, message = refusal(fields, b"--cut--", kind=FORM)
+    assert status == 400
+    assert "accepted is one photograph" in message
+
+
+def test_an_image_is_not_labelled_for_a_client_that_is_gone():
+    status, message = refusal(FILE, last=(END, GONE))
+    assert status == 503
+    assert "no answer" in message
 
 
 def test_the_largest_body_passes_and_a_byte_more_does_not():
@@ -100,7 +136,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_and_no_error_of_the_serve
         status, message = refusal(*[b"1"] * 100)
     assert status == 408
     assert "did not arrive within 0 seconds" in message
-    assert ask(FILE[:9], last=GONE)[0] == 400
+    assert ask(FILE[:9], last=(GONE,))[0] == 400
 
 
 def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
@@ -119,6 +155,33 @@ def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
     assert [status for status, _, _ in asyncio.run(ten())] == [200] * 10
 
 
-def test_the_server_has_a_health_check_and_nothing_else():
-    expected = {"/health": 200, "/ping": 200, "/docs": 404, "/invocations": 405}
-    assert {path: ask(kind=None, path=path, method="GET")[0] for path in expected} == expected
+def test_health_and_version_are_where_mlflow_and_kserve_have_them():
+    expected = {
+        **dict.fromkeys(("/health", "/ping"), b"\n"),
+        "/version": version("mlflow").encode(),
+        "/v2/health/live": b'{"live":true}',
+        "/v2/health/ready": b'{"ready":true}',
+    }
+    answers = {path: ask(kind=None, path=path, method="GET") for path in expected}
+    assert answers == {path: (200, "application/json", body) for path, body in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/docs", 404, "NOT_FOUND"), ("/invocations", 405, "METHOD_NOT_ALLOWED")],
+)
+def test_another_request_is_told_what_there_is(path, status, code):
+    found, _, answer = ask(kind=None, path=path, method="GET")
+    assert (found, json.loads(answer)["error_code"]) == (status, code)
+    assert "POST /invocations, GET /health" in json.loads(answer)["message"]
+
+
+def test_only_pages_of_the_named_origin_may_ask():
+    def allowed(app, origin):
+        asked = exchange(app, method="OPTIONS", origin=origin)
+        return dict(asyncio.run(asked)[0]["headers"]).get(b"access-control-allow-origin")
+
+    ours = "https://pets.example"
+    assert allowed(make_app(first_channel, ours), ours) == ours.encode()
+    assert allowed(make_app(first_channel, ours), "https://other.example") is None
+    assert allowed(make_app(first_channel), ours) is None

@@ -1,5 +1,6 @@
 """The masks of photographs, in the forms that people look at and download."""
 
+import asyncio
 import io
 import re
 import zipfile
@@ -13,11 +14,12 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from pipeline.data.images import decode_image, with_palette
+from pipeline.data.images import decode_image, size_within, with_palette
 from pipeline.data.pets import CLASSES, PALETTE, PET
-from pipeline.deploy.predictor import Array, Predict, predict_mask, size_within
+from pipeline.deploy.predictor import Array, Predict, predict_mask
 from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay
+from tools.decoding import decode_apart
 from tools.page.gallery import gallery, plain, show_choice
 from tools.page.images import ImageFile
 
@@ -52,7 +54,7 @@ class Result:
 
 def find_pet(model: Predict, file: ImageFile) -> Result:
     """Label the photograph. Raises ImageError for a file that cannot be used."""
-    image = decode_image(io.BytesIO(file.content))
+    image, _ = asyncio.run(decode_apart(file.content))
     start = perf_counter()
     mask = predict_mask(model, image)
     seconds = perf_counter() - start

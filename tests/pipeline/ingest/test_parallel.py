@@ -40,6 +40,11 @@ def test_a_killed_process_costs_no_other_item_its_result():
     assert results == {n: n * n for n in numbers if n != 3}
 
 
+def test_the_memory_of_a_process_is_limited():
+    with pytest.raises(MemoryError):
+        list(map_processes(bytearray, [parallel.MEMORY]))
+
+
 def test_items_are_taken_only_when_needed(monkeypatch):
     monkeypatch.setattr(parallel, "AHEAD", 2)
     taken = []

@@ -1,0 +1,58 @@
+"""Connections that are kept open for nothing, over real sockets."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from servers import free_port
+
+from tools import connections
+
+LARGE = 30_000_000  # bytes: more than the sockets' buffers hold
+
+
+async def app(scope, receive, send):
+    """Answer later than MAX_IDLE, at length."""
+    await asyncio.sleep(0.5)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(LARGE)})
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(connections, "MAX_IDLE", 0.3)
+    settings = {"lifespan": "off", "log_level": "critical", "http": connections.Connection}
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), **settings))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server
+    server.should_exit = True
+    thread.join()
+
+
+def connect(server):
+    client = socket.create_connection(("127.0.0.1", server.config.port))
+    client.settimeout(30)
+    return client
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"])
+def test_headers_that_do_not_arrive_are_not_waited_for(server, sent):
+    with connect(server) as client:
+        client.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
+def test_an_answer_that_is_not_read_is_dropped_and_one_that_takes_its_time_is_not(server):
+    with connect(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        while server.server_state.connections:
+            time.sleep(0.01)

@@ -1,0 +1,66 @@
+"""Images from strangers, decoded in a process of limited memory and time."""
+
+import asyncio
+import io
+import resource
+import time
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from pipeline.data.images import MAX_SIDE, ImageError, Problem, decode_image, reduce_image
+from pipeline.ingest.parallel import process_pool
+
+Array = NDArray[np.uint8]
+Size = tuple[int, int]
+
+MAX_SECONDS = 20  # of processor time; the slowest of 120 megapixels take 5
+MAX_WAIT = 60.0  # seconds, however busy the machine is
+IMAGES = 1000  # then another process takes over: decoders keep some of their memory
+
+
+async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> tuple[Array, Size]:
+    """`decode_image` of the bytes in another process, one at a time.
+
+    Returns the image, reduced to the longest side, and the (height, width) that it had. To cancel
+    ends that process. Raises ImageError, also for an image that takes more memory or time than
+    photographs do.
+    """
+    future = _pool().schedule(_decode, args=[content, longest_side], timeout=MAX_WAIT)
+    try:
+        return await asyncio.wrap_future(future)
+    except (ProcessExpired, TimeoutError):
+        text = "the photograph: takes more time or memory than any photograph"
+        raise ImageError(text, Problem.TOO_LARGE) from None
+
+
+def _decode(content: bytes, longest_side: int) -> tuple[Array, Size]:
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    end = int(time.process_time()) + MAX_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (end, most))
+    try:
+        image = decode_image(io.BytesIO(content))
+        return reduce_image(image, longest_side), image.shape[:2]
+    finally:  # not while the result is sent: that would leave the pool's lock taken
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+
+
+def _pool() -> ProcessPool:
+    if not _started_pool().active:  # its process was killed while it had nothing to do
+        _started_pool.cache_clear()
+    return _started_pool()
+
+
+@cache
+def _started_pool() -> ProcessPool:
+    return process_pool(1, IMAGES)
+
+
+def stop_decoding() -> None:
+    """End the process, if one was started, and give its locks back to the system."""
+    if _started_pool.cache_info().currsize:
+        _started_pool().stop()
+        _started_pool().join()
+        _started_pool.cache_clear()
