@@ -290,9 +290,10 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
 def _link(run: Run) -> str:
     """Where people see the run."""
     uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
-    ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
-    where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri.rstrip('/')}/{page}"
-    return f"MLflow run {run.run_id}: {where}"
+    if uri.startswith(SQLITE):
+        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
+        return f"MLflow run {run.run_id}: `{ui}`, then http://127.0.0.1:5000/{page}"
+    return f"MLflow run {run.run_id}: {uri.rstrip('/')}/{page}"
 
 
 def _warn(message: str) -> None:
