@@ -45,8 +45,8 @@ evaluate: $(INSTALLED) ## Update the evaluation and print the scores
 	dvc repro evaluate
 	python -m tools.scores
 
-ui: $(INSTALLED) ## Compare runs in the browser: MLflow at http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port 5000 --workers 1
+ui: $(INSTALLED) ## Compare runs in the browser: MLflow at http://127.0.0.1:5000 (PORT=5002)
+	python -m tools.ui $(if $(PORT),--port $(PORT))
 
 visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
 	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
 from pipeline.core.layout import CHECKPOINT, CONFIG, METRICS, ONNX, PETS, PLOTS, TABLES
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, printable, run_command
 from tools.scores import SHOWN, existing
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -76,7 +76,12 @@ def render(**content: Any) -> str:
 
     loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=strict,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["score"] = lambda score: f"{score:.3f}".replace("nan", "-")

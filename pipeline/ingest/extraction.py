@@ -1,5 +1,6 @@
 """From two archives to a folder of checked pairs: images/, masks/, index.csv, quarantine.csv."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
@@ -9,7 +10,7 @@ from pathlib import Path
 import imagehash
 
 from pipeline.core.files import atomic_folder, file_digest, naming, scratch_folder, write_rows
-from pipeline.core.terminal import UserError, console, track
+from pipeline.core.terminal import UserError, console, printable, track
 from pipeline.data.images import save_mask
 from pipeline.data.pets import breed_of, image_path, mask_path, species_of
 from pipeline.ingest.archives import extract_archive, find_archive
@@ -45,7 +46,7 @@ def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str,
             quarantine = sorted([*faults, *unusable])
             fraction = (names - len(listed) + len(unusable)) / names
             _stop_if_above(max_quarantined_fraction, fraction, quarantine, pets)
-            write_rows(target / "quarantine.csv", FAULT_COLUMNS, map(astuple, quarantine))
+            write_rows(target / "quarantine.csv", FAULT_COLUMNS, map(_cells, quarantine))
     reasons = Counter(fault.reason for fault in quarantine)
     console.print(f"{pairs.total()} pairs are usable, {len(quarantine)} names are quarantined")
     for what, count in [*notes.items(), *reasons.items()]:
@@ -119,7 +120,7 @@ def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets:
     listing.unlink(missing_ok=True)
     if fraction <= limit:
         return
-    write_rows(listing, FAULT_COLUMNS, map(astuple, quarantine))
+    write_rows(listing, FAULT_COLUMNS, map(_cells, quarantine))
     kinds: dict[tuple[Reason, str], list[str]] = defaultdict(list)
     for fault in quarantine:
         kinds[fault.reason, fault.found].append(fault.file)
@@ -134,6 +135,15 @@ def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets:
         + "\n".join(shown)
         + f"\nAll {len(quarantine)} are in {listing}. Correct the archives, or raise the limit."
     )
+
+
+def _cells(fault: Fault) -> list[str]:
+    return [for_spreadsheets(text) for text in astuple(fault)]
+
+
+def for_spreadsheets(text: str) -> str:
+    """The text without control characters, and with ' before what would be a formula."""
+    return re.sub(r"^[=+@\n-]", r"'\g<0>", printable(text))
 
 
 def _by_split(pairs: Counter) -> dict[str, dict[str, int]]:

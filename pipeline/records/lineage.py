@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from pipeline.core.files import file_digest
-from pipeline.core.git import UNKNOWN, git_commit, source_patch
-from pipeline.core.layout import LOCK
-from pipeline.core.params import flatten
+from pipeline.core.git import UNKNOWN, git_commit, run_git, source_patch
+from pipeline.core.layout import LOCK, PARAMS
+from pipeline.core.params import flatten, load_yaml
+from pipeline.core.terminal import UserError
 
 DATA_STAGES = ("download", "extract", "split")
 
@@ -71,6 +72,17 @@ def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) 
         for key, value in flat.items()
         if key.startswith(chosen) or not key.startswith(others)
     }
+
+
+def changed_params(workspace: Path) -> dict[str, Any]:
+    """The flat params that differ from the commit's params.yaml; none if that is not known."""
+    try:
+        text = run_git(workspace, "show", f"HEAD:./{PARAMS}").decode()
+        committed, present = load_yaml(text) or {}, load_yaml((workspace / PARAMS).read_text())
+    except (OSError, UserError, UnicodeDecodeError):
+        return {}
+    before, now = flatten(committed), flatten(present)
+    return {key: now[key] for key in now if key not in before or before[key] != now[key]}
 
 
 def source_digests(workspace: Path) -> dict[str, str]:

@@ -10,10 +10,12 @@ from typing import Any
 
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from pipeline.core.files import file_digest
 from pipeline.core.layout import int8_beside
 from pipeline.core.terminal import UserError
+from pipeline.records.card import describe
 from pipeline.records.packaging import pack_model
 from pipeline.records.runs import Run, numbers
 from pipeline.records.snapshot import log_export_snapshot
@@ -21,6 +23,7 @@ from pipeline.records.store import Store, store_errors, store_lock, unless_it_ex
 from pipeline.records.versions import (
     CHALLENGER,
     CHAMPION,
+    CHANGED_TAG,
     CHECKPOINT_TAG,
     FP32_FILE,
     INT8_FILE,
@@ -41,7 +44,7 @@ GATE_TAGS = "gate."  # the beginning of each tag that the gate writes on a versi
 # The tags of the run that a version repeats, so that it explains itself.
 LINEAGE = (
     *(CHECKPOINT_TAG, "git.commit", "git.dirty", "code.digest", "restored", "dvc.exp_name"),
-    *("data.name", "data.digest", "data.index_md5"),
+    *(CHANGED_TAG, "data.name", "data.digest", "data.index_md5"),
 )
 
 
@@ -72,7 +75,9 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         known = find_version(store.uri, digest)
         if known is None:
             tags |= log_export_snapshot(store, run.run_id, digest)
-            return _keep_first(store, _create_version(run, onnx_file, tags), digest)
+            number = _keep_first(store, _create_version(run, onnx_file, tags), digest)
+            _describe(store, number, tags)
+            return number
         kept = known.local_files.items()
         intact = all(file.is_file() and file_digest(file) == sha256 for file, sha256 in kept)
         if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
@@ -83,6 +88,14 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         for key, value in tags.items():
             store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
         return known.number
+
+
+def _describe(store: Store, number: int, tags: Mapping[str, str]) -> None:
+    """Write the card of a new version on it, and on its run unless that has a description."""
+    card = describe(number, tags)
+    store.client.update_model_version(MODEL_NAME, str(number), card)
+    if MLFLOW_RUN_NOTE not in store.client.get_run(tags[RUN_TAG]).data.tags:
+        store.client.set_tag(tags[RUN_TAG], MLFLOW_RUN_NOTE, card)
 
 
 def tags_of(onnx_file: Path, scores: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,16 +22,23 @@ from pipeline.core.layout import CHECKPOINT, METRICS, PLOTS, TRAIN_METRICS
 from pipeline.core.params import flatten
 from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
-from pipeline.records.lineage import DATA_STAGES, lineage_tags, locked_params, read_lock
+from pipeline.records.lineage import (
+    DATA_STAGES,
+    changed_params,
+    lineage_tags,
+    locked_params,
+    read_lock,
+)
 from pipeline.records.snapshot import log_snapshot
 from pipeline.records.store import Store, open_store, store_errors, store_lock
 from pipeline.records.unsent import Outbox, now, send_unsent
-from pipeline.records.versions import CHECKPOINT_TAG, Version
+from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG, Version
 
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
 NO_LINK = "PETSEG_NO_LINK"  # set where the store is removed afterwards: no address is printed
+NAME_LENGTH = 100  # of what changed, in a run's name; MLflow takes 250 in all
 DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
 CURVES = PLOTS / "train/curves.csv"  # from train
 TABLES = "tables"  # folder of an evaluation's tables among a run's artifacts
@@ -143,7 +151,6 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         trained = {} if stored else _training_outputs(checkpoint_sha256)
         params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
         tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
-        tags |= {name: str(trained[name]) for name in ("precision", "processes") if name in trained}
         counts = trained.get("images", {})
         run_id = _open_run(store, stored, data, params, tags=tags, counts=counts)
     with _closing(Run(store, run_id, stored)) as run:
@@ -206,8 +213,11 @@ def _open_run(
     if stored is None or not stored.data.params:  # or its process was killed at the start
         lineage = lineage_tags(data, Path())
         if run_id is None:
-            every = resolve_tags({**lineage, **tags})
-            name = _run_name(lineage, params)
+            # Of what the training does not read, no change counts.
+            changed = {k: v for k, v in changed_params(Path()).items() if k in params}
+            changes = ", ".join(f"{key}={value}" for key, value in changed.items())
+            every = resolve_tags({**lineage, **tags, **({CHANGED_TAG: changes} if changes else {})})
+            name = _run_name(lineage, params, changes)
             run_id = store.client.create_run(store.experiment_id, None, every, name).info.run_id
         log_snapshot(store, run_id, environment=trains)
         store.client.log_inputs(run_id, [_data_input(data, lineage, counts)])
@@ -236,16 +246,20 @@ def _log_training(run: Run) -> None:
     run.log_artifacts(CURVES.parent, "plots/train")
 
 
-def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any]) -> str:
-    """The DVC experiment's, else data set, encoder and commit: "sample-plain-1a2b3c4".
+def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any], changes: str) -> str:
+    """The DVC experiment's and what it changed: "try1 train.lr=0.001".
 
-    With "+" when the source differs from the commit.
+    Outside of experiments, what differs from the commit's params, with data set, encoder and
+    commit: "train.lr=0.001 sample-plain-1a2b3c4", with "+" when the source differs, too.
     """
+    changes = textwrap.shorten(changes, NAME_LENGTH, placeholder=" ...")
+    if experiment := lineage.get("dvc.exp_name"):
+        return f"{experiment} {changes}".strip()
     dirty = "+" if lineage["git.dirty"] == "true" else ""
     encoder = str(params.get("model.encoder", UNKNOWN))
     parts = (lineage["data.name"], encoder, f"{lineage['git.commit'][:7]}{dirty}")
     by_commit = "-".join(part for part in parts if part != UNKNOWN)
-    return lineage.get("dvc.exp_name", by_commit or "train")
+    return f"{changes} {by_commit or 'train'}".strip()
 
 
 def _data_input(data: Path, lineage: Mapping[str, str], counts: Mapping[str, int]) -> DatasetInput:
@@ -275,9 +289,10 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
 def _link(run: Run) -> str:
     """Where people see the run."""
     uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
-    ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
-    where = f"see it with `{ui}`" if uri.startswith(SQLITE) else f"{uri.rstrip('/')}/{page}"
-    return f"MLflow run {run.run_id}: {where}"
+    if uri.startswith(SQLITE):
+        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
+        return f"MLflow run {run.run_id}: `{ui}`, then http://127.0.0.1:5000/{page}"
+    return f"MLflow run {run.run_id}: {uri.rstrip('/')}/{page}"
 
 
 def _warn(message: str) -> None:

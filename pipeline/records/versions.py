@@ -22,6 +22,7 @@ INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and m
 RUN_TAG = "run.id"
 DATA_NAME_TAG, DATA_TAG = "data.name", "data.index_md5"
 MIOU_TAG = "test.miou"
+CHANGED_TAG = "params.changed"  # of a run too: the params that differ from the commit's
 
 
 @dataclass(frozen=True)

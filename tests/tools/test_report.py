@@ -1,5 +1,6 @@
 """The model card of a tiny model: one file, with its numbers, nothing from elsewhere."""
 
+import csv
 import json
 import re
 import sys
@@ -8,14 +9,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from tars import tar_of
 from tiny_models import save_random_model, write_onnx
 
-from pipeline.core.terminal import UserError
+from pipeline.core.files import read_csv, write_csv
+from pipeline.core.terminal import UserError, printable
 from pipeline.data.pets import CLASSES
+from pipeline.ingest.extraction import extract
 from pipeline.model.checkpoint import checkpoint_digest
-from pipeline.records.runs import find_run, training_run
+from pipeline.records.registry import register_model
+from pipeline.records.runs import checkpoint_run, find_run, training_run
 from pipeline.records.store import open_store
+from pipeline.records.versions import MODEL_NAME, list_versions
 from stages import evaluate
+from tools import models
 from tools import report as tool
 
 METRICS = {
@@ -86,6 +93,62 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "epoch 2 of 2 was kept" in page
     assert "not as good: used only when asked for" in page
     assert "drawings only" in page
+
+
+HOSTILE = "=HYPERLINK(0)<script>[/b]x\x1b[31m`](//e.org)\n"
+
+
+def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatch, capsys):
+    """As the name of a file, a breed, a data set, and in a version's tags."""
+    quarantined(evaluated, HOSTILE.replace("/", ""))
+    # The version, its description and its run's.
+    lock = {"stages": {"download": {"params": {"params.yaml": {"download.dataset": HOSTILE}}}}}
+    Path("dvc.lock").write_text(json.dumps(lock))
+    with checkpoint_run("of a cache", Path("data/pets")) as run:
+        register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5}})
+    client, [version] = open_store().client, list_versions()
+    assert version.tags["data.name"] == HOSTILE
+    described = client.get_model_version(MODEL_NAME, "1").description
+    assert described == client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert len(described.splitlines()) == 10
+    harmless(described)
+    # The list of versions, which one of them must not break for all.
+    client.set_model_version_tag(MODEL_NAME, "1", "test.miou", "n/a")
+    monkeypatch.setattr(sys, "argv", ["models", "list"])
+    capsys.readouterr()
+    models.main()
+    told = capsys.readouterr().out
+    assert "=HYPERLINK(0)<script>[/b]x\\x1b[31m" in told
+    assert "\x1b" not in told
+    # The report.
+    trained = find_run(open_store(), checkpoint_digest(evaluated / "models")).info.run_id
+    client.set_tag(trained, "data.name", HOSTILE)
+    slices = read_csv(Path("metrics/tables/slices.csv"))
+    slices["group"] = HOSTILE
+    slices["slice"] = "size"
+    write_csv(Path("metrics/tables/slices.csv"), slices)
+    Path("metrics/download.json").write_text(json.dumps({"dataset": HOSTILE}))
+    report(monkeypatch, "--out", "card.html")
+    page = Path("card.html").read_text()
+    assert page.count("=HYPERLINK(0)&lt;script&gt;") > 2
+    harmless(page)
+
+
+def quarantined(root, name):
+    """Extract an image of this name, which is in no list: a table for spreadsheets names it."""
+    (root / "raw").mkdir()
+    (root / "raw/images.tar").write_bytes(tar_of({f"images/{name}.jpg": b""}))
+    lists = {f"annotations/{split}.txt": b"Bengal_1" for split in ("trainval", "test")}
+    trimaps: dict[str, bytes | None] = {"annotations/trimaps": None}
+    (root / "raw/annotations.tar").write_bytes(tar_of(lists | trimaps))
+    extract(root / "raw", root / "made", 1.0)
+    row = next(csv.DictReader((root / "made/quarantine.csv").open(newline="")))
+    assert row["name"] == f"'{printable(name)}"
+
+
+def harmless(text):
+    assert "<script" not in text
+    assert "\x1b" not in text
 
 
 def test_what_is_missing_is_named(evaluated, monkeypatch):

@@ -1,0 +1,57 @@
+"""Some lines about a model, for people who look at its run or version in MLflow."""
+
+import html
+from collections.abc import Mapping
+
+from pipeline.core.git import UNKNOWN
+from pipeline.core.terminal import printable
+from pipeline.records.versions import (
+    CHANGED_TAG,
+    CHECKPOINT_TAG,
+    DATA_NAME_TAG,
+    DATA_TAG,
+    INT8_OFFERED_TAG,
+    MIOU_TAG,
+    MODEL_NAME,
+    RUN_TAG,
+    saw_only_drawings,
+)
+
+IOU = "test.iou."  # tags of the scores by class
+FILES = {
+    None: "model.onnx",
+    "true": "model.onnx, and model.int8.onnx, which is as good and used by default",
+    "false": "model.onnx, and model.int8.onnx, which is worse and used only when asked for",
+}
+
+
+def describe(number: int, tags: Mapping[str, str]) -> str:
+    """The description of a version with these tags, and of its run, in Markdown.
+
+    The tags may hold any text: it is shown as code, and cannot become HTML or a link.
+    """
+
+    def shown(tag: str, length: int | None = None) -> str:
+        text = html.escape(printable(tags.get(tag, UNKNOWN)[:length]), quote=False)
+        return f"`{text.replace('`', chr(39)).replace(chr(10), ' ')}`"
+
+    kind = (
+        "drawings only: it is useless on photographs" if saw_only_drawings(tags) else "photographs"
+    )
+    dirty = ", with changes (`lineage/dirty.patch`)" if tags.get("git.dirty") == "true" else ""
+    classes = [tag for tag in tags if tag.startswith(IOU)]
+    scores = ", ".join(f"{tag.removeprefix(IOU)} {shown(tag, 6)}" for tag in sorted(classes))
+    lines = {
+        "Data set": f"{shown(DATA_NAME_TAG)}, index.csv {shown(DATA_TAG, 7)}; {kind}",
+        "Test mIoU": f"{shown(MIOU_TAG, 6)}, 95 % interval {shown('test.miou_low', 6)} to "
+        f"{shown('test.miou_high', 6)}, on {shown('test.images')} images",
+        "IoU by class": scores or UNKNOWN,
+        "Changed params": shown(CHANGED_TAG) if CHANGED_TAG in tags else "none: as in the commit",
+        "Commit": f"{shown('git.commit', 12)}{dirty}",
+        "Run": f"{shown(RUN_TAG)}, checkpoint {shown(CHECKPOINT_TAG, 12)}",
+        "Files": FILES.get(tags.get(INT8_OFFERED_TAG), FILES[None]),
+        "Input and output": "RGB uint8 (height, width, 3) of any size, to the class of each pixel",
+        "Use": f"`make predict IMAGE=pet.jpg MODEL={number}`, or `models:/{MODEL_NAME}/{number}`",
+        "Rebuild": f"`make verify VERSION={number}`",
+    }
+    return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())

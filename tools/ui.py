@@ -1,0 +1,30 @@
+"""Compare runs in the browser: MLflow on this machine, with the best runs first."""
+
+import argparse
+import os
+import sys
+
+from pipeline.core.terminal import console, printable, run_command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.ui", description=__doc__)
+    parser.add_argument("--port", type=int, default=5000, help="where on 127.0.0.1 (5000)")
+    port = parser.parse_args().port
+    from pipeline.records.store import open_store
+
+    store = open_store()
+    server = store.uri.startswith("http")
+    address = store.name.rstrip("/") if server else f"http://127.0.0.1:{port}"
+    page = printable(f"The runs, the best first: {address}/{store.page}")
+    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    if not server:
+        # One process: its helpers, for evaluations of language models, take gigabytes.
+        os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
+        command += ["--host=127.0.0.1", f"--port={port}", "--workers=1"]
+        os.execv(sys.executable, command)  # noqa: S606 - no shell is needed
+
+
+if __name__ == "__main__":
+    run_command(main)
