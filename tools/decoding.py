@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import resource
 import time
 from functools import cache
@@ -55,6 +56,8 @@ def _pool() -> ProcessPool:
 
 @cache
 def _started_pool() -> ProcessPool:
+    # For the C library of the processes to come: what a large image took goes back at once.
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "1000000"
     return process_pool(1, IMAGES)
 
 

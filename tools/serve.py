@@ -13,6 +13,7 @@ CONNECTIONS = 32  # each may hold a body that waits for its turn
 LAST_ANSWERS = 8  # seconds, for requests in hand at SIGTERM; Docker kills after ten
 # The environment variables that the server's processes read.
 MODEL_FILE = "PETSEG_SERVED_MODEL"
+MODEL_SOURCE = "PETSEG_SERVED_SOURCE"
 ORIGIN = "PETSEG_CORS_ORIGIN"
 
 
@@ -28,12 +29,15 @@ def main() -> None:
     place = ["--host", HOST, "--port", str(arguments.port)]
     bounds = ["--limit-concurrency", str(CONNECTIONS)]
     bounds += ["--timeout-graceful-shutdown", str(LAST_ANSWERS)]
-    environment = {MODEL_FILE: str(model.file), ORIGIN: arguments.cors_origin}
-    environment["MALLOC_ARENA_MAX"] = "1"  # the C library would keep memory for each thread
+    environment = os.environ | {
+        MODEL_FILE: str(model.file),
+        MODEL_SOURCE: model.source,
+        ORIGIN: arguments.cors_origin,
+        "MALLOC_ARENA_MAX": "1",  # the C library would keep memory for each thread
+    }
+    command = [*server, *place, *bounds, *options]
     # In place of this process: whatever ends the command ends the server.
-    os.execve(  # noqa: S606 (no shell wanted)
-        sys.executable, [*server, *place, *bounds, *options], os.environ | environment
-    )
+    os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:

@@ -25,11 +25,12 @@ from starlette.routing import Route
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import LONGEST_SIDE, Array, Predict, Predictor, enlarge_mask
 from tools.decoding import decode_apart, stop_decoding
-from tools.serve import MODEL_FILE, ORIGIN
+from tools.serve import MODEL_FILE, MODEL_SOURCE, ORIGIN
 
 MAX_BODY = 20_000_000  # bytes: any telephone's photograph
 MAX_WAIT = 60.0  # seconds, for a whole body to arrive, and then for the answer
 MAX_PAUSE = 10.0  # seconds in which nothing of a body arrives
+MODEL_HEADER = "X-Model"  # "version 3 @champion", or a path, and what it has not seen
 FORM = "multipart/form-data"
 ACCEPTED = (
     f"accepted is one photograph as it is (Content-Type: image/...), or as the file of a {FORM}; "
@@ -41,17 +42,18 @@ PATHS = "POST /invocations, GET /health, /ping, /version, /v2/health/live, /v2/h
 def served_app() -> Starlette:
     """The application for the model file in PETSEG_SERVED_MODEL: each worker process calls this."""
     model = Predictor(Path(os.environ[MODEL_FILE]), threads=0).tried()  # 0: all cores
-    return make_app(model, os.environ.get(ORIGIN, ""))
+    return make_app(model, os.environ[MODEL_SOURCE], os.environ[ORIGIN])
 
 
-def make_app(predict: Predict, origin: str = "") -> Starlette:
+def make_app(predict: Predict, source: str, origin: str = "") -> Starlette:
     """POST /invocations takes an image, and answers with its mask; the other PATHS, once loaded.
 
-    predict: (H, W, 3) uint8 RGB to (H, W) uint8 class ids. origin: the web pages that may ask,
-    none by default. Errors are JSON in MLflow's form, `{"error_code": ..., "message": ...}`, with
-    a 4xx status if the client made them.
+    predict: (H, W, 3) uint8 RGB to (H, W) uint8 class ids. source: what each mask's header names
+    as the model. origin: the web pages that may ask, none by default. Errors are JSON in MLflow's
+    form, `{"error_code": ..., "message": ...}`, with a 4xx status if the client made them.
     """
-    turn = asyncio.Lock()  # one image at a time is in memory as pixels, which may be 2.5 GB
+    named = {MODEL_HEADER: ascii(source)[1:-1]}
+    turn = asyncio.Lock()  # one image at a time is in memory as pixels
 
     async def invocations(request: Request) -> Response:
         body = await read_body(request)
@@ -59,12 +61,18 @@ def make_app(predict: Predict, origin: str = "") -> Starlette:
             leaving = asyncio.create_task(_when_left(request, waiting.cancel))
             try:
                 async with turn:
-                    return await answer(predict, request.headers, body)
+                    mask = await answer(predict, request.headers, body)
+                    return Response(mask, media_type="image/png", headers=named)
             finally:
                 leaving.cancel()
         raise HTTPException(503, f"too busy: no answer within {MAX_WAIT:.0f} seconds")
 
-    allowed = Middleware(CORSMiddleware, allow_origins=[origin], allow_headers=["Content-Type"])
+    allowed = Middleware(
+        CORSMiddleware,
+        allow_origins=[origin],
+        allow_headers=["Content-Type"],
+        expose_headers=[MODEL_HEADER],
+    )
     ping = Response("\n", media_type="application/json")  # as MLflow answers, and its version
     answers = {
         **dict.fromkeys(("/health", "/ping"), ping),
@@ -121,7 +129,7 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def answer(predict: Predict, headers: Headers, body: bytes) -> Response:
+async def answer(predict: Predict, headers: Headers, body: bytes) -> bytes:
     """The mask of an image file, as a PNG of class ids. Raises HTTPException (400)."""
     content = await form_file(headers, body) if _kind(headers) == FORM else body
     try:
@@ -129,8 +137,7 @@ async def answer(predict: Predict, headers: Headers, body: bytes) -> Response:
     except ImageError as error:
         raise HTTPException(400, str(error)) from None
     # A thread is waited for, even if the client leaves: the next image has its turn after it.
-    mask = await run_in_threadpool(_mask_png, predict, image, size)
-    return Response(mask, media_type="image/png")
+    return await run_in_threadpool(_mask_png, predict, image, size)
 
 
 async def form_file(headers: Headers, body: bytes) -> bytes:

@@ -21,8 +21,9 @@ def main() -> None:
     if not server:
         # One process: its helpers, for evaluations of language models, take gigabytes.
         os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
-        command += ["--host=127.0.0.1", f"--port={port}", "--workers=1"]
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri  # not in the arguments: a password
+        command = [sys.executable, "-m", "mlflow", "ui", "--workers=1"]
+        command += ["--host=127.0.0.1", f"--port={port}"]
         os.execv(sys.executable, command)  # noqa: S606 - no shell is needed
 
 

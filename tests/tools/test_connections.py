@@ -1,10 +1,10 @@
 """Connections that are kept open for nothing, over real sockets."""
 
 import asyncio
-import contextlib
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -46,7 +46,7 @@ def connect(server):
 def test_headers_that_do_not_arrive_are_not_waited_for(server, sent):
     with connect(server) as client:
         client.sendall(sent)
-        with contextlib.suppress(ConnectionResetError):
+        with suppress(ConnectionResetError):
             assert client.recv(1) == b""
 
 

@@ -30,7 +30,7 @@ METRICS = {
     "extract": {},
     "split": {"duplicates_left_out": 0},
     "train": {"best_epoch": 2, "val": {"miou": 0.5}, "images": {"train": 8, "val": 2}}
-    | {"parameters": 1234, "precision": "fp32", "processes": 1},
+    | {"parameters": 1234},
     "export": {
         "bytes": 1_500_000,
         "miou": 0.4321,

@@ -62,7 +62,7 @@ async def exchange(
 
 
 def ask(*chunks, predict=first_channel, **how):
-    return asyncio.run(send(make_app(predict), *chunks, **how))
+    return asyncio.run(send(make_app(predict, ""), *chunks, **how))
 
 
 def refusal(*chunks, **how):
@@ -81,6 +81,12 @@ def test_an_image_is_answered_with_its_mask(kind):
     status, content, answer = ask(FILE[:9], FILE[9:], kind=kind)
     assert (status, content) == (200, "image/png")
     assert np.array_equal(Image.open(io.BytesIO(answer)), PIXELS[..., 0])
+
+
+def test_a_mask_names_its_model_in_a_header():
+    app = make_app(first_channel, "version 3, drawn\nin Köln")
+    start, _ = asyncio.run(exchange(app, FILE))
+    assert dict(start["headers"])[b"x-model"] == rb"version 3, drawn\nin K\xf6ln"
 
 
 @pytest.mark.parametrize("body", [b"GIF89a", b"", FILE[:-20]])
@@ -149,7 +155,7 @@ def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
         return running.pop()[..., 0]
 
     async def ten():
-        app = make_app(predict)
+        app = make_app(predict, "")
         return await asyncio.gather(*(send(app, FILE) for _ in range(10)))
 
     assert [status for status, _, _ in asyncio.run(ten())] == [200] * 10
@@ -182,6 +188,6 @@ def test_only_pages_of_the_named_origin_may_ask():
         return dict(asyncio.run(asked)[0]["headers"]).get(b"access-control-allow-origin")
 
     ours = "https://pets.example"
-    assert allowed(make_app(first_channel, ours), ours) == ours.encode()
-    assert allowed(make_app(first_channel, ours), "https://other.example") is None
-    assert allowed(make_app(first_channel), ours) is None
+    assert allowed(make_app(first_channel, "", ours), ours) == ours.encode()
+    assert allowed(make_app(first_channel, "", ours), "https://other.example") is None
+    assert allowed(make_app(first_channel, ""), ours) is None

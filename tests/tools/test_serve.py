@@ -7,6 +7,7 @@ import pytest
 from mlflow_workspace import make_workspace
 from tiny_models import write_onnx
 
+from pipeline.core.terminal import UserError
 from pipeline.records.registry import promote, register_model
 from pipeline.records.runs import checkpoint_run
 from tools.serve import MODEL_FILE, main
@@ -43,6 +44,13 @@ def test_the_champion_is_served_or_what_is_named(serve) -> None:
     assert "--host 127.0.0.1 --port 5002" in command
     assert command.endswith("--workers 4")
     assert serve("--model", "1.onnx")[0] == Path("1.onnx").read_bytes()
+
+
+def test_an_origin_is_named_in_full_or_refused(serve) -> None:
+    register(1)
+    for origin in ("example.org", "*", "https://example.org/page"):
+        with pytest.raises(UserError, match=r"expected https://HOST"):
+            serve("--model", "1", "--cors-origin", origin)
 
 
 def register(number: int):
