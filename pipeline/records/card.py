@@ -32,19 +32,21 @@ def describe(number: int, tags: Mapping[str, str]) -> str:
     """
 
     def shown(tag: str, length: int | None = None) -> str:
-        text = html.escape(printable(tags.get(tag, UNKNOWN)[:length]), quote=False)
+        known = tags[tag][:length] if tag in tags else UNKNOWN
+        text = html.escape(printable(known), quote=False)
         return f"`{text.replace('`', chr(39)).replace(chr(10), ' ')}`"
 
-    kind = (
-        "drawings only: it is useless on photographs" if saw_only_drawings(tags) else "photographs"
-    )
+    kind = "; photographs" if tags.get(DATA_NAME_TAG, UNKNOWN) != UNKNOWN else ""
+    if saw_only_drawings(tags):
+        kind = "; **drawings only: the model is useless on photographs**"
+    images = shown("test.images").replace(".0`", "`")
     dirty = ", with changes (`lineage/dirty.patch`)" if tags.get("git.dirty") == "true" else ""
     classes = [tag for tag in tags if tag.startswith(IOU)]
     scores = ", ".join(f"{tag.removeprefix(IOU)} {shown(tag, 6)}" for tag in sorted(classes))
     lines = {
-        "Data set": f"{shown(DATA_NAME_TAG)}, index.csv {shown(DATA_TAG, 7)}; {kind}",
+        "Data set": f"{shown(DATA_NAME_TAG)}, index.csv {shown(DATA_TAG, 7)}{kind}",
         "Test mIoU": f"{shown(MIOU_TAG, 6)}, 95 % interval {shown('test.miou_low', 6)} to "
-        f"{shown('test.miou_high', 6)}, on {shown('test.images')} images",
+        f"{shown('test.miou_high', 6)}, on {images} images",
         "IoU by class": scores or UNKNOWN,
         "Changed params": shown(CHANGED_TAG) if CHANGED_TAG in tags else "none: as in the commit",
         "Commit": f"{shown('git.commit', 12)}{dirty}",

@@ -105,12 +105,13 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
     lock = {"stages": {"download": {"params": {"params.yaml": {"download.dataset": HOSTILE}}}}}
     Path("dvc.lock").write_text(json.dumps(lock))
     with checkpoint_run("of a cache", Path("data/pets")) as run:
-        register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5}})
+        register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5, "images": 3}})
     client, [version] = open_store().client, list_versions()
     assert version.tags["data.name"] == HOSTILE
     described = client.get_model_version(MODEL_NAME, "1").description
     assert described == client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert len(described.splitlines()) == 10
+    assert "**Test mIoU**: `0.5`, 95 % interval `unknown` to `unknown`, on `3` images" in described
     harmless(described)
     # The list of versions, which one of them must not break for all.
     client.set_model_version_tag(MODEL_NAME, "1", "test.miou", "n/a")
@@ -124,9 +125,7 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
     trained = find_run(open_store(), checkpoint_digest(evaluated / "models")).info.run_id
     client.set_tag(trained, "data.name", HOSTILE)
     slices = read_csv(Path("metrics/tables/slices.csv"))
-    slices["group"] = HOSTILE
-    slices["slice"] = "size"
-    write_csv(Path("metrics/tables/slices.csv"), slices)
+    write_csv(Path("metrics/tables/slices.csv"), slices.assign(group=HOSTILE, slice="size"))
     Path("metrics/download.json").write_text(json.dumps({"dataset": HOSTILE}))
     report(monkeypatch, "--out", "card.html")
     page = Path("card.html").read_text()
