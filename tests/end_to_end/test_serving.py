@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import requests
 from mlflow_workspace import make_workspace
@@ -139,11 +140,15 @@ def test_a_huge_body_is_refused_without_memory_and_the_next_request_is_answered(
 
 def test_a_server_that_is_told_to_end_answers_what_it_has_in_hand(server):
     command = [sys.executable, "-m", "tools.serve", "--model", str(server[1]), "--workers", "2"]
+    pixels = np.zeros((10_000, 10_000), np.uint8)  # a second's work, or more
     with serving(command) as ending, ThreadPoolExecutor() as clients:
-        answer = clients.submit(send, ending.uri, np.zeros((10_000, 10_000), np.uint8))
-        time.sleep(0.7)  # of a second or more
+        processes = psutil.Process(ending.process.pid).children
+        idle = len(processes(recursive=True))
+        answer = clients.submit(send, ending.uri, pixels)
+        while len(processes(recursive=True)) == idle:  # the first image starts the decoder
+            time.sleep(0.01)
         ending.process.terminate()
-        assert mask_of(answer.result()).shape == (10_000, 10_000)
+        assert mask_of(answer.result()).shape == pixels.shape
         assert ending.process.wait(60) == 0
 
 
