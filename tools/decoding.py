@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import os
 import resource
 import time
 from functools import cache
@@ -56,8 +55,6 @@ def _pool() -> ProcessPool:
 
 @cache
 def _started_pool() -> ProcessPool:
-    # For the C library of the processes to come: what a large image took goes back at once.
-    os.environ["MALLOC_MMAP_THRESHOLD_"] = "1000000"
     return process_pool(1, IMAGES)
 
 

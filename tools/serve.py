@@ -11,6 +11,12 @@ from pipeline.core.terminal import UserError, console, positive, run_command
 HOST = "127.0.0.1"  # the server knows no passwords
 CONNECTIONS = 32  # each may hold a body that waits for its turn
 LAST_ANSWERS = 8  # seconds, for requests in hand at SIGTERM; Docker kills after ten
+# For the C library: one heap for all threads, and what a large image took goes back at once.
+MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "16000000",  # bytes: less than the blocks of Pillow's images
+    "MALLOC_TRIM_THRESHOLD_": "64000000",
+}
 # The environment variables that the server's processes read.
 MODEL_FILE = "PETSEG_SERVED_MODEL"
 MODEL_SOURCE = "PETSEG_SERVED_SOURCE"
@@ -33,7 +39,7 @@ def main() -> None:
         MODEL_FILE: str(model.file),
         MODEL_SOURCE: model.source,
         ORIGIN: arguments.cors_origin,
-        "MALLOC_ARENA_MAX": "1",  # the C library would keep memory for each thread
+        **MEMORY,
     }
     command = [*server, *place, *bounds, *options]
     # In place of this process: whatever ends the command ends the server.
