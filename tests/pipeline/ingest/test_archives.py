@@ -380,7 +380,7 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
         (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
         (b"Rar!\x1a\x07\x01\x00", "packed by RAR"),
         ("<html>".encode("utf-16"), "a web page"),
-        (gzip.compress(b"<html>"), "a web page"),
+        (gzip.compress(b"<html>", mtime=0), "a web page"),
         (b"PK\3\4" + bytes(2000), "not a whole archive"),
         (b"\xef\xbb\xbf\n<!DOCTYPE html><title>Virus scan</title>", "a web page, not an archive"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "packed by Zstandard"),
