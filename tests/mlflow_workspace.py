@@ -35,6 +35,25 @@ def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: st
     return file
 
 
+def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
+    """Register the exported file under a run of its own; return the version's number."""
+    from pipeline.records.registry import MODEL_NAME, register_model
+    from pipeline.records.runs import checkpoint_run
+
+    with checkpoint_run(f"the checkpoint of {model}", Path("data/pets")) as run:
+        number = register_model(run, model, scores or {})
+    if alias:
+        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+    return number
+
+
+def commit(folder: Path, message: str = "a commit") -> None:
+    """Commit all files of the folder, which becomes a repository unless it is one."""
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all", ".")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
 def git(folder: Path, *arguments: str) -> str:
     """The output of a git command that can commit."""
     command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments]

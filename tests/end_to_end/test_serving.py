@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, register
 from pictures import decoded, encoded
 from PIL import Image
 from servers import free_port, started
@@ -22,8 +22,6 @@ from tiny_pets import REPOSITORY
 
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.runs import checkpoint_run
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +36,8 @@ def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
-        register_champion(model)
+        export_onnx(model, save_random_model(workspace / "models"), {})
+        register(model, alias="champion")
         with serving([sys.executable, "-m", "tools.serve"]) as running:
             yield running.uri, model, running.process
 
@@ -51,13 +50,6 @@ def serving(command):
     }
     shown = {"stdout": None, "stderr": None, "env": os.environ | environment}
     return started([*command, "--port"], free_port(), "health", **shown)
-
-
-def register_champion(model):
-    export_onnx(model, save_random_model(model.parent / "models"), {})
-    with checkpoint_run("checkpoint", Path("data/pets")) as run:
-        number = register_model(run, model, {})
-    run.store.client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
 
 
 def examples(language, url):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, register
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tiny_models import (
@@ -26,9 +26,8 @@ from tiny_pets import REPOSITORY, write_tiny_pets
 
 from pipeline.core.layout import int8_beside
 from pipeline.records.models import find_model
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
+from pipeline.records.versions import MODEL_NAME
 from tools.page.result import pack_results
 
 MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
@@ -60,13 +59,6 @@ def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), name="pet.p
     return name, stream.getvalue(), "image/png"
 
 
-def register(model, scores=SCORES, *, alias=None):
-    with checkpoint_run(str(model), Path("data/pets")) as run:
-        number = register_model(run, model, scores)
-    if alias:
-        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
-
-
 def traffic_light():
     return write_traffic_light(Path("model.onnx"))
 
@@ -96,8 +88,8 @@ def test_without_a_model_the_page_says_how_to_get_one(page):
 
 
 def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
-    register(traffic_light(), alias="challenger")
-    register(write_onnx(Path("second.onnx")), alias="champion")
+    register(traffic_light(), SCORES, "challenger")
+    register(write_onnx(Path("second.onnx")), SCORES, "champion")
     find_model("2").file.unlink()
     open_store().client.set_model_version_tag(MODEL_NAME, "1", "data.name", "sample")
     page.run()
@@ -127,7 +119,7 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
 
 def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_facts(page):
     write_threshold_model(int8_beside(traffic_light()), 256)  # calls everything background
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     give(page.run(), picture())
     assert page.metric[0].value == "0.799"
     assert page.metric[0].delta == "-0.0019 beside float32"
@@ -145,7 +137,7 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
 
 
 def test_the_files_to_take_away_have_every_pixel(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     size = (1500, 10)  # wider than what is shown
     give(page.run(), picture([RED] * 750 * 10 + [BLUE] * 750 * 10, size))
     result = result_of(page)
@@ -166,7 +158,7 @@ def claims_to_be_huge():
 
 @pytest.mark.parametrize("content", [b"not a picture", claims_to_be_huge()], ids=["text", "bomb"])
 def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page, content):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     give(page.run(), ("pet.png", content, "image/png"))
     assert not page.exception
     assert page.error[0].value.startswith("**pet.png** does not work: ")
@@ -175,7 +167,7 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page
 
 
 def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, workspace):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     page.run()
     assert len(page.button) == 6
     page.button[0].click().run()
@@ -192,7 +184,7 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
 
 
 def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     hostile = "![x](http://elsewhere/x.png) <b>.png"
     ground = picture([BLUE] * 4, (2, 2), "../ground.png")
     give(page.run(), picture(), (hostile, b"not a picture", "image/png"), ground)
@@ -216,14 +208,14 @@ def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page
 
 
 def test_the_camera_is_asked_for_only_when_it_is_unfolded(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     assert not page.run().get("camera_input")
     page.session_state["camera"] = True
     assert page.run().get("camera_input")
 
 
 def test_tags_that_hold_no_numbers_are_left_out(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     for tag in ("test.miou", "test.images", "test.iou.pet"):
         open_store().client.set_model_version_tag(MODEL_NAME, "1", tag, "<i>n/a")
     assert not page.run().exception

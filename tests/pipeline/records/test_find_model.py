@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow_workspace
 import pytest
 from servers import mlflow_server
 from tiny_models import write_onnx
@@ -14,25 +15,19 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.records import database
 from pipeline.records.models import find_model
-from pipeline.records.registry import register_model
-from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import MODEL_NAME, list_versions
 
 
-def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:
+def register(weight: int, *, offered: bool | None = None, alias: str = "") -> None:
     """A version of two files; without `offered`, of the fp32 one alone."""
     folder = Path(f"made-{weight}")
     folder.mkdir()
     write_onnx(folder / "model.onnx", weight)
     if offered is not None:
         write_onnx(folder / "model.int8.onnx", weight + 100)
-    with checkpoint_run(f"checkpoint {weight}", Path("data/pets")) as run:
-        scores = {"export": {"int8": {"offered": offered}}}
-        number = register_model(run, folder / "model.onnx", scores)
-    if alias:
-        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
-    return number
+    scores = {"export": {"int8": {"offered": offered}}}
+    mlflow_workspace.register(folder / "model.onnx", scores, alias)
 
 
 def exported(offered: bool | None = None) -> None:

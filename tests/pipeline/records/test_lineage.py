@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 from tiny_pets import REPOSITORY
 
 from pipeline.core.git import UNKNOWN, source_patch
@@ -47,9 +47,7 @@ def repository(tmp_path: Path) -> Path:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "start")
+    commit(folder)
     return folder
 
 

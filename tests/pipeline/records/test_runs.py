@@ -7,7 +7,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 from servers import mlflow_server
 from tiny_models import write_onnx
 
@@ -81,9 +81,7 @@ def test_a_training_leaves_one_finished_run_that_describes_it(workspace):
 
 def test_a_runs_name_says_what_changed_since_the_commit(workspace, monkeypatch):
     Path("params.yaml").write_text("train: {lr: 0.001, epochs: 2}\ngate: {seed: 0}\n")
-    git(workspace, "init", "--quiet")
-    git(workspace, "add", "params.yaml")
-    git(workspace, "commit", "--quiet", "--message", "params")
+    commit(workspace)
     plain = stored(train("abc")).info.run_name
     assert plain == git(workspace, "rev-parse", "HEAD")[:7]
     Path("params.yaml").write_text("train: {lr: 0.5, epochs: 2}\ngate: {seed: 1}\n")
