@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import streamlit as st
 from mlflow_workspace import make_workspace, register
+from pictures import decoded, encoded
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tiny_models import (
     BACKGROUND,
-    BLUE,
-    BORDER,
-    GREEN,
+    COLOURS,
+    MASK,
     PET,
     RED,
     write_onnx,
@@ -30,7 +30,6 @@ from pipeline.records.store import open_store
 from pipeline.records.versions import MODEL_NAME
 from tools.page.result import pack_results
 
-MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
 SCORES = {
     "test": {"images": 3421, **MIOU, "iou": {"pet": 0.8757, "border": 0.5907}},
@@ -50,13 +49,9 @@ def page():
     return AppTest.from_file(str(REPOSITORY / "tools/app.py"), default_timeout=120)
 
 
-def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), name="pet.png"):
-    """A PNG of the colours, row by row; by default, MASK is its mask."""
-    stream = io.BytesIO()
-    made = Image.new("RGB", size)
-    made.putdata(list(colours))
-    made.save(stream, "PNG")
-    return name, stream.getvalue(), "image/png"
+def picture(mask=MASK, name="pet.png"):
+    """A PNG that has this mask."""
+    return name, encoded(COLOURS[np.array(mask)]), "image/png"
 
 
 def traffic_light():
@@ -74,7 +69,7 @@ def result_of(page):
 
 
 def mask_of(page):
-    return np.array(Image.open(io.BytesIO(result_of(page).mask_png)))
+    return decoded(result_of(page).mask_png)
 
 
 def html(page):
@@ -100,7 +95,7 @@ def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
     assert not page.error
     assert "drawings only" in page.warning[0].value
     assert "drawings only" in find_model("1").source
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
 
 
 def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kind(page):
@@ -114,7 +109,7 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
     page.run()
     assert page.selectbox[0].options == ["models/model.onnx"]
     assert page.metric[0].value == "0.801"
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
 
 
 def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_facts(page):
@@ -128,7 +123,7 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
     page.get("button_group")[0].set_value("fp32")
     page.run()
     assert page.metric[0].value == "0.801"
-    assert mask_of(page).tolist() == MASK
+    assert mask_of(page).tolist() == MASK.tolist()
     assert not page.info
     facts = ("0.798 to 0.804", "IoU pet</dt><dd>0.876", "IoU border</dt><dd>0.591", "MLflow run")
     assert all(fact in html(page) for fact in (*facts, "3,421 photographs"))
@@ -138,16 +133,16 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
 
 def test_the_files_to_take_away_have_every_pixel(page):
     register(traffic_light(), SCORES)
-    size = (1500, 10)  # wider than what is shown
-    give(page.run(), picture([RED] * 750 * 10 + [BLUE] * 750 * 10, size))
+    halves = 5 * [[PET] * 1500] + 5 * [[BACKGROUND] * 1500]  # wider than what is shown
+    give(page.run(), picture(halves))
     result = result_of(page)
     assert max(result.mask.shape) < 1500
     cut = Image.open(io.BytesIO(result.cut_out_png()))
-    assert (cut.mode, cut.size) == ("RGBA", size)
+    assert (cut.mode, cut.size) == ("RGBA", (1500, 10))
     assert cut.getpixel((0, 0)) == (*RED, 255)
     assert cut.getpixel((1499, 9)) == (0, 0, 0, 0)
     mask = Image.open(io.BytesIO(result.mask_png))
-    assert np.array(mask).tolist() == 5 * [[PET] * 1500] + 5 * [[BACKGROUND] * 1500]
+    assert np.array(mask).tolist() == halves
     assert mask.convert("RGB").getpixel((0, 0)) != (PET, PET, PET)
 
 
@@ -163,7 +158,7 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page
     assert not page.exception
     assert page.error[0].value.startswith("**pet.png** does not work: ")
     assert not give(page, picture()).error
-    assert mask_of(page).tolist() == MASK
+    assert mask_of(page).tolist() == MASK.tolist()
 
 
 def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, workspace):
@@ -172,7 +167,7 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
     assert len(page.button) == 6
     page.button[0].click().run()
     assert mask_of(page).shape == (300, 400)  # the latest counts
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
     page.button[0].click().run()
     assert mask_of(page).shape == (300, 400)
     write_tiny_pets(workspace)
@@ -186,7 +181,7 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
 def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page):
     register(traffic_light(), SCORES)
     hostile = "![x](http://elsewhere/x.png) <b>.png"
-    ground = picture([BLUE] * 4, (2, 2), "../ground.png")
+    ground = picture([[BACKGROUND]], "../ground.png")
     give(page.run(), picture(), (hostile, b"not a picture", "image/png"), ground)
     assert not page.exception
     [error] = page.error
@@ -199,7 +194,7 @@ def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page
     packed = pack_results([*page.session_state["results"].values()])
     names = ["01-pet.mask.png", "01-pet.pet.png", "02-ground.mask.png"]
     assert zipfile.ZipFile(io.BytesIO(packed)).namelist() == names
-    give(page, picture([RED], (1, 1), "newest.png"), ground)
+    give(page, picture([[PET]], "newest.png"), ground)
     assert "pet <b>100.0%</b>" in html(page)
     words = [image.proto.imgs[0].alt for image in page.get("image")]
     assert len(words) == 6 + 2 + 3  # samples, results, and one of these large
