@@ -3,10 +3,7 @@
 The long form shows its counts with: PETSEG_TRIES=10 pytest -m torture -s -k thousands
 """
 
-import os
 import random
-import subprocess
-import sys
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Set
@@ -16,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ledger import FULL, REPOSITORY, TRIES
+from ledger import FULL, TRIES
 from pictures import decoded, encoded
 from PIL import Image
+from processes import run_python
 from tars import tar_of
 from tiny_models import write_traffic_light
 
@@ -227,12 +225,8 @@ def test_broken_photographs_are_predicted_or_reported(tmp_path, count):
     for name, content in (images | dict.fromkeys(ODD, mutated(0)[1][0])).items():
         file = photographs / f"{name}.jpg"
         file.mkdir() if content is None else file.write_bytes(content)
-    command = ["-m", "tools.predict", "photographs", "--model", str(model), "--out", "out"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ("-m", "tools.predict", "photographs", "--model", model, "--out", "out")
+    done = run_python(*command, cwd=tmp_path)
     files = sum(file.is_file() for file in photographs.iterdir())
     predicted, failed = len(done.stdout.splitlines()), done.stderr.count("error: ")
     assert predicted + failed == files

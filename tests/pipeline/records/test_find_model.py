@@ -1,15 +1,13 @@
 """Which file a reference means, in a real store: on this machine, and behind a server."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow_workspace
 import pytest
+from processes import run_python
 from servers import mlflow_server
 from tiny_models import write_onnx
-from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -87,9 +85,8 @@ assert find_model().source == "models/model.int8.onnx"
 assert not os.path.exists("mlflow.db")
 assert "mlflow" not in sys.modules
 """
-    environment = {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = run_python("-c", code, cwd=workspace)
+    assert done.returncode == 0, done.stderr
     fp32, int8 = "models/model.onnx", "models/model.int8.onnx"
     assert done.stdout.split() == [fp32, fp32, int8]
 
