@@ -26,6 +26,12 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with an empty store, and data/pets/index.csv in it."""
+    return make_workspace(tmp_path, monkeypatch)
+
+
 def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: str = "\n") -> Path:
     """Write the file that a command leaves whose server died."""
     file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"

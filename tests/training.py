@@ -11,10 +11,10 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from processes import REPOSITORY
 
 import stages.train
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PLAIN = ("-m", "stages.train")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *PLAIN)
 ARGUMENTS = ("data/pets", "data/splits", "models", "metrics/train.json", "plots")

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace, register
+from mlflow_workspace import register
 from tiny_models import write_onnx
 
 from pipeline.core.terminal import UserError
@@ -12,9 +12,8 @@ from tools.serve import MODEL_FILE, main
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def serve(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command as far as the server's start; return what it would run."""
-    make_workspace(tmp_path, monkeypatch)
     started: list[tuple[bytes, str]] = []
 
     def execve(_, command: list[str], environment: dict[str, str]) -> None:
