@@ -72,6 +72,14 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
+def read_epochs(process: subprocess.Popen[str], number: int) -> None:
+    """Read a training's output until it has finished so many more epochs."""
+    while number:
+        line = process.stdout.readline()
+        assert line, "the training ended before"
+        number -= line.startswith("  loss ")
+
+
 def outputs(workspace: Path) -> dict[str, bytes]:
     """The bytes of what the stage has written."""
     return {name: (workspace / name).read_bytes() for name in OUTPUTS}
