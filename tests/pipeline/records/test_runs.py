@@ -12,7 +12,7 @@ from servers import mlflow_server
 from tiny_models import write_onnx
 
 from pipeline.records.registry import register_model
-from pipeline.records.runs import checkpoint_run, fetch_table, training_run
+from pipeline.records.runs import checkpoint_run, fetch_table, run_page, training_run
 from pipeline.records.store import open_store
 from pipeline.records.unsent import send_unsent
 from pipeline.records.versions import list_versions
@@ -90,6 +90,18 @@ def test_a_runs_name_says_what_changed_since_the_commit(workspace, monkeypatch):
     assert changed.data.tags["params.changed"] == "train.lr=0.5"
     monkeypatch.setenv("DVC_EXP_NAME", "try1")
     assert stored(train("ghi")).info.run_name == "try1 train.lr=0.5"
+
+
+def test_a_run_is_seen_at_its_server_or_with_the_command_that_serves_its_database(workspace):
+    store = open_store()
+    page = f"#/experiments/{store.experiment_id}/runs/0123"
+    local = f"then http://127.0.0.1:5000/{page}"
+    assert run_page(store, "0123") == f"`make ui`, {local}"
+    other = replace(store, uri="sqlite:////a b.db")
+    assert (
+        run_page(other, "0123") == f"`mlflow ui --backend-store-uri 'sqlite:////a b.db'`, {local}"
+    )
+    assert run_page(replace(store, uri="http://me:pw@host/"), "0123") == f"http://host/{page}"
 
 
 def test_system_metrics_are_in_the_run_of_the_training(workspace, monkeypatch):
