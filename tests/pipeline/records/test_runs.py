@@ -97,10 +97,8 @@ def test_a_run_is_seen_at_its_server_or_with_the_command_that_serves_its_databas
     page = f"#/experiments/{store.experiment_id}/runs/0123"
     local = f"then http://127.0.0.1:5000/{page}"
     assert run_page(store, "0123") == f"`make ui`, {local}"
-    other = replace(store, uri="sqlite:////a b.db")
-    assert (
-        run_page(other, "0123") == f"`mlflow ui --backend-store-uri 'sqlite:////a b.db'`, {local}"
-    )
+    other = replace(store, uri="sqlite:///a b.db")
+    assert run_page(other, "0123") == f"`mlflow ui --backend-store-uri 'sqlite:///a b.db'`, {local}"
     assert run_page(replace(store, uri="http://me:pw@host/"), "0123") == f"http://host/{page}"
 
 
