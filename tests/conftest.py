@@ -12,7 +12,7 @@ import stages  # noqa: F401 - before torch: it says how threads wait
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and whatever it starts, too
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tiny_pets", "clone"]
+pytest_plugins = ["mlflow_workspace", "tiny_pets", "clone"]
 
 # Parts of test ids, the longest test first. Those that need the finished clone alternate with
 # others, so that nobody waits while it is made.

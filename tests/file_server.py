@@ -1,9 +1,6 @@
 """A web server on this machine that serves files well, or badly in the ways it is told."""
 
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import yaml
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from processes import run_python
 
 DRIP = 8192  # bytes
 ETAG = '"one"'
@@ -110,15 +107,9 @@ def serving() -> Iterator[FileServer]:
         thread.join()
 
 
-def run_download(folder: Path, entry: object) -> subprocess.CompletedProcess[str]:
+def run_download(folder: Path, entry: object) -> CompletedProcess[str]:
     """Run the stage download as DVC does: it fetches the data set `entry` into folder/data/raw."""
     params = {"download": {"dataset": "mine", "datasets": {"mine": entry}}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    return subprocess.run(
-        [sys.executable, "-m", "stages.download", "data/raw", "metrics/download.json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    stage = ("-m", "stages.download", "data/raw", "metrics/download.json")
+    return run_python(*stage, cwd=folder, DVC_ROOT=str(folder))

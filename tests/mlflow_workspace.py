@@ -26,6 +26,12 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with an empty store, and data/pets/index.csv in it."""
+    return make_workspace(tmp_path, monkeypatch)
+
+
 def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: str = "\n") -> Path:
     """Write the file that a command leaves whose server died."""
     file = workspace / "mlartifacts/unsent" / f"{run_id}-1.jsonl"
@@ -33,6 +39,25 @@ def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: st
     lines = [json.dumps(line) for line in ({"store": uri, "run": run_id}, *entries)]
     file.write_text("\n".join(lines) + end)
     return file
+
+
+def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
+    """Register the exported file under a run of its own; return the version's number."""
+    from pipeline.records.registry import MODEL_NAME, register_model
+    from pipeline.records.runs import checkpoint_run
+
+    with checkpoint_run(f"the checkpoint of {model}", Path("data/pets")) as run:
+        number = register_model(run, model, scores or {})
+    if alias:
+        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+    return number
+
+
+def commit(folder: Path, message: str = "a commit") -> None:
+    """Commit all files of the folder, which becomes a repository unless it is one."""
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all", ".")
+    git(folder, "commit", "--quiet", "--message", message)
 
 
 def git(folder: Path, *arguments: str) -> str:

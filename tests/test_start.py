@@ -1,10 +1,7 @@
 """Commands start quickly: they import what they work with after they have read their arguments."""
 
-import subprocess
-import sys
-
 import pytest
-from tiny_pets import REPOSITORY
+from processes import REPOSITORY, run_python
 
 HEAVY = {
     *("numpy", "pandas", "scipy", "matplotlib", "PIL", "imagehash", "requests", "sqlalchemy"),
@@ -29,13 +26,8 @@ finally:
 
 def imported_by(command, *arguments):
     """The top-level packages that the command has imported at its end."""
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, command, *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python("-c", IMPORTED, command, *arguments)
+    assert done.returncode == 0, done.stderr
     return set(done.stderr.splitlines()[-1].split())
 
 

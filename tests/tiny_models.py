@@ -16,6 +16,7 @@ CHANNELS = "int64[1] channels = {2}"  # the axis
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 PET, BACKGROUND, BORDER = range(3)
 COLOURS = np.array([RED, BLUE, GREEN], np.uint8)  # by class of the traffic light
+MASK = np.array([[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]])  # of COLOURS[MASK]
 
 
 def write_traffic_light(file: Path) -> Path:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from mlflow_workspace import make_workspace
 from PIL import Image
+from processes import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.data.images import save_mask
 from pipeline.data.pets import breed_of, image_path, mask_path, species_of
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
 TRAIN = "Bengal_1 Bengal_2 Bengal_3 pug_1 pug_2 pug_3 Sphynx_1 Sphynx_2"
 LISTS = {

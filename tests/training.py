@@ -11,10 +11,10 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from processes import REPOSITORY
 
 import stages.train
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PLAIN = ("-m", "stages.train")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *PLAIN)
 ARGUMENTS = ("data/pets", "data/splits", "models", "metrics/train.json", "plots")
@@ -70,6 +70,14 @@ def finish(process: subprocess.Popen[str]) -> str:
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output
     return output
+
+
+def read_epochs(process: subprocess.Popen[str], number: int) -> None:
+    """Read a training's output until it has finished so many more epochs."""
+    while number:
+        line = process.stdout.readline()
+        assert line, "the training ended before"
+        number -= line.startswith("  loss ")
 
 
 def outputs(workspace: Path) -> dict[str, bytes]:

@@ -172,6 +172,15 @@ def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
     return list(store.client.search_runs([store.experiment_id], "", kind, max_results=50_000))
 
 
+def run_page(store: Store, run_id: str) -> str:
+    """Where people see the run: its address, and the command that serves a database."""
+    uri, page = store.name, f"#/experiments/{store.experiment_id}/runs/{run_id}"
+    if uri.startswith(SQLITE):
+        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
+        return f"`{ui}`, then http://127.0.0.1:5000/{page}"
+    return f"{uri.rstrip('/')}/{page}"
+
+
 def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path | None:
     """Copy a table of the version's evaluation from its run into the folder.
 
@@ -283,16 +292,8 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
         before()
         run.close(status)
         if NO_LINK not in os.environ:
-            console.print(_link(run), markup=False, highlight=False, soft_wrap=True)
-
-
-def _link(run: Run) -> str:
-    """Where people see the run."""
-    uri, page = run.store.name, f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}"
-    if uri.startswith(SQLITE):
-        ui = "make ui" if uri == default_uri() else f"mlflow ui --backend-store-uri {quote(uri)}"
-        return f"MLflow run {run.run_id}: `{ui}`, then http://127.0.0.1:5000/{page}"
-    return f"MLflow run {run.run_id}: {uri.rstrip('/')}/{page}"
+            told = f"MLflow run {run.run_id}: {run_page(run.store, run.run_id)}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _warn(message: str) -> None:

@@ -52,11 +52,15 @@ class Version:
         return {folder / name: self.tags[tag] for name, tag in pairs if folder and tag in self.tags}
 
     def score(self, tag: str) -> float:
-        """The number in a tag; NaN without one: a registry's members may write any text there."""
-        try:
-            return float(self.tags.get(tag, "nan"))
-        except ValueError:
-            return math.nan
+        return number_in(self.tags, tag)
+
+
+def number_in(tags: Mapping[str, str], tag: str) -> float:
+    """The number in a tag; NaN without one: a registry's members may write any text there."""
+    try:
+        return float(tags.get(tag, "nan"))
+    except ValueError:
+        return math.nan
 
 
 def list_versions(uri: str | None = None) -> list[Version]:

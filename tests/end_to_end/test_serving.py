@@ -1,6 +1,5 @@
 """The champion over HTTP: the server of `make serve`, and the clients of docs/serving.md."""
 
-import io
 import json
 import os
 import re
@@ -14,7 +13,8 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, register
+from pictures import decoded, encoded
 from PIL import Image
 from servers import free_port, started
 from tiny_models import save_random_model
@@ -22,8 +22,6 @@ from tiny_pets import REPOSITORY
 
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.runs import checkpoint_run
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +36,8 @@ def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
-        register_champion(model)
+        export_onnx(model, save_random_model(workspace / "models"), {})
+        register(model, alias="champion")
         with serving([sys.executable, "-m", "tools.serve"]) as running:
             yield running.uri, model, running.process
 
@@ -53,13 +52,6 @@ def serving(command):
     return started([*command, "--port"], free_port(), "health", **shown)
 
 
-def register_champion(model):
-    export_onnx(model, save_random_model(model.parent / "models"), {})
-    with checkpoint_run("checkpoint", Path("data/pets")) as run:
-        number = register_model(run, model, {})
-    run.store.client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
-
-
 def examples(language, url):
     """The page's code, for a server on another port."""
     found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
@@ -71,19 +63,9 @@ def photograph(seed, height=24, width=40):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def png(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 def send(url, pixels):
     headers = {"Content-Type": "image/png"}
-    return requests.post(f"{url}/invocations", data=png(pixels), headers=headers, timeout=60)
-
-
-def mask_of(answer):
-    return np.array(Image.open(io.BytesIO(answer.content)))
+    return requests.post(f"{url}/invocations", data=encoded(pixels), headers=headers, timeout=60)
 
 
 def test_the_curl_examples_get_a_mask(server, tmp_path):
@@ -123,7 +105,7 @@ def test_ten_clients_at_once_each_get_the_mask_of_their_photograph(server):
     masks = [predictor(each) for each in photographs]
     assert all(len(np.unique(mask)) > 1 for mask in masks)
     for answer, mask in zip(answers, masks, strict=True):
-        assert np.array_equal(mask_of(answer), mask)
+        assert np.array_equal(decoded(answer.content), mask)
 
 
 def test_a_huge_body_is_refused_without_memory_and_the_next_request_is_answered(server):
@@ -148,7 +130,7 @@ def test_a_server_that_is_told_to_end_answers_what_it_has_in_hand(server):
         while len(processes(recursive=True)) == idle:  # the first image starts the decoder
             time.sleep(0.01)
         ending.process.terminate()
-        assert mask_of(answer.result()).shape == pixels.shape
+        assert decoded(answer.result().content).shape == pixels.shape
         assert ending.process.wait(60) == 0
 
 
@@ -160,7 +142,7 @@ def test_mlflows_own_server_takes_the_same_pixels_as_json(server):
         array = examples("sh", url)[-1].replace("http://127.0.0.1:5003", mlflows.uri)
         answer = subprocess.run(["bash", "-c", array], capture_output=True, text=True, check=True)
     mask = json.loads(answer.stdout)["predictions"]["mask"]
-    assert mask == mask_of(send(url, pixels)).tolist()
+    assert mask == decoded(send(url, pixels).content).tolist()
 
 
 def largest_memory(process):

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import time
@@ -10,6 +9,7 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import encoded
 from PIL import Image
 from tars import tar_of
 
@@ -25,20 +25,14 @@ from pipeline.ingest.parallel import map_processes
 def photograph(seed: int, kind: str = "JPEG") -> bytes:
     """A blocky picture of 30 x 20 pixels, another for each seed."""
     blocks = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
-    return encode(blocks.repeat(5, axis=0).repeat(5, axis=1), kind)
-
-
-def encode(pixels: np.ndarray, kind: str) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format=kind)
-    return stream.getvalue()
+    return encoded(blocks.repeat(5, axis=0).repeat(5, axis=1), kind)
 
 
 def trimap(height: int = 20) -> bytes:
     values = np.full((height, 30), 2, dtype=np.uint8)
     values[5:10] = 3
     values[10:15] = 1
-    return encode(values, "PNG")
+    return encoded(values)
 
 
 def write_raw(raw: Path, images: dict[str, bytes], trimaps: dict[str, bytes], test: list[str]):
@@ -160,7 +154,7 @@ def or_worse(pair: Listed, source: Path, target: Path, worse: Callable[[], None]
 def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):
     images = {f"pug_{number:02}": b"broken" for number in range(30)}
     images |= {"pug_30": photograph(1), "pug_31": photograph(2)}
-    binary = encode(np.array([[0, 255] * 15] * 20, np.uint8), "PNG")
+    binary = encoded(np.array([[0, 255] * 15] * 20, np.uint8))
     masks = dict.fromkeys(images, trimap()) | dict.fromkeys(("pug_30", "pug_31"), binary)
     write_raw(tmp_path / "raw", images, masks, ["pug_00"])
     pets = tmp_path / "pets"

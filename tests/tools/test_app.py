@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, register
+from pictures import decoded, encoded
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tiny_models import (
     BACKGROUND,
-    BLUE,
-    BORDER,
-    GREEN,
+    COLOURS,
+    MASK,
     PET,
     RED,
     write_onnx,
@@ -26,12 +26,10 @@ from tiny_pets import REPOSITORY, write_tiny_pets
 
 from pipeline.core.layout import int8_beside
 from pipeline.records.models import find_model
-from pipeline.records.registry import MODEL_NAME, register_model
-from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
+from pipeline.records.versions import MODEL_NAME
 from tools.page.result import pack_results
 
-MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
 SCORES = {
     "test": {"images": 3421, **MIOU, "iou": {"pet": 0.8757, "border": 0.5907}},
@@ -51,20 +49,9 @@ def page():
     return AppTest.from_file(str(REPOSITORY / "tools/app.py"), default_timeout=120)
 
 
-def picture(colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), name="pet.png"):
-    """A PNG of the colours, row by row; by default, MASK is its mask."""
-    stream = io.BytesIO()
-    made = Image.new("RGB", size)
-    made.putdata(list(colours))
-    made.save(stream, "PNG")
-    return name, stream.getvalue(), "image/png"
-
-
-def register(model, scores=SCORES, *, alias=None):
-    with checkpoint_run(str(model), Path("data/pets")) as run:
-        number = register_model(run, model, scores)
-    if alias:
-        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+def picture(mask=MASK, name="pet.png"):
+    """A PNG that has this mask."""
+    return name, encoded(COLOURS[np.array(mask)]), "image/png"
 
 
 def traffic_light():
@@ -82,7 +69,7 @@ def result_of(page):
 
 
 def mask_of(page):
-    return np.array(Image.open(io.BytesIO(result_of(page).mask_png)))
+    return decoded(result_of(page).mask_png)
 
 
 def html(page):
@@ -96,8 +83,8 @@ def test_without_a_model_the_page_says_how_to_get_one(page):
 
 
 def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
-    register(traffic_light(), alias="challenger")
-    register(write_onnx(Path("second.onnx")), alias="champion")
+    register(traffic_light(), SCORES, "challenger")
+    register(write_onnx(Path("second.onnx")), SCORES, "champion")
     find_model("2").file.unlink()
     open_store().client.set_model_version_tag(MODEL_NAME, "1", "data.name", "sample")
     page.run()
@@ -108,7 +95,7 @@ def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
     assert not page.error
     assert "drawings only" in page.warning[0].value
     assert "drawings only" in find_model("1").source
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
 
 
 def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kind(page):
@@ -122,12 +109,12 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
     page.run()
     assert page.selectbox[0].options == ["models/model.onnx"]
     assert page.metric[0].value == "0.801"
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
 
 
 def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_facts(page):
     write_threshold_model(int8_beside(traffic_light()), 256)  # calls everything background
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     give(page.run(), picture())
     assert page.metric[0].value == "0.799"
     assert page.metric[0].delta == "-0.0019 beside float32"
@@ -136,7 +123,7 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
     page.get("button_group")[0].set_value("fp32")
     page.run()
     assert page.metric[0].value == "0.801"
-    assert mask_of(page).tolist() == MASK
+    assert mask_of(page).tolist() == MASK.tolist()
     assert not page.info
     facts = ("0.798 to 0.804", "IoU pet</dt><dd>0.876", "IoU border</dt><dd>0.591", "MLflow run")
     assert all(fact in html(page) for fact in (*facts, "3,421 photographs"))
@@ -145,17 +132,17 @@ def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_fa
 
 
 def test_the_files_to_take_away_have_every_pixel(page):
-    register(traffic_light())
-    size = (1500, 10)  # wider than what is shown
-    give(page.run(), picture([RED] * 750 * 10 + [BLUE] * 750 * 10, size))
+    register(traffic_light(), SCORES)
+    halves = 5 * [[PET] * 1500] + 5 * [[BACKGROUND] * 1500]  # wider than what is shown
+    give(page.run(), picture(halves))
     result = result_of(page)
     assert max(result.mask.shape) < 1500
     cut = Image.open(io.BytesIO(result.cut_out_png()))
-    assert (cut.mode, cut.size) == ("RGBA", size)
+    assert (cut.mode, cut.size) == ("RGBA", (1500, 10))
     assert cut.getpixel((0, 0)) == (*RED, 255)
     assert cut.getpixel((1499, 9)) == (0, 0, 0, 0)
     mask = Image.open(io.BytesIO(result.mask_png))
-    assert np.array(mask).tolist() == 5 * [[PET] * 1500] + 5 * [[BACKGROUND] * 1500]
+    assert np.array(mask).tolist() == halves
     assert mask.convert("RGB").getpixel((0, 0)) != (PET, PET, PET)
 
 
@@ -166,21 +153,21 @@ def claims_to_be_huge():
 
 @pytest.mark.parametrize("content", [b"not a picture", claims_to_be_huge()], ids=["text", "bomb"])
 def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_still_works(page, content):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     give(page.run(), ("pet.png", content, "image/png"))
     assert not page.exception
     assert page.error[0].value.startswith("**pet.png** does not work: ")
     assert not give(page, picture()).error
-    assert mask_of(page).tolist() == MASK
+    assert mask_of(page).tolist() == MASK.tolist()
 
 
 def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, workspace):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     page.run()
     assert len(page.button) == 6
     page.button[0].click().run()
     assert mask_of(page).shape == (300, 400)  # the latest counts
-    assert mask_of(give(page, picture())).tolist() == MASK
+    assert mask_of(give(page, picture())).tolist() == MASK.tolist()
     page.button[0].click().run()
     assert mask_of(page).shape == (300, 400)
     write_tiny_pets(workspace)
@@ -192,9 +179,9 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
 
 
 def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     hostile = "![x](http://elsewhere/x.png) <b>.png"
-    ground = picture([BLUE] * 4, (2, 2), "../ground.png")
+    ground = picture([[BACKGROUND]], "../ground.png")
     give(page.run(), picture(), (hostile, b"not a picture", "image/png"), ground)
     assert not page.exception
     [error] = page.error
@@ -207,7 +194,7 @@ def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page
     packed = pack_results([*page.session_state["results"].values()])
     names = ["01-pet.mask.png", "01-pet.pet.png", "02-ground.mask.png"]
     assert zipfile.ZipFile(io.BytesIO(packed)).namelist() == names
-    give(page, picture([RED], (1, 1), "newest.png"), ground)
+    give(page, picture([[PET]], "newest.png"), ground)
     assert "pet <b>100.0%</b>" in html(page)
     words = [image.proto.imgs[0].alt for image in page.get("image")]
     assert len(words) == 6 + 2 + 3  # samples, results, and one of these large
@@ -216,14 +203,14 @@ def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page
 
 
 def test_the_camera_is_asked_for_only_when_it_is_unfolded(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     assert not page.run().get("camera_input")
     page.session_state["camera"] = True
     assert page.run().get("camera_input")
 
 
 def test_tags_that_hold_no_numbers_are_left_out(page):
-    register(traffic_light())
+    register(traffic_light(), SCORES)
     for tag in ("test.miou", "test.images", "test.iou.pet"):
         open_store().client.set_model_version_tag(MODEL_NAME, "1", tag, "<i>n/a")
     assert not page.run().exception

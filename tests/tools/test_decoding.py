@@ -1,13 +1,13 @@
 """The limits of the process in which images from strangers are decoded."""
 
 import asyncio
-import io
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from tiny_pets import REPOSITORY
 
@@ -17,9 +17,7 @@ from tools.decoding import decode_apart
 
 
 def black(width, height):
-    file = io.BytesIO()
-    Image.new("L", (width, height)).save(file, "PNG")
-    return file.getvalue()
+    return encoded(Image.new("L", (width, height)))
 
 
 SLOW = black(10_000, 10_000)  # a second

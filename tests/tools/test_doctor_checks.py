@@ -1,7 +1,6 @@
 """What the doctor says about the store: moved, incomplete, with runs that never ended."""
 
 import os
-import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -44,14 +43,6 @@ def test_a_store_in_order_has_nothing_to_repair(workspace):
     assert any("1 runs, 1 versions" in each.text for each in found("good"))
 
 
-def test_artifacts_that_are_gone_are_told_with_their_run(workspace):
-    run = open_store().client.search_runs([open_store().experiment_id])[0]
-    shutil.rmtree(workspace / "mlartifacts" / run.info.run_id)
-    [finding] = found("bad")
-    assert f"1 run ({run.info.run_id[:8]})" in finding.text
-    assert run.info.run_id in finding.remedy
-
-
 def test_a_version_whose_file_is_empty_is_told(workspace):
     [file] = list_versions()[0].local_files
     os.truncate(file, 0)
@@ -69,15 +60,11 @@ def test_a_moved_repository_finds_its_artifacts_again(workspace, tmp_path, monke
     assert old in finding.text
     assert finding.remedy == "python -m tools.doctor --readdress"
 
+    assert readdress(open_store().uri, old.removesuffix("ifacts")) == 0, "they only begin alike"
     monkeypatch.setattr(sys, "argv", ["doctor", "--readdress"])
     assert doctor.main() == 0
     assert found("bad") == []
     assert find_model("1").file.read_bytes() == (there / "model.onnx").read_bytes()
-
-
-def test_addresses_that_only_begin_alike_stay(workspace):
-    store = open_store()
-    assert readdress(store.uri, (workspace / "mlart").as_uri()) == 0
 
 
 def test_a_run_whose_training_was_interrupted_can_be_continued(workspace):
@@ -133,13 +120,11 @@ def test_packages_that_are_not_as_pinned_are_named(tmp_path, pins, found):
     assert deviations(lock(tmp_path, *pins)) == found
 
 
-def test_the_remedy_is_to_install_what_is_pinned(tmp_path):
+def test_the_remedy_is_to_install_what_is_pinned_and_a_missing_lock_is_told(tmp_path):
     file = lock(tmp_path, *(f"no-such-package-{number}==1.0" for number in range(7)))
     [finding] = [each for each in check_environment(file) if each.state == "bad"]
     assert "no-such-package-4==1.0: none installed and 2 more" in finding.text
     assert finding.remedy == "make --always-make .venv/installed"
-
-
-def test_a_missing_lock_is_told(tmp_path):
-    states = {each.text: each.state for each in check_environment(tmp_path / "requirements.lock")}
-    assert states[f"{tmp_path}/requirements.lock is missing"] == "bad"
+    file.unlink()
+    [finding] = [each for each in check_environment(file) if each.state == "bad"]
+    assert finding.text == f"{file} is missing"

@@ -8,21 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow_workspace import make_workspace
+from mlflow_workspace import make_workspace, register
 from PIL import Image
-from tiny_models import BACKGROUND, BLUE, BORDER, GREEN, PET, RED, write_onnx, write_traffic_light
+from tiny_models import BACKGROUND, BORDER, COLOURS, MASK, PET, write_onnx, write_traffic_light
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS
-from pipeline.records.registry import register_model
-from pipeline.records.runs import checkpoint_run
-from pipeline.records.store import open_store
-from pipeline.records.versions import MODEL_NAME
 from tools.predict import main, sentence
 
 MODEL = ("--model", "models/model.onnx")
-MASK = [[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]]
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +41,10 @@ def predict(monkeypatch, capsys):
     return run
 
 
-def photograph(file, colours=(RED, BLUE, GREEN, RED, RED, BLUE), size=(3, 2), **options):
-    """A picture of the colours, row by row; by default, MASK is its mask."""
-    picture = Image.new("RGB", size)
-    picture.putdata(list(colours))
+def photograph(file, image=COLOURS[MASK]):
+    """A picture; by default, MASK is its mask."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-    picture.save(file, **options)
-    return file
+    Image.fromarray(image).save(file)
 
 
 def run_process(*command):
@@ -78,7 +70,7 @@ def test_a_photograph_becomes_four_pictures_and_a_line(predict):
         "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS},
         "warning": None,
     }
-    assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK
+    assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK.tolist()
     assert pixels(line["files"]["input"]) == pixels("my cat.png")
 
 
@@ -106,7 +98,7 @@ def test_names_that_look_like_options_patterns_or_shell(workspace):
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["name"] for line in lines] == names
-    assert all(pixels(line["files"]["mask"]) == MASK for line in lines)
+    assert all(pixels(line["files"]["mask"]) == MASK.tolist() for line in lines)
     assert done.stderr.startswith("model: models/model.onnx")
 
 
@@ -121,16 +113,14 @@ def test_without_a_photograph_there_is_nothing_to_do(predict, capsys):
 
 
 def test_the_model_is_the_champion_unless_another_is_named(predict):
-    photograph("cat.png", [BLUE], size=(1, 1))
+    photograph("cat.png", COLOURS[[[BACKGROUND]]])
     assert "model: models/model.onnx" in predict("cat.png")[2]
-    with checkpoint_run("a checkpoint", Path("data/pets")) as run:
-        number = register_model(run, write_onnx(Path("two.onnx"), BORDER), {})
-    open_store().client.set_registered_model_alias(MODEL_NAME, "champion", str(number))
+    register(write_onnx(Path("two.onnx"), BORDER), alias="champion")
     # It answers with the brightest channel: of black, its weight.
-    photograph("cat.png", [(0, 0, 0)], size=(1, 1))
+    photograph("cat.png", np.zeros((1, 1, 3), np.uint8))
     for reference in ([], ["--model", "1"]):
         _, [line], said = predict("cat.png", *reference)
-        assert f"model: version {number} @champion" in said
+        assert "model: version 1 @champion" in said
         assert pixels(line["files"]["mask"]) == [[BORDER]]
     write_onnx(Path("models/model.int8.onnx"), PET)
     for precision, kind in (("fp32", BACKGROUND), ("int8", PET)):

@@ -1,14 +1,13 @@
 """What the HTTP application takes, refuses and answers, spoken to in ASGI's own messages."""
 
 import asyncio
-import io
 import json
 import time
 from importlib.metadata import version
 
 import numpy as np
 import pytest
-from PIL import Image
+from pictures import decoded, encoded
 
 from tools import serving
 from tools.serving import MAX_BODY, make_app
@@ -18,14 +17,8 @@ END = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
 
 
-def image_file(form="PNG", size=(7, 5)):
-    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form)
-    return pixels, file.getvalue()
-
-
-PIXELS, FILE = image_file()
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+FILE = encoded(PIXELS)
 
 
 def first_channel(image):
@@ -80,7 +73,7 @@ def refusal(*chunks, **how):
 def test_an_image_is_answered_with_its_mask(kind):
     status, content, answer = ask(FILE[:9], FILE[9:], kind=kind)
     assert (status, content) == (200, "image/png")
-    assert np.array_equal(Image.open(io.BytesIO(answer)), PIXELS[..., 0])
+    assert np.array_equal(decoded(answer), PIXELS[..., 0])
 
 
 def test_a_mask_names_its_model_in_a_header():
@@ -112,7 +105,7 @@ def test_the_only_file_of_a_form_is_answered_with_its_mask():
     fields = part("note", b"a cat", file=False) + part("image", FILE)
     status, content, answer = ask(fields, b"--cut--", kind=FORM)
     assert (status, content) == (200, "image/png")
-    assert np.array_equal(Image.open(io.BytesIO(answer)), PIXELS[..., 0])
+    assert np.array_equal(decoded(answer), PIXELS[..., 0])
 
 
 @pytest.mark.parametrize("fields", [part("a", b"", file=False), 2 * part("a", FILE), b"?", b""])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 
 from pipeline.core.terminal import UserError
 from tools import scores as tool
@@ -48,9 +48,7 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
 def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(
     metrics, monkeypatch, capsys
 ):
-    git(Path(), "init", "--quiet")
-    git(Path(), "add", "metrics")
-    git(Path(), "commit", "--quiet", "--message", "Baseline")
+    commit(Path())
     run(monkeypatch, "--next")
     assert "git commit" not in capsys.readouterr().out
     Path("metrics/evaluate.json").write_text(json.dumps({"images": 8}))

@@ -4,19 +4,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace
+from mlflow_workspace import register
 from tiny_models import write_onnx
 
 from pipeline.core.terminal import UserError
-from pipeline.records.registry import promote, register_model
-from pipeline.records.runs import checkpoint_run
 from tools.serve import MODEL_FILE, main
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def serve(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command as far as the server's start; return what it would run."""
-    make_workspace(tmp_path, monkeypatch)
     started: list[tuple[bytes, str]] = []
 
     def execve(_, command: list[str], environment: dict[str, str]) -> None:
@@ -34,8 +31,8 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_champion_is_served_or_what_is_named(serve) -> None:
-    promote(register(1), 1)
-    register(2)
+    register(write_onnx(Path("1.onnx"), 1), alias="champion")
+    register(write_onnx(Path("2.onnx"), 2))
     model, command = serve()
     assert model == Path("1.onnx").read_bytes()
     assert "--host 127.0.0.1 --port 5001" in command
@@ -47,14 +44,7 @@ def test_the_champion_is_served_or_what_is_named(serve) -> None:
 
 
 def test_an_origin_is_named_in_full_or_refused(serve) -> None:
-    register(1)
+    register(write_onnx(Path("1.onnx")))
     for origin in ("example.org", "*", "https://example.org/page"):
         with pytest.raises(UserError, match=r"expected https://HOST"):
             serve("--model", "1", "--cors-origin", origin)
-
-
-def register(number: int):
-    """A version; return its store."""
-    with checkpoint_run(f"checkpoint {number}", Path("data/pets")) as run:
-        register_model(run, write_onnx(Path(f"{number}.onnx"), number), {})
-    return run.store

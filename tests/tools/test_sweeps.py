@@ -1,11 +1,10 @@
 """A sweep: from its plan to experiments, what is read of their logs, and their ranking."""
 
 from io import StringIO
-from pathlib import Path
 
 import pytest
 import yaml
-from mlflow_workspace import git
+from mlflow_workspace import commit
 from rich.console import Console
 
 from pipeline.core.terminal import UserError
@@ -28,19 +27,13 @@ def workspace(tmp_path, monkeypatch):
     write(tmp_path / "params.yaml", {"train": {"lr": 0.1, "epochs": 1}, "seed": 0})
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/train.py").write_text("print('one')\n")
-    git(Path(), "init", "--quiet")
-    commit("first")
+    commit(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def job(tmp_path):
     return Job(Experiment("sweep-1", {}), tmp_path / "sweep-1.log")
-
-
-def commit(message):
-    git(Path(), "add", "--all")
-    git(Path(), "commit", "--quiet", "--message", message)
 
 
 def write(file, values):
@@ -100,7 +93,7 @@ def test_an_experiment_keeps_its_name_as_long_as_all_that_decides_it(workspace):
     for change in (
         lambda: write(workspace / "params.yaml", {"train": {"lr": 0.1, "epochs": 2}, "seed": 0}),
         lambda: (workspace / "stages/train.py").write_text("print('two')\n"),
-        lambda: commit("second"),
+        lambda: commit(workspace),
     ):
         change()
         seen += names(grid=grid)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from mlflow_workspace import make_workspace
 from servers import free_port, started
 from tiny_pets import REPOSITORY
 
@@ -17,10 +16,9 @@ pytestmark = pytest.mark.slow
 CHROMIUM = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1900,900")
 
 
-def test_make_ui_opens_on_the_best_runs(tmp_path, monkeypatch):
+def test_make_ui_opens_on_the_best_runs(workspace):
     if not (chromium := shutil.which("chromium")):
         pytest.skip("chromium is not installed")
-    workspace = make_workspace(tmp_path, monkeypatch)
     store = open_store()
     for name, miou in (("poor", 0.25), ("best", 0.75), ("fair", 0.5)):
         run = store.client.create_run(store.experiment_id, run_name=f"run-{name}").info.run_id
@@ -29,7 +27,7 @@ def test_make_ui_opens_on_the_best_runs(tmp_path, monkeypatch):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     with started(command, free_port(), "health", cwd=workspace, env=environment) as server:
         address = f"{server.uri}/{store.page}"
-        look = [chromium, *CHROMIUM, f"--user-data-dir={tmp_path}/chromium"]
+        look = [chromium, *CHROMIUM, f"--user-data-dir={workspace}/chromium"]
         look += ["--virtual-time-budget=30000", "--dump-dom", address]
         page = subprocess.run(look, capture_output=True, text=True, check=True, timeout=120).stdout
     assert "Model registry" in page, "the side of MLflow that is about training"

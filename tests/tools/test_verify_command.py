@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from mlflow_workspace import git, make_workspace
+from mlflow_workspace import commit, git, make_workspace
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
@@ -76,8 +76,7 @@ def project(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     write_params(lr=0.001)
-    for command in (["init"], ["add", "."], ["commit", "--message", "start"]):
-        git(tmp_path, *command)
+    commit(tmp_path)
     return tmp_path
 
 

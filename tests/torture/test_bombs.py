@@ -1,11 +1,9 @@
 """A small archive that claims to be a large one, in a process that has little memory."""
 
 import gzip
-import subprocess
-import sys
 import tarfile
 
-from ledger import REPOSITORY
+from processes import run_python
 
 MEMORY = 2**31  # bytes of addresses: far more than is needed, half of what the archive claims
 EXTRACT = f"""
@@ -30,8 +28,7 @@ def test_a_name_of_4_gb_is_not_read(tmp_path):
         stream.write(member.tobuf(tarfile.GNU_FORMAT))
         for _ in range(64):
             stream.write(b"a" * 2**20)
-    command = [sys.executable, "-c", EXTRACT, str(archive), str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = run_python("-c", EXTRACT, archive, tmp_path / "out")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "a header of 4,294,967,296 bytes is not extracted" in done.stderr

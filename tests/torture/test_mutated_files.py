@@ -3,11 +3,7 @@
 The long form shows its counts with: PETSEG_TRIES=10 pytest -m torture -s -k thousands
 """
 
-import io
-import os
 import random
-import subprocess
-import sys
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Set
@@ -17,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ledger import FULL, REPOSITORY, TRIES
+from ledger import FULL, TRIES
+from pictures import decoded, encoded
 from PIL import Image
+from processes import run_python
 from tars import tar_of
 from tiny_models import write_traffic_light
 
@@ -35,12 +33,6 @@ Files = tuple[bytes | None, bytes | None]  # photograph and mask; None: there is
 Random = random.Random
 
 
-def encoded(picture: Image.Image, kind: str, **options) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return stream.getvalue()
-
-
 def photograph(seed: int) -> Image.Image:
     """Shades with noise, so that JPEG has something to keep in all of its blocks."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
@@ -53,10 +45,6 @@ def trimap(width: int = WIDTH) -> np.ndarray:
     values = np.full((HEIGHT, width), 2, np.uint8)
     values[20:60, 20:70], values[24:56, 24:66] = 3, 1
     return values
-
-
-def png(values: np.ndarray) -> bytes:
-    return encoded(Image.fromarray(values), "PNG")
 
 
 def cut(content: bytes, rng: Random) -> bytes:
@@ -113,12 +101,12 @@ def of_kind(kind: str, mode: str = "RGB") -> Callable[[bytes, bytes, Random], Fi
 def wrong_value(rng: Random) -> bytes:
     values = trimap()
     values[rng.randrange(HEIGHT), rng.randrange(WIDTH)] = rng.choice([0, 4, 128, 255])
-    return png(values)
+    return encoded(values)
 
 
 MOST, LARGE = 2**31 - 1, {Reason.TOO_LARGE}
 BLANK = np.full((HEIGHT, WIDTH), 2, np.uint8)
-COLOURS = encoded(Image.new("RGB", (WIDTH, HEIGHT)), "PNG")
+COLOURS = encoded(Image.new("RGB", (WIDTH, HEIGHT)))
 WIDE = encoded(photograph(0).resize((WIDTH + 1, HEIGHT)), "JPEG")
 HTML, EPS = b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n"
 
@@ -148,16 +136,16 @@ KINDS = [
     Kind("mask is a folder", lambda i, m, r: (i, None), {Reason.NO_MASK}),
     Kind("mask with a wrong value", lambda i, m, r: (i, wrong_value(r)), {Reason.MASK_VALUES}),
     Kind("mask in colours", lambda i, m, r: (i, COLOURS), {Reason.MASK_CHANNELS}),
-    Kind("mask of another size", lambda i, m, r: (i, png(trimap(WIDTH + 1))), {Reason.SIZES}),
+    Kind("mask of another size", lambda i, m, r: (i, encoded(trimap(WIDTH + 1))), {Reason.SIZES}),
     Kind("mask claims 2^31 x 2^31 pixels", lambda i, m, r: (i, claim(m, MOST, MOST)), LARGE),
-    Kind("mask without a pet", lambda i, m, r: (i, png(BLANK)), detected=False, exact=False),
+    Kind("mask without a pet", lambda i, m, r: (i, encoded(BLANK)), detected=False, exact=False),
 ]
 
 
 def mutated(number: int) -> tuple[Kind, Files]:
     """The pair of this number; the same at every call."""
     kind = KINDS[number % len(KINDS)]
-    return kind, kind.make(original(number), png(trimap()), Random(number))
+    return kind, kind.make(original(number), encoded(trimap()), Random(number))
 
 
 def original(number: int) -> bytes:
@@ -225,7 +213,7 @@ def check_used(pets: Path, number: int, exact: bool) -> bool:
     mask = load_mask(pets / f"masks/pug_{number}.png")
     assert image.shape == (*mask.shape, 3) == (*trimap().shape, 3)
     assert not exact or np.array_equal(mask, trimap() - 1), number
-    return np.array_equal(image, np.asarray(Image.open(io.BytesIO(original(number)))))
+    return np.array_equal(image, decoded(original(number)))
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -237,12 +225,8 @@ def test_broken_photographs_are_predicted_or_reported(tmp_path, count):
     for name, content in (images | dict.fromkeys(ODD, mutated(0)[1][0])).items():
         file = photographs / f"{name}.jpg"
         file.mkdir() if content is None else file.write_bytes(content)
-    command = ["-m", "tools.predict", "photographs", "--model", str(model), "--out", "out"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ("-m", "tools.predict", "photographs", "--model", model, "--out", "out")
+    done = run_python(*command, cwd=tmp_path)
     files = sum(file.is_file() for file in photographs.iterdir())
     predicted, failed = len(done.stdout.splitlines()), done.stderr.count("error: ")
     assert predicted + failed == files

@@ -14,7 +14,7 @@ from ledger import REPOSITORY, SEED, TRIES, Row
 from mlflow import MlflowClient
 from servers import free_port, mlflow_server
 from tiny_pets import write_params
-from training import OUTPUTS, finish, train, training
+from training import OUTPUTS, finish, read_epochs, train, training
 
 pytestmark = pytest.mark.torture
 
@@ -33,14 +33,6 @@ class Address:
         return mlflow_server(self.folder, self.port)
 
 
-def wait_for_epoch(process, number):
-    """Read the training's output until it has finished so many epochs."""
-    while number:
-        line = process.stdout.readline()
-        assert line, "the training ended before"
-        number -= line.startswith("  loss ")
-
-
 def refuses(address, workspace, epoch):
     with training(workspace) as process:
         output, _ = process.communicate(timeout=120)
@@ -55,9 +47,9 @@ def hangs(address, workspace, epoch, epochs=EPOCHS):
     """The server is stopped for so many epochs, at most until the training has ended."""
     with address.serving() as server:
         with training(workspace) as process:
-            wait_for_epoch(process, epoch)
+            read_epochs(process, epoch)
             server.signal(signal.SIGSTOP)
-            wait_for_epoch(process, min(epochs, EPOCHS - epoch))
+            read_epochs(process, min(epochs, EPOCHS - epoch))
             if epochs < EPOCHS:
                 server.signal(signal.SIGCONT)
             finish(process)
@@ -74,7 +66,7 @@ def hangs_for_a_while(address, workspace, epoch):
 def training_beside(address, workspace, epoch):
     """A training whose server dies after the epoch."""
     with address.serving() as server, training(workspace) as process:
-        wait_for_epoch(process, epoch)
+        read_epochs(process, epoch)
         server.signal(signal.SIGKILL)
         server.process.wait()
         yield process

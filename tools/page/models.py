@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from math import isnan
 from pathlib import Path
 
 import streamlit as st
@@ -18,6 +19,7 @@ from pipeline.records.versions import (
     INT8_OFFERED_TAG,
     INT8_TAG,
     list_versions,
+    number_in,
     saw_only_drawings,
 )
 
@@ -93,20 +95,20 @@ def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
 def show_facts(tags: Tags, file: Path, precision: str) -> None:
     """Show the test scores and the model's origin, as far as the tags know them."""
     if precision == INT8 and "export.int8.miou" in tags:
-        drop = _number(tags.get("export.int8.miou_drop", ""), "+.4f", -1)
+        drop = _number(tags, "export.int8.miou_drop", "+.4f", -1)
         difference = f"{drop} beside float32" if drop else None
-        st.metric("Test mIoU", _score(tags["export.int8.miou"]), difference, "off", help=MIOU)
+        st.metric("Test mIoU", _number(tags, "export.int8.miou"), difference, "off", help=MIOU)
     elif precision == FP32 and "test.miou" in tags:
-        st.metric("Test mIoU", _score(tags["test.miou"]), help=MIOU)
-        low, high = (_score(tags.get(f"test.miou_{end}", "")) for end in ("low", "high"))
-        scores = {f"IoU {name}": _score(tags.get(f"test.iou.{name}", "")) for name in CLASSES}
+        st.metric("Test mIoU", _number(tags, "test.miou"), help=MIOU)
+        low, high = (_number(tags, f"test.miou_{end}") for end in ("low", "high"))
+        scores = {f"IoU {name}": _number(tags, f"test.iou.{name}") for name in CLASSES}
         st.html(_list({"95 % interval": f"{low} to {high}" if low and high else "", **scores}))
     st.html(_list(_origin(tags, file)))
 
 
 def _origin(tags: Tags, file: Path) -> dict[str, str]:
     """Digests are shortened."""
-    images = _number(tags.get("test.images", ""), ",.0f")
+    images = _number(tags, "test.images", ",.0f")
     seen = "drawings" if saw_only_drawings(tags) else "photographs"
     dirty = " + changes" if tags.get("git.dirty") == "true" else ""
     return {
@@ -119,16 +121,10 @@ def _origin(tags: Tags, file: Path) -> dict[str, str]:
     }
 
 
-def _score(value: str) -> str:
-    return _number(value, ".3f")
-
-
-def _number(text: str, form: str, sign: int = 1) -> str:
-    """The number of a tag in this form; nothing for any other text, as anyone can write tags."""
-    try:
-        return format(0 + sign * float(text), form)
-    except ValueError:
-        return ""
+def _number(tags: Tags, tag: str, form: str = ".3f", sign: int = 1) -> str:
+    """The number of a tag in this form; nothing without one."""
+    number = number_in(tags, tag)
+    return "" if isnan(number) else format(0 + sign * number, form)
 
 
 def _list(rows: Mapping[str, str]) -> str:

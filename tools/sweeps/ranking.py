@@ -8,8 +8,7 @@ from rich.table import Column, Table
 
 from pipeline.core.layout import EVALUATE_METRICS, TRAIN_METRICS
 from pipeline.core.terminal import console
-from pipeline.records.database import default_uri
-from pipeline.records.runs import find_run
+from pipeline.records.runs import find_run, run_page
 from pipeline.records.store import Store
 from tools.sweeps.plan import Experiment
 from tools.sweeps.run import dvc_output
@@ -63,13 +62,12 @@ def print_ranking(results: Sequence[Result], keys: Sequence[str], store: Store) 
     width = console.width if console.is_terminal else FILE_WIDTH
     console.print(ranking(results, keys), width=width)
     best = results[0]
-    ui = "make ui, then http://127.0.0.1:5000" if store.uri == default_uri() else store.name
-    page = f"{ui}/#/experiments/{store.experiment_id}/runs/{best.run_id}"
     cached = "none in this store: all of it came out of DVC's cache"
+    page = run_page(store, best.run_id) if best.run_id else cached
     console.print(
         f"\nBest on the validation list: {best.experiment.name}\n"
         f"  take it into the workspace:  dvc exp apply {best.experiment.name}\n"
-        f"  look at its run:             {page if best.run_id else cached}",
+        f"  look at its run:             {page}",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,15 +1,13 @@
 """An ONNX file can only calculate; other kinds are refused; an image of any size gets its mask."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from processes import run_python
 from tiny_models import CHANNELS, COLOURS, IMAGE, write_model, write_traffic_light
-from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.data.pets import BACKGROUND, BORDER, PET
@@ -35,8 +33,7 @@ def test_a_model_predicts(tmp_path):
 def test_the_runtime_keeps_no_record_of_its_use(tmp_path):
     file = write_traffic_light(tmp_path / "model.onnx")
     command = "import sys; from pipeline.deploy.predictor import *; Predictor(Path(sys.argv[1]), 1)"
-    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([sys.executable, "-c", command, file], env=environment, check=True)
+    assert run_python("-c", command, file, HOME=str(tmp_path)).returncode == 0
     assert [*tmp_path.iterdir()] == [file]  # no .cache/Microsoft with what is to be reported
 
 

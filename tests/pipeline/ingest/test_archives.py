@@ -124,6 +124,7 @@ def test_files_and_links_land_in_the_folder_without_their_modes_and_macos_extras
         a_special("images/b.jpg", tarfile.LNKTYPE, "images/missing.jpg"),
         a_special("images/b.jpg", tarfile.FIFOTYPE),
         a_special("images/b.jpg", tarfile.CHRTYPE),
+        a_file("a/" * 33 + "b.jpg"),
     ],
 )
 def test_an_unsafe_member_is_refused(tmp_path, folder, member):
@@ -236,13 +237,6 @@ def test_bytes_after_the_end_are_limited(tmp_path, folder, monkeypatch):
         extract_archive(pack_raw(tmp_path / "b.tar", a_file("b.jpg"), end=2**22), folder)
 
 
-def test_a_folder_in_a_hundred_others_is_refused(tmp_path, folder):
-    archive = pack(tmp_path / "a.tar", a_file("a/" * 100 + "b.jpg"))
-    with pytest.raises(ArchiveError, match="more than 32 folders deep"):
-        extract_archive(archive, folder)
-    assert not folder.exists()
-
-
 @pytest.mark.parametrize("form", ["gnu", "posix"])
 def test_a_sparse_file_is_refused(tmp_path, folder, form):
     hollow = tmp_path / "images" / "a.jpg"
@@ -308,11 +302,13 @@ def test_a_zip_with_the_separators_of_windows_gives_the_same_files(tmp_path, fol
     assert files_in(folder) == {"images/a.jpg": b"a"}
 
 
-def test_a_zip_never_gives_more_than_it_claims(tmp_path, folder):
+def test_a_damaged_zip_is_refused_and_never_gives_more_than_it_claims(tmp_path, folder):
     content = pack_zip(tmp_path / "a.zip", {"a.jpg": bytes(2**20)}).read_bytes()
-    (tmp_path / "a.zip").write_bytes(content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0"))
-    with pytest.raises(ArchiveError, match="not a whole archive"):
-        extract_archive(tmp_path / "a.zip", folder)
+    flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
+    for damaged in (flipped, content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0")):
+        (tmp_path / "a.zip").write_bytes(damaged)
+        with pytest.raises(ArchiveError, match="not a whole archive"):
+            extract_archive(tmp_path / "a.zip", folder)
     assert all(len(content) <= 100 for content in files_in(folder).values())
 
 
@@ -321,14 +317,6 @@ def test_a_zip_of_a_method_that_unpacks_without_a_limit_is_refused(tmp_path, fol
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
         packed.writestr("a.jpg", b"x")
     with pytest.raises(ArchiveError, match=r"a\.jpg is not packed by deflate: repack"):
-        extract_archive(tmp_path / "a.zip", folder)
-
-
-def test_a_damaged_zip_is_refused(tmp_path, folder):
-    content = bytearray(pack_zip(tmp_path / "a.zip", FILES).read_bytes())
-    content[60] ^= 1
-    (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(ArchiveError, match="not a whole archive"):
         extract_archive(tmp_path / "a.zip", folder)
 
 

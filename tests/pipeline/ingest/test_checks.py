@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from pipeline.data.images import decode_image, load_image
@@ -16,12 +17,6 @@ def smooth(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     """A picture that JPEG keeps nearly as it is: (height, width, 3), no two corners alike."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 4, y * 4, 250 - x * 2 - y * 2], axis=2).astype(np.uint8)
-
-
-def encoded(picture: Image.Image, kind: str, **options) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, format=kind, **options)
-    return stream.getvalue()
 
 
 def jpeg(picture: Image.Image, **options) -> bytes:
@@ -43,7 +38,7 @@ def trimap(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
 
 def check(tmp_path: Path, image: bytes, mask: bytes | np.ndarray | None = None) -> Pair:
     values = trimap() if mask is None else mask
-    data = values if isinstance(values, bytes) else encoded(Image.fromarray(values), "PNG")
+    data = values if isinstance(values, bytes) else encoded(values)
     (tmp_path / "image.jpg").write_bytes(image)
     (tmp_path / "mask.png").write_bytes(data)
     return check_pair(tmp_path / "image.jpg", tmp_path / "mask.png")
@@ -67,7 +62,7 @@ def test_a_plain_jpeg_keeps_its_bytes(tmp_path):
     assert check(tmp_path, rotated_jpeg(Image.fromarray(smooth()), 1)).notes == ()
 
 
-DEEP = Image.fromarray(smooth()[..., 0].astype(np.uint16) * 257)
+DEEP = smooth()[..., 0].astype(np.uint16)
 SEE_THROUGH = Image.fromarray(np.dstack([smooth(), smooth()[..., 0] + 50]))  # alpha of 50 to 238
 
 
@@ -80,15 +75,15 @@ def transparent_palette() -> bytes:
 
 ODD = {
     "grey with alpha": (
-        encoded(SEE_THROUGH.convert("LA"), "PNG"),
+        encoded(SEE_THROUGH.convert("LA")),
         [Note.PNG, Note.GRAYSCALE, Note.ALPHA],
     ),
     "16 bits, big-endian": (
-        encoded(Image.fromarray(np.asarray(DEEP).astype(">u2")), "TIFF"),
+        encoded((DEEP * 257).astype(">u2"), "TIFF"),
         [Note.OTHER_FORMAT, Note.DEEP],
     ),
     "12 bits in 16": (
-        encoded(Image.fromarray(smooth()[..., 0].astype(np.uint16) * 16), "PNG"),
+        encoded(DEEP * 16),
         [Note.PNG, Note.TWELVE_BITS],
     ),
     "CMYK": (jpeg(Image.fromarray(smooth()).convert("CMYK")), [Note.CMYK]),
@@ -132,7 +127,7 @@ def test_a_jpeg_without_its_end_is_truncated(tmp_path, tail):
 
 @pytest.mark.parametrize("size", [(10_000, MAX_MEGAPIXELS * 100 + 1), (65_501, 1)])
 def test_too_many_pixels_or_too_long_a_side(tmp_path, size):
-    assert reason(tmp_path, encoded(Image.new("1", size), "PNG")) == (Reason.TOO_LARGE, "image.jpg")
+    assert reason(tmp_path, encoded(Image.new("1", size))) == (Reason.TOO_LARGE, "image.jpg")
 
 
 def test_a_mask_must_be_a_trimap_of_the_images_size(tmp_path):
@@ -145,7 +140,7 @@ def test_a_mask_must_be_a_trimap_of_the_images_size(tmp_path):
     sideways = Image.fromarray(smooth(HEIGHT, WIDTH))  # no orientation of it fits
     for image in (jpeg(sideways), rotated_jpeg(sideways, 3)):
         assert reason(tmp_path, image) == (Reason.SIZES, "image.jpg")
-    data = encoded(Image.fromarray(trimap()), "PNG")
+    data = encoded(trimap())
     assert reason(tmp_path, PLAIN, data[:-30]) == (Reason.DAMAGED, "mask.png")
     assert reason(tmp_path, PLAIN, b"mask") == (Reason.NOT_A_PICTURE, "mask.png")
     for missing in range(1, 12):  # it lacks nothing but its end
@@ -159,6 +154,6 @@ def test_a_mask_of_palette_indices_or_16_bits_is_accepted(tmp_path):
     indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     deep = Image.fromarray(trimap().astype(np.uint16))
     for mask in (indexed, deep):
-        pair = check(tmp_path, PLAIN, encoded(mask, "PNG"))
+        pair = check(tmp_path, PLAIN, encoded(mask))
         np.testing.assert_array_equal(pair.mask, trimap() - 1)
         assert pair.mask.dtype == np.uint8

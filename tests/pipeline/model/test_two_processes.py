@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import two_processes
+from processes import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 LAUNCH = "-m torch.distributed.run --standalone --nproc-per-node=2 tests/two_processes.py"
 TIMEOUT = 60  # seconds, in case one waits for the other in vain
 

@@ -1,38 +1,31 @@
 """Which file a reference means, in a real store: on this machine, and behind a server."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import mlflow_workspace
 import pytest
+from processes import run_python
 from servers import mlflow_server
 from tiny_models import write_onnx
-from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.records import database
 from pipeline.records.models import find_model
-from pipeline.records.registry import register_model
-from pipeline.records.runs import checkpoint_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import MODEL_NAME, list_versions
 
 
-def register(weight: int, *, offered: bool | None = None, alias: str | None = None) -> int:
+def register(weight: int, *, offered: bool | None = None, alias: str = "") -> None:
     """A version of two files; without `offered`, of the fp32 one alone."""
     folder = Path(f"made-{weight}")
     folder.mkdir()
     write_onnx(folder / "model.onnx", weight)
     if offered is not None:
         write_onnx(folder / "model.int8.onnx", weight + 100)
-    with checkpoint_run(f"checkpoint {weight}", Path("data/pets")) as run:
-        scores = {"export": {"int8": {"offered": offered}}}
-        number = register_model(run, folder / "model.onnx", scores)
-    if alias:
-        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
-    return number
+    scores = {"export": {"int8": {"offered": offered}}}
+    mlflow_workspace.register(folder / "model.onnx", scores, alias)
 
 
 def exported(offered: bool | None = None) -> None:
@@ -92,9 +85,8 @@ assert find_model().source == "models/model.int8.onnx"
 assert not os.path.exists("mlflow.db")
 assert "mlflow" not in sys.modules
 """
-    environment = {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = run_python("-c", code, cwd=workspace)
+    assert done.returncode == 0, done.stderr
     fp32, int8 = "models/model.onnx", "models/model.int8.onnx"
     assert done.stdout.split() == [fp32, fp32, int8]
 

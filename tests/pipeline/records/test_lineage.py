@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 from tiny_pets import REPOSITORY
 
 from pipeline.core.git import UNKNOWN, source_patch
@@ -47,28 +47,22 @@ def repository(tmp_path: Path) -> Path:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "start")
+    commit(folder)
     return folder
 
 
-@pytest.mark.parametrize(
-    "name", ["params.yaml", "dvc.lock", "metrics/train.json", "notes.txt", "data/script.py"]
-)
-def test_a_change_of_anything_but_source_is_clean(repository, name):
+CLEAN = ("params.yaml", "dvc.lock", "metrics/train.json", "notes.txt", "data/script.py")
+DIRTY = ("stages/train.py", "pipeline/new.py", "dvc.yaml")
+
+
+@pytest.mark.parametrize("name", [*CLEAN, *DIRTY])
+def test_changed_and_new_source_is_dirty_and_no_other_change(repository, name):
     (repository / "data").mkdir()
     (repository / name).write_text("changed: 1\n")
     tags = lineage_tags(repository / "data/pets", repository)
-    assert source_patch(repository) == b""
-    assert tags["git.dirty"] == "false"
+    assert (source_patch(repository) == b"") == (name in CLEAN)
+    assert tags["git.dirty"] == str(name in DIRTY).lower()
     assert tags["git.commit"] == git(repository, "rev-parse", "HEAD")
-
-
-@pytest.mark.parametrize("name", ["stages/train.py", "pipeline/new.py", "dvc.yaml"])
-def test_changed_and_new_source_is_dirty(repository, name):
-    (repository / name).write_text("changed = 1\n")
-    assert lineage_tags(repository / "data/pets", repository)["git.dirty"] == "true"
 
 
 def test_commit_and_patch_restore_the_dirty_source(repository, tmp_path):

@@ -7,12 +7,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from mlflow.entities import Run as StoredRun
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 from servers import mlflow_server
 from tiny_models import write_onnx
 
 from pipeline.records.registry import register_model
-from pipeline.records.runs import checkpoint_run, fetch_table, training_run
+from pipeline.records.runs import checkpoint_run, fetch_table, run_page, training_run
 from pipeline.records.store import open_store
 from pipeline.records.unsent import send_unsent
 from pipeline.records.versions import list_versions
@@ -81,9 +81,7 @@ def test_a_training_leaves_one_finished_run_that_describes_it(workspace):
 
 def test_a_runs_name_says_what_changed_since_the_commit(workspace, monkeypatch):
     Path("params.yaml").write_text("train: {lr: 0.001, epochs: 2}\ngate: {seed: 0}\n")
-    git(workspace, "init", "--quiet")
-    git(workspace, "add", "params.yaml")
-    git(workspace, "commit", "--quiet", "--message", "params")
+    commit(workspace)
     plain = stored(train("abc")).info.run_name
     assert plain == git(workspace, "rev-parse", "HEAD")[:7]
     Path("params.yaml").write_text("train: {lr: 0.5, epochs: 2}\ngate: {seed: 1}\n")
@@ -92,6 +90,16 @@ def test_a_runs_name_says_what_changed_since_the_commit(workspace, monkeypatch):
     assert changed.data.tags["params.changed"] == "train.lr=0.5"
     monkeypatch.setenv("DVC_EXP_NAME", "try1")
     assert stored(train("ghi")).info.run_name == "try1 train.lr=0.5"
+
+
+def test_a_run_is_seen_at_its_server_or_with_the_command_that_serves_its_database(workspace):
+    store = open_store()
+    page = f"#/experiments/{store.experiment_id}/runs/0123"
+    local = f"then http://127.0.0.1:5000/{page}"
+    assert run_page(store, "0123") == f"`make ui`, {local}"
+    other = replace(store, uri="sqlite:///a b.db")
+    assert run_page(other, "0123") == f"`mlflow ui --backend-store-uri 'sqlite:///a b.db'`, {local}"
+    assert run_page(replace(store, uri="http://me:pw@host/"), "0123") == f"http://host/{page}"
 
 
 def test_system_metrics_are_in_the_run_of_the_training(workspace, monkeypatch):

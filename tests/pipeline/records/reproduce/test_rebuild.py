@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import git
+from mlflow_workspace import commit, git
 
 from pipeline.core.git import source_patch
 from pipeline.core.terminal import UserError
@@ -13,9 +13,7 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "stages").mkdir(parents=True)
     (folder / "stages/train.py").write_text("lr = 1\n")
-    git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "start")
+    commit(folder)
     return folder
 
 
@@ -24,13 +22,14 @@ def head(repository: Path) -> str:
 
 
 def test_a_worktree_has_commit_and_patch_and_leaves_the_repository_alone(repository):
-    commit = head(repository)
+    before = head(repository)
     (repository / "stages/train.py").write_text("lr = 2\n")
     (repository / "stages/new.py").write_text("new = 1\n")
     patch = source_patch(repository)
     (repository / "stages/train.py").write_text("lr = 3\n")
-    git(repository, "commit", "--quiet", "--all", "--message", "later")
-    with worktree(repository, commit, patch) as root:
+    (repository / "stages/new.py").unlink()
+    commit(repository)
+    with worktree(repository, before, patch) as root:
         assert (root / "stages/train.py").read_text() == "lr = 2\n"
         assert (root / "stages/new.py").read_text() == "new = 1\n"
         (root.parent / "beside").mkdir()
@@ -43,8 +42,7 @@ def test_a_project_in_the_folder_of_a_larger_repository_is_found_there(repositor
     project = repository / "teams/pets"
     (project / "stages").mkdir(parents=True)
     (project / "stages/train.py").write_text("lr = 1\n")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "--message", "one more project")
+    commit(repository)
     (project / "stages/train.py").write_text("lr = 2\n")
     (project / "stages/new.py").write_text("new = 1\n")
     with worktree(project, head(repository), source_patch(project)) as root:
@@ -53,19 +51,11 @@ def test_a_project_in_the_folder_of_a_larger_repository_is_found_there(repositor
         assert not (root / "teams").exists()
 
 
-def test_an_interrupt_removes_the_worktree(repository):
-    commit = head(repository)
-    with pytest.raises(KeyboardInterrupt), worktree(repository, commit, None) as root:
-        raise KeyboardInterrupt
-    assert not root.parent.exists()
-    assert git(repository, "worktree", "list").count("\n") == 0
-
-
 @pytest.mark.parametrize(
-    ("commit", "patch", "named"),
+    ("lost", "patch", "named"),
     [("0" * 40, None, "0000000"), ("HEAD", b"no patch at all\n", "apply")],
 )
-def test_a_lost_commit_and_a_damaged_patch_are_errors(repository, commit, patch, named):
-    with pytest.raises(UserError, match=named), worktree(repository, commit, patch):
+def test_a_lost_commit_and_a_damaged_patch_are_errors(repository, lost, patch, named):
+    with pytest.raises(UserError, match=named), worktree(repository, lost, patch):
         pass
     assert git(repository, "worktree", "list").count("\n") == 0
