@@ -26,7 +26,7 @@ from pipeline.records.versions import list_versions
 
 NAMED = 5  # packages or runs at most; the others are counted
 LITTLE = 5_000_000_000  # bytes; the official data set in all its forms takes about 4 GB
-NONE = hashlib.md5(b"").hexdigest()  # noqa: S324 - DVC's choice
+NONE = hashlib.md5(b"").hexdigest()  # noqa: S324 - DVC's choice: the name of an empty file
 KEPT = ("--workspace", "--all-commits", "--all-experiments")
 
 
@@ -77,14 +77,16 @@ def check_outputs() -> Iterator[Finding]:
         remedy = "dvc repro, dvc pull (with a remote), or dvc commit (if the workspace has them)"
         yield Finding("bad", f"DVC's cache lacks {', '.join(absent)}", remedy)
     cache = Path(_dvc("cache", "dir").strip())
-    if empty := [file for file in _objects(cache) if not file.stat().st_size]:
-        text = f"{len(empty)} objects in DVC's cache are empty, as a power cut leaves them"
+    sizes = [file.stat().st_size for file, digest in _objects(cache) if digest != NONE]
+    if empty := sizes.count(0):
+        text = f"{empty} objects in DVC's cache are empty, as a power cut leaves them"
         yield Finding("bad", text, f"find {quote(str(cache))} -type f -empty -delete; dvc repro")
 
 
-def _objects(cache: Path) -> Iterator[Path]:
-    """What DVC keeps: each file is named by its md5, but for that of no bytes at all."""
-    return (file for file in (cache / "files/md5").glob("??/*") if "".join(file.parts[-2:]) != NONE)
+def _objects(cache: Path) -> Iterator[tuple[Path, str]]:
+    """What DVC keeps: each file with the md5 that its name says."""
+    for file in (cache / "files/md5").glob("??/*"):
+        yield file, "".join(file.parts[-2:]).removesuffix(".dir")
 
 
 def check_records(store: Store) -> Iterator[Finding]:
@@ -159,8 +161,7 @@ def check_cache() -> Iterator[Finding]:
     Every object is read, and DVC looks through every commit, which can take minutes.
     """
     every = _objects(Path(_dvc("cache", "dir").strip()))
-    digests = ((file, "".join(file.parts[-2:]).removesuffix(".dir")) for file in every)
-    if changed := [str(file) for file, digest in digests if file_digest(file, "md5") != digest]:
+    if changed := [str(file) for file, digest in every if file_digest(file, "md5") != digest]:
         text = f"{len(changed)} objects in DVC's cache were changed: as links, so were outputs"
         yield Finding("bad", text, f"rm -f {' '.join(map(quote, changed))}; dvc repro")
     else:

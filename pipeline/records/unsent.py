@@ -143,9 +143,9 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
         # Its command still runs, or another one was faster.
         with suppress(BlockingIOError, FileNotFoundError), path.open("rb") as file:
             flock(file, LOCK_EX | LOCK_NB)
-            lines = [line for line in file if line.endswith(b"\n")]
-            garbage = [line for line in lines if _entry(line) is None]
-            entries = [entry for line in lines if (entry := _entry(line))]
+            lines = [(line, _entry(line)) for line in file if line.endswith(b"\n")]
+            garbage = [line for line, entry in lines if entry is None]
+            entries = [entry for _, entry in lines if entry is not None]
             known = bool(entries) and "store" in entries[0]
             if garbage:
                 aside = path.with_suffix(".garbage")
