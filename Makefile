@@ -73,7 +73,7 @@ models: $(INSTALLED) ## List the registered versions
 promote: $(INSTALLED) ## Make a version the champion, whatever the gate says (VERSION=n)
 	python -m tools.models promote $(VERSION)
 
-verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=id; DATA=data/pets)
+verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=id; DATA=data/pairs)
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.measure import Samples, parse, report
 from benchmarks.ours import LITE0, REFERENCE, SEED
 from pipeline.core.terminal import console, run_command
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.data.transforms import Normalisation
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.onnx_export import export_onnx

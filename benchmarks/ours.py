@@ -9,10 +9,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmarks.measure import Work
-from pipeline.core.layout import PETS, SPLITS
+from pipeline.core.layout import PAIRS, SPLITS
 from pipeline.data.cache import open_pictures
 from pipeline.data.dataset import PetDataset, ShuffledBatches, load
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.model.encoders import LITE
@@ -64,7 +64,7 @@ def our_training(fabric: Fabric, training: Training) -> Work:
 
 def endless_batches(fabric: Fabric, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches, epoch after epoch."""
-    pictures = open_pictures(PETS, train_names(), size)
+    pictures = open_pictures(PAIRS, train_names(), size)
     dataset = PetDataset(pictures, Augmentation(AUGMENTATION, size), SEED)
     order = ShuffledBatches(len(dataset), BATCH, SEED, fabric.global_rank, fabric.world_size)
     batches = load(dataset, order, fabric.device)

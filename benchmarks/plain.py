@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measure import Rate, Work
 from benchmarks.ours import AUGMENTATION, BATCH, SEED, Training, train_names
-from pipeline.core.layout import PETS
-from pipeline.data.pets import CLASSES, image_path, mask_path
+from pipeline.core.layout import PAIRS
+from pipeline.data.pairs import CLASSES, image_path, mask_path
 from pipeline.data.settings import Normalisation
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.torchvision_compat import tv_tensors, v2
@@ -51,8 +51,8 @@ class FilesDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = Image.open(image_path(PETS, self.names[index])).convert("RGB")
-        mask = v2.functional.pil_to_tensor(Image.open(mask_path(PETS, self.names[index])))
+        image = Image.open(image_path(PAIRS, self.names[index])).convert("RGB")
+        mask = v2.functional.pil_to_tensor(Image.open(mask_path(PAIRS, self.names[index])))
         image, mask = self.transform(image, tv_tensors.Mask(mask))
         return image, mask[0].long()
 

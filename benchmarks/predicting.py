@@ -13,9 +13,9 @@ from PIL import Image
 
 from benchmarks.measure import measure_in_turn, parse, report
 from benchmarks.ours import train_names
-from pipeline.core.layout import ONNX, PETS
+from pipeline.core.layout import ONNX, PAIRS
 from pipeline.core.terminal import UserError, run_command
-from pipeline.data.pets import PALETTE, image_path
+from pipeline.data.pairs import PALETTE, image_path
 from pipeline.deploy.folder import predict_all
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
@@ -27,7 +27,7 @@ Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to 
 def main() -> None:
     few = (50, "photographs a round (50): few, so that a disturbance meets both sides")
     arguments = parse("predicting", __doc__, cores(), 20, slice=few)
-    photographs = [image_path(PETS, name) for name in train_names()]
+    photographs = [image_path(PAIRS, name) for name in train_names()]
     starts = range(0, len(photographs), arguments.slice)
     slices = [photographs[start : start + arguments.slice] for start in starts]
     sides = {"plain": plain_side(ONNX), "ours": our_side(ONNX, arguments.threads)}

@@ -22,7 +22,7 @@ import psutil
 import yaml
 from PIL import Image, ImageDraw
 
-from pipeline.core.layout import INDEX, ONNX, PETS, SPLITS
+from pipeline.core.layout import INDEX, ONNX, PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.splits import read_split
 from pipeline.ingest.duplicates import nearest_within
@@ -36,7 +36,7 @@ PARAMS = {  # replacing those of the repository
     "export": {"max_disagreement": 1.0},  # so small a network has many near ties
 }
 SCORES, PLOTS = "metrics/evaluate.json", "metrics/plots"
-EXTRACT = f"-m stages.extract data/raw {PETS} metrics/extract.json"
+EXTRACT = f"-m stages.extract data/raw {PAIRS} metrics/extract.json"
 STEPS = {  # in this order; arguments of python
     "extract": EXTRACT,
     "dvc commit": "-m dvc commit --quiet --force",
@@ -44,10 +44,10 @@ STEPS = {  # in this order; arguments of python
     "split": f"-m stages.split {INDEX} {SPLITS} metrics/split.json",
     "near-duplicates": "-c 'from benchmarks.scale import search; search()'",
     "cache": "-c 'from benchmarks.scale import decode; decode()'",
-    "train": f"-m stages.train {PETS} {SPLITS} models metrics/train.json {PLOTS}/train",
-    "evaluate": f"-m stages.evaluate {PETS} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test",
+    "train": f"-m stages.train {PAIRS} {SPLITS} models metrics/train.json {PLOTS}/train",
+    "evaluate": f"-m stages.evaluate {PAIRS} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test",
     "dvc checkout": "-m dvc checkout --quiet",
-    "export": f"-m stages.export {PETS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
+    "export": f"-m stages.export {PAIRS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
     "dvc push": "-m dvc push --quiet",
 }
 DVC_LOCAL = "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../remote\n"
@@ -102,7 +102,7 @@ def prepare(workspace: Path, images: int) -> None:
     for section, values in PARAMS.items():
         params[section] |= values
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-    stage = {"cmd": f"python {EXTRACT}", "deps": ["data/raw"], "outs": [str(PETS)]}
+    stage = {"cmd": f"python {EXTRACT}", "deps": ["data/raw"], "outs": [str(PAIRS)]}
     (workspace / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"extract": stage}}))
     (workspace / ".dvc").mkdir()
     shutil.copy(REPOSITORY / ".dvc/config", workspace / ".dvc/config")
@@ -115,7 +115,7 @@ def run(workspace: Path, images: int) -> Iterator[tuple[str, Cost]]:
     environment = kept | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
     for step, command in STEPS.items():
         if step == "dvc checkout":
-            shutil.rmtree(workspace / PETS)  # for DVC to bring back
+            shutil.rmtree(workspace / PAIRS)  # for DVC to bring back
         cost = command_cost([sys.executable, *shlex.split(command)], workspace, environment)
         times = f"{cost.seconds:.1f} s, {cost.processor:.1f} s of the processor"
         console.print(f"{images:,} {step}: {times}, {cost.megabytes:.0f} MB", highlight=False)
@@ -172,7 +172,7 @@ def decode() -> None:
     from pipeline.data.cache import open_pictures  # noqa: PLC0415 - torch, not for the search
 
     for split in ("train", "val"):
-        open_pictures(PETS, read_split(SPLITS / f"{split}.csv")["name"].tolist(), SIZE)
+        open_pictures(PAIRS, read_split(SPLITS / f"{split}.csv")["name"].tolist(), SIZE)
 
 
 def draw_archives(raw: Path, images: int) -> None:

@@ -13,7 +13,7 @@ from benchmarks.ours import BATCH, SEED, Training, endless_batches, our_training
 from benchmarks.ours import trainings as trainings_of
 from benchmarks.plain import plain_rates
 from pipeline.core.terminal import run_command
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.model.engine import device_name, launch, resolve_precision
 from pipeline.model.unet import UNet
 

@@ -1,101 +1,68 @@
-"""Put the two archives of the data set into a folder: from a url, from a path, or drawn here."""
+"""Put the archives of the data set into a folder: from urls, from paths, or drawn here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import STRICT, read_section
-from pipeline.core.terminal import console, path_arguments, redacted, run_command
+from pipeline.core.terminal import UserError, console, path_arguments, run_command
+from pipeline.data.description import SampleParams, Source, Sources, read_description
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
-from pipeline.sample import SampleParams
-
-
-def _without_password(url: str) -> str:
-    if redacted(url) != url:
-        raise ValueError("user and password do not belong in params.yaml: put them into ~/.netrc")
-    return url
-
-
-Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class ArchiveParams:
-    """Where one archive comes from."""
-
-    url: Address  # http(s), file: or a path
-    md5: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")] | None = None  # verified if given
-    mirrors: tuple[Address, ...] = ()  # tried in order after the url
-
-
-@dataclass(frozen=True, config=STRICT)
-class FetchedParams:
-    """A data set in the official layout that exists somewhere."""
-
-    images: ArchiveParams
-    annotations: ArchiveParams
-
-
-def _kind(values: object) -> str:
-    return "drawn" if isinstance(values, dict) and "builtin" in values else "fetched"
-
-
-# One entry of `datasets`: drawn if it has the key `builtin`, else fetched.
-DatasetParams = Annotated[
-    Annotated[SampleParams, Tag("drawn")] | Annotated[FetchedParams, Tag("fetched")],
-    Discriminator(_kind),
-]
-
-
-DatasetName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]  # others mislead `dvc exp run -S`
 
 
 @dataclass(frozen=True, config=STRICT)
 class DownloadParams:
     """The params.yaml section `download`."""
 
-    dataset: str  # one of the names in `datasets`
-    datasets: dict[DatasetName, DatasetParams]
-
-    def __post_init__(self) -> None:
-        if self.dataset not in self.datasets:
-            known = ", ".join(self.datasets) or "none"
-            raise ValueError(f"dataset '{self.dataset}' is not in datasets; known: {known}")
+    # The name of a file in datasets/: no signs that mislead `dvc exp run -S`.
+    dataset: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
+    places: dict[str, Source]  # instead of the file's own sources, by their names
 
 
 def main() -> None:
     paths = {
-        "raw": "folder to fill: the archives images.*, annotations.*",
+        "description": "file of the data set in datasets/",
+        "raw": "folder to fill: the archives of the data set",
         "metrics": "JSON file to write: names, sizes, md5",
     }
     arguments = path_arguments("download", __doc__, paths)
     params = read_section("download", DownloadParams)
-    dataset = params.datasets[params.dataset]
-    archives = download(dataset, arguments.raw, cache_folder("downloads"))
-    metrics = {stem: describe(archives[stem]) for stem in ("images", "annotations")}
-    write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
+    description = read_description(arguments.description)
+    sources = replace_sources(description.sources, params.places, arguments.description)
+    archives = download(sources, arguments.raw, cache_folder("downloads"))
+    metrics = {stem: describe(archive) for stem, archive in archives.items()}
+    write_json(arguments.metrics, {"dataset": arguments.description.stem, **metrics})
 
 
-def download(dataset: SampleParams | FetchedParams, raw: Path, cache: Path) -> dict[str, Path]:
-    """Leave one `images.tar*` and one `annotations.tar*` in `raw`; return them by stem.
+def replace_sources(sources: Sources, places: Mapping[str, Source], where: Path) -> Sources:
+    """The sources with those of download.places. Raises UserError for a name that is none."""
+    known = {} if isinstance(sources, SampleParams) else sources
+    if strange := ", ".join(places.keys() - known.keys()):
+        names = ", ".join(known) or "none"
+        raise UserError(f"params.yaml: download.places: {where} has no source {strange}: {names}")
+    return sources if isinstance(sources, SampleParams) else {**sources, **places}
+
+
+def download(sources: Sources, raw: Path, cache: Path) -> dict[str, Path]:
+    """Leave an archive of each source in `raw`; return them by name.
 
     Partial downloads are kept in the folder `cache`. Raises UserError for an archive that cannot be
     fetched, or is none.
     """
-    if isinstance(dataset, SampleParams):
+    if isinstance(sources, SampleParams):
         from pipeline.sample import draw_sample  # with Pillow, which only the drawing needs
 
-        draw_sample(raw, dataset)
+        draw_sample(raw, sources)
         archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
     else:
         archives = {}
-        # The small one first: DVC discards what is in `raw` when the stage fails.
-        for stem, source in (("annotations", dataset.annotations), ("images", dataset.images)):
+        for stem, source in sources.items():
             archives[stem] = raw / archive_name(stem, source.url)
             fetch((source.url, *source.mirrors), archives[stem], source.md5, cache)
             check_archive(archives[stem])

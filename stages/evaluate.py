@@ -27,7 +27,7 @@ class EvaluateParams:
 
 def main() -> None:
     paths = {
-        "pets": "folder of images and masks, from extract",
+        "data": "folder of images and masks, from extract",
         "splits": "folder with test.csv, from split",
         "models": "folder of checkpoint.pth and config.json",
         "metrics": "JSON file for the scores",
@@ -49,7 +49,7 @@ def main() -> None:
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
     test = read_split(arguments.splits / "test.csv")
 
-    measured = evaluate_images(segmenter, arguments.pets, test["name"].tolist(), params.batch_size)
+    measured = evaluate_images(segmenter, arguments.data, test["name"].tolist(), params.batch_size)
     tables = {"scores": score_table(measured), "per_image": per_image_table(test, measured)}
     scores = headline(tables["scores"], len(test))
     whole = (scores["miou_low"], scores["miou_high"])
@@ -59,9 +59,9 @@ def main() -> None:
     for name, table in tables.items():
         write_csv(arguments.tables / f"{name}.csv", table)
     save_plots(arguments.plots, measured, tables["slices"], whole)
-    save_sheets(arguments.plots, segmenter, arguments.pets, tables["per_image"])
+    save_sheets(arguments.plots, segmenter, arguments.data, tables["per_image"])
 
-    with checkpoint_run(checkpoint_digest(arguments.models), arguments.pets) as run:
+    with checkpoint_run(checkpoint_digest(arguments.models), arguments.data) as run:
         run.set_tags({"evaluate": params})
         run.log_metrics({"test": scores})
         run.log_artifact(arguments.metrics, "metrics")
@@ -87,7 +87,7 @@ def save_plots(
             plots.save_figure(temporary, figure)
 
 
-def save_sheets(folder: Path, segmenter: "Segmenter", pets: Path, table: "pd.DataFrame") -> None:
+def save_sheets(folder: Path, segmenter: "Segmenter", data: Path, table: "pd.DataFrame") -> None:
     """Write the sheets of example, worst and median images of a `per_image_table` as PNG."""
     import torch
 
@@ -96,7 +96,7 @@ def save_sheets(folder: Path, segmenter: "Segmenter", pets: Path, table: "pd.Dat
     for name, rows in choose_shown(table).items():
         with atomic_file(folder / f"{name}.png") as temporary:
             sheet = draw_sheet(
-                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(), pets, rows
+                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(), data, rows
             )
             sheet.save(temporary, format="PNG")
 

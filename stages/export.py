@@ -26,7 +26,7 @@ class ExportParams:
 
 def main() -> None:
     paths = {
-        "pets": "folder of pictures and masks, from extract",
+        "data": "folder of pictures and masks, from extract",
         "splits": "folder of train.csv and test.csv, from split",
         "models": "folder of checkpoint.pth and config.json",
         "scores": "JSON file of the test scores, from evaluate",
@@ -53,8 +53,8 @@ def main() -> None:
     train, test = (
         read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")
     )
-    calibrate(files, arguments.pets, evenly_spaced(train, params.calibration_images))
-    found = agreement(files, segmenter, arguments.pets, test, params.threads)
+    calibrate(files, arguments.data, evenly_spaced(train, params.calibration_images))
+    found = agreement(files, segmenter, arguments.data, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
     if metrics["disagreement"] > params.max_disagreement:
@@ -63,7 +63,7 @@ def main() -> None:
             f" test pixels; export.max_disagreement allows {params.max_disagreement:.4%}."
             " It was not registered."
         )
-    with checkpoint_run(digest, arguments.pets) as run:
+    with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
@@ -71,14 +71,14 @@ def main() -> None:
         register_model(run, files[FP32], scores)
 
 
-def calibrate(files: Mapping[str, Path], pets: Path, names: Sequence[str]) -> None:
+def calibrate(files: Mapping[str, Path], data: Path, names: Sequence[str]) -> None:
     """Write the INT8 file, with the value ranges of the named images."""
     from pipeline.data.images import load_image
-    from pipeline.data.pets import image_path
+    from pipeline.data.pairs import image_path
     from pipeline.deploy.int8 import export_int8
 
     with track(names, "calibrating", len(names)) as tracked:
-        images = (load_image(image_path(pets, name)) for name in tracked)
+        images = (load_image(image_path(data, name)) for name in tracked)
         export_int8(files[INT8], files[FP32], images)
 
 

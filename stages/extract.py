@@ -1,4 +1,4 @@
-"""Extract the archives, check every pair of photograph and mask, and write the usable ones."""
+"""Extract the archives, check every pair of image and mask, and write the usable ones."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import write_json
 from pipeline.core.params import STRICT, read_section
 from pipeline.core.terminal import path_arguments, run_command
+from pipeline.data.description import read_description
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -19,15 +20,20 @@ class ExtractParams:
 
 def main() -> None:
     paths = {
-        "raw": "folder with the archives images.* and annotations.*",
-        "pets": "folder to write: images/, masks/, index.csv",
+        "description": "file of the data set in datasets/",
+        "raw": "folder with the archives of the data set",
+        "data": "folder to write: images/, masks/, tables about them",
         "metrics": "JSON file to write: counts",
     }
     arguments = path_arguments("extract", __doc__, paths)
     params = read_section("extract", ExtractParams)
     from pipeline.ingest.extraction import extract
 
-    metrics = extract(arguments.raw, arguments.pets, params.max_quarantined_fraction)
+    where = arguments.description
+    description = read_description(where)
+    metrics = extract(
+        description, where, arguments.raw, arguments.data, params.max_quarantined_fraction
+    )
     write_json(arguments.metrics, metrics)
 
 

@@ -46,7 +46,7 @@ class TrainParams:
 
 def main() -> None:
     paths = {
-        "pets": "folder of images and masks, from extract",
+        "data": "folder of images and masks, from extract",
         "splits": "folder of train.csv and val.csv, from split",
         "models": "folder for checkpoint.pth and config.json",
         "metrics": "JSON file for the validation scores",
@@ -69,7 +69,7 @@ def main() -> None:
     pictures = {}
     for split in ("train", "val"):
         names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
-        pictures[split] = open_pictures(arguments.pets, names, train.image_size)
+        pictures[split] = open_pictures(arguments.data, names, train.image_size)
     sections: dict[str, Any] = {"seed": seed, "model": model, "train": train}
     learner, run_epochs = prepare(fabric, pictures, **sections)
     if not fabric.is_global_zero:  # this process only helps to compute
@@ -89,7 +89,7 @@ def run_training(
     pictures: "Mapping[str, Pictures]",
 ) -> None:
     """Train in a recorded run, from the saved state if there is one, and write what came out."""
-    from pipeline.data.pets import CLASSES
+    from pipeline.data.pairs import CLASSES
     from pipeline.model.checkpoint import save_checkpoint
     from pipeline.model.encoders import normalisation_of
     from pipeline.model.engine import device_name
@@ -104,7 +104,7 @@ def run_training(
     shape = replace(model, weights=None)  # what the network started from is not needed to apply it
     config = ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))
     with training_state(key) as state:
-        with training_run(arguments.pets, sections, images, state.id) as run:
+        with training_run(arguments.data, sections, images, state.id) as run:
             run.set_tags({**engine, "device": device_name(learner.fabric)})
             rows, best = run_epochs(state=state, log=partial(log_row, run))
             parameters = sum(weight.numel() for weight in learner.network.parameters())
@@ -129,7 +129,7 @@ def prepare(
     train: TrainParams,
 ) -> "tuple[Learner, Callable]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
-    from pipeline.data.pets import CLASSES
+    from pipeline.data.pairs import CLASSES
     from pipeline.data.transforms import Augmentation
     from pipeline.model.losses import segmentation_loss
     from pipeline.model.training import build_batches, build_learner, fit

@@ -21,14 +21,14 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_ROOT", str(folder))
     monkeypatch.chdir(folder)
     shutil.copy(_empty_database(), folder / "mlflow.db")
-    (folder / "data/pets").mkdir(parents=True)
-    (folder / "data/pets/index.csv").write_text("name\nAbyssinian_1\n")
+    (folder / "data/pairs").mkdir(parents=True)
+    (folder / "data/pairs/index.csv").write_text("name\nAbyssinian_1\n")
     return folder
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with an empty store, and data/pets/index.csv in it."""
+    """The current folder, with an empty store, and data/pairs/index.csv in it."""
     return make_workspace(tmp_path, monkeypatch)
 
 
@@ -46,7 +46,7 @@ def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
     from pipeline.records.registry import MODEL_NAME, register_model
     from pipeline.records.runs import checkpoint_run
 
-    with checkpoint_run(f"the checkpoint of {model}", Path("data/pets")) as run:
+    with checkpoint_run(f"the checkpoint of {model}", Path("data/pairs")) as run:
         number = register_model(run, model, scores or {})
     if alias:
         run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))

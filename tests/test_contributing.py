@@ -13,7 +13,7 @@ from tiny_pets import LISTS, REPOSITORY, write_tiny_pets
 
 from pipeline.core.params import read_section
 from pipeline.data.images import load_mask
-from pipeline.data.pets import mask_path
+from pipeline.data.pairs import mask_path
 from stages.download import DownloadParams, download
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -90,8 +90,8 @@ def test_the_added_files_pass_the_linter(changed):
 
 def test_the_stage_counts_the_pixels_of_its_list(changed):
     write_tiny_pets(changed)
-    run(changed, "-m", "stages.classes", "data/pets", "data/splits", "metrics/classes.json")
-    pixels = [load_mask(mask_path(changed / "data/pets", name)).ravel() for name in LISTS["train"]]
+    run(changed, "-m", "stages.classes", "data/pairs", "data/splits", "metrics/classes.json")
+    pixels = [load_mask(mask_path(changed / "data/pairs", name)).ravel() for name in LISTS["train"]]
     counted = np.unique(np.concatenate(pixels), return_counts=True)[1]
     written = json.loads((changed / "metrics/classes.json").read_text())
     assert list(written.values()) == counted.tolist()
@@ -107,7 +107,7 @@ def test_the_metric_is_a_headline_and_the_encoder_builds_a_u_net(changed):
 
 def test_the_data_set_is_fetched_from_the_address_in_params(changed, tmp_path):
     params = (changed / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(params.replace("/data/pets/", f"{tmp_path}/"))
+    (tmp_path / "params.yaml").write_text(params.replace("/data/pairs/", f"{tmp_path}/"))
     for stem in ("images", "annotations"):
         with tarfile.open(tmp_path / f"{stem}.tar.gz", "w:gz") as archive:
             archive.add(changed / "dvc.yaml", f"{stem}/anything")

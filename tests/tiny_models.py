@@ -98,7 +98,7 @@ def spread_classes(network: "UNet", size: int) -> "UNet":
 
 def save_random_model(folder: Path) -> "Segmenter":
     """Save an untrained model that predicts each class somewhere, as the train stage saves one."""
-    from pipeline.data.pets import CLASSES
+    from pipeline.data.pairs import CLASSES
     from pipeline.data.settings import Normalisation
     from pipeline.model.checkpoint import copy_weights, save_checkpoint
     from pipeline.model.settings import ModelConfig, ModelParams

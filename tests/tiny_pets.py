@@ -12,7 +12,7 @@ from processes import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.data.images import save_mask
-from pipeline.data.pets import breed_of, image_path, mask_path, species_of
+from pipeline.data.pairs import breed_of, image_path, mask_path, species_of
 
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
 TRAIN = "Bengal_1 Bengal_2 Bengal_3 pug_1 pug_2 pug_3 Sphynx_1 Sphynx_2"
@@ -24,15 +24,15 @@ LISTS = {
 
 
 def write_tiny_pets(root: Path) -> None:
-    """Write data/pets and data/splits below the root."""
+    """Write data/pairs and data/splits below the root."""
     for split, names in LISTS.items():
         for position, name in enumerate(names):
-            write_pair(root / "data/pets", name, *SIZES[position % len(SIZES)])
+            write_pair(root / "data/pairs", name, *SIZES[position % len(SIZES)])
         write_split(root / "data/splits" / f"{split}.csv", names)
-    write_index(root / "data/pets", sorted(name for names in LISTS.values() for name in names))
+    write_index(root / "data/pairs", sorted(name for names in LISTS.values() for name in names))
 
 
-def write_pair(pets: Path, name: str, height: int, width: int) -> None:
+def write_pair(data: Path, name: str, height: int, width: int) -> None:
     """Write one image and its mask: the ellipse is pet, its rim border."""
     random = np.random.default_rng(sum(name.encode()))
     y, x = np.mgrid[:height, :width]
@@ -42,19 +42,19 @@ def write_pair(pets: Path, name: str, height: int, width: int) -> None:
     brightness = np.where(radius < 1, 170, 60)[..., None] + random.integers(
         0, 60, (height, width, 3)
     )
-    for path in (image_path(pets, name), mask_path(pets, name)):
+    for path in (image_path(data, name), mask_path(data, name)):
         path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(brightness.astype(np.uint8)).save(image_path(pets, name), quality=90)
-    save_mask(mask_path(pets, name), mask)
+    Image.fromarray(brightness.astype(np.uint8)).save(image_path(data, name), quality=90)
+    save_mask(mask_path(data, name), mask)
 
 
-def write_index(pets: Path, names: list[str]) -> None:
+def write_index(data: Path, names: list[str]) -> None:
     """Write the columns of index.csv that the stages after split read."""
     digests = {
-        "image_sha256": [file_digest(image_path(pets, name)) for name in names],
-        "mask_sha256": [file_digest(mask_path(pets, name)) for name in names],
+        "image_sha256": [file_digest(image_path(data, name)) for name in names],
+        "mask_sha256": [file_digest(mask_path(data, name)) for name in names],
     }
-    pd.DataFrame({"name": names} | digests).to_csv(pets / "index.csv", index=False)
+    pd.DataFrame({"name": names} | digests).to_csv(data / "index.csv", index=False)
 
 
 def write_split(file: Path, names: list[str]) -> None:

@@ -17,7 +17,7 @@ import stages.train
 
 PLAIN = ("-m", "stages.train")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *PLAIN)
-ARGUMENTS = ("data/pets", "data/splits", "models", "metrics/train.json", "plots")
+ARGUMENTS = ("data/pairs", "data/splits", "models", "metrics/train.json", "plots")
 OUTPUTS = ("models/checkpoint.pth", "models/config.json", "metrics/train.json", "plots/curves.csv")
 TIMEOUT = 300  # seconds
 

@@ -18,14 +18,14 @@ from pipeline.core.layout import (
     INDEX,
     METRICS,
     ONNX,
-    PETS,
+    PAIRS,
     PLOTS,
     SPLITS,
     TABLES,
 )
 from pipeline.core.params import STRICT, Seed
 from pipeline.core.terminal import console, printable
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.deploy.agreement import count_pixels
 from pipeline.records.lineage import locked_params, read_lock
@@ -76,7 +76,7 @@ def register_restored(store: Store) -> None:
     if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):
         return
     scores = {name: read_json(file) for name, file in FILES.items()}
-    with checkpoint_run(checkpoint, PETS) as run:
+    with checkpoint_run(checkpoint, PAIRS) as run:
         run.log_metrics(scores)
         for file in filter(Path.is_file, FILES.values()):
             run.log_artifact(file, METRICS.name)
@@ -130,7 +130,7 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
     except NotRecordedError as reason:
         if not INDEX.is_file() or file_digest(INDEX, "md5") != champion.tags[DATA_TAG]:
             why = (
-                f"{reason}, and {PETS} is not the data set of both ({_data_name(champion)}), on "
+                f"{reason}, and {PAIRS} is not the data set of both ({_data_name(champion)}), on "
                 "which they could be scored again: bring that back into the workspace (dvc repro, "
                 "dvc checkout) and run the gate again"
             )
@@ -208,7 +208,7 @@ def score_again(store: Store, versions: Versions) -> tuple[Counts, Counts]:
     except NotRecordedError:
         table = read_split(SPLITS / "test.csv")
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    [(new, old)] = count_pixels(files, PETS, table["name"].tolist())
+    [(new, old)] = count_pixels(files, PAIRS, table["name"].tolist())
     return new, old
 
 

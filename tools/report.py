@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
-from pipeline.core.layout import CHECKPOINT, CONFIG, METRICS, ONNX, PETS, PLOTS, TABLES
+from pipeline.core.layout import CHECKPOINT, CONFIG, METRICS, ONNX, PAIRS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, printable, run_command
 from tools.scores import SHOWN, existing
 
@@ -39,7 +39,7 @@ def main() -> None:
     file = arguments.out or Path("reports") / f"{name}.html"
     with atomic_file(file) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    with checkpoint_run(digest, PETS) as run:
+    with checkpoint_run(digest, PAIRS) as run:
         run.log_artifact(file, "report")
     console.print(f"report: {file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
 
@@ -72,7 +72,7 @@ def render(**content: Any) -> str:
     """The page of the report; the template says what it needs."""
     import jinja2
 
-    from pipeline.data.pets import CLASSES
+    from pipeline.data.pairs import CLASSES
 
     loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
     model = "a version's number, its alias (@champion), or the id of a run"
-    data = "take this data/pets, checked file by file, instead of making it again"
+    data = "take this data/pairs, checked file by file, instead of making it again"
     parser.add_argument("model", help=model)
-    parser.add_argument("--data", type=Path, metavar="PETS", help=data)
+    parser.add_argument("--data", type=Path, metavar="PAIRS", help=data)
     arguments = parser.parse_args()
     from pipeline.records.reproduce.comparison import compare_rebuild, judge, short
     from pipeline.records.reproduce.provenance import find_provenance
@@ -50,21 +50,21 @@ def main() -> int:
     return 0 if identical else 1
 
 
-def check_data(provenance: "Provenance", pets: Path) -> "list[Finding]":
+def check_data(provenance: "Provenance", data: Path) -> "list[Finding]":
     """Compare a data set with the one the model was trained on, file by file.
 
     Raises UserError if there is none.
     """
-    from pipeline.data.pets import changed_files
+    from pipeline.data.pairs import changed_files
     from pipeline.records.reproduce.comparison import Finding, compare_data
 
-    index = pets / INDEX.name
+    index = data / INDEX.name
     if not index.is_file():
-        raise UserError(f"--data {pets}: {index} is missing; expected is a folder as data/pets")
+        raise UserError(f"--data {data}: {index} is missing; expected is a folder as data/pairs")
     if (found := compare_data(provenance, index)).differs:
         return [found]
-    changed = changed_files(pets).items()
-    return [Finding("data", file.relative_to(pets).as_posix(), *pair) for file, pair in changed]
+    changed = changed_files(data).items()
+    return [Finding("data", file.relative_to(data).as_posix(), *pair) for file, pair in changed]
 
 
 if __name__ == "__main__":

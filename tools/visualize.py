@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.files import atomic_file
-from pipeline.core.layout import PETS, SPLITS
+from pipeline.core.layout import PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-PAIRS = 3  # a row
+A_ROW = 3  # pairs
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     table = read_split(SPLITS / f"{arguments.split}.csv")
     table = choose(table, arguments.breed, arguments.count, arguments.seed)
     with atomic_file(arguments.out) as temporary:
-        draw(PETS, table["name"].tolist()).save(temporary, format="PNG")
+        draw(PAIRS, table["name"].tolist()).save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
 
 
@@ -40,22 +40,22 @@ def choose(table: "pd.DataFrame", breed: str | None, count: int, seed: int) -> "
     return table.sample(min(count, len(table)), random_state=seed)
 
 
-def draw(pets: Path, names: list[str]) -> "Image.Image":
-    """Image and overlay side by side, PAIRS a row, below the colours' legend."""
+def draw(data: Path, names: list[str]) -> "Image.Image":
+    """Image and overlay side by side, A_ROW of them a row, below the colours' legend."""
     from PIL import Image
 
     from pipeline.data.images import load_image, load_mask
-    from pipeline.data.pets import BORDER, PET, image_path, mask_path
+    from pipeline.data.pairs import BORDER, PET, image_path, mask_path
     from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
 
     tiles, captions = [], []
     for name in names:
-        image, mask = load_image(image_path(pets, name)), load_mask(mask_path(pets, name))
+        image, mask = load_image(image_path(data, name)), load_mask(mask_path(data, name))
         tiles += [Image.fromarray(image), overlay(image, mask)]
         pet, border = ((mask == kind).mean() for kind in (PET, BORDER))
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions += [f"{name}, {size}", f"{pet:.0%} pet, {border:.0%} border"]
-    sheet = grid(tiles, captions, columns=2 * min(PAIRS, len(names)), height=220)
+    sheet = grid(tiles, captions, columns=2 * min(A_ROW, len(names)), height=220)
     return with_legend(sheet, MASK_LEGEND)
 
 

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+DATASETS = Path("datasets")  # one file a data set
 LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 
-PETS = Path("data/pets")  # pictures and masks, from extract
-INDEX = PETS / "index.csv"
+PAIRS = Path("data/pairs")  # pictures and masks, from extract
+INDEX = PAIRS / "index.csv"
 SPLITS = Path("data/splits")  # train.csv, val.csv and test.csv
 
 MODELS = Path("models")

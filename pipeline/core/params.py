@@ -40,9 +40,14 @@ def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) ->
         raise ParamsError(
             f"{file}: section '{section}' is missing; it has {', '.join(sorted(map(str, values)))}"
         )
+    return check_values(values[section], kind, file, section)
+
+
+def check_values(values: object, kind: type[Section], file: Path, section: str = "") -> Section:
+    """The values read from a file, or a section of it, as a checked `kind`; see `read_section`."""
     try:
         # Through JSON, because its strict mode accepts lists as tuples and integers as floats.
-        text = json.dumps(values[section], default=str)
+        text = json.dumps(values, default=str)
     except (TypeError, ValueError) as error:  # a date for a key, a number of 5,000 digits
         raise ParamsError(f"{file}: {section}: {error}") from None
     try:
@@ -109,7 +114,7 @@ def load_yaml(text: str) -> Any:
 
 def _explain(section: str, kind: type, values: object, problem: ErrorDetails) -> str:
     """One line about one pydantic error: which key, what is wrong, what was found."""
-    key = ".".join([section, *_keys(values, problem)])
+    key = ".".join([*filter(None, [section]), *_keys(values, problem)]) or "the file"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [field.name for field in fields(kind)] if is_dataclass(kind) else []
         inner = len(problem["loc"]) > 1 or not known

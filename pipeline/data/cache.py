@@ -21,7 +21,7 @@ from torch import Tensor
 from pipeline.core.files import atomic_folder, file_digest
 from pipeline.core.layout import cache_folder
 from pipeline.core.terminal import UserError, console, track
-from pipeline.data import images, pets, transforms
+from pipeline.data import images, pairs, transforms
 
 ARRAYS = ("images.npy", "masks.npy")
 DIGESTS = "sha256"  # the file of the arrays' digests, beside them
@@ -68,7 +68,7 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
 
 def content_key(folder: Path, names: Sequence[str], size: int) -> str:
     """A digest of all that decides the bytes: index.csv (of digests), the list, size and code."""
-    code = [file_digest(Path(str(module.__file__))) for module in (images, pets, transforms)]
+    code = [file_digest(Path(str(module.__file__))) for module in (images, pairs, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
     parts = [size, code, versions, file_digest(folder / "index.csv"), names]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -88,11 +88,11 @@ def _digests(cache: Path) -> bytes:
 
 def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:
     def image(name: str) -> NDArray[np.uint8]:
-        pixels = torch.from_numpy(images.load_image(pets.image_path(folder, name)))
+        pixels = torch.from_numpy(images.load_image(pairs.image_path(folder, name)))
         return transforms.resize_image(pixels.permute(2, 0, 1)[None], size)[0].numpy()
 
     def mask(name: str) -> NDArray[np.uint8]:
-        loaded = torch.from_numpy(images.load_mask(pets.mask_path(folder, name)))
+        loaded = torch.from_numpy(images.load_mask(pairs.mask_path(folder, name)))
         return transforms.resize_mask(loaded, size).numpy()
 
     _write_array(cache / "images.npy", image, names, (3, size, size))

@@ -5,7 +5,7 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import PALETTE
+from pipeline.data.colours import RGB
 
 # More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
 # drawing take about 12 bytes a pixel. A small file can claim any size.
@@ -217,19 +217,19 @@ def load_image(path: Path) -> NDArray[np.uint8]:
 
 
 def load_mask(path: Path) -> NDArray[np.uint8]:
-    """A mask that extract wrote, as (H, W) uint8 class ids: positions in CLASSES."""
+    """A mask that extract wrote, as (H, W) uint8: class ids, and IGNORE."""
     with Image.open(path) as image:
         return np.array(image)
 
 
-def save_mask(path: Path, mask: NDArray[np.uint8]) -> None:
-    """Write (H, W) uint8 class ids as a PNG with the PALETTE, for people to look at."""
+def save_mask(path: Path, mask: NDArray[np.uint8], palette: Sequence[RGB]) -> None:
+    """Write (H, W) uint8 class ids as a PNG with the palette, for people to look at."""
     # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
-    with_palette(mask).save(path, format="PNG", compress_type=zlib.Z_RLE)
+    with_palette(mask, palette).save(path, format="PNG", compress_type=zlib.Z_RLE)
 
 
-def with_palette(mask: NDArray[np.uint8]) -> Image.Image:
-    """(H, W) uint8 class ids as an image that holds these ids and shows the PALETTE's colours."""
+def with_palette(mask: NDArray[np.uint8], palette: Sequence[RGB]) -> Image.Image:
+    """(H, W) uint8 class ids as an image that holds these ids and shows the palette's colours."""
     image = Image.fromarray(mask)
-    image.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
+    image.putpalette(np.array(palette, dtype=np.uint8).tobytes())
     return image

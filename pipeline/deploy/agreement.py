@@ -9,18 +9,18 @@ import torch
 
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import CLASSES, image_path, mask_path
+from pipeline.data.pairs import CLASSES, image_path, mask_path
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou
 from pipeline.scoring.segmenter import Segmenter
 
 
 def agreement(
-    models: Mapping[str, Path], segmenter: Segmenter, pets: Path, names: Sequence[str], workers: int
+    models: Mapping[str, Path], segmenter: Segmenter, data: Path, names: Sequence[str], workers: int
 ) -> dict[str, dict[str, float]]:
     """Each ONNX file's mIoU, and the share of pixels that it labels unlike the segmenter."""
     files = list(models.values())
-    counts = count_pixels(files, pets, names, segmenter=segmenter, workers=workers).sum(axis=2)
+    counts = count_pixels(files, data, names, segmenter=segmenter, workers=workers).sum(axis=2)
     found = {}
     for name, truth, original in zip(models, *counts, strict=True):
         pixels, same = int(original.sum()), int(np.trace(original))
@@ -31,7 +31,7 @@ def agreement(
 
 def count_pixels(
     models: Sequence[Path],
-    pets: Path,
+    data: Path,
     names: Sequence[str],
     *,
     segmenter: Segmenter | None = None,
@@ -43,15 +43,15 @@ def count_pixels(
     true masks; with a segmenter 2, against its masks too. workers: threads (one for each core).
     Raises UserError, before the first image, if one of the files is missing.
     """
-    files = [place(pets, name) for name in names for place in (image_path, mask_path)]
+    files = [place(data, name) for name in names for place in (image_path, mask_path)]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing ({len(missing)} files are): run `dvc checkout`")
     predictors = [Predictor(model, threads=1) for model in models]  # the workers fill the cores
 
     def count(name: str) -> Counts:
         """One image to (R, M, C, C)."""
-        image = load_image(image_path(pets, name))
-        references = [torch.from_numpy(load_mask(mask_path(pets, name)))]
+        image = load_image(image_path(data, name))
+        references = [torch.from_numpy(load_mask(mask_path(data, name)))]
         if segmenter is not None:
             references += segmenter.segment([torch.from_numpy(image)])
         masks = [torch.from_numpy(predict(image)) for predict in predictors]

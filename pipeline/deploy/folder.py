@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.core.terminal import UserError
 from pipeline.data.images import decode_image
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.deploy.predictor import Predict, predict_mask
 from pipeline.deploy.results import claim_stem, image_key, is_result, result_files, save_results
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.core.terminal import UserError
 from pipeline.data.images import reduce_image
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 
 Array = NDArray[np.uint8]
 Predict = Callable[[Array], Array]  # (H, W, 3) RGB to (H, W) class ids

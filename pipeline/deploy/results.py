@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.files import atomic_file
 from pipeline.data.images import size_within, with_palette
-from pipeline.data.pets import BACKGROUND, BORDER, PET
+from pipeline.data.pairs import BACKGROUND, BORDER, PET
 from pipeline.deploy.predictor import LONGEST_SIDE, Array
 from pipeline.scoring.pictures import overlay
 

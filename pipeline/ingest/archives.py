@@ -2,6 +2,7 @@
 
 import codecs
 import lzma
+import os
 import posixpath
 import re
 import stat
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from pipeline.core.files import naming
 from pipeline.core.terminal import UserError, progress, refusal
@@ -111,14 +112,36 @@ def archive_name(stem: str, url: str) -> str:
     return f"{stem}.tar" + (ending[1] or (f".{ending[2]}" if ending[2] else ""))
 
 
-def find_archive(folder: Path, stem: str) -> Path:
-    """The one archive of this name in the folder. Raises ArchiveError for none or several."""
+def find_archives(folder: Path, stems: Iterable[str]) -> list[Path]:
+    """The one archive of each name in the folder. Raises ArchiveError for none or several."""
+    return [_find_archive(folder, stem) for stem in stems]
+
+
+def _find_archive(folder: Path, stem: str) -> Path:
     found = sorted([*folder.glob(f"{stem}.tar*"), *folder.glob(f"{stem}.zip")])
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found) or "none"
     expected = f"{folder}: expected one archive {stem}.tar* or .zip, found {names}"
     raise ArchiveError(f"{expected}: run the stage download (dvc repro download)")
+
+
+def pack_folder(folder: Path, stream: IO[bytes]) -> None:
+    """Write the files in a folder, and below it, as a tar whose bytes depend on nothing else.
+
+    Hidden files are left out. Links are followed: the archive holds what they lead to.
+    """
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        for at, folders, names in os.walk(folder, followlinks=True):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(name for name in names if not name.startswith(".")):
+                file = Path(at, name)
+                if file.is_file():
+                    place = Path(folder.resolve().name, file.relative_to(folder)).as_posix()
+                    member = tarfile.TarInfo(place)
+                    with file.open("rb") as content:
+                        member.size = os.fstat(content.fileno()).st_size
+                        tar.addfile(member, content)
 
 
 def check_archive(archive: Path) -> None:
@@ -167,6 +190,8 @@ def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
 
 @contextmanager
 def _extracting(member: tarfile.TarInfo, folder: Path) -> Iterator[None]:
+    if not member.isdir() and (folder / member.name).exists():
+        raise _RefusedError(f"{member.name} is in another archive of the data set, too")
     try:
         with naming(folder / member.name):
             yield

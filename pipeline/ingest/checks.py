@@ -1,4 +1,4 @@
-"""Check one pair of image and trimap: usable as it is, usable when converted, or unusable."""
+"""Check one pair of image and mask: usable as it is, usable when converted, or unusable."""
 
 import io
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.data.classes import IGNORE
+from pipeline.data.description import Description
 from pipeline.data.images import ImageError, is_turned, open_image, to_rgb, turn_upright
-from pipeline.ingest.inventory import Note, Reason
+from pipeline.ingest.vocabulary import Note, Reason
 
-TRIMAP_VALUES = (1, 2, 3)  # pet, background, border
 MAX_MEGAPIXELS = 89  # about 1 GB, in each of the processes
 SHOWN = 6  # values of a mask
 JPEG_LONGEST_SIDE = 65_500  # pixels that the format can hold
@@ -39,24 +40,75 @@ class Pair:
 
     jpeg: bytes  # the original bytes if there are no notes
     image: Image.Image
-    mask: NDArray[np.uint8]  # (H, W) class ids: trimap value - 1
+    mask: NDArray[np.uint8]  # (H, W) class ids
     notes: tuple[Note, ...]
 
 
-def check_pair(image_file: Path, mask_file: Path) -> Pair:
-    """Open, decode and check an image and its trimap.
+@dataclass(frozen=True)
+class MaskValues:
+    """What the values of a data set's masks mean."""
+
+    known: NDArray[np.uint32]  # sorted: numbers, or colours as 0xRRGGBB
+    ids: NDArray[np.uint8]  # of each: a class, or IGNORE
+    in_colours: bool
+    unknown: int | None  # the id of all other values; None: they are refused
+
+    def read(self, mask: Image.Image, file: Path) -> NDArray[np.uint8]:
+        """The mask as (H, W) class ids. Raises UnusableError."""
+        if mask.format == "JPEG":
+            raise UnusableError(Reason.MASK_JPEG, file)
+        if mask.mode in ("RGBA", "LA", "PA"):
+            raise UnusableError(Reason.MASK_ALPHA, file)
+        values = np.asarray(mask.convert("RGB") if self.in_colours else mask)
+        if self.in_colours:
+            values = values @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+        if values.ndim != 2:
+            raise UnusableError(Reason.MASK_CHANNELS, file)
+        place = np.searchsorted(self.known, values).clip(max=len(self.known) - 1)
+        ids, strange = self.ids[place], self.known[place] != values
+        if strange.any():
+            if self.unknown is None:
+                raise UnusableError(Reason.MASK_VALUES, file, self._in_words(values))
+            ids[strange] = self.unknown
+        return ids
+
+    def _in_words(self, values: NDArray) -> str:
+        first, *more = np.array_split(np.unique(values), [SHOWN])
+        form = "#{:06x}" if self.in_colours else "{}"
+        return ", ".join(map(form.format, first.tolist())) + (", ..." if more[0].size else "")
+
+
+def mask_values(description: Description) -> MaskValues:
+    """The values that a description of a data set names."""
+    ids = {}
+    for place, entry in enumerate(description.classes):
+        ids |= dict.fromkeys(map(as_number, entry.values), place)
+    ids |= dict.fromkeys(map(as_number, description.masks.ignore), IGNORE)
+    known = sorted(ids)
+    found = np.array([ids[number] for number in known], np.uint8)
+    unknown = IGNORE if description.masks.unknown == "ignore" else None
+    return MaskValues(np.array(known, np.uint32), found, description.in_colours, unknown)
+
+
+def as_number(value: int | str) -> int:
+    """A value of a mask as a number: 0xff8000 for "#ff8000"."""
+    return int(value.removeprefix("#"), 16) if isinstance(value, str) else value
+
+
+def check_pair(image_file: Path, mask_file: Path, meaning: MaskValues) -> Pair:
+    """Open, decode and check an image and its mask.
 
     An image that is not an RGB JPEG is converted (quality 95, no chroma subsampling, no EXIF).
     If it has an EXIF orientation, the mask's size decides: as stored if that fits, else turned
     upright. It is then written without the tag, so that every reader sees it alike.
     Raises UnusableError.
     """
-    trimap = _open(mask_file)
-    mask = _class_ids(trimap, mask_file)
+    opened = _open(mask_file)
+    mask = meaning.read(opened, mask_file)
     image = _open(image_file)
     if max(image.size) > JPEG_LONGEST_SIDE:
         raise UnusableError(Reason.TOO_LARGE, image_file)
-    notes = (*_conversions(image), *_match_size(image, trimap.size, image_file))
+    notes = (*_conversions(image), *_match_size(image, opened.size, image_file))
     if not notes:
         return Pair(image_file.read_bytes(), image, mask, notes)
     stream = io.BytesIO()
@@ -71,19 +123,6 @@ def _open(file: Path) -> Image.Image:
         return open_image(file, MAX_MEGAPIXELS, whole=True)
     except ImageError as error:
         raise UnusableError(Reason(error.problem), file) from None
-
-
-def _class_ids(trimap: Image.Image, file: Path) -> NDArray[np.uint8]:
-    values = np.asarray(trimap)
-    if trimap.format == "JPEG":
-        raise UnusableError(Reason.MASK_JPEG, file)
-    if values.ndim != 2:
-        raise UnusableError(Reason.MASK_CHANNELS, file)
-    if not np.isin(values, TRIMAP_VALUES).all():
-        first, *more = np.array_split(np.unique(values), [SHOWN])
-        found = ", ".join(map(str, first.tolist())) + (", ..." if more[0].size else "")
-        raise UnusableError(Reason.MASK_VALUES, file, found)
-    return (values - 1).astype(np.uint8)
 
 
 def _conversions(image: Image.Image) -> list[Note]:

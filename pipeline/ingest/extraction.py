@@ -1,58 +1,75 @@
-"""From two archives to a folder of checked pairs: images/, masks/, index.csv, quarantine.csv."""
+"""From archives to a folder of checked pairs: images/, masks/ and tables about them."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
 import imagehash
+from pydantic import TypeAdapter
 
-from pipeline.core.files import atomic_folder, file_digest, naming, scratch_folder, write_rows
+from pipeline.core.files import (
+    atomic_folder,
+    file_digest,
+    naming,
+    scratch_folder,
+    write_json,
+    write_rows,
+)
 from pipeline.core.terminal import UserError, console, printable, track
+from pipeline.data.classes import FILE, Classes
+from pipeline.data.description import Description
 from pipeline.data.images import save_mask
-from pipeline.data.pets import breed_of, image_path, mask_path, species_of
-from pipeline.ingest.archives import extract_archive, find_archive
-from pipeline.ingest.checks import UnusableError, check_pair
-from pipeline.ingest.inventory import Fault, Listed, Reason, take_inventory
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.ingest.archives import extract_archive, find_archives
+from pipeline.ingest.checks import MaskValues, UnusableError, check_pair, mask_values
+from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.parallel import map_processes
+from pipeline.ingest.vocabulary import Fault, Listed, Reason
 
 SHOWN = 10  # kinds of faults in an error message
-REMEDIES = {Reason.MASK_VALUES: "; write 1 for pet, 2 for background, 3 for border"}
-COLUMNS = ["name", "breed", "species", "width", "height", "split"]
-COLUMNS += ["image_sha256", "mask_sha256", "phash", "note"]
+COLUMNS = ("width", "height", "split", "image_sha256", "mask_sha256", "phash", "note")
 FAULT_COLUMNS = ("name", "file", "reason", "found")
 
 Row = dict[str, str | int]
 
 
-def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str, object]:
-    """Write the folder `pets` from the two archives in `raw`; return the counts.
+def extract(
+    description: Description, where: Path, raw: Path, data: Path, max_quarantined_fraction: float
+) -> dict[str, object]:
+    """Write the folder `data` from the archives in `raw`; return the counts.
 
-    The folder holds images/, masks/, index.csv (a row for each usable pair) and quarantine.csv (a
-    row for each name not used). The quarantined fraction is the share of the listed names
-    (trainval or test) that have no usable pair; files in no list are quarantined, but not counted.
+    `where`: the file of the description. The folder holds images/, masks/, dataset.json (the
+    classes), index.csv (a row for each usable pair) and quarantine.csv (a row for each name not
+    used). The quarantined fraction is the share of the listed names that have no usable pair;
+    files in no list are quarantined, but not counted.
     Raises UserError for missing or unsafe archives, another layout, bad lists, or a quarantined
-    fraction above the given one; `pets` is then left as it was.
+    fraction above the given one; `data` is then left as it was.
     """
-    with scratch_folder(pets) as source:
-        for stem in ("images", "annotations"):
-            extract_archive(find_archive(raw, stem), source)
-        listed, faults, names = take_inventory(source)
-        with atomic_folder(pets) as target:
-            unusable, pairs, notes = store_pairs(listed, source, target)
+    classes = description.to_classes(where.stem)
+    with scratch_folder(data) as source:
+        for archive in find_archives(raw, description.archives):
+            extract_archive(archive, source)
+        listed, faults, names = take_inventory(source, description, where)
+        with atomic_folder(data) as target:
+            store = partial(store_pair, classes=classes, meaning=mask_values(description))
+            unusable, pairs, notes = store_pairs(
+                listed, partial(store, source=source, target=target), classes.groups, target
+            )
             assert pairs.total() + len(unusable) == len(listed), "a pair is lost"
             quarantine = sorted([*faults, *unusable])
             fraction = (names - len(listed) + len(unusable)) / names
-            _stop_if_above(max_quarantined_fraction, fraction, quarantine, pets)
+            _stop_if_above(max_quarantined_fraction, fraction, quarantine, data, where)
             write_rows(target / "quarantine.csv", FAULT_COLUMNS, map(_cells, quarantine))
+            write_json(target / FILE, TypeAdapter(Classes).dump_python(classes))
     reasons = Counter(fault.reason for fault in quarantine)
     console.print(f"{pairs.total()} pairs are usable, {len(quarantine)} names are quarantined")
     for what, count in [*notes.items(), *reasons.items()]:
         console.print(f"  {what}: {count}")
     return {
-        "pairs": _by_split(pairs),
+        "pairs": dict(sorted(pairs.items())),
         "notes": notes,
         "quarantined": reasons,
         "quarantined_fraction": round(fraction, 6),
@@ -60,23 +77,27 @@ def extract(raw: Path, pets: Path, max_quarantined_fraction: float) -> dict[str,
 
 
 def store_pairs(
-    listed: list[Listed], source: Path, target: Path
+    listed: list[Listed],
+    store: Callable[[Listed], Row | Fault],
+    groups: Sequence[str],
+    target: Path,
 ) -> tuple[list[Fault], Counter, Counter]:
     """Check the pairs in all cores; write the usable ones and index.csv.
 
-    Returns the pairs that cannot be used, and the counts of (split, species) and of notes.
+    `store` is `store_pair` of one of them. Returns the pairs that cannot be used, and the counts
+    of splits and of notes.
     """
     (target / "images").mkdir()
     (target / "masks").mkdir()
     faults: list[Fault] = []
     pairs: Counter = Counter()
     notes: Counter = Counter()
-    results = map_processes(partial(store_pair, source=source, target=target), listed)
+    results = map_processes(store, listed)
 
     def usable() -> Iterator[Iterable[str | int]]:
         for pair, result in checked:  # sorted by name, like the list
             if isinstance(result, dict):
-                pairs[result["split"], result["species"]] += 1
+                pairs[result["split"] or "in no list"] += 1
                 notes.update(str(result["note"]).split("; ") if result["note"] else ())
                 yield result.values()
             elif isinstance(result, Fault):
@@ -86,25 +107,26 @@ def store_pairs(
                 faults.append(Fault(pair.name, pair.image, reason))
 
     with track(results, "checking pictures", len(listed)) as checked:
-        write_rows(target / "index.csv", COLUMNS, usable())
+        write_rows(target / "index.csv", ("name", *groups, *COLUMNS), usable())
     return faults, pairs, notes
 
 
-def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
+def store_pair(
+    pair: Listed, classes: Classes, meaning: MaskValues, source: Path, target: Path
+) -> Row | Fault:
     """Write one pair and return its row of index.csv, or why it cannot be used."""
     try:
-        usable = check_pair(source / pair.image, source / pair.trimap)
+        usable = check_pair(source / pair.image, source / pair.mask, meaning)
     except UnusableError as error:
         file = error.file.relative_to(source).as_posix()
         return Fault(pair.name, file, error.reason, error.found)
     image, mask = image_path(target, pair.name), mask_path(target, pair.name)
     with naming(target.parent):
         image.write_bytes(usable.jpeg)
-        save_mask(mask, usable.mask)
+        save_mask(mask, usable.mask, classes.palette)
     return {
         "name": pair.name,
-        "breed": breed_of(pair.name),
-        "species": species_of(pair.name),
+        **dict(zip(classes.groups, pair.groups, strict=True)),
         "width": usable.image.width,
         "height": usable.image.height,
         "split": pair.split,
@@ -115,8 +137,10 @@ def store_pair(pair: Listed, source: Path, target: Path) -> Row | Fault:
     }
 
 
-def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets: Path) -> None:
-    listing = pets.with_name(f"{pets.name}-quarantine.csv")
+def _stop_if_above(
+    limit: float, fraction: float, quarantine: list[Fault], data: Path, where: Path
+) -> None:
+    listing = data.with_name(f"{data.name}-quarantine.csv")
     listing.unlink(missing_ok=True)
     if fraction <= limit:
         return
@@ -126,7 +150,7 @@ def _stop_if_above(limit: float, fraction: float, quarantine: list[Fault], pets:
         kinds[fault.reason, fault.found].append(fault.file)
     shown = [
         f"  {len(files)} x {reason}{found and f' (found {found})'}, such as {files[0]}"
-        + REMEDIES.get(reason, "")
+        + (f"; {where} says which there are" if reason is Reason.MASK_VALUES else "")
         for (reason, found), files in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:SHOWN]
     ]
     raise UserError(
@@ -144,12 +168,3 @@ def _cells(fault: Fault) -> list[str]:
 def for_spreadsheets(text: str) -> str:
     """The text without control characters, and with ' before what would be a formula."""
     return re.sub(r"^[=+@\n-]", r"'\g<0>", printable(text))
-
-
-def _by_split(pairs: Counter) -> dict[str, dict[str, int]]:
-    """{split: {"total": ..., species: ...}}, the most frequent species first."""
-    counts: dict[str, dict[str, int]] = {split: {"total": 0} for split, _ in sorted(pairs)}
-    for (split, species), count in pairs.most_common():
-        counts[split][species] = count
-        counts[split]["total"] += count
-    return counts

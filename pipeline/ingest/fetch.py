@@ -4,20 +4,22 @@ import hashlib
 import re
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from pipeline.core.files import atomic_file, file_digest, locked
 from pipeline.core.layout import in_repository
 from pipeline.core.terminal import console, redacted, refusal
+from pipeline.ingest.archives import pack_folder
 from pipeline.ingest.transfer import DownloadError, transfer
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
     """Put the file at `target`, from the first url that yields it whole.
 
-    A url is http(s), file:, or a path (`~` expands; a relative one starts in the repository).
+    A url is http(s), file:, or a path (`~` expands; a relative one starts in the repository). A
+    folder becomes a tar archive.
     With an md5 the file is verified, is left alone if the right one is there, and a broken http
     transfer is continued by a later run from what is in the folder `cache`. Without one, nothing
     tells whether bytes that are here belong to the newest file, so it is fetched from the start.
@@ -64,12 +66,16 @@ def _copy(url: str, target: Path, md5: str | None) -> None:
     if path == url and "://" in url:
         raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
     try:
-        source = in_repository(path).open("rb")
+        place = in_repository(path)
+        source = None if place.is_dir() else place.open("rb")
     except (OSError, RuntimeError) as error:
         raise DownloadError(f"{url}: {error}: correct the path") from None
-    with source, atomic_file(target) as temporary:
+    with source or nullcontext(), atomic_file(target) as temporary:
         with temporary.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
+            if source:
+                shutil.copyfileobj(source, copy, 1 << 20)
+            else:
+                pack_folder(place, copy)
         _verify(temporary, md5, url)
 
 

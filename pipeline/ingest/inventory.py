@@ -1,148 +1,254 @@
-"""What the archives hold and the lists name, and the words for what is wrong with a pair."""
+"""Which files of the archives are a pair, by a data set's layout."""
 
+import codecs
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.core.terminal import UserError
-from pipeline.data.images import Problem
-from pipeline.data.pets import read_list
+from pipeline.data.description import PLACEHOLDER, Description, Layout, group_of
+from pipeline.ingest.vocabulary import Fault, Listed, Note, Reason
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")  # any case
-MASK_SUFFIXES = (".png",)
-LAYOUT = "expected the official layout, images/NAME.jpg and annotations/trimaps/NAME.png"
-
-
-class Reason(StrEnum):
-    """Why a name is not used: all that quarantine.csv can say."""
-
-    NOT_LISTED = "in no list"
-    NO_FILES = "listed, but no files"
-    NO_IMAGE = "mask without an image"
-    NO_MASK = "image without a mask"
-    TWICE = "two files of this name"
-    NOT_A_PICTURE = Problem.NOT_AN_IMAGE
-    TRUNCATED = Problem.TRUNCATED
-    DAMAGED = Problem.DAMAGED
-    CRASHED = "crashes the decoder"
-    HUNG = "hangs the decoder"
-    TOO_LARGE = Problem.TOO_LARGE
-    COLOURS = Problem.COLOURS
-    MASK_JPEG = "mask is a JPEG, which smears its values"
-    MASK_CHANNELS = "mask has more than one channel"
-    MASK_VALUES = "mask has values other than 1, 2, 3"
-    SIZES = "image and mask differ in size"
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif")  # any case
+# The folders that {split} stands for, in any case, and the lists they are.
+SPLITS = {
+    **{"train": "train", "training": "train", "trainval": "trainval"},
+    **{"val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"},
+}
+UNUSUAL = re.compile(r"[^\w .,()&'+@=~#-]|^\W|^.{150}")  # in the name of a pair
+SHOWN = 3  # files in an error message
 
 
-class Note(StrEnum):
-    """What was odd about a pair that is used: all that the note column can say."""
+@dataclass(frozen=True)
+class _Found:
+    """What the layout finds under one name."""
 
-    PNG = "PNG"
-    GIF = "GIF"
-    OTHER_FORMAT = "another format"
-    GRAYSCALE = "grayscale"
-    DEEP = "16-bit"
-    TWELVE_BITS = "nearly black: 12 bits in 16"
-    PALETTE = "palette"
-    CMYK = "CMYK"
-    ALPHA = "alpha on white"
-    ROTATED = "rotated by EXIF"
-    NOT_ROTATED = "EXIF rotation dropped"
-    LISTED_TWICE = "listed twice"
-    IN_BOTH_LISTS = "in both lists, kept in test"
+    split: str = ""
+    image: str = ""  # path inside the archives; empty: there is none
+    mask: str = ""
+    twice: str = ""  # the path of a second file
+    missing: str = ""  # what was looked for where there is no file at all
+    words: tuple[str, ...] = ()  # for the layout's other words in braces
+    notes: tuple[Note, ...] = ()
+    listed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A listed name that has both files."""
-
-    name: str
-    image: str  # path inside the archives, like `trimap`
-    trimap: str
-    split: str  # trainval or test
-    notes: tuple[Note, ...]
-
-
-@dataclass(frozen=True, order=True)
-class Fault:
-    """A name that is not used: a row of quarantine.csv."""
-
-    name: str
-    file: str  # relative path inside the archives
-    reason: Reason
-    found: str = ""  # the values of a mask that has others than it should
-
-
-def take_inventory(source: Path) -> tuple[list[Listed], list[Fault], int]:
+def take_inventory(
+    source: Path, description: Description, where: Path
+) -> tuple[list[Listed], list[Fault], int]:
     """The pairs to check, the names that are no pair, and the number of different listed names.
 
-    Only `trainval.txt` and `test.txt` are read, not `list.txt`. A name in both belongs to test; a
-    name listed twice counts once; both get a note. Hidden files, and files without one of the
-    suffixes, are ignored. The official folders may lie below others.
-    Raises UserError for a folder without the official layout, and for bad or empty lists.
+    A name in several lists belongs to the last of trainval, train, val, test; a name listed twice
+    counts once; both get a note. Hidden files, and files that no pattern fits, are ignored. Where
+    there are no lists, every name counts as listed. `where`: the description's file, for messages.
+    Raises UserError where a pattern fits no file, or files in several places; for bad lists; and
+    for lists that name nothing.
     """
-    annotations, pictures = _folder(source, "annotations"), _folder(source, "images")
-    trimaps = _folder(annotations, "trimaps")
-    images, more_images = _files(pictures, IMAGE_SUFFIXES)
-    masks, more_masks = _files(trimaps, MASK_SUFFIXES)
-    at, masks_at = (folder.relative_to(source).as_posix() for folder in (pictures, trimaps))
-    splits = _read_splits(annotations)
-    pairs, faults = [], []
-    for name in sorted(images.keys() | masks.keys() | splits.keys()):
-        image = f"{at}/{images.get(name, f'{name}.jpg')}"
-        trimap = f"{masks_at}/{masks.get(name, f'{name}.png')}"
-        if name in more_images:
-            faults.append(Fault(name, f"{at}/{more_images[name]}", Reason.TWICE))
-        elif name in more_masks:
-            faults.append(Fault(name, f"{masks_at}/{more_masks[name]}", Reason.TWICE))
-        elif name not in masks:
-            reason = Reason.NO_MASK if name in images else Reason.NO_FILES
-            faults.append(Fault(name, image, reason))
-        elif name not in images:
-            faults.append(Fault(name, trimap, Reason.NO_IMAGE))
-        elif name not in splits:
-            faults.append(Fault(name, image, Reason.NOT_LISTED))
+    layout, files = description.layout, list(_walk(source))
+    if layout.pairs:
+        found = _by_pairs(layout.pairs, files, source)
+    else:
+        found = _by_patterns(layout, files, where)
+        if layout.lists:
+            found = _with_lists(found, _read_lists(layout.lists, files, source), layout)
+    pairs: list[Listed] = []
+    faults: list[Fault] = []
+    for name, each in sorted(found.items()):
+        groups = [group_of(name, rule) for rule in description.groups.values()]
+        reason, file = _fault(each)
+        if UNUSUAL.search(name):
+            reason, file = Reason.NAME, each.image or each.mask
+        elif reason is None and None in groups:
+            reason, file = Reason.NO_GROUP, each.image
+        if reason is not None:
+            faults.append(Fault(name, file, reason))
         else:
-            pairs.append(Listed(name, image, trimap, *splits[name]))
-    return pairs, faults, len(splits)
+            known = (*each.words, *(group or "" for group in groups))
+            pairs.append(Listed(name, each.image, each.mask, each.split, known, each.notes))
+    names = sum(each.listed for each in found.values())
+    if not names:
+        raise UserError(f"{where}: layout: the lists name no pictures")
+    return pairs, faults, names
 
 
-def _folder(source: Path, name: str) -> Path:
-    """The one folder of this name, wherever it is. Raises UserError for none or several."""
-    found = [path for path in source.rglob(name) if path.is_dir() and "__MACOSX" not in path.parts]
-    if len(found) != 1:
-        names = ", ".join(path.relative_to(source).as_posix() for path in sorted(found)) or "none"
-        raise UserError(f"the archives have no single folder {name}/ ({names}): {LAYOUT}")
-    return found[0]
+def _fault(found: _Found) -> tuple[Reason | None, str]:
+    """Why a name is no pair, with the file that shows it; None for a pair."""
+    if found.twice:
+        return Reason.TWICE, found.twice
+    if not found.mask:
+        file = found.image or found.missing
+        return (Reason.NO_MASK if found.image else Reason.NO_FILES), file
+    if not found.image:
+        return Reason.NO_IMAGE, found.mask
+    return (None, "") if found.listed else (Reason.NOT_LISTED, found.image)
 
 
-def _files(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The folder's files by their stems; and, of stems that several have, the last file."""
-    found: dict[str, str] = {}
-    more: dict[str, str] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            # Names in an archive may not be valid UTF-8; such bytes are written as \x..
-            name = entry.name.encode(errors="backslashreplace").decode()
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a million of them
-            if suffix.lower() not in suffixes or name.startswith(".") or not entry.is_file():
-                continue
-            if stem in found:  # in whatever order the system names them
-                more[stem] = max(found[stem], name, more.get(stem, ""))
-            found[stem] = name
-    return found, more
+def _walk(source: Path) -> Iterator[str]:
+    """The paths of all files below the folder, relative to it, but hidden ones and macOS's."""
+    for folder, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if name != "__MACOSX"]
+        at = os.path.relpath(folder, source).replace(os.sep, "/")
+        for name in names:
+            if not name.startswith("."):
+                # Names in an archive may not be valid UTF-8; such bytes are written as \x..
+                path = name if at == "." else f"{at}/{name}"
+                yield path.encode(errors="backslashreplace").decode()
 
 
-def _read_splits(annotations: Path) -> dict[str, tuple[str, tuple[Note, ...]]]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a pattern of the layout, for paths in any case.
+
+    Its group `top` is the folders around: the pattern may fit anywhere below them.
+    """
+
+    def part(text: str) -> str:
+        if text == "{split}":
+            return f"(?P<split>{'|'.join(SPLITS)})"
+        if PLACEHOLDER.fullmatch(text):
+            return f"(?P<{text[1:-1]}>[^/]+)"
+        return "[^/]*" if text == "*" else re.escape(text)
+
+    stem = pattern.removesuffix(".*")
+    parts = "".join(map(part, re.split(r"(\{\w+\}|\*)", stem)))
+    suffix = rf"\.(?:{'|'.join(IMAGE_SUFFIXES)})" if stem != pattern else ""
+    return re.compile(rf"(?P<top>(?:.+/)?){parts}{suffix}", re.IGNORECASE)
+
+
+def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Found]:
+    """What the patterns for images and masks find, by name.
+
+    Where two pairs would have one name (0001.png in the folders of two films), all names begin
+    with what the other words in braces stand for. A file that both patterns fit belongs to the one
+    that says more.
+    """
+    patterns = {key: compile_pattern(getattr(layout, key)) for key in ("images", "masks")}
+    order = sorted(patterns, key=lambda key: -len(PLACEHOLDER.sub("", getattr(layout, key))))
+    words = [word for word in PLACEHOLDER.findall(layout.images) if word != "name"]
+    paths: dict[str, dict[tuple[str, ...], str]] = {key: {} for key in patterns}
+    twice: dict[tuple[str, ...], str] = {}
+    tops: dict[str, set[str]] = {key: set() for key in patterns}
+    for file in files:
+        for key in order:
+            if match := patterns[key].fullmatch(file):
+                tops[key].add(match["top"])
+                pair = tuple(match[word] for word in (*words, "name"))
+                if pair in paths[key]:  # in whatever order the system names them
+                    twice[pair] = max(paths[key][pair], file, twice.get(pair, ""))
+                paths[key][pair] = file
+                break
+    for key, places in tops.items():
+        pattern = getattr(layout, key)
+        if not places:
+            some = ", ".join(sorted(files)[:SHOWN]) or "nothing"
+            raise UserError(
+                f"{where}: layout.{key}: no file fits {pattern!r}; there is, for example, {some}"
+            )
+        if len(places) > 1:
+            at = ", ".join(sorted(top or "./" for top in places)[:SHOWN])
+            raise UserError(
+                f"{where}: layout.{key}: files in several folders fit {pattern!r}: {at}"
+            )
+    pairs = paths["images"].keys() | paths["masks"].keys()
+    unique = len({pair[-1] for pair in pairs}) == len(pairs)
+    others = [place for place, word in enumerate(words) if word != "split"]
+    return {
+        pair[-1] if unique else "_".join(pair): _Found(
+            split=SPLITS[pair[words.index("split")].lower()] if "split" in words else "",
+            image=paths["images"].get(pair, ""),
+            mask=paths["masks"].get(pair, ""),
+            twice=twice.get(pair, ""),
+            words=tuple(pair[place] for place in others),
+        )
+        for pair in pairs
+    }
+
+
+def _with_lists(
+    found: dict[str, _Found], lists: Mapping[str, tuple[str, tuple[Note, ...]]], layout: Layout
+) -> dict[str, _Found]:
+    """Each found or listed name with its list."""
+    joined = {}
+    for name in found.keys() | lists.keys():
+        each = found.get(name, _Found(missing=layout.images.replace("{name}", name)))
+        split, notes = lists.get(name, ("", ()))
+        paths = (each.image, each.mask, each.twice, each.missing, each.words)
+        joined[name] = _Found(split, *paths, notes, listed=name in lists)
+    return joined
+
+
+def _read_lists(
+    lists: Mapping[str, str], files: list[str], source: Path
+) -> dict[str, tuple[str, tuple[Note, ...]]]:
     """The split of every listed name, with notes on names listed more than once."""
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
-    for split in ("trainval", "test"):  # test comes last, and keeps what is in both
-        for name, times in Counter(read_list(annotations / f"{split}.txt")).items():
+    suffix = re.compile(rf"\.({'|'.join(IMAGE_SUFFIXES)})$", re.IGNORECASE)
+    for split, file in sorted(lists.items(), key=lambda item: [*SPLITS].index(item[0])):
+        names = [suffix.sub("", columns[0]) for columns in _read_lines(file, files, source)]
+        for name, times in Counter(names).items():
             both = (Note.IN_BOTH_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))
-    if not splits:
-        raise UserError("the archives' lists, trainval.txt and test.txt, name no pictures")
     return splits
+
+
+def _by_pairs(lists: Mapping[str, str], files: list[str], source: Path) -> dict[str, _Found]:
+    """The pairs that lists name by their paths, which may be those of another machine."""
+    by_name: dict[str, list[str]] = {}
+    for file in files:
+        by_name.setdefault(PurePosixPath(file).name, []).append(file)
+    found: dict[str, _Found] = {}
+    for split, file in sorted(lists.items(), key=lambda item: [*SPLITS].index(item[0])):
+        for columns in _read_lines(file, files, source):
+            if len(columns) != 2:
+                text = " ".join(columns)
+                raise UserError(f"{file}: {text!r}: expected the paths of an image and its mask")
+            image, mask = (by_end(path, by_name) for path in columns)
+            name = PurePosixPath(columns[0].replace("\\", "/")).stem
+            before = found.get(name)
+            if before and before.image != image:  # another picture of this name
+                found[name] = _Found(split, image, mask, twice=image or before.image)
+                continue
+            again = Note.LISTED_TWICE if before and before.split == split else Note.IN_BOTH_LISTS
+            notes = (again,) if before else ()
+            found[name] = _Found(split, image, mask, missing=columns[0], notes=notes)
+    return found
+
+
+def by_end(path: str, by_name: Mapping[str, list[str]]) -> str:
+    """The file that ends as the path does, for the longest stretch; empty if none or several do.
+
+    by_name: the files by the last part of their path.
+    """
+    parts = PurePosixPath(path.replace("\\", "/")).parts[::-1]
+
+    def common(file: str) -> int:
+        ends = zip(parts, PurePosixPath(file).parts[::-1], strict=False)
+        return next((n for n, (one, other) in enumerate(ends) if one != other), len(parts))
+
+    ranked = sorted(by_name.get(parts[0], []), key=common, reverse=True)
+    if not ranked or (len(ranked) > 1 and common(ranked[0]) == common(ranked[1])):
+        return ""
+    return ranked[0]
+
+
+def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:
+    """The columns of a list's lines, but blank ones and comments (#).
+
+    The file is in UTF-8, or in UTF-16 with its mark; columns are parted by tabs, else by commas,
+    else by blanks. Raises UserError for a file that is missing, there twice, or no text.
+    """
+    fitting = [file for file in files if f"/{file}".casefold().endswith(f"/{name}".casefold())]
+    if len(fitting) != 1:
+        there = f"{len(fitting)} times in the archives" if fitting else "missing"
+        raise UserError(f"{name} is {there}: the description's layout names it as a list")
+    content = (source / fitting[0]).read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        lines = content.decode("utf-16" if marked else "utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is not a text file: expected a name on each line") from None
+    used = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    sign = next((sign for sign in "\t," if any(sign in line for line in used)), None)
+    return [[part.strip() for part in line.split(sign)] for line in used]

@@ -9,24 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from pipeline.core.params import STRICT
 from pipeline.core.terminal import track
-
-
-@dataclass(frozen=True, config=STRICT)
-class SampleParams:
-    """What to draw: images of each breed, the size of a typical one in pixels, the seed."""
-
-    builtin: Literal["sample"]
-    images_per_breed: Annotated[int, Field(ge=2, le=100_000)]
-    width: Annotated[int, Field(ge=64, le=1024)]
-    height: Annotated[int, Field(ge=64, le=1024)]
-    seed: int
+from pipeline.data.description import SampleParams
 
 
 def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) -> None:
@@ -34,7 +19,6 @@ def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) 
 
     `workers` is the number of processes, by default one for each core.
     """
-    # Here, for SampleParams must load without Pillow and NumPy: `stages.download --help` reads it.
     from pipeline.sample.archives import draw_files, write_archives  # noqa: PLC0415
     from pipeline.sample.looks import breeds  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pipeline.core.terminal import track
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import BACKGROUND, CLASSES, PET, image_path, mask_path
+from pipeline.data.pairs import BACKGROUND, CLASSES, PET, image_path, mask_path
 from pipeline.scoring.confusion import Counts, confusion_matrix
 from pipeline.scoring.segmenter import Segmenter
 
@@ -46,7 +46,7 @@ class Measured:
 
 
 def evaluate_images(
-    segmenter: Segmenter, pets: Path, names: Sequence[str], batch_size: int
+    segmenter: Segmenter, data: Path, names: Sequence[str], batch_size: int
 ) -> Measured:
     """Segment the named images at their own sizes, and count everything for all N of them.
 
@@ -55,9 +55,9 @@ def evaluate_images(
     """
 
     def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]:
-        image = load_image(image_path(pets, name))
+        image = load_image(image_path(data, name))
         prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
-        return image, load_mask(mask_path(pets, name)), prepared
+        return image, load_mask(mask_path(data, name)), prepared
 
     def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: Tensor) -> Measured:
         return measure(image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])

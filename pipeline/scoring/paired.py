@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.scoring.confusion import Counts, Scores, iou_of_present
 from pipeline.scoring.intervals import Weights, bootstrap, interval, resampled_counts
 from pipeline.scoring.tables import counts_of

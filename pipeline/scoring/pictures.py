@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET, image_path, mask_path
+from pipeline.data.pairs import BACKGROUND, BORDER, PALETTE, PET, image_path, mask_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,13 +76,13 @@ def choose_shown(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
 
 
 def draw_sheet(
-    segment: Callable[[Photograph], Mask], pets: Path, rows: "pd.DataFrame"
+    segment: Callable[[Photograph], Mask], data: Path, rows: "pd.DataFrame"
 ) -> Image.Image:
     """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
     tiles, captions = [], []
     for name, miou in rows[["name", "miou"]].itertuples(index=False):
-        photograph = load_image(image_path(pets, name))
-        truth, prediction = load_mask(mask_path(pets, name)), segment(photograph)
+        photograph = load_image(image_path(data, name))
+        truth, prediction = load_mask(mask_path(data, name)), segment(photograph)
         tiles += [
             Image.fromarray(photograph),
             overlay(photograph, truth),

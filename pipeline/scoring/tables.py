@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data.pets import BACKGROUND, BORDER, CLASSES, PET
+from pipeline.data.pairs import BACKGROUND, BORDER, CLASSES, PET
 from pipeline.scoring.confusion import (
     Counts,
     Scores,

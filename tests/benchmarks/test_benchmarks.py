@@ -81,7 +81,7 @@ def test_a_convolution_is_counted_as_by_hand():
 
 def test_both_sides_of_the_prediction_write_the_same_pictures(tiny_pets, tmp_path, bench):
     model = write_traffic_light(Path("models/model.onnx"))
-    photographs = sorted(Path("data/pets/images").iterdir())[:5]
+    photographs = sorted(Path("data/pairs/images").iterdir())[:5]
     written = {}
     for name, side in (
         ("plain", predicting.plain_side(model)),

@@ -29,7 +29,7 @@ def test_a_dirty_experiment_is_rebuilt_from_given_data(clone):
     losses.write_text(losses.read_text().replace("entropy + ", "2 * entropy + "))
     clone.run(f"{EXPERIMENT} && git checkout .")
     assert lone_run(clone).data.tags["git.dirty"] == "true"
-    output = clone.run(f"make verify RUN={lone_run(clone).info.run_id} DATA=data/pets")
+    output = clone.run(f"make verify RUN={lone_run(clone).info.run_id} DATA=data/pairs")
     assert sorted(stages_run(output)) == sorted(ALL_STAGES[2:])
     assert "identical: checkpoint.pth, model.onnx, model.int8.onnx" in output
     assert "petseg-verify-" not in output, "a folder that is gone"
@@ -67,7 +67,7 @@ def test_files_of_a_removed_experiment_are_reported(clone):
 def test_what_a_power_cut_or_an_edit_damaged_is_rebuilt_by_its_remedy(clone):
     # As hard links: here DVC takes others where the file system can do better.
     clone.run("dvc config --local cache.type hardlink,copy && dvc checkout --relink")
-    model, photograph = (clone.root / name for name in ("models/model.onnx", "data/pets/images"))
+    model, photograph = (clone.root / name for name in ("models/model.onnx", "data/pairs/images"))
     photograph = min(photograph.iterdir())
     before = model.read_bytes(), photograph.read_bytes()
     os.truncate(model, 0)

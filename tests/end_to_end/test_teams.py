@@ -142,7 +142,7 @@ def test_the_second_takes_over_data_model_and_run_without_training(team, clones)
     output = do(second, pull)
     assert stages_run(output) == []
     assert "up to date" in output
-    for name in ("models/checkpoint.pth", "models/model.onnx", "data/pets/index.csv"):
+    for name in ("models/checkpoint.pth", "models/model.onnx", "data/pairs/index.csv"):
         assert (second.root / name).read_bytes() == (first.root / name).read_bytes()
     assert "Version 1 is @champion: it is the champion already" in do(second, look)
     [run], [version] = team.runs(), team.versions()

@@ -14,7 +14,7 @@ from tiny_models import save_random_model
 from tiny_pets import LISTS, write_params
 
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import CLASSES, image_path, mask_path
+from pipeline.data.pairs import CLASSES, image_path, mask_path
 from stages import evaluate as stage
 
 
@@ -24,7 +24,7 @@ def segmenter(tiny_pets):
 
 
 def evaluate(monkeypatch):
-    command = "evaluate data/pets data/splits models metrics/evaluate.json tables plots"
+    command = "evaluate data/pairs data/splits models metrics/evaluate.json tables plots"
     monkeypatch.setattr(sys, "argv", command.split())
     stage.main()
     return json.loads(Path("metrics/evaluate.json").read_text())
@@ -38,8 +38,8 @@ def test_scores_agree_with_scikit_learn_in_batches_of_any_size(tiny_pets, segmen
     assert scores["miou"] == pytest.approx(alone["miou"], abs=1e-3)
     truth, prediction = [], []
     for name in LISTS["test"]:
-        truth.append(load_mask(mask_path(tiny_pets / "data/pets", name)).ravel())
-        photograph = load_image(image_path(tiny_pets / "data/pets", name))
+        truth.append(load_mask(mask_path(tiny_pets / "data/pairs", name)).ravel())
+        photograph = load_image(image_path(tiny_pets / "data/pairs", name))
         prediction.append(segmenter(torch.from_numpy(photograph)).numpy().ravel())
     flat = np.concatenate(truth), np.concatenate(prediction)
     assert len(np.unique(flat[1])) == len(CLASSES), "a model of one answer would test little"
@@ -66,7 +66,7 @@ def test_the_tables_say_what_the_headline_says_and_count_every_pixel(
     images = pd.read_csv("tables/per_image.csv")
     assert images["name"].tolist() == LISTS["test"]
     for row in images.to_dict("records"):
-        mask = load_mask(mask_path(tiny_pets / "data/pets", row["name"]))
+        mask = load_mask(mask_path(tiny_pets / "data/pairs", row["name"]))
         for index, truth in enumerate(CLASSES):
             counted = sum(row[f"{truth}_as_{prediction}"] for prediction in CLASSES)
             assert counted == (mask == index).sum()

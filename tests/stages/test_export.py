@@ -15,13 +15,13 @@ from training import runs
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import save_mask
-from pipeline.data.pets import image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import checkpoint_digest
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")
-PETS = Path("data/pets")
+PAIRS = Path("data/pairs")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def checkpoint(tiny_pets):
 
 
 def export(monkeypatch):
-    command = "export data/pets data/splits models metrics/evaluate.json models/model.onnx"
+    command = "export data/pairs data/splits models metrics/evaluate.json models/model.onnx"
     monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/export.json"])
     stage.main()
     return json.loads(Path("metrics/export.json").read_text())
@@ -80,8 +80,8 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
     for file in before:
         file.unlink()
     for name in LISTS["test"]:
-        Image.new("RGB", (64, 64)).save(image_path(PETS, name))
-        save_mask(mask_path(PETS, name), np.ones((64, 64), np.uint8))
+        Image.new("RGB", (64, 64)).save(image_path(PAIRS, name))
+        save_mask(mask_path(PAIRS, name), np.ones((64, 64), np.uint8))
     export(monkeypatch)
     assert {file: file.read_bytes() for file in before} == before
     assert len(versions(checkpoint)) == 1

@@ -57,11 +57,11 @@ def extracted(tmp_path_factory) -> tuple[Path, dict]:
     images |= {"pug_3": photograph(2, "PNG"), "pug_4": b"not a picture", "stray_9": photograph(9)}
     trimaps = {name: trimap() for name in names} | {"Birman_8": trimap(height=21)}
     write_raw(root / "raw", images, trimaps, ["beagle_2", "Bengal_6", "Birman_8"])
-    return root / "data" / "pets", extract(root / "raw", root / "data" / "pets", 0.25)
+    return root / "data" / "data", extract(root / "raw", root / "data" / "data", 0.25)
 
 
-def index_of(pets: Path) -> pd.DataFrame:
-    return pd.read_csv(pets / "index.csv", keep_default_na=False).set_index("name", drop=False)
+def index_of(data: Path) -> pd.DataFrame:
+    return pd.read_csv(data / "index.csv", keep_default_na=False).set_index("name", drop=False)
 
 
 def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
@@ -81,9 +81,9 @@ def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
 
 
 def test_the_index_describes_the_files_written(extracted):
-    pets, _ = extracted
-    for row in index_of(pets).itertuples():
-        image, mask = pets / "images" / f"{row.name}.jpg", pets / "masks" / f"{row.name}.png"
+    data, _ = extracted
+    for row in index_of(data).itertuples():
+        image, mask = data / "images" / f"{row.name}.jpg", data / "masks" / f"{row.name}.png"
         assert file_digest(image) == row.image_sha256
         assert file_digest(mask) == row.mask_sha256
         assert str(imagehash.phash(Image.fromarray(load_image(image)))) == row.phash
@@ -91,18 +91,18 @@ def test_the_index_describes_the_files_written(extracted):
 
 
 def test_what_is_not_used_is_quarantined_with_its_reason_and_not_written(extracted):
-    pets, _ = extracted
-    assert (pets / "quarantine.csv").read_text().splitlines() == [
+    data, _ = extracted
+    assert (data / "quarantine.csv").read_text().splitlines() == [
         "name,file,reason,found",
         f"Birman_8,images/Birman_8.jpg,{Reason.SIZES},",
         f"pug_4,images/pug_4.jpg,{Reason.NOT_A_PICTURE},",
         f"stray_9,images/stray_9.jpg,{Reason.NO_MASK},",
     ]
-    assert list(pets.parent.iterdir()) == [pets]
+    assert list(data.parent.iterdir()) == [data]
     names = {"images", "masks", "index.csv", "quarantine.csv"}
-    assert {entry.name for entry in pets.iterdir()} == names
+    assert {entry.name for entry in data.iterdir()} == names
     for folder in ("images", "masks"):
-        assert {file.stem for file in (pets / folder).iterdir()} == set(index_of(pets)["name"])
+        assert {file.stem for file in (data / folder).iterdir()} == set(index_of(data)["name"])
 
 
 def test_the_counts_agree_with_the_tables(extracted):
@@ -123,12 +123,12 @@ def test_the_counts_agree_with_the_tables(extracted):
 
 
 def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
-    pets, counts = extracted
-    again = tmp_path / "pets"
-    assert extract(pets.parents[1] / "raw", again, 0.25) == counts
-    files = sorted(file.relative_to(pets) for file in pets.rglob("*") if file.is_file())
+    data, counts = extracted
+    again = tmp_path / "data"
+    assert extract(data.parents[1] / "raw", again, 0.25) == counts
+    files = sorted(file.relative_to(data) for file in data.rglob("*") if file.is_file())
     assert files == sorted(file.relative_to(again) for file in again.rglob("*") if file.is_file())
-    assert all((pets / file).read_bytes() == (again / file).read_bytes() for file in files)
+    assert all((data / file).read_bytes() == (again / file).read_bytes() for file in files)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_a_pair_that_crashes_or_hangs_the_decoder_is_quarantined(
     monkeypatch.setattr(extraction, "store_pair", partial(or_worse, worse=worse))
     images = {name: photograph(1) for name in ("pug_1", "pug_2")}
     write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), [])
-    extract(tmp_path / "raw", tmp_path / "pets", 1.0)
-    assert list(index_of(tmp_path / "pets")["name"]) == ["pug_1"]
-    assert pd.read_csv(tmp_path / "pets/quarantine.csv")["reason"].tolist() == [reason]
+    extract(tmp_path / "raw", tmp_path / "data", 1.0)
+    assert list(index_of(tmp_path / "data")["name"]) == ["pug_1"]
+    assert pd.read_csv(tmp_path / "data/quarantine.csv")["reason"].tolist() == [reason]
 
 
 def or_worse(pair: Listed, source: Path, target: Path, worse: Callable[[], None]) -> object:
@@ -157,24 +157,24 @@ def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path
     binary = encoded(np.array([[0, 255] * 15] * 20, np.uint8))
     masks = dict.fromkeys(images, trimap()) | dict.fromkeys(("pug_30", "pug_31"), binary)
     write_raw(tmp_path / "raw", images, masks, ["pug_00"])
-    pets = tmp_path / "pets"
-    pets.mkdir()
-    (pets / "index.csv").write_text("earlier")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "index.csv").write_text("earlier")
     with pytest.raises(UserError, match=r"100\.0% .* extract\.max_quarantined_fraction") as caught:
-        extract(tmp_path / "raw", pets, 0.99)
+        extract(tmp_path / "raw", data, 0.99)
     message = str(caught.value)
     assert "\n  30 x not a picture, such as images/pug_00.jpg\n" in message
     assert "\n  2 x mask has values other than 1, 2, 3 (found 0, 255), such as " in message
     assert "trimaps/pug_30.png; write 1 for pet" in message
-    assert str(tmp_path / "pets-quarantine.csv") in message
-    assert len(pd.read_csv(tmp_path / "pets-quarantine.csv")) == 32
-    assert (pets / "index.csv").read_text() == "earlier"
+    assert str(tmp_path / "data-quarantine.csv") in message
+    assert len(pd.read_csv(tmp_path / "data-quarantine.csv")) == 32
+    assert (data / "index.csv").read_text() == "earlier"
 
 
 def test_a_fraction_at_the_limit_passes_and_clears_an_earlier_list(tmp_path):
     images = {"pug_1": photograph(1), "pug_2": b"broken"}
     write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_1"])
-    earlier = tmp_path / "pets-quarantine.csv"
+    earlier = tmp_path / "data-quarantine.csv"
     earlier.touch()
-    assert extract(tmp_path / "raw", tmp_path / "pets", 0.5)["quarantined_fraction"] == 0.5
+    assert extract(tmp_path / "raw", tmp_path / "data", 0.5)["quarantined_fraction"] == 0.5
     assert not earlier.exists()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import breed_of, species_of
+from pipeline.data.pairs import breed_of, species_of
 from stages import split as stage
 from stages.split import Entry, divide, find_duplicates, read_index, val_quotas
 

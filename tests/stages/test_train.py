@@ -43,7 +43,7 @@ def test_the_best_epoch_on_the_validation_list_is_kept_in_one_finished_run(tiny_
 
     # The files on disk are that epoch: scored again, they give its numbers.
     network, config = load_checkpoint(Path("models"))
-    pictures = open_pictures(Path("data/pets"), LISTS["val"], config.image_size)
+    pictures = open_pictures(Path("data/pairs"), LISTS["val"], config.image_size)
     batches = [(pictures.images, pictures.masks.long())]
     model = nn.Sequential(Normalise(config.normalisation), network)
     count_pixels = partial(confusion_matrix, classes=3)

@@ -19,7 +19,7 @@ from pipeline.records.versions import list_versions
 from tools import doctor
 from tools.checks import check_environment, check_records, deviations
 
-DATA = Path("data/pets")
+DATA = Path("data/pairs")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def restored(workspace: Path) -> None:
 
 def register(number: int, table: pd.DataFrame | None, model: Path | None = None) -> None:
     """A version with a run of its own, which holds the table of its evaluation, if any."""
-    with checkpoint_run(f"checkpoint {number}", Path("data/pets")) as run:
+    with checkpoint_run(f"checkpoint {number}", Path("data/pairs")) as run:
         if table is not None:
             write_csv(Path("made/per_image.csv"), table)
             run.log_artifacts(Path("made"), "tables")
@@ -95,7 +95,7 @@ def champion() -> int:
 
 def scored(file: Path, names: list[str]) -> pd.DataFrame:
     """What evaluate would write of the model for these pictures."""
-    [[counts]] = count_pixels([file], Path("data/pets"), names)
+    [[counts]] = count_pixels([file], Path("data/pairs"), names)
     return table_of(names, counts)
 
 
@@ -185,11 +185,11 @@ def test_without_a_versions_own_table_both_are_scored_again(gate, number, lost):
 
 def test_what_cannot_be_scored_again_is_refused_with_the_remedy(beside, workspace):
     register(2, pixel_table(0, names=NAMES[1:]))
-    with (workspace / "data/pets/index.csv").open("a") as index:
+    with (workspace / "data/pairs/index.csv").open("a") as index:
         index.write("Bengal_99,0,0\n")
     printed = beside()
     assert champion() == 1
-    assert "data/pets is not the data set of both" in printed
+    assert "data/pairs is not the data set of both" in printed
     assert "dvc checkout" in printed
     assert "run the gate again" in version(2).tags["gate.reason"]
 

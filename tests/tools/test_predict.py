@@ -130,10 +130,10 @@ def test_the_model_is_the_champion_unless_another_is_named(predict):
 
 def test_a_reader_that_stops_early_gets_no_traceback(workspace):
     for number in range(50):
-        photograph(f"pets/{number}.png")
-    command = f"{sys.executable} -m tools.predict pets {' '.join(MODEL)} | head -1"
+        photograph(f"data/{number}.png")
+    command = f"{sys.executable} -m tools.predict data {' '.join(MODEL)} | head -1"
     done = run_process("bash", "-c", command)
-    assert json.loads(done.stdout)["name"] == "pets/0.png"
+    assert json.loads(done.stdout)["name"] == "data/0.png"
     assert "Traceback" not in done.stderr
 
 

@@ -14,7 +14,7 @@ from tiny_models import save_random_model, write_onnx
 
 from pipeline.core.files import read_csv, write_csv
 from pipeline.core.terminal import UserError, printable
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.ingest.extraction import extract
 from pipeline.model.checkpoint import checkpoint_digest
 from pipeline.records.registry import register_model
@@ -46,9 +46,9 @@ def evaluated(tiny_pets, monkeypatch):
     save_random_model(tiny_pets / "models")
     write_onnx(tiny_pets / "models/model.onnx")
     plots = tiny_pets / "metrics/plots"
-    with training_run(Path("data/pets"), {"train": {"epochs": 2}}, {}, "id") as run:
+    with training_run(Path("data/pairs"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))
-    command = "evaluate data/pets data/splits models metrics/evaluate.json metrics/tables"
+    command = "evaluate data/pairs data/splits models metrics/evaluate.json metrics/tables"
     monkeypatch.setattr(sys, "argv", [*command.split(), str(plots / "evaluate")])
     evaluate.main()
     for name, values in METRICS.items():
@@ -104,7 +104,7 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
     # The version, its description and its run's.
     lock = {"stages": {"download": {"params": {"params.yaml": {"download.dataset": HOSTILE}}}}}
     Path("dvc.lock").write_text(json.dumps(lock))
-    with checkpoint_run("of a cache", Path("data/pets")) as run:
+    with checkpoint_run("of a cache", Path("data/pairs")) as run:
         register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5, "images": 3}})
     client, [version] = open_store().client, list_versions()
     assert version.tags["data.name"] == HOSTILE

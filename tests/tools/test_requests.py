@@ -180,7 +180,7 @@ def test_only_pages_of_the_named_origin_may_ask():
         asked = exchange(app, method="OPTIONS", origin=origin)
         return dict(asyncio.run(asked)[0]["headers"]).get(b"access-control-allow-origin")
 
-    ours = "https://pets.example"
+    ours = "https://data.example"
     assert allowed(make_app(first_channel, "", ours), ours) == ours.encode()
     assert allowed(make_app(first_channel, "", ours), "https://other.example") is None
     assert allowed(make_app(first_channel, ""), ours) is None

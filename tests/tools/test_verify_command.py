@@ -27,8 +27,8 @@ from pathlib import Path
 import yaml
 
 source = Path(yaml.safe_load(Path("params.yaml").read_text())["source"])
-Path("data/pets").mkdir(parents=True, exist_ok=True)
-Path("data/pets/index.csv").write_text(hashlib.sha256(source.read_bytes()).hexdigest())
+Path("data/pairs").mkdir(parents=True, exist_ok=True)
+Path("data/pairs/index.csv").write_text(hashlib.sha256(source.read_bytes()).hexdigest())
 """
 SPLIT = """
 import os
@@ -40,7 +40,7 @@ noise = os.environ.get("NOISE", "")
 if "SLOW" in os.environ:
     Path(os.environ["SLOW"]).touch()
     sleep(60)
-read = [Path(name).read_text() for name in ("params.yaml", "data/pets/index.csv")]
+read = [Path(name).read_text() for name in ("params.yaml", "data/pairs/index.csv")]
 for folder in ("models", "metrics"):
     Path(folder).mkdir(exist_ok=True)
 Path("models/checkpoint.pth").write_text(f"{FACTOR} {read} {noise}")
@@ -50,10 +50,10 @@ DVC = """
 stages:
   extract:
     cmd: python -m stages.extract
-    outs: [data/pets]
+    outs: [data/pairs]
   split:
     cmd: python -m stages.split
-    deps: [data/pets]
+    deps: [data/pairs]
     outs: [models/checkpoint.pth]
     metrics: [{metrics/evaluate.json: {cache: false}}]
 """
@@ -92,10 +92,10 @@ def train():
         subprocess.run([sys.executable, "-m", f"stages.{stage}"], check=True)
     checkpoint = file_digest(Path("models/checkpoint.pth"))
     params = yaml.safe_load(Path("params.yaml").read_text())
-    with training_run(Path("data/pets"), params, {}, checkpoint) as run:
+    with training_run(Path("data/pairs"), params, {}, checkpoint) as run:
         run.set_tags({"processes": 1})
         run.finish(checkpoint)
-    with checkpoint_run(checkpoint, Path("data/pets")) as run:
+    with checkpoint_run(checkpoint, Path("data/pairs")) as run:
         run.log_metrics({"test": {"miou": 0.5}})
     return run.run_id
 
@@ -177,15 +177,15 @@ def test_a_source_that_cannot_be_fetched_again_is_reported(dirty, monkeypatch, c
 
 
 def test_given_data_is_checked_file_by_file(tiny_pets):
-    pets = tiny_pets / "data/pets"
-    tags = {"data.index_md5": file_digest(pets / "index.csv", "md5")}
+    data = tiny_pets / "data/pairs"
+    tags = {"data.index_md5": file_digest(data / "index.csv", "md5")}
     provenance = Provenance("the run", "", None, None, {}, {}, {}, tags)
-    assert verify.check_data(provenance, pets) == []
-    (pets / "images/pug_1.jpg").write_bytes(b"another")
-    [finding] = verify.check_data(provenance, pets)
+    assert verify.check_data(provenance, data) == []
+    (data / "images/pug_1.jpg").write_bytes(b"another")
+    [finding] = verify.check_data(provenance, data)
     assert (finding.part, finding.name, finding.differs) == ("data", "images/pug_1.jpg", True)
-    (pets / "index.csv").write_text("name\n")
-    [finding] = verify.check_data(provenance, pets)
+    (data / "index.csv").write_text("name\n")
+    [finding] = verify.check_data(provenance, data)
     assert (finding.part, finding.name, finding.differs) == ("data", "index.csv", True)
     with pytest.raises(UserError, match=r"none/index\.csv is missing"):
         verify.check_data(provenance, Path("none"))

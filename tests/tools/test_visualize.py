@@ -9,7 +9,7 @@ from PIL import Image
 from tiny_pets import write_pair
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import PALETTE
+from pipeline.data.pairs import PALETTE
 from pipeline.data.splits import read_split
 from pipeline.scoring.pictures import MARGIN, TEXT
 from tools import visualize as tool
@@ -32,7 +32,7 @@ def test_the_grid_is_written_and_grows_with_the_count(tiny_pets, monkeypatch):
 
 
 def test_the_legend_shows_the_colours_of_pet_and_border(tiny_pets):
-    header = np.asarray(tool.draw(tiny_pets / "data/pets", ["pug_1"]))[: TEXT + 2 * MARGIN]
+    header = np.asarray(tool.draw(tiny_pets / "data/pairs", ["pug_1"]))[: TEXT + 2 * MARGIN]
     assert (header == PALETTE[0]).all(axis=-1).sum() > 100
     assert (header < 100).all(axis=-1).any()  # its words
 

@@ -186,11 +186,11 @@ def show(outcomes: dict[str, Counter]) -> None:
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path, count):
-    pets = tmp_path / "pets"
+    data = tmp_path / "data"
     write_raw(tmp_path / "raw", {f"pug_{number}": mutated(number)[1] for number in range(count)})
-    extract(tmp_path / "raw", pets, max_quarantined_fraction=1.0)
-    used = set(pd.read_csv(pets / "index.csv")["name"])
-    reasons = pd.read_csv(pets / "quarantine.csv").set_index("name")["reason"].to_dict()
+    extract(tmp_path / "raw", data, max_quarantined_fraction=1.0)
+    used = set(pd.read_csv(data / "index.csv")["name"])
+    reasons = pd.read_csv(data / "quarantine.csv").set_index("name")["reason"].to_dict()
     assert used.isdisjoint(reasons)
     assert used | reasons.keys() == {f"pug_{number}" for number in range(count)} | ODD_CELLS
     assert {reasons[name] for name in ODD_CELLS} == {Reason.NOT_LISTED}
@@ -199,7 +199,7 @@ def test_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path, count
         kind, name = mutated(number)[0], f"pug_{number}"
         if name in used:
             assert not kind.detected, (kind.name, number)
-            same = check_used(pets, number, kind.exact)
+            same = check_used(data, number, kind.exact)
             outcomes[kind.name][USED if same else OTHER] += 1
         else:
             outcomes[kind.name][reasons[name]] += 1
@@ -207,10 +207,10 @@ def test_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path, count
     show(outcomes)
 
 
-def check_used(pets: Path, number: int, exact: bool) -> bool:
+def check_used(data: Path, number: int, exact: bool) -> bool:
     """The pair can be read, its mask says what it said; return whether the photograph does, too."""
-    image = load_image(pets / f"images/pug_{number}.jpg")
-    mask = load_mask(pets / f"masks/pug_{number}.png")
+    image = load_image(data / f"images/pug_{number}.jpg")
+    mask = load_mask(data / f"masks/pug_{number}.png")
     assert image.shape == (*mask.shape, 3) == (*trimap().shape, 3)
     assert not exact or np.array_equal(mask, trimap() - 1), number
     return np.array_equal(image, decoded(original(number)))

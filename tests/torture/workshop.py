@@ -196,7 +196,7 @@ class Workshop:
         whole = self.undisturbed[stage].outputs
         found = {name: sha for name, sha in self.outputs(stage).items() if "/." not in name}
         wrong = [name for name, sha in found.items() if whole.get(name) != sha]
-        for folder in ("data/pets/", "data/splits/"):  # whole or not there
+        for folder in ("data/pairs/", "data/splits/"):  # whole or not there
             inside, expected = (
                 {name for name in names if name.startswith(folder)} for names in (found, whole)
             )

@@ -10,8 +10,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pipeline.core.layout import PETS, SPLITS
-from pipeline.data.pets import breed_of, image_path, species_of
+from pipeline.core.layout import PAIRS, SPLITS
+from pipeline.data.pairs import breed_of, image_path, species_of
 from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.sample.looks import breeds
 from pipeline.sample.picture import draw_pair
@@ -78,13 +78,13 @@ def _take(sample: ImageFile) -> None:
 def find_samples() -> list[ImageFile]:
     """Cats and dogs of different breeds: from the test list if there is one, else drawn."""
     listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
-    present = [name for name in listed if image_path(PETS, name).is_file()]
+    present = [name for name in listed if image_path(PAIRS, name).is_file()]
     names = present or [f"{breed.name}_1" for breed in breeds()]
     chosen: list[str] = []  # evenly over the list, and therefore over breeds
     for species in ("cat", "dog"):
         of_species = [name for name in names if species_of(name) == species]
         chosen += evenly_spaced(of_species, OF_EACH_SPECIES)
-    read = (lambda name: image_path(PETS, name).read_bytes()) if present else _draw
+    read = (lambda name: image_path(PAIRS, name).read_bytes()) if present else _draw
     breed = {name: breed_of(name).replace("_", " ").capitalize() for name in chosen}
     return [ImageFile(name, breed[name], read(name)) for name in chosen]
 

@@ -10,7 +10,7 @@ import streamlit as st
 from pipeline.core.files import read_json
 from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import CLASSES
+from pipeline.data.pairs import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of

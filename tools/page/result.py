@@ -15,7 +15,7 @@ import streamlit as st
 from PIL import Image
 
 from pipeline.data.images import decode_image, size_within, with_palette
-from pipeline.data.pets import CLASSES, PALETTE, PET
+from pipeline.data.pairs import CLASSES, PALETTE, PET
 from pipeline.deploy.predictor import Array, Predict, predict_mask
 from pipeline.deploy.results import COMPRESSION, cut_out
 from pipeline.scoring.pictures import colour, overlay

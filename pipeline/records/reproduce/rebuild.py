@@ -11,22 +11,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.git import path_in_git, run_git
-from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PETS
+from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PAIRS
 from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.runs import NO_LINK
 
-AFTER_EXTRACT = "split"  # the stage that reads data/pets first
+AFTER_EXTRACT = "split"  # the stage that reads data/pairs first
 # Variables that would lead back to the caller's repository, cache or store.
 LEADING_BACK = ("DVC_", "MLFLOW_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 @contextmanager
-def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, bool]]:
+def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, bool]]:
     """Rebuild the model in a checkout; give that, and whether every stage ended well.
 
-    pets: a data set to take instead of making it again.
+    data: a data set to take instead of making it again.
     """
     with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
         if provenance.params_file is not None:  # else the commit's has to do
@@ -34,9 +34,9 @@ def rebuilt(provenance: Provenance, pets: Path | None) -> Iterator[tuple[Path, b
         patched = " with its patch" if provenance.patch else ""
         commit = f"commit {provenance.commit[:7]}{patched}"
         console.print(f"Rebuilding {provenance.name}: {commit}")
-        if pets:
-            shutil.copytree(pets, root / PETS)
-        yield root, rebuild(root, AFTER_EXTRACT if pets else None) == 0
+        if data:
+            shutil.copytree(data, root / PAIRS)
+        yield root, rebuild(root, AFTER_EXTRACT if data else None) == 0
 
 
 @contextmanager

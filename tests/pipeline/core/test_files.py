@@ -111,8 +111,8 @@ def test_temporary_files_of_a_running_process_and_another_thread_stay(tmp_path, 
 
 
 def test_folders_deeper_than_python_can_recurse_are_removed_and_stop_nobody(tmp_path):
-    left = tmp_path / ".pets.work.petseg-0123abcd.tmp"
-    with scratch_folder(tmp_path / "pets") as folder:
+    left = tmp_path / ".data.work.petseg-0123abcd.tmp"
+    with scratch_folder(tmp_path / "data") as folder:
         for top in (left, folder):
             top.mkdir(exist_ok=True)
             for depth in range(1, 1500):
@@ -147,9 +147,9 @@ def test_json_csv_and_digests(tmp_path):
     write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1, 2]}, index=[7, 8]))
     assert json.loads((tmp_path / "a.json").read_text()) == {"b": 1, "a": [None, 0.5]}
     assert (tmp_path / "a.csv").read_bytes() == b"x\n1\n2\n"
-    (tmp_path / "file").write_bytes(b"pets")
-    assert file_digest(tmp_path / "file") == hashlib.sha256(b"pets").hexdigest()
-    assert file_digest(tmp_path / "file", "md5") == hashlib.md5(b"pets").hexdigest()
+    (tmp_path / "file").write_bytes(b"data")
+    assert file_digest(tmp_path / "file") == hashlib.sha256(b"data").hexdigest()
+    assert file_digest(tmp_path / "file", "md5") == hashlib.md5(b"data").hexdigest()
 
 
 def test_the_root_is_dvcs_if_set_else_the_repository(monkeypatch, tmp_path):

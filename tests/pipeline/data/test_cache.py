@@ -17,10 +17,10 @@ from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
 from pipeline.data.dataset import PetDataset
 from pipeline.data.images import load_mask
-from pipeline.data.pets import image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
 
-PETS = Path("data/pets")
+PAIRS = Path("data/pairs")
 NAMES = LISTS["train"]
 
 
@@ -37,11 +37,11 @@ def digest(pictures):
 
 def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
     monkeypatch.setattr("pipeline.data.cache.CHUNK", 3)  # fewer than there are images
-    pictures = open_pictures(PETS, NAMES, 32)
+    pictures = open_pictures(PAIRS, NAMES, 32)
     for place, name in enumerate(NAMES):
-        with Image.open(image_path(PETS, name)) as opened:
+        with Image.open(image_path(PAIRS, name)) as opened:
             photograph = torch.from_numpy(np.array(opened)).permute(2, 0, 1)
-        mask = torch.from_numpy(load_mask(mask_path(PETS, name)))
+        mask = torch.from_numpy(load_mask(mask_path(PAIRS, name)))
         assert torch.equal(pictures.images[place], resize_image(photograph[None], 32)[0])
         assert torch.equal(pictures.masks[place], resize_mask(mask, 32))
     assert PetDataset(pictures)[0, 0][1].dtype == torch.int64
@@ -50,20 +50,20 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
 
 
 def test_opening_again_decodes_and_writes_nothing(tiny_pets):
-    first = open_pictures(PETS, NAMES, 32)
+    first = open_pictures(PAIRS, NAMES, 32)
     files = sorted((tiny_pets / ".cache/pictures").rglob("*.npy"))
     written = [file.stat().st_mtime_ns for file in files]
     for name in NAMES:
-        image_path(PETS, name).unlink()
-        mask_path(PETS, name).unlink()
-    second = open_pictures(PETS, NAMES, 32)
+        image_path(PAIRS, name).unlink()
+        mask_path(PAIRS, name).unlink()
+    second = open_pictures(PAIRS, NAMES, 32)
     before = digest(second)
     assert before == digest(first)
     assert second.key == first.key
     first.images.zero_()
     first.masks.fill_(7)
     assert digest(first) != before
-    assert digest(open_pictures(PETS, NAMES, 32)) == before  # a change stays in memory
+    assert digest(open_pictures(PAIRS, NAMES, 32)) == before  # a change stays in memory
     assert [file.stat().st_mtime_ns for file in files] == written
     assert len(files) == 2
 
@@ -71,54 +71,54 @@ def test_opening_again_decodes_and_writes_nothing(tiny_pets):
 @pytest.mark.parametrize("damage", [lambda file: 0, lambda file: file.stat().st_size // 2])
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "sha256"])
 def test_a_damaged_cache_is_decoded_again(tiny_pets, capsys, name, damage):
-    before = digest(open_pictures(PETS, NAMES, 32))
+    before = digest(open_pictures(PAIRS, NAMES, 32))
     [file] = (tiny_pets / ".cache/pictures").glob(f"*/{name}")
     size = file.stat().st_size
     os.truncate(file, damage(file))  # and, at full size, zeros, as a power cut leaves them
     os.truncate(file, size)
-    assert digest(open_pictures(PETS, NAMES, 32)) == before
+    assert digest(open_pictures(PAIRS, NAMES, 32)) == before
     assert "is damaged" in capsys.readouterr().out
 
 
 def test_the_key_depends_on_size_list_order_and_files(tiny_pets):
     keys = [
-        content_key(PETS, NAMES, 32),
-        content_key(PETS, NAMES, 48),
-        content_key(PETS, NAMES[:-1], 32),
-        content_key(PETS, NAMES[::-1], 32),
+        content_key(PAIRS, NAMES, 32),
+        content_key(PAIRS, NAMES, 48),
+        content_key(PAIRS, NAMES[:-1], 32),
+        content_key(PAIRS, NAMES[::-1], 32),
     ]
-    index = pd.read_csv(PETS / "index.csv")
+    index = pd.read_csv(PAIRS / "index.csv")
     for column in ("image_sha256", "mask_sha256"):
         changed = index.copy()
         changed.loc[changed["name"] == NAMES[3], column] = "0" * 64
-        changed.to_csv(PETS / "index.csv", index=False)
-        keys.append(content_key(PETS, NAMES, 32))
+        changed.to_csv(PAIRS / "index.csv", index=False)
+        keys.append(content_key(PAIRS, NAMES, 32))
     assert len(set(keys)) == len(keys)
 
 
 def test_a_broken_or_unlisted_image_leaves_nothing_half_written(tiny_pets):
-    file = image_path(PETS, NAMES[-1])
+    file = image_path(PAIRS, NAMES[-1])
     whole = file.read_bytes()
     file.write_bytes(whole[:10])
-    with pytest.raises(UserError, match=r"data/pets was not decoded"):
-        open_pictures(PETS, NAMES, 32)
+    with pytest.raises(UserError, match=r"data/pairs was not decoded"):
+        open_pictures(PAIRS, NAMES, 32)
     assert cached(tiny_pets) == []
     file.write_bytes(whole)
-    with pytest.raises(UserError, match=r"data/pets was not decoded.*Bengal_99"):
-        open_pictures(PETS, [*NAMES, "Bengal_99"], 32)
-    assert len(open_pictures(PETS, NAMES, 32).images) == len(NAMES)
+    with pytest.raises(UserError, match=r"data/pairs was not decoded.*Bengal_99"):
+        open_pictures(PAIRS, [*NAMES, "Bengal_99"], 32)
+    assert len(open_pictures(PAIRS, NAMES, 32).images) == len(NAMES)
 
 
 def test_a_full_disk_leaves_nothing_half_written(tiny_pets):
-    message = "data/pets was not decoded.*File too large"
+    message = "data/pairs was not decoded.*File too large"
     with small_disk(20_000), pytest.raises(UserError, match=message):
-        open_pictures(PETS, NAMES, 32)
+        open_pictures(PAIRS, NAMES, 32)
     assert cached(tiny_pets) == []
-    assert len(open_pictures(PETS, NAMES, 32).images) == len(NAMES)
+    assert len(open_pictures(PAIRS, NAMES, 32).images) == len(NAMES)
 
 
 def test_two_at_once_decode_once(tiny_pets, capsys):
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: open_pictures(PETS, NAMES, 32), range(2))
+        first, second = pool.map(lambda _: open_pictures(PAIRS, NAMES, 32), range(2))
     assert capsys.readouterr().out.count("decoding images") == 1
     assert digest(first) == digest(second)

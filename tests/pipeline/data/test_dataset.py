@@ -19,15 +19,15 @@ from pipeline.data.transforms import Augmentation
 NAMES = LISTS["train"]
 
 
-def pets(root, size=32, augment=None, seed=0):
-    return PetDataset(open_pictures(root / "data/pets", NAMES, size), augment, seed)
+def data(root, size=32, augment=None, seed=0):
+    return PetDataset(open_pictures(root / "data/pairs", NAMES, size), augment, seed)
 
 
 VARIED = AugmentationParams(crop_min_area=0.3, brightness=0.5, contrast=0.5, saturation=0.5)
 
 
 def test_augmentation_depends_on_seed_epoch_and_place_alone(tiny_pets):
-    dataset, other = (pets(tiny_pets, 32, Augmentation(VARIED, 32), seed) for seed in (0, 1))
+    dataset, other = (data(tiny_pets, 32, Augmentation(VARIED, 32), seed) for seed in (0, 1))
     before = torch.random.get_rng_state()
     first = dataset[0, 3][0]
     assert torch.equal(before, torch.random.get_rng_state())

@@ -22,7 +22,7 @@ from pipeline.data.images import (
     open_image,
     save_mask,
 )
-from pipeline.data.pets import CLASSES, PALETTE
+from pipeline.data.pairs import CLASSES, PALETTE
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # Three wide and two high: no two turns of it are alike.

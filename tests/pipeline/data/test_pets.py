@@ -5,7 +5,7 @@ from tiny_pets import write_tiny_pets
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import (
+from pipeline.data.pairs import (
     breed_of,
     changed_files,
     image_path,
@@ -28,8 +28,8 @@ def test_a_name_tells_breed_species_and_files():
         ("american_pit_bull_terrier_191", "american_pit_bull_terrier", "dog"),
     ):
         assert (breed_of(name), species_of(name)) == (breed, species)
-    assert image_path(Path("pets"), "beagle_1") == Path("pets/images/beagle_1.jpg")
-    assert mask_path(Path("pets"), "beagle_1") == Path("pets/masks/beagle_1.png")
+    assert image_path(Path("data"), "beagle_1") == Path("data/images/beagle_1.jpg")
+    assert mask_path(Path("data"), "beagle_1") == Path("data/masks/beagle_1.png")
 
 
 def test_a_list_is_read_in_its_order_without_comments_and_blank_lines(tmp_path):
@@ -60,15 +60,15 @@ def test_a_list_that_is_missing_or_no_text_is_named(tmp_path):
 
 def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(tmp_path: Path) -> None:
     write_tiny_pets(tmp_path)
-    pets = tmp_path / "data/pets"
-    assert changed_files(pets) == {}
-    image, mask = pets / "images/pug_1.jpg", pets / "masks/Bengal_2.png"
+    data = tmp_path / "data/pairs"
+    assert changed_files(data) == {}
+    image, mask = data / "images/pug_1.jpg", data / "masks/Bengal_2.png"
     before = {file: file_digest(file) for file in (image, mask)}
     content = bytearray(image.read_bytes())
     content[-3] ^= 1
     image.write_bytes(content)
     mask.unlink()
-    assert changed_files(pets) == {
+    assert changed_files(data) == {
         image: (before[image], file_digest(image)),
         mask: (before[mask], "missing"),
     }

@@ -11,12 +11,12 @@ from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pets import image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 from pipeline.deploy import agreement as module
 from pipeline.deploy.agreement import agreement, count_pixels
 
 NAMES = [name for names in LISTS.values() for name in names]
-PETS = Path("data/pets")
+PAIRS = Path("data/pairs")
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def predictors(segmenter, monkeypatch, tiny_pets):
 
 
 def compared(segmenter, *models, workers=2):
-    return agreement({name: Path(name) for name in models}, segmenter, PETS, NAMES, workers)
+    return agreement({name: Path(name) for name in models}, segmenter, PAIRS, NAMES, workers)
 
 
 def test_pixels_are_counted_against_the_true_masks_and_the_checkpoints(segmenter, predictors):
     found = compared(segmenter, "same", "other")
     assert found == compared(segmenter, "same", "other", workers=1)
-    truths = [load_mask(mask_path(PETS, name)) for name in NAMES]
+    truths = [load_mask(mask_path(PAIRS, name)) for name in NAMES]
     first_rows = sum(truth.shape[1] for truth in truths) / sum(truth.size for truth in truths)
     assert [each["disagreement"] for each in found.values()] == [0, first_rows]
     for model, agreed in found.items():
-        masks = [predictors[model](load_image(image_path(PETS, name))) for name in NAMES]
+        masks = [predictors[model](load_image(image_path(PAIRS, name))) for name in NAMES]
         truth, mask = (np.concatenate([each.ravel() for each in some]) for some in (truths, masks))
         expected = jaccard_score(truth, mask, average="macro")
         assert agreed["miou"] == pytest.approx(expected, abs=1e-6)
@@ -61,14 +61,14 @@ def test_pixels_are_counted_against_the_true_masks_and_the_checkpoints(segmenter
 def test_each_file_is_counted_on_each_image_at_its_own_size(tiny_pets):
     thresholds = (140, 200)
     files = [write_threshold_model(tiny_pets / f"{limit}.onnx", limit) for limit in thresholds]
-    counts = count_pixels(files, PETS, NAMES)
+    counts = count_pixels(files, PAIRS, NAMES)
     assert counts.shape == (1, 2, len(NAMES), 3, 3)
     for limit, matrices in zip(thresholds, counts[0], strict=True):
         for name, matrix in zip(NAMES, matrices, strict=True):
-            mask = load_mask(mask_path(PETS, name))
-            predicted = np.where(load_image(image_path(PETS, name)).max(axis=2) < limit, 1, 0)
+            mask = load_mask(mask_path(PAIRS, name))
+            predicted = np.where(load_image(image_path(PAIRS, name)).max(axis=2) < limit, 1, 0)
             for pair in np.ndindex(3, 3):
                 assert matrix[pair] == ((mask == pair[0]) & (predicted == pair[1])).sum()
-    mask_path(PETS, "Bengal_5").unlink()
+    mask_path(PAIRS, "Bengal_5").unlink()
     with pytest.raises(UserError, match=r"Bengal_5\.png is missing \(1 file.*dvc checkout"):
-        count_pixels([], PETS, LISTS["test"])
+        count_pixels([], PAIRS, LISTS["test"])

@@ -38,32 +38,32 @@ def found(*arguments):
 
 
 def test_a_folder_stands_for_the_images_in_and_below_it():
-    make("pets/b.PNG", "pets/a.jpeg", "pets/more/deep/c.webp", "pets/notes.txt", "pets/d.heic")
-    make("pets/._a.jpg", "pets/.trash/b.jpg")  # hidden
-    assert found("pets") == ["pets/a.jpeg", "pets/b.PNG", "pets/d.heic", "pets/more/deep/c.webp"]
-    Path("link.jpg").symlink_to("pets/b.PNG")  # named twice, an image is found once
-    names = ("pets/b.PNG", "pets/more", "./pets/../pets/*.PNG", "link.jpg")
-    assert found(*names) == ["pets/b.PNG", "pets/more/deep/c.webp"]
+    make("data/b.PNG", "data/a.jpeg", "data/more/deep/c.webp", "data/notes.txt", "data/d.heic")
+    make("data/._a.jpg", "data/.trash/b.jpg")  # hidden
+    assert found("data") == ["data/a.jpeg", "data/b.PNG", "data/d.heic", "data/more/deep/c.webp"]
+    Path("link.jpg").symlink_to("data/b.PNG")  # named twice, an image is found once
+    names = ("data/b.PNG", "data/more", "./data/../data/*.PNG", "link.jpg")
+    assert found(*names) == ["data/b.PNG", "data/more/deep/c.webp"]
 
 
 def test_a_pattern_stands_for_the_files_that_match(monkeypatch):
     monkeypatch.setenv("HOME", str(Path.cwd()))
-    make("pets/a1.jpg", "pets/a2.png", "pets/b1.jpg", "pets/more/a3.jpg")
-    assert found("pets/a*") == ["pets/a1.jpg", "pets/a2.png"]
-    assert found("pets/**/*.jpg") == ["pets/a1.jpg", "pets/b1.jpg", "pets/more/a3.jpg"]
-    assert found("pets/[b]?.jpg") == ["pets/b1.jpg"]
+    make("data/a1.jpg", "data/a2.png", "data/b1.jpg", "data/more/a3.jpg")
+    assert found("data/a*") == ["data/a1.jpg", "data/a2.png"]
+    assert found("data/**/*.jpg") == ["data/a1.jpg", "data/b1.jpg", "data/more/a3.jpg"]
+    assert found("data/[b]?.jpg") == ["data/b1.jpg"]
     names = ("a1.jpg", "a2.png", "b1.jpg", "more/a3.jpg")
-    expected = [f"{Path.cwd()}/pets/{name}" for name in names]
+    expected = [f"{Path.cwd()}/data/{name}" for name in names]
     assert found("~/p*") == found(f"{Path.cwd()}/p*") == expected
 
 
 def test_results_are_left_out():
-    make("pets/a.jpg", "pets/b.mask.png")
+    make("data/a.jpg", "data/b.mask.png")
     pixels = np.zeros((2, 2, 3), np.uint8)
-    for out in ("pets", "results"):
+    for out in ("data", "results"):
         files = result_files(Path(out), "a")
-        save_results(files, pixels, pixels[..., 0], image_key(Path("pets/a.jpg")))
-    assert found("pets") == found("pets/*") == ["pets/a.jpg", "pets/b.mask.png"]
+        save_results(files, pixels, pixels[..., 0], image_key(Path("data/a.jpg")))
+    assert found("data") == found("data/*") == ["data/a.jpg", "data/b.mask.png"]
     assert found("results") == ["results: nothing but results of earlier predictions"]
 
 
@@ -84,7 +84,7 @@ def test_an_argument_without_an_image_is_an_error_in_its_place(argument, error):
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(monkeypatch):
-    make("pets/a.jpg", "pets/secret/b.jpg")
+    make("data/a.jpg", "data/secret/b.jpg")
     real = os.scandir
 
     def scandir(path):
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(monkeypatch):
         return real(path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    assert found("pets") == ["pets/a.jpg", "pets/secret: Permission denied"]
+    assert found("data") == ["data/a.jpg", "data/secret: Permission denied"]
 
 
 def image(name, mask=((PET,),)):

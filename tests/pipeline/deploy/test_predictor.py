@@ -10,7 +10,7 @@ from processes import run_python
 from tiny_models import CHANNELS, COLOURS, IMAGE, write_model, write_traffic_light
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pets import BACKGROUND, BORDER, PET
+from pipeline.data.pairs import BACKGROUND, BORDER, PET
 from pipeline.deploy import predictor as module
 from pipeline.deploy.predictor import Predictor, predict_mask
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.pets import BACKGROUND, BORDER, PALETTE, PET
+from pipeline.data.pairs import BACKGROUND, BORDER, PALETTE, PET
 from pipeline.deploy import results
 from pipeline.deploy.predictor import LONGEST_SIDE
 from pipeline.deploy.results import (

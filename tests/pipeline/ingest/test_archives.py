@@ -60,9 +60,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("https://host/pets/images.tar.gz", "images.tar.gz"),
-        ("pets.v2.tgz", "images.tar.gz"),
-        ("file:///disk/PETS.TAR.BZ2", "images.tar.bz2"),
+        ("https://host/data/images.tar.gz", "images.tar.gz"),
+        ("data.v2.tgz", "images.tar.gz"),
+        ("file:///disk/PAIRS.TAR.BZ2", "images.tar.bz2"),
         ("a.txz?download=1#top", "images.tar.xz"),
         ("https://host/download?file=a.tar.gz", "images.tar"),
         ("https://host.tar.gz/42", "images.tar"),

@@ -22,12 +22,12 @@ stages:
                            download.datasets.oxford: {images: {md5: 5c4f}},
                            download.datasets.sample: {width: 256}}}
   extract:
-    outs: [{path: data/pets, md5: 0123456789abcdef0123456789abcdef.dir}]
+    outs: [{path: data/pairs, md5: 0123456789abcdef0123456789abcdef.dir}]
   split:
-    deps: [{path: data/pets/index.csv, md5: 5d41402abc4b2a76b9719d911017c592}]
+    deps: [{path: data/pairs/index.csv, md5: 5d41402abc4b2a76b9719d911017c592}]
     params: {params.yaml: {split: {val_fraction: 0.15}}}
   train:
-    deps: [{path: data/pets, md5: "of its last training, before the data changed"}]
+    deps: [{path: data/pairs, md5: "of its last training, before the data changed"}]
     params: {params.yaml: {train: {lr: 1e-05}}}
 """
 
@@ -59,7 +59,7 @@ DIRTY = ("stages/train.py", "pipeline/new.py", "dvc.yaml")
 def test_changed_and_new_source_is_dirty_and_no_other_change(repository, name):
     (repository / "data").mkdir()
     (repository / name).write_text("changed: 1\n")
-    tags = lineage_tags(repository / "data/pets", repository)
+    tags = lineage_tags(repository / "data/pairs", repository)
     assert (source_patch(repository) == b"") == (name in CLEAN)
     assert tags["git.dirty"] == str(name in DIRTY).lower()
     assert tags["git.commit"] == git(repository, "rev-parse", "HEAD")
@@ -90,25 +90,25 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_without_git_a_repository_or_a_commit_the_tags_say_unknown(tmp_path, monkeypatch):
-    tags = lineage_tags(tmp_path / "data/pets", tmp_path)
+    tags = lineage_tags(tmp_path / "data/pairs", tmp_path)
     assert {tags["git.commit"], tags["git.dirty"], tags["data.index_md5"]} == {UNKNOWN}
     git(tmp_path, "init", "--quiet")
-    assert lineage_tags(tmp_path / "data/pets", tmp_path)["git.commit"] == UNKNOWN
+    assert lineage_tags(tmp_path / "data/pairs", tmp_path)["git.commit"] == UNKNOWN
     monkeypatch.setenv("PATH", "")
-    assert lineage_tags(REPOSITORY / "data/pets", REPOSITORY)["git.commit"] == UNKNOWN
+    assert lineage_tags(REPOSITORY / "data/pairs", REPOSITORY)["git.commit"] == UNKNOWN
 
 
 def test_a_git_that_refuses_is_an_error_with_its_remedy(repository, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container
     with pytest.raises(UserError, match=r"dubious ownership(.|\n)*git config --global --add"):
-        lineage_tags(repository / "data/pets", repository)
+        lineage_tags(repository / "data/pairs", repository)
 
 
 def test_the_dvc_experiment_is_named_when_there_is_one(repository, monkeypatch):
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    assert "dvc.exp_name" not in lineage_tags(repository / "data/pets", repository)
+    assert "dvc.exp_name" not in lineage_tags(repository / "data/pairs", repository)
     monkeypatch.setenv("DVC_EXP_NAME", "dusky-olio")
-    assert lineage_tags(repository / "data/pets", repository)["dvc.exp_name"] == "dusky-olio"
+    assert lineage_tags(repository / "data/pairs", repository)["dvc.exp_name"] == "dusky-olio"
 
 
 def test_the_code_digest_depends_on_names_and_contents_of_the_source(repository):
@@ -128,7 +128,7 @@ def test_the_code_digest_depends_on_names_and_contents_of_the_source(repository)
 
 def test_dvcs_digest_of_the_data_is_used_only_if_the_data_is_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    data = Path("data/pets")
+    data = Path("data/pairs")
     data.mkdir(parents=True)
     Path("dvc.lock").write_text(LOCK)
     for index, digest in (("hello", "0123456789abcdef0123456789abcdef.dir"), ("else", UNKNOWN)):

@@ -20,7 +20,7 @@ SCORES = {"test": {"miou": 0.75, "iou": {"pet": 0.875}}, "export": {"opset": 18}
 
 
 def register(file: Path, scores: dict, checkpoint: str = "abc") -> tuple[int, Run]:
-    with checkpoint_run(checkpoint, Path("data/pets")) as run:
+    with checkpoint_run(checkpoint, Path("data/pairs")) as run:
         return register_model(run, file, scores), run
 
 

@@ -17,14 +17,14 @@ from pipeline.records.store import open_store
 from pipeline.records.unsent import send_unsent
 from pipeline.records.versions import list_versions
 
-DATA = Path("data/pets")
+DATA = Path("data/pairs")
 PARAMS = {"seed": 0, "train": {"lr": 0.001, "epochs": 2}, "model": {"features": [8, 16]}}
 COUNTS = {"train": 3, "val": 1}
 
 LOCK = """
 stages:
   download: {params: {params.yaml: {download.dataset: sample}}}
-  extract: {outs: [{path: data/pets, md5: 0123456789abcdef0123456789abcdef.dir}]}
+  extract: {outs: [{path: data/pairs, md5: 0123456789abcdef0123456789abcdef.dir}]}
   train: {params: {params.yaml: {train: {lr: 0.5}}}}
 """
 

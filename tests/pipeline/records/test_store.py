@@ -89,7 +89,7 @@ def test_variables_of_another_project_are_used_or_do_no_harm(workspace, monkeypa
     own = client.create_experiment("of another project")
     other = client.create_run(own).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", other)
-    with training_run(Path("data/pets"), {"train": {"lr": 1}}, {}, "id") as run:
+    with training_run(Path("data/pairs"), {"train": {"lr": 1}}, {}, "id") as run:
         assert run.store.experiment_id != own
         assert run.run_id != other
     assert client.get_run(other).data.params == {}

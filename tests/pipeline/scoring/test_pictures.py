@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.data.pets import PALETTE
+from pipeline.data.pairs import PALETTE
 from pipeline.scoring.pictures import (
     BLURRED,
     INVENTED,

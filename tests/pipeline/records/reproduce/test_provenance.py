@@ -12,7 +12,7 @@ from pipeline.records.reproduce.provenance import Provenance, find_provenance
 from pipeline.records.runs import checkpoint_run, training_run
 from pipeline.records.store import open_store
 
-DATA = Path("data/pets")
+DATA = Path("data/pairs")
 
 
 def commit(source: str) -> str:

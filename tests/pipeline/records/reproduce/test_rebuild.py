@@ -39,7 +39,7 @@ def test_a_worktree_has_commit_and_patch_and_leaves_the_repository_alone(reposit
 
 
 def test_a_project_in_the_folder_of_a_larger_repository_is_found_there(repository):
-    project = repository / "teams/pets"
+    project = repository / "teams/data"
     (project / "stages").mkdir(parents=True)
     (project / "stages/train.py").write_text("lr = 1\n")
     commit(repository)
