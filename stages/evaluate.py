@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import atomic_file, write_csv, write_json
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import path_arguments, run_command
+from pipeline.data.classes import Classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,22 +44,32 @@ def main() -> None:
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.measure import evaluate_images
     from pipeline.scoring.segmenter import Segmenter
-    from pipeline.scoring.tables import headline, per_image_table, score_table, slice_table
+    from pipeline.scoring.tables import (
+        headline,
+        headline_words,
+        per_image_table,
+        score_table,
+        slice_table,
+    )
 
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
     test = read_split(arguments.splits / "test.csv")
 
     measured = evaluate_images(segmenter, arguments.data, test["name"].tolist(), params.batch_size)
-    tables = {"scores": score_table(measured), "per_image": per_image_table(test, measured)}
-    scores = headline(tables["scores"], len(test))
+    classes = segmenter.classes
+    tables = {
+        "scores": score_table(measured, classes),
+        "per_image": per_image_table(test, measured, classes),
+    }
+    scores = headline(tables["scores"], len(test), headline_words(classes))
     whole = (scores["miou_low"], scores["miou_high"])
-    tables["slices"] = slice_table(tables["per_image"], whole)
+    tables["slices"] = slice_table(tables["per_image"], classes, whole)
 
     write_json(arguments.metrics, scores)
     for name, table in tables.items():
         write_csv(arguments.tables / f"{name}.csv", table)
-    save_plots(arguments.plots, measured, tables["slices"], whole)
+    save_plots(arguments.plots, measured, tables["slices"], classes, whole)
     save_sheets(arguments.plots, segmenter, arguments.data, tables["per_image"])
 
     with checkpoint_run(checkpoint_digest(arguments.models), arguments.data) as run:
@@ -70,7 +81,11 @@ def main() -> None:
 
 
 def save_plots(
-    folder: Path, measured: "Measured", slices: "pd.DataFrame", whole: tuple[float, float]
+    folder: Path,
+    measured: "Measured",
+    slices: "pd.DataFrame",
+    classes: Classes,
+    whole: tuple[float, float],
 ) -> None:
     """Write the plots as PNG; `whole` is the interval of the whole list's mIoU."""
     from pipeline.scoring import plots
@@ -78,9 +93,9 @@ def save_plots(
 
     bins = measured.bins.sum(axis=0)
     drawn = {
-        "confusion": plots.draw_confusion(measured.counts.sum(axis=0)),
+        "confusion": plots.draw_confusion(measured.confusion, classes.names),
         "reliability": plots.draw_reliability(reliability_table(bins), calibration_error(bins)),
-        "breeds": plots.draw_breeds(slices, whole),
+        "slices": plots.draw_slices(slices, classes.groups, whole),
     }
     for name, figure in drawn.items():
         with atomic_file(folder / f"{name}.png") as temporary:
@@ -96,7 +111,10 @@ def save_sheets(folder: Path, segmenter: "Segmenter", data: Path, table: "pd.Dat
     for name, rows in choose_shown(table).items():
         with atomic_file(folder / f"{name}.png") as temporary:
             sheet = draw_sheet(
-                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(), data, rows
+                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(),
+                data,
+                rows,
+                segmenter.classes,
             )
             sheet.save(temporary, format="PNG")
 

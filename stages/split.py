@@ -1,14 +1,14 @@
-"""Split the pictures: the official test list as it is, the rest by breed into train and val."""
+"""Make the three lists: a data set's own where it has them, the others drawn by group."""
 
 import csv
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from sys import intern
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -16,123 +16,174 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import atomic_folder, write_json, write_rows
 from pipeline.core.params import STRICT, Seed, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
+from pipeline.data.classes import read_classes
+
+FEW = 12  # labels of a group: metrics/split.json counts each
 
 
 class Entry(NamedTuple):
     """What split needs of a row of index.csv."""
 
     name: str
-    breed: str
-    species: str
-    split: str  # trainval or test
+    groups: tuple[str, ...]
+    split: str  # trainval, train, val or test; empty where the data set has no lists
     phash: int  # of 64 bits
 
 
-Splits = Mapping[str, Sequence[Entry]]  # train, val and test
-Duplicate = tuple[str, str, int]  # the names of a trainval and a test image, their differing bits
+Entries = Sequence[Entry]
+Splits = Mapping[str, Entries]  # train, val and test
+Duplicate = tuple[str, str, int]  # the names of a test image and another, their differing bits
+Group = TypeVar("Group")
+Draw = Callable[[Entries, float, int], tuple[list[Entry], list[Entry]]]  # see `draw_by_share`
 
 
 @dataclass(frozen=True, config=STRICT)
 class SplitParams:
     """The params.yaml section `split`."""
 
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]  # of trainval
+    by: Literal["stratify", "apart"]  # how lists are drawn; by the data set's first group
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]  # of all, if there is no test list
+    val_fraction: Annotated[float, Field(gt=0, lt=1)]  # of the rest, if there is no val list
     train_fraction: Annotated[float, Field(gt=0, le=1)]  # of what val leaves
     duplicate_distance: Annotated[int, Field(ge=0, le=16)]  # differing bits of 64
 
 
 def main() -> None:
     paths = {
-        "index": "index.csv, from extract",
+        "data": "folder with index.csv and dataset.json, from extract",
         "splits": "folder to write: train, val and test.csv",
         "metrics": "JSON file to write: counts",
     }
     arguments = path_arguments("split", __doc__, paths)
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", Seed)
-    index = read_index(arguments.index)
-    test = [entry for entry in index if entry.split == "test"]
-    trainval = [entry for entry in index if entry.split == "trainval"]
-    duplicates = find_duplicates(trainval, test, params.duplicate_distance)
+    groups = read_classes(arguments.data).groups
+    index = read_index(arguments.data / "index.csv", groups)
+    if params.by == "apart" and not groups:
+        raise UserError("split.by: apart needs groups, and the data set's file names none")
+    draw = draw_by_share if params.by == "stratify" else draw_apart
+    rest, test = take_list(index, "test", params.test_fraction, seed, draw)
+    duplicates = find_duplicates(rest, test, params.duplicate_distance)
     left_out = {name for name, *_ in duplicates}
-    rest = [entry for entry in trainval if entry.name not in left_out]
-    train, val = divide(rest, params.val_fraction, seed)
+    if params.by == "apart":
+        left_out |= straddling(rest, test)
+    rest = [entry for entry in rest if entry.name not in left_out]
+    train, val = take_list(rest, "val", params.val_fraction, seed, draw)
     if params.train_fraction < 1:
-        _, train = divide(train, params.train_fraction, seed)
+        _, train = draw(train, params.train_fraction, seed)
     splits = {"train": train, "val": val, "test": test}
-    check_splits(splits, arguments.index)
-    write_splits(arguments.splits, splits, duplicates)
-    write_json(arguments.metrics, counts(splits, duplicates))
+    check_splits(splits, arguments.data / "index.csv")
+    write_splits(arguments.splits, groups, splits, duplicates)
+    left = {"duplicates": len(duplicates), "straddling": len(left_out) - len(duplicates)}
+    write_json(arguments.metrics, counts(splits, groups, left))
 
 
-def read_index(path: Path) -> list[Entry]:
+def read_index(path: Path, groups: Sequence[str]) -> list[Entry]:
     """The rows of index.csv, which extract has sorted by name."""
     if not path.is_file():
         raise UserError(f"{path} is missing: run the stage extract first")
     with path.open(newline="", encoding="utf-8") as file:
-        index = [_entry(row) for row in csv.DictReader(file)]
+        index = [_entry(row, groups) for row in csv.DictReader(file)]
     assert all(before.name < entry.name for before, entry in pairwise(index)), "not sorted"
     return index
 
 
-def _entry(row: Mapping[str, str]) -> Entry:
+def _entry(row: Mapping[str, str], groups: Sequence[str]) -> Entry:
     # One string object for each word that repeats: of a million rows it saves 150 MB.
-    words = intern(row["breed"]), intern(row["species"]), intern(row["split"])
-    return Entry(row["name"], *words, int(row["phash"], 16))
+    own = tuple(intern(row[group]) for group in groups)
+    return Entry(row["name"], own, intern(row["split"]), int(row["phash"], 16))
 
 
-def find_duplicates(
-    trainval: Sequence[Entry], test: Sequence[Entry], distance: int
-) -> list[Duplicate]:
-    """The trainval images whose hash is within `distance` bits of a test image's.
+def take_list(
+    entries: Entries, split: str, fraction: float, seed: int, draw: Draw
+) -> tuple[list[Entry], list[Entry]]:
+    """(the others, the list): the data set's own list of this name, else one that is drawn."""
+    own = [entry for entry in entries if entry.split == split]
+    if own:
+        return [entry for entry in entries if entry.split != split], own
+    if split == "val":
+        return draw(entries, fraction, seed)
+    # The data set's own validation list stays as it is.
+    free = [entry for entry in entries if entry.split != "val"]
+    test = draw(free, fraction, seed)[1]
+    drawn = set(test)
+    return [entry for entry in entries if entry not in drawn], test
+
+
+def find_duplicates(rest: Entries, test: Entries, distance: int) -> list[Duplicate]:
+    """The other images whose hash is within `distance` bits of a test image's.
 
     Each with the nearest test image, the first of equally near ones.
     """
     from pipeline.ingest.duplicates import nearest_within
 
-    hashes, others = ([entry.phash for entry in entries] for entries in (trainval, test))
+    hashes, others = ([entry.phash for entry in entries] for entries in (rest, test))
     positions, bits = nearest_within(hashes, others, distance)
-    found = zip(trainval, positions.tolist(), bits.tolist(), strict=True)
+    found = zip(rest, positions.tolist(), bits.tolist(), strict=True)
     return [(entry.name, test[at].name, n) for entry, at, n in found if at >= 0]
 
 
-def divide(
-    entries: Sequence[Entry], val_fraction: float, seed: int
-) -> tuple[list[Entry], list[Entry]]:
-    """(train, val), both in the order given, each breed in proportion.
+def straddling(rest: Entries, test: Entries) -> set[str]:
+    """The names whose (first) group the test list has, too."""
+    groups = {entry.groups[0] for entry in test}
+    return {entry.name for entry in rest if entry.groups[0] in groups}
 
-    Within a breed, val takes the first names by sha256 of "SEED:NAME": the same on every machine,
-    and an added image moves few of the others.
+
+def draw_by_share(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """(the others, drawn ones), both in the order given, each group in proportion.
+
+    Within a group, those are drawn that come first by sha256 of "SEED:NAME": the same on every
+    machine, and an added image moves few of the others.
     """
-    by_breed: dict[str, list[str]] = defaultdict(list)
+    by_group: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for entry in entries:
-        by_breed[entry.breed].append(entry.name)
-    sizes = {breed: len(names) for breed, names in sorted(by_breed.items())}
-    val: set[str] = set()
-    for breed, quota in val_quotas(sizes, val_fraction).items():
-        names = by_breed[breed]
-        names.sort(key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-        val.update(names[:quota])
-    train = [entry for entry in entries if entry.name not in val]
-    return train, [entry for entry in entries if entry.name in val]
+        by_group[entry.groups[:1]].append(entry.name)
+    sizes = {group: len(names) for group, names in sorted(by_group.items())}
+    drawn: set[str] = set()
+    for group, quota in quotas(sizes, fraction).items():
+        drawn.update(sorted(by_group[group], key=lambda name: _order(seed, name))[:quota])
+    rest = [entry for entry in entries if entry.name not in drawn]
+    return rest, [entry for entry in entries if entry.name in drawn]
 
 
-def val_quotas(sizes: Mapping[str, int], val_fraction: float) -> dict[str, int]:
-    """How many images of each breed go to val, given how many there are, by largest remainder.
+def draw_apart(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """(the others, drawn ones), both in the order given, no group in both.
 
-    Each breed gets its exact share rounded down. What is then missing from the rounded share of
-    the whole goes, one each, to the breeds that lost most by that (equal ones: in the order
-    given). The last image of a breed stays in train, so breeds of one or two can leave val smaller.
+    Groups are taken by sha256 of "SEED:GROUP" while they fit into the fraction; if none fits, the
+    smallest is. A list of one group leaves nothing to draw.
+    """
+    sizes = Counter(entry.groups[0] for entry in entries)
+    wanted, drawn, taken = round(fraction * len(entries)), set(), 0
+    for group in sorted(sizes, key=lambda group: _order(seed, group)):
+        if taken + sizes[group] <= wanted:
+            drawn.add(group)
+            taken += sizes[group]
+    if not drawn and len(sizes) > 1:
+        drawn = {min(sizes, key=lambda group: (sizes[group], group))}
+    rest = [entry for entry in entries if entry.groups[0] not in drawn]
+    return rest, [entry for entry in entries if entry.groups[0] in drawn]
+
+
+def _order(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+
+def quotas(sizes: Mapping[Group, int], fraction: float) -> dict[Group, int]:
+    """How many images of each group are drawn, given how many there are, by largest remainder.
+
+    Each group gets its exact share rounded down. What is then missing from the rounded share of
+    the whole goes, one each, to the groups that lost most by that (equal ones: in the order
+    given). The last image of a group stays, so groups of one or two can make the list shorter.
     """
     # Rounded, since 100 * 0.29 is 28.999999999999996.
-    shares = {breed: round(size * val_fraction, 9) for breed, size in sizes.items()}
-    quotas = {breed: math.floor(share) for breed, share in shares.items()}
-    extra = round(sum(sizes.values()) * val_fraction) - sum(quotas.values())
-    can_give = [breed for breed, size in sizes.items() if quotas[breed] + 1 < size]
-    can_give.sort(key=lambda breed: quotas[breed] - shares[breed])  # stable
-    for breed in can_give[:extra]:
-        quotas[breed] += 1
-    return quotas
+    shares = {group: round(size * fraction, 9) for group, size in sizes.items()}
+    found = {group: math.floor(share) for group, share in shares.items()}
+    extra = round(sum(sizes.values()) * fraction) - sum(found.values())
+    can_give = [group for group, size in sizes.items() if found[group] + 1 < size]
+    can_give.sort(key=lambda group: found[group] - shares[group])  # stable
+    for group in can_give[:extra]:
+        found[group] += 1
+    return found
 
 
 def check_splits(splits: Splits, index: Path) -> None:
@@ -141,37 +192,41 @@ def check_splits(splits: Splits, index: Path) -> None:
         if not entries:
             raise UserError(
                 f"{index} leaves no pictures for {split}: see quarantine.csv beside it, and"
-                " change split.val_fraction, train_fraction or duplicate_distance in params.yaml"
+                " change the fractions, split.by or duplicate_distance in params.yaml"
             )
     names = [entry.name for entries in splits.values() for entry in entries]
     assert len(set(names)) == len(names), "an image is in two splits"
 
 
-def write_splits(folder: Path, splits: Splits, duplicates: Sequence[Duplicate]) -> None:
-    """Write the lists, sorted by name, duplicates.csv and by_breed.csv into the folder."""
-    by_breed = {
-        split: Counter((entry.breed, entry.species) for entry in entries)
-        for split, entries in splits.items()
-    }
-    breeds = sorted(set().union(*by_breed.values()))
+def write_splits(
+    folder: Path, groups: Sequence[str], splits: Splits, duplicates: Sequence[Duplicate]
+) -> None:
+    """Write the lists, sorted by name, duplicates.csv and by_group.csv into the folder."""
+    found = {split: Counter(entry.groups for entry in entries) for split, entries in splits.items()}
     with atomic_folder(folder) as target:
         for split, entries in splits.items():
-            rows = (entry[:3] for entry in entries)
-            write_rows(target / f"{split}.csv", Entry._fields[:3], rows)
+            rows = ((entry.name, *entry.groups) for entry in entries)
+            write_rows(target / f"{split}.csv", ("name", *groups), rows)
         write_rows(target / "duplicates.csv", ("name", "test_name", "distance"), duplicates)
-        table = ((*breed, *(by_breed[split][breed] for split in splits)) for breed in breeds)
-        write_rows(target / "by_breed.csv", ("breed", "species", *splits), table)
+        every = sorted(set().union(*found.values()))
+        table = ((*group, *(found[split][group] for split in splits)) for group in every)
+        write_rows(target / "by_group.csv", (*groups, *splits), table)
 
 
-def counts(splits: Splits, duplicates: Sequence[Duplicate]) -> dict[str, object]:
-    """The counts of metrics/split.json; they are printed too."""
+def counts(splits: Splits, groups: Sequence[str], left_out: Mapping[str, int]) -> dict[str, object]:
+    """The content of metrics/split.json; the main numbers are printed, too."""
     console.print(", ".join(f"{split} {len(entries)}" for split, entries in splits.items()))
-    console.print(f"left out, too near to a test picture: {len(duplicates)}")
-    totals = {}
+    console.print(f"left out, too near to a test picture: {left_out['duplicates']}")
+    if left_out["straddling"]:
+        console.print(f"left out, of a group in the test list: {left_out['straddling']}")
+    totals: dict[str, dict[str, object]] = {}
     for split, entries in splits.items():
-        species = Counter(sorted(entry.species for entry in entries))
-        totals[split] = {"total": len(entries), **dict(species.most_common())}
-    return {**totals, "duplicates_left_out": len(duplicates)}
+        totals[split] = {"total": len(entries)}
+        for place, group in enumerate(groups):
+            found = Counter(sorted(entry.groups[place] for entry in entries))
+            if len(found) <= FEW:
+                totals[split][group] = dict(found.most_common())
+    return {**totals, "left_out": dict(left_out)}
 
 
 if __name__ == "__main__":

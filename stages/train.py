@@ -14,6 +14,7 @@ from pipeline.core.files import file_digest, write_csv, write_json
 from pipeline.core.layout import in_repository
 from pipeline.core.params import STRICT, Seed, Threads, read_section
 from pipeline.core.terminal import console, path_arguments, run_command
+from pipeline.data.classes import Classes, read_classes
 from pipeline.data.settings import AugmentationParams, ImageSize
 from pipeline.model.settings import CHECKPOINT, ModelConfig, ModelParams, Precision
 
@@ -66,17 +67,20 @@ def main() -> None:
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero
+    classes = read_classes(arguments.data)
     pictures = {}
     for split in ("train", "val"):
         names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
         pictures[split] = open_pictures(arguments.data, names, train.image_size)
     sections: dict[str, Any] = {"seed": seed, "model": model, "train": train}
-    learner, run_epochs = prepare(fabric, pictures, **sections)
+    learner, run_epochs = prepare(fabric, pictures, classes, **sections)
     if not fabric.is_global_zero:  # this process only helps to compute
         run_epochs(state=None, log=lambda _: None)
         return
     engine = {"precision": precision, "processes": fabric.world_size}
-    run_training(arguments, sections, engine, learner, run_epochs, pictures=pictures)
+    run_training(
+        arguments, sections, engine, learner, run_epochs, pictures=pictures, classes=classes
+    )
 
 
 def run_training(
@@ -87,9 +91,9 @@ def run_training(
     run_epochs: Callable,
     *,
     pictures: "Mapping[str, Pictures]",
+    classes: Classes,
 ) -> None:
     """Train in a recorded run, from the saved state if there is one, and write what came out."""
-    from pipeline.data.pairs import CLASSES
     from pipeline.model.checkpoint import save_checkpoint
     from pipeline.model.encoders import normalisation_of
     from pipeline.model.engine import device_name
@@ -102,7 +106,7 @@ def run_training(
     weights = [in_repository(model.weights)] if model.weights else []
     key = training_key(sections, engine, [each.key for each in pictures.values()], files=weights)
     shape = replace(model, weights=None)  # what the network started from is not needed to apply it
-    config = ModelConfig(shape, CLASSES, train.image_size, normalisation_of(model.encoder))
+    config = ModelConfig(shape, classes, train.image_size, normalisation_of(model.encoder))
     with training_state(key) as state:
         with training_run(arguments.data, sections, images, state.id) as run:
             run.set_tags({**engine, "device": device_name(learner.fabric)})
@@ -124,12 +128,13 @@ def run_training(
 def prepare(
     fabric: "Fabric",
     pictures: "Mapping[str, Pictures]",
+    classes: Classes,
+    *,
     seed: int,
     model: ModelParams,
     train: TrainParams,
 ) -> "tuple[Learner, Callable]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
-    from pipeline.data.pairs import CLASSES
     from pipeline.data.transforms import Augmentation
     from pipeline.model.losses import segmentation_loss
     from pipeline.model.training import build_batches, build_learner, fit
@@ -140,14 +145,14 @@ def prepare(
     names = ("lr", "encoder_lr_factor", "weight_decay", "warmup_fraction")
     rates = {name: getattr(train, name) for name in names}
     steps = train.epochs * len(batches[0])
-    learner = build_learner(fabric, model, len(CLASSES), **rates, steps=steps)
+    learner = build_learner(fabric, model, len(classes), **rates, steps=steps)
     return learner, partial(
         fit,
         learner,
         *batches,
         loss_function=partial(segmentation_loss, dice_weight=train.dice_weight),
-        count_pixels=partial(confusion_matrix, classes=len(CLASSES)),
-        score=partial(class_scores, classes=CLASSES),
+        count_pixels=partial(confusion_matrix, classes=len(classes)),
+        score=partial(class_scores, classes=classes.names),
         epochs=train.epochs,
         max_gradient_norm=train.max_gradient_norm,
         seed=seed,

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import onnx.parser
+from tiny_pets import PETS
+
+from pipeline.data.classes import Classes, to_metadata
 
 if TYPE_CHECKING:
     from pipeline.model.unet import ModelParams, UNet
@@ -59,12 +62,16 @@ def write_onnx(file: Path, weight: int = 0) -> Path:
     return write_model(file, f"{CHANNELS}, uint8 weight = {{{weight}}}", nodes)
 
 
-def write_model(file: Path, constants: str, nodes: str, takes: str = IMAGE) -> Path:
-    """Write a model in ONNX's text syntax, by default from `photograph` to `mask`."""
+def write_model(
+    file: Path, constants: str, nodes: str, takes: str = IMAGE, classes: Classes = PETS
+) -> Path:
+    """Write a model in ONNX's text syntax, by default from `photograph` to a `mask` of pets."""
     graph = f"tiny ({takes}) => (uint8[height, width] mask) <{constants}> {{{nodes}}}"
     head = '<ir_version: 10, opset_import: ["": 18, "ours": 1]>'
     file.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(onnx.parser.parse_model(head + graph), file)
+    model = onnx.parser.parse_model(head + graph)
+    onnx.helper.set_model_props(model, to_metadata(classes))
+    onnx.save(model, file)
     return file
 
 
@@ -78,7 +85,7 @@ def random_network(params: "ModelParams", size: int) -> "UNet":
     from pipeline.model.unet import UNet
 
     torch.manual_seed(0)
-    return spread_classes(UNet(params), size)
+    return spread_classes(UNet(params, len(PETS)), size)
 
 
 def spread_classes(network: "UNet", size: int) -> "UNet":
@@ -98,13 +105,12 @@ def spread_classes(network: "UNet", size: int) -> "UNet":
 
 def save_random_model(folder: Path) -> "Segmenter":
     """Save an untrained model that predicts each class somewhere, as the train stage saves one."""
-    from pipeline.data.pairs import CLASSES
     from pipeline.data.settings import Normalisation
     from pipeline.model.checkpoint import copy_weights, save_checkpoint
     from pipeline.model.settings import ModelConfig, ModelParams
     from pipeline.scoring.segmenter import Segmenter
 
-    config = ModelConfig(ModelParams(features=(4, 8)), CLASSES, 32, Normalisation())
+    config = ModelConfig(ModelParams(features=(4, 8)), PETS, 32, Normalisation())
     network = random_network(config.model, 32)
     save_checkpoint(folder, copy_weights(network), config)
     return Segmenter(network, config)

@@ -9,10 +9,16 @@ import yaml
 from mlflow_workspace import make_workspace
 from PIL import Image
 from processes import REPOSITORY
+from pydantic import TypeAdapter
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, write_json
+from pipeline.data.classes import FILE, Classes
+from pipeline.data.description import group_of, read_description
 from pipeline.data.images import save_mask
-from pipeline.data.pairs import breed_of, image_path, mask_path, species_of
+from pipeline.data.pairs import image_path, mask_path
+
+OXFORD = read_description(REPOSITORY / "datasets/oxford.yaml")
+PETS = OXFORD.to_classes("tiny")  # pet, background, border, with breed and species
 
 SIZES = [(60, 80), (64, 64), (90, 60)]  # height, width
 TRAIN = "Bengal_1 Bengal_2 Bengal_3 pug_1 pug_2 pug_3 Sphynx_1 Sphynx_2"
@@ -45,11 +51,12 @@ def write_pair(data: Path, name: str, height: int, width: int) -> None:
     for path in (image_path(data, name), mask_path(data, name)):
         path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(brightness.astype(np.uint8)).save(image_path(data, name), quality=90)
-    save_mask(mask_path(data, name), mask)
+    save_mask(mask_path(data, name), mask, PETS.palette)
 
 
 def write_index(data: Path, names: list[str]) -> None:
-    """Write the columns of index.csv that the stages after split read."""
+    """Write dataset.json, and the columns of index.csv that the stages after split read."""
+    write_json(data / FILE, TypeAdapter(Classes).dump_python(PETS))
     digests = {
         "image_sha256": [file_digest(image_path(data, name)) for name in names],
         "mask_sha256": [file_digest(mask_path(data, name)) for name in names],
@@ -62,8 +69,9 @@ def write_split(file: Path, names: list[str]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = {
         "name": names,
-        "breed": [breed_of(name) for name in names],
-        "species": [species_of(name) for name in names],
+        **{
+            group: [group_of(name, rule) for name in names] for group, rule in OXFORD.groups.items()
+        },
     }
     pd.DataFrame(rows).to_csv(file, index=False)
 

@@ -12,7 +12,15 @@ UNKNOWN = "unknown"
 NOTHING = ("not a git repository", "Needed a single revision")  # in git's errors
 
 # What decides a run besides params.yaml, dvc.lock and the metrics, which are recorded anyway.
-SOURCE = ("*.py", "pipeline", "stages", "dvc.yaml", "pyproject.toml", "requirements.lock")
+SOURCE = (
+    "*.py",
+    "pipeline",
+    "stages",
+    "datasets",
+    "dvc.yaml",
+    "pyproject.toml",
+    "requirements.lock",
+)
 
 
 class GitError(UserError):

@@ -79,6 +79,15 @@ class Classes:
         names = [self.names[place] for place in self.foreground]
         return names[0] if len(names) == 1 else "foreground"
 
+    def read_as(self, reading: Reading) -> dict[str, list[int]]:
+        """The ids of each class that a reading scores, in the order of the classes."""
+        new = {part: name for name, parts in reading.merge.items() for part in parts}
+        scored: dict[str, list[int]] = {}
+        for place, name in enumerate(self.names):
+            if name not in reading.leave_out:
+                scored.setdefault(new.get(name, name), []).append(place)
+        return scored
+
 
 def read_classes(data: Path) -> Classes:
     """The classes of the data set that extract wrote into a folder. Raises UserError."""

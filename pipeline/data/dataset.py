@@ -17,11 +17,11 @@ Position = tuple[int, int]  # epoch, and place in the list
 Batches = Sampler[list[Position]] | list[list[Position]]
 
 
-class PetDataset(Dataset[tuple[Tensor, Tensor]]):
+class PairDataset(Dataset[tuple[Tensor, Tensor]]):
     """The pairs of a split list at one square size.
 
     An item, by epoch and place, is an image (3, S, S) uint8 RGB and its mask (S, S) int64 of class
-    ids. With `augment` it varies from epoch to epoch; the same place of the same epoch is the same
+    ids, and IGNORE. With `augment` it varies from epoch to epoch; the same place of the same epoch is the same
     in every process and in every order.
     """
 
@@ -85,7 +85,7 @@ def batches_in_order(
     return [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
 
 
-def load(dataset: PetDataset, batches: Batches, device: torch.device) -> DataLoader:
+def load(dataset: PairDataset, batches: Batches, device: torch.device) -> DataLoader:
     """Load the dataset by batches of positions.
 
     For a GPU, processes augment ahead; a CPU needs those cores for the training itself.

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
+from pipeline.data.classes import IGNORE
+
 
 def dice_loss(logits: Tensor, masks: Tensor, smooth: float = 1.0) -> Tensor:
     """One minus the mean over images and classes of the soft Dice coefficient, in [0, 1].
@@ -14,9 +16,9 @@ def dice_loss(logits: Tensor, masks: Tensor, smooth: float = 1.0) -> Tensor:
     a class that is neither there nor predicted: no loss. By image, not by batch: so it is a mean
     over images, and processes that share a batch get the gradients that one alone would.
 
-    logits: (N, C, H, W) float. masks: (N, H, W) int64 class ids.
+    logits: (N, C, H, W) float. masks: (N, H, W) int64 class ids; IGNORE counts for no class.
     """
-    probabilities = logits.float().softmax(dim=1)
+    probabilities = logits.float().softmax(dim=1) * (masks != IGNORE)[:, None]
     classes = torch.arange(logits.shape[1], device=masks.device)
     truth = masks[:, None] == classes[:, None, None]  # (N, C, H, W)
     pixels = (2, 3)
@@ -26,6 +28,10 @@ def dice_loss(logits: Tensor, masks: Tensor, smooth: float = 1.0) -> Tensor:
 
 
 def segmentation_loss(logits: Tensor, masks: Tensor, dice_weight: float = 1.0) -> Tensor:
-    """Mean cross-entropy (nats) plus the Dice loss by its weight; shapes as in `dice_loss`."""
-    entropy = F.cross_entropy(logits.float(), masks)
-    return entropy + dice_weight * dice_loss(logits, masks)
+    """Mean cross-entropy (nats) plus the Dice loss by its weight; shapes as in `dice_loss`.
+
+    An ignored pixel has no entropy, but counts in the mean: of several processes' shares of a
+    batch, the mean is then that of the whole.
+    """
+    entropy = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE, reduction="sum")
+    return entropy / masks.numel() + dice_weight * dice_loss(logits, masks)

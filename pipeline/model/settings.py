@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.params import STRICT
+from pipeline.data.classes import Classes
 from pipeline.data.settings import ImageSize, Normalisation
 
 CHECKPOINT = "checkpoint.pth"
@@ -35,6 +36,6 @@ class ModelConfig:
     """What config.json holds: all that evaluate, export and users need to apply the tensors."""
 
     model: ModelParams
-    classes: tuple[str, ...]
+    classes: Classes
     image_size: ImageSize  # that the network was trained on
     normalisation: Normalisation

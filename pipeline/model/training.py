@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from pipeline.core.terminal import UserError, track
 from pipeline.data.cache import Pictures
-from pipeline.data.dataset import Augment, PetDataset, ShuffledBatches, batches_in_order, load
+from pipeline.data.dataset import Augment, PairDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import Weights, copy_weights
 from pipeline.model.encoders import load_pretrained, normalisation_of
@@ -117,7 +117,7 @@ def build_batches(
 ) -> tuple[DataLoader, DataLoader]:
     """Batches of `pictures["train"]`, augmented, and of "val": the share of this process."""
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
-    train, val = PetDataset(pictures["train"], augment, seed), PetDataset(pictures["val"])
+    train, val = PairDataset(pictures["train"], augment, seed), PairDataset(pictures["val"])
     shuffled = ShuffledBatches(len(train), batch_size, seed, **share)
     in_order = batches_in_order(len(val), batch_size, **share)
     return load(train, shuffled, fabric.device), load(val, in_order, fabric.device)

@@ -30,7 +30,7 @@ class Up(nn.Module):
 class UNet(nn.Module):
     """Per-pixel class logits of an image of any size."""
 
-    def __init__(self, params: ModelParams, classes: int = 3) -> None:
+    def __init__(self, params: ModelParams, classes: int) -> None:
         """Random weights. Raises UserError for an encoder that is unknown or does not fit."""
         super().__init__()
         self.encoder = build_encoder(params.encoder, params.features)

@@ -1,11 +1,13 @@
-"""Confusion matrices of pixels, and the scores that follow from them.
+"""Counts of right and wrong pixels, and the scores that follow from them.
 
-A matrix counts pixels: row = true class, column = predicted. IoU = TP / (TP + FP + FN) as in
-the PASCAL VOC challenge (Everingham et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
+A confusion matrix counts pixels: row = true class, column = predicted. Most scores need only its
+margins: of each class the true, the predicted and the right pixels, which grow with the number of
+classes, not with its square. IoU = TP / (TP + FP + FN) as in the PASCAL VOC challenge (Everingham
+et al. 2010); Dice = 2 TP / (2 TP + FP + FN).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
@@ -15,57 +17,82 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Counts = NDArray[np.int64]  # (..., C, C)
+Margins = NDArray[np.int64]  # (..., C, 3): true, predicted and right pixels of each class
 Scores = NDArray[np.float64]  # (..., C)
 
 
 def confusion_matrix(truth: "Tensor", prediction: "Tensor", classes: int) -> "Tensor":
     """Count the pixels of each (true, predicted) pair: (C, C) int64.
 
-    Both arguments are integer class ids of one shape, any.
+    Both arguments are integer class ids of one shape, any. Pixels whose truth is IGNORE, or any
+    other number that is no class, are not counted.
     """
     assert truth.shape == prediction.shape, f"{truth.shape} against {prediction.shape}"
     pairs = truth.flatten().long() * classes + prediction.flatten().long()
-    return pairs.bincount(minlength=classes**2).view(classes, classes)
+    return pairs.bincount(minlength=classes**2)[: classes**2].view(classes, classes)
 
 
-def iou(counts: Counts) -> Scores:
+def margins(
+    counts: Counts, classes: Iterable[Sequence[int]] = (), left_out: Sequence[int] = ()
+) -> Margins:
+    """(..., C, C) to (..., C, 3): the true, predicted and right pixels of each class.
+
+    classes: the ids of the classes to score, several of which count as one (all, one by one).
+    left_out: classes whose true pixels are not counted; predicted elsewhere, they are errors.
+    """
+    if len(left_out):
+        counts = counts.copy()
+        counts[..., list(left_out), :] = 0
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    parts = [list(ids) for ids in classes] or [[place] for place in range(counts.shape[-1])]
+    rows = [
+        (
+            true[..., ids].sum(axis=-1),
+            predicted[..., ids].sum(axis=-1),
+            counts[..., ids, :][..., ids].sum(axis=(-2, -1)),
+        )
+        for ids in parts
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def iou(counted: Margins) -> Scores:
     """IoU per class in [0, 1]; NaN for a class that is neither present nor predicted."""
-    hits, truth, predicted = _margins(counts)
-    return divide(hits, truth + predicted - hits)
+    true, predicted, right = np.moveaxis(counted, -1, 0)
+    return divide(right, true + predicted - right)
 
 
-def dice(counts: Counts) -> Scores:
+def dice(counted: Margins) -> Scores:
     """Dice coefficient per class in [0, 1]; NaN as for `iou`."""
-    hits, truth, predicted = _margins(counts)
-    return divide(2 * hits, truth + predicted)
+    true, predicted, right = np.moveaxis(counted, -1, 0)
+    return divide(2 * right, true + predicted)
 
 
-def iou_of_present(counts: Counts) -> Scores:
+def iou_of_present(counted: Margins) -> Scores:
     """As `iou`; NaN for each class that the truth lacks, even if it is predicted somewhere."""
-    return np.where(counts.sum(axis=-1) > 0, iou(counts), np.nan)
+    return np.where(counted[..., 0] > 0, iou(counted), np.nan)
 
 
-def mean_iou(counts: Counts) -> Scores:
-    """The mean IoU of the classes that the truth has: no prediction changes which these are."""
-    return np.nanmean(iou_of_present(counts), axis=-1)
+def mean_iou(counted: Margins) -> Scores:
+    """The mean IoU of the classes that the truth has: no prediction changes which these are.
+
+    NaN where the truth has none, since all pixels are ignored.
+    """
+    scores = iou_of_present(counted)
+    present = ~np.isnan(scores)
+    return divide(np.where(present, scores, 0).sum(axis=-1), present.sum(axis=-1))
 
 
-def pixel_accuracy(counts: Counts) -> Scores:
+def pixel_accuracy(counted: Margins) -> Scores:
     """The share of pixels whose class is right."""
-    return divide(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
-
-
-def merge(counts: Counts, groups: Sequence[Sequence[int]]) -> Counts:
-    """The (..., G, G) matrix with the classes of each group merged into one."""
-    rows = np.stack([counts[..., list(group), :].sum(axis=-2) for group in groups], axis=-2)
-    return np.stack([rows[..., list(group)].sum(axis=-1) for group in groups], axis=-1)
+    return divide(counted[..., 2].sum(axis=-1), counted[..., 0].sum(axis=-1))
 
 
 def class_scores(confusion: "Tensor", classes: Sequence[str]) -> dict[str, Any]:
     """{"miou": ..., "iou": {class: ...}} of a (C, C) matrix, rounded, ready for JSON."""
-    counts = confusion.numpy()
-    ious = {name: rounded(score) for name, score in zip(classes, iou(counts), strict=True)}
-    return {"miou": rounded(mean_iou(counts)), "iou": ious}
+    counted = margins(confusion.numpy())
+    ious = {name: rounded(score) for name, score in zip(classes, iou(counted), strict=True)}
+    return {"miou": rounded(mean_iou(counted)), "iou": ious}
 
 
 def rounded(score: SupportsFloat) -> float | None:
@@ -76,7 +103,3 @@ def rounded(score: SupportsFloat) -> float | None:
 def divide(part: NDArray, whole: NDArray) -> Scores:
     """Part / whole, element by element; 0 / 0 is NaN: nothing to score."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
-
-
-def _margins(counts: Counts) -> tuple[Counts, Counts, Counts]:
-    return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)

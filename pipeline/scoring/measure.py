@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.terminal import track
+from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import BACKGROUND, CLASSES, PET, image_path, mask_path
-from pipeline.scoring.confusion import Counts, confusion_matrix
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.scoring.confusion import Counts, Margins, confusion_matrix, divide, margins
 from pipeline.scoring.segmenter import Segmenter
 
 BINS = 15  # of equal width from 0 to 1, as in the paper
@@ -38,11 +39,13 @@ Region = NDArray[np.bool_]  # (H, W)
 class Measured:
     """Of one image; or of N, with a leading dimension."""
 
-    counts: Counts  # (C, C) int64: row = true class, column = predicted
-    boundary: NDArray[np.int64]  # (2,): pixels in both boundaries of the pet, and in either
+    margins: Margins  # (C, 3) int64
+    readings: Margins  # (K, 3) int64: of the K classes of all readings, one after the other
+    boundary: NDArray[np.int64]  # (B, 2): pixels in both boundaries of an outlined class, in either
     bins: Bins  # (BINS, 3) float64
     brightness: NDArray[np.float64]  # mean of the image, in [0, 1]
-    touches_frame: NDArray[np.bool_]  # whether true pet or border reaches the image's edge
+    touches_frame: NDArray[np.bool_]  # whether true foreground or its rim reaches the image's edge
+    confusion: Counts  # (C, C) int64: row = true class, column = predicted; of all images together
 
 
 def evaluate_images(
@@ -60,7 +63,9 @@ def evaluate_images(
         return image, load_mask(mask_path(data, name)), prepared
 
     def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: Tensor) -> Measured:
-        return measure(image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])
+        return measure(
+            image, mask, segmenter.enlarge(logits[None], *mask.shape)[0], segmenter.classes
+        )
 
     threads = torch.get_num_threads()
     batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
@@ -77,25 +82,50 @@ def evaluate_images(
     return joined(np.concatenate, measured)
 
 
-def measure(image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: Tensor) -> Measured:
+def measure(
+    image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: Tensor, classes: Classes
+) -> Measured:
     """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
     best, prediction = logits.max(dim=0)
     confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
-    target = torch.from_numpy(truth)
+    target, scored = torch.from_numpy(truth), truth != IGNORE
+    confusion = confusion_matrix(target, prediction, len(classes)).numpy()
+    predicted, right = prediction.numpy(), (prediction == target).numpy()
     edge = np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])
+    outlined = [
+        boundary_counts(truth == place, (predicted == place) & scored)
+        for place in outlined_classes(classes)
+    ]
     return Measured(
-        counts=confusion_matrix(target, prediction, len(CLASSES)).numpy(),
-        boundary=boundary_counts(truth == PET, (prediction == PET).numpy()),
-        bins=reliability_bins(confidence.numpy(), (prediction == target).numpy()),
+        margins=margins(confusion),
+        readings=reading_margins(confusion, classes),
+        boundary=np.array(outlined),
+        bins=reliability_bins(confidence.numpy()[scored], right[scored]),
         brightness=np.asarray(image.mean() / 255),
-        touches_frame=np.asarray((edge != BACKGROUND).any()),
+        touches_frame=np.isin(edge, classes.with_role("foreground", "rim")).any(),
+        confusion=confusion,
     )
+
+
+def outlined_classes(classes: Classes) -> list[int]:
+    """The classes whose Boundary IoU is taken: the foreground, or all if there is none."""
+    return classes.foreground or [*range(len(classes))]
+
+
+def reading_margins(confusion: Counts, classes: Classes) -> Margins:
+    """(..., C, C) to (..., K, 3): the margins of each class of each reading."""
+    found = [np.zeros((*confusion.shape[:-2], 0, 3), np.int64)]
+    for reading in classes.readings.values():
+        left_out = [classes.names.index(name) for name in reading.leave_out]
+        found.append(margins(confusion, classes.read_as(reading).values(), left_out))
+    return np.concatenate(found, axis=-2)
 
 
 def joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
     """Several as one: `np.stack` for single images, `np.concatenate` for several of each."""
-    names = [field.name for field in fields(Measured)]
-    return Measured(**{name: join([getattr(each, name) for each in measured]) for name in names})
+    names = [field.name for field in fields(Measured) if field.name != "confusion"]
+    together = {name: join([getattr(each, name) for each in measured]) for name in names}
+    return Measured(**together, confusion=np.sum([each.confusion for each in measured], axis=0))
 
 
 def boundary(region: Region) -> Region:
@@ -128,9 +158,9 @@ def reliability_bins(confidence: NDArray[np.float32], right: NDArray[np.bool_]) 
 
 
 def calibration_error(bins: Bins) -> NDArray[np.float64]:
-    """The expected calibration error in [0, 1], of added-up bins: (...,)."""
+    """The expected calibration error in [0, 1], of added-up bins: (...,); NaN without a pixel."""
     pixels, hits, sums = np.moveaxis(bins, -1, 0)
-    return np.abs(hits - sums).sum(axis=-1) / pixels.sum(axis=-1)
+    return divide(np.abs(hits - sums).sum(axis=-1), pixels.sum(axis=-1))
 
 
 def reliability_table(bins: Bins) -> pd.DataFrame:

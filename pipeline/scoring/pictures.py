@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.data.classes import IGNORE, Classes
+from pipeline.data.colours import RGB, UNNAMED, rgb
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import BACKGROUND, BORDER, PALETTE, PET, image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,48 +23,80 @@ Photograph = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) class ids
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
-MISSED = (213, 94, 0)  # vermilion: pet called background
-INVENTED = (86, 180, 233)  # sky blue: background called pet
-BLURRED = (240, 228, 66)  # yellow: border taken for a neighbour, or a neighbour for border
-ERROR_LEGEND = {
-    "pet missed": MISSED,
-    "pet invented": INVENTED,
-    "border too much or too little": BLURRED,
-}
-MASK_LEGEND = {"pet": PALETTE[PET], "border": PALETTE[BORDER]}
+MISSED = (213, 94, 0)  # vermilion: foreground called something else
+INVENTED = (86, 180, 233)  # sky blue: something else called foreground
+CONFUSED = (240, 228, 66)  # yellow: any other class taken for another
+LIGHT = (205, 205, 205)  # beside grey, in the stripes of ignored pixels
 
 MARGIN = 6
+STRIPE = 4  # pixels
 TEXT = 15  # height of a caption in pixels
 SHOWN = 12  # images on a sheet
 TILE = {"width": 166, "height": 140}  # two experiments' sheets fit side by side into 1400 pixels
 
 
-def colour(mask: Mask) -> Image.Image:
-    """The mask in the colours of the PALETTE."""
-    return Image.fromarray(np.array(PALETTE, dtype=np.uint8)[mask])
+def mask_legend(classes: Classes) -> dict[str, RGB]:
+    """The colours of an overlay, by class."""
+    untinted = classes.with_role("background")
+    shown = [place for place in range(len(classes)) if place not in untinted]
+    ignored = {} if classes.ignore is None else {"ignored": rgb(UNNAMED)}
+    return {classes.names[place]: classes.palette[place] for place in shown} | ignored
 
 
-def overlay(photograph: Photograph, mask: Mask, opacity: float = 0.45) -> Image.Image:
-    """The photograph with pet and border tinted and the background unchanged."""
-    tinted = Image.blend(Image.fromarray(photograph), colour(mask), opacity)
-    animal = Image.fromarray((mask != BACKGROUND).astype(np.uint8) * 255)
-    return Image.composite(tinted, Image.fromarray(photograph), animal)
+def error_legend(classes: Classes) -> dict[str, RGB]:
+    """The colours of an error map."""
+    if not classes.foreground:
+        return {"wrong": CONFUSED}
+    name = classes.subject
+    return {f"{name} missed": MISSED, f"{name} invented": INVENTED, "others confused": CONFUSED}
 
 
-def error_map(photograph: Photograph, truth: Mask, prediction: Mask) -> Image.Image:
-    """The photograph in pale grey, wrong pixels coloured by the kind of error."""
+def colour(mask: Mask, classes: Classes) -> Image.Image:
+    """The mask in the colours of the classes; ignored pixels are grey with stripes."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(classes.palette)] = classes.palette
+    picture = table[mask]
+    if classes.ignore is not None:
+        across, down = np.ogrid[: mask.shape[0], : mask.shape[1]]
+        picture[(mask == IGNORE) & ((across + down) // STRIPE % 2 == 0)] = LIGHT
+    return Image.fromarray(picture)
+
+
+def overlay(
+    photograph: Photograph, mask: Mask, classes: Classes, opacity: float = 0.45
+) -> Image.Image:
+    """The photograph tinted by class, but for the background, which is unchanged."""
+    tinted = Image.blend(Image.fromarray(photograph), colour(mask, classes), opacity)
+    shown = np.ones(256, np.uint8)
+    shown[classes.with_role("background")] = 0
+    where = Image.fromarray(shown[mask] * 255)
+    return Image.composite(tinted, Image.fromarray(photograph), where)
+
+
+def error_map(
+    photograph: Photograph, truth: Mask, prediction: Mask, classes: Classes
+) -> Image.Image:
+    """The photograph in pale grey, wrong pixels coloured by the kind of error.
+
+    The rim between foreground and the rest is neither: who misses it confuses.
+    """
     grey = np.asarray(Image.fromarray(photograph).convert("L"))
     picture = np.repeat((grey // 2 + 110)[..., None].astype(np.uint8), 3, axis=2)
-    picture[truth != prediction] = BLURRED
-    picture[(truth == PET) & (prediction == BACKGROUND)] = MISSED
-    picture[(truth == BACKGROUND) & (prediction == PET)] = INVENTED
+    part = np.zeros(256, np.uint8)  # neither
+    if classes.foreground:
+        part[classes.with_role("background", None)] = 1
+        part[classes.foreground] = 2
+    wrong = (truth != prediction) & (truth != IGNORE)
+    picture[wrong] = CONFUSED
+    picture[wrong & (part[truth] == 2) & (part[prediction] == 1)] = MISSED
+    picture[wrong & (part[truth] == 1) & (part[prediction] == 2)] = INVENTED
     return Image.fromarray(picture)
 
 
 def choose_shown(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
     """The rows of a `per_image_table` to be shown, by the name of their sheet.
 
-    `examples` are evenly spaced over the list, and so over breeds: the same for every model.
+    `examples` are evenly spaced over the list, and so over groups: the same for every model.
     `worst` and `median` are by mIoU, the lowest first.
     """
     shown = min(SHOWN, len(table))
@@ -76,7 +110,7 @@ def choose_shown(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
 
 
 def draw_sheet(
-    segment: Callable[[Photograph], Mask], data: Path, rows: "pd.DataFrame"
+    segment: Callable[[Photograph], Mask], data: Path, rows: "pd.DataFrame", classes: Classes
 ) -> Image.Image:
     """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
     tiles, captions = [], []
@@ -85,14 +119,14 @@ def draw_sheet(
         truth, prediction = load_mask(mask_path(data, name)), segment(photograph)
         tiles += [
             Image.fromarray(photograph),
-            overlay(photograph, truth),
-            overlay(photograph, prediction),
-            error_map(photograph, truth, prediction),
+            overlay(photograph, truth, classes),
+            overlay(photograph, prediction, classes),
+            error_map(photograph, truth, prediction, classes),
         ]
         captions += [name, "", f"mIoU {miou:.3f}", ""]
     headings = ["photograph", "truth", "prediction", "errors"]
     drawn = grid(tiles, captions, len(headings), headings, **TILE)
-    return with_legend(drawn, MASK_LEGEND | ERROR_LEGEND)
+    return with_legend(drawn, mask_legend(classes) | error_legend(classes))
 
 
 def grid(
@@ -125,17 +159,22 @@ def grid(
     return sheet
 
 
-def with_legend(picture: Image.Image, legend: Mapping[str, tuple[int, int, int]]) -> Image.Image:
-    """The picture below a line that explains the colours."""
+def with_legend(picture: Image.Image, legend: Mapping[str, RGB]) -> Image.Image:
+    """The picture below lines that explain the colours."""
     font = ImageFont.load_default(size=TEXT - 3)
-    top = TEXT + 2 * MARGIN
+    places, x, y = [], MARGIN, MARGIN
+    for words in legend:
+        width = TEXT + round(font.getlength(words)) + 4 * MARGIN
+        if x > MARGIN and x + width > picture.width:
+            x, y = MARGIN, y + TEXT + MARGIN
+        places.append((x, y))
+        x += width
+    top = y + TEXT + MARGIN
     sheet = Image.new("RGB", (picture.width, picture.height + top), "white")
     draw = ImageDraw.Draw(sheet)
-    x = MARGIN
-    for words, colour_of_it in legend.items():
-        draw.rectangle((x, MARGIN, x + TEXT, MARGIN + TEXT - 2), colour_of_it, "black")
-        draw.text((x + TEXT + MARGIN, MARGIN), words, "black", font)
-        x += TEXT + round(font.getlength(words)) + 4 * MARGIN
+    for (words, own), (x, y) in zip(legend.items(), places, strict=True):
+        draw.rectangle((x, y, x + TEXT, y + TEXT - 2), own, "black")
+        draw.text((x + TEXT + MARGIN, y), words, "black", font)
     sheet.paste(picture, (0, top))
     return sheet
 

@@ -1,5 +1,6 @@
 """Plots that DVC's templates cannot draw, and those that a report or a run shows as pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, SupportsFloat
 
@@ -8,25 +9,37 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.data.pairs import CLASSES
 from pipeline.scoring.confusion import Counts
 
 # Okabe and Ito's: colour-blind people tell them apart.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+LINES = (ORANGE, BLUE, GREEN, RED, "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288", "#661100")
+LINES += ("#117733", "#DDCC77")
+
+FEW = 6  # classes, whose names fit beside each other
+WRITTEN = 14  # classes, whose shares fit into a confusion matrix
+VAL_IOU = "val_iou_"  # the columns of a `curve_table`
 
 
-def draw_confusion(counts: Counts) -> Figure:
+def draw_confusion(counts: Counts, names: Sequence[str]) -> Figure:
     """Draw a (C, C) confusion matrix of pixels; each row, a true class, sums to 100 %."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _canvas(4.6, 4.2)
+    written = len(names) <= WRITTEN
+    side = max(4.2, (0.62 if written else 0.21) * len(names) + 1.5)
+    figure, axes = _canvas(side + 0.4, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(CLASSES))
-    axes.set(xticks=ticks, xticklabels=CLASSES, yticks=ticks, yticklabels=CLASSES)
+    ticks = range(len(names))
+    axes.set(xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
+    if len(names) > FEW:
+        axes.tick_params(axis="x", labelrotation=90)
+        axes.tick_params(labelsize=8)
     axes.set(xlabel="predicted", ylabel="true", title="Where the pixels of each class went")
-    for row, column in np.ndindex(shares.shape):
+    for row, column in np.ndindex(shares.shape) if written else ():
         share = shares[row, column]
-        ink = "white" if share > 0.5 else "black"
-        axes.text(column, row, f"{share:.1%}", ha="center", va="center", color=ink)
+        if share > 0 or len(names) <= FEW:
+            ink, size = ("white" if share > 0.5 else "black"), 10 if len(names) <= FEW else 8
+            text = f"{share:.1%}"
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
     return figure
 
 
@@ -44,12 +57,18 @@ def draw_reliability(table: pd.DataFrame, error: SupportsFloat) -> Figure:
     return figure
 
 
-def draw_breeds(slices: pd.DataFrame, whole: tuple[float, float]) -> Figure:
-    """Draw the mIoU of each breed of a `slice_table` with its interval, the best on top."""
-    table = slices[slices["slice"] == "breed"].sort_values(["miou", "group"])
+def draw_slices(slices: pd.DataFrame, groups: Sequence[str], whole: tuple[float, float]) -> Figure:
+    """Draw the mIoU of a `slice_table`'s images with its interval, the best on top.
+
+    By the first of the data set's groups; by all other slices where it has none.
+    """
+    named = [name for name in groups if (slices["slice"] == name).any()]
+    by = named[0] if named else "slice"
+    table = slices[slices["slice"] == by] if named else slices
+    table = table.sort_values(["miou", "group"])
     figure, axes = _canvas(5.7, 1.2 + 0.21 * len(table))
     axes.axvspan(*whole, color=GREY, alpha=0.25, linewidth=0, label="whole test list, 95 %")
-    kinds = ((BLUE, "breed, 95 %", False), (RED, "below the whole list", True))
+    kinds = ((BLUE, f"{by}, 95 %", False), (RED, "below the whole list", True))
     for colour, label, flagged in kinds:
         part = table["below"] == flagged
         if part.any():
@@ -57,11 +76,12 @@ def draw_breeds(slices: pd.DataFrame, whole: tuple[float, float]) -> Figure:
             ends = np.maximum((rows["miou"] - rows["low"], rows["high"] - rows["miou"]), 0)
             axes.errorbar(rows["miou"], places, xerr=ends, color=colour, label=label, fmt="o", ms=4)
     few = table["few"].map({True: ", few", False: ""})
-    groups = table["group"].str.replace("_", " ")
-    labels = groups + " (" + table["images"].astype(str) + few + ")"
+    words = table["group"].astype(str).str.replace("_", " ")
+    words = words if named else table["slice"] + ": " + words
+    labels = words + " (" + table["images"].astype(str) + few + ")"
     axes.set_yticks(range(len(table)), labels)
     axes.tick_params(axis="y", labelsize=8)
-    axes.set(xlabel="mIoU", ylim=(-1, len(table)), title="Test mIoU by breed")
+    axes.set(xlabel="mIoU", ylim=(-1, len(table)), title=f"Test mIoU by {by}")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     return figure
@@ -75,11 +95,14 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
     losses.plot(curves["epoch"], curves["val_loss"], color=BLUE, label="validation")
     losses.set(xlabel="epoch", ylabel="loss")
     scores.plot(curves["epoch"], curves["val_miou"], color="black", linewidth=2, label="mIoU")
-    for name, colour in zip(CLASSES, (ORANGE, BLUE, GREEN), strict=True):
-        scores.plot(curves["epoch"], curves[f"val_iou_{name}"], color=colour, label=name)
+    ious = [name for name in curves.columns if name.startswith(VAL_IOU)]
+    for place, name in enumerate(ious):
+        told_apart = len(ious) <= len(LINES)
+        look = {"color": LINES[place], "label": name.removeprefix(VAL_IOU)} if told_apart else {}
+        scores.plot(curves["epoch"], curves[name], **({"color": GREY, "alpha": 0.4} | look))
     scores.set(xlabel="epoch", ylabel="validation IoU", ylim=(0, 1))
     for axes in (losses, scores):
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, fontsize=8 if len(ious) > FEW else 10)
         axes.grid(alpha=0.3)
     return figure
 

@@ -20,6 +20,7 @@ class Segmenter(nn.Module):
         super().__init__()
         self.network = network
         self.size = config.image_size
+        self.classes = config.classes
         self.normalise = Normalise(config.normalisation)
 
     @property

@@ -1,25 +1,23 @@
 """The tables of an evaluation: every score with its interval, each image, each slice of the list.
 
-The border is scored in three customary ways, and a score's name says which: as a class of its own
-(no prefix), merged into the pet (`border_merged`), or with its true pixels left out
-(`border_ignored`; a border predicted elsewhere is an error).
+A reading of the data set (`border_merged`) scores the same predictions with some classes merged or
+left out; its name comes first in the names of its scores.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data.pairs import BACKGROUND, BORDER, CLASSES, PET
+from pipeline.data.classes import Classes
 from pipeline.scoring.confusion import (
-    Counts,
+    Margins,
     Scores,
     dice,
     divide,
     iou,
     mean_iou,
-    merge,
     pixel_accuracy,
     rounded,
 )
@@ -31,61 +29,78 @@ from pipeline.scoring.intervals import (
     resampled_counts,
     resampled_means,
 )
-from pipeline.scoring.measure import Measured, calibration_error
+from pipeline.scoring.measure import Measured, calibration_error, outlined_classes
 
-# One column a cell: `pet_as_border` counts the pet pixels that were called border.
-COUNT_COLUMNS = [f"{truth}_as_{prediction}" for truth in CLASSES for prediction in CLASSES]
-PET_WITH_BORDER = ((PET, BORDER), (BACKGROUND,))
+MARGINS = ("true", "predicted", "right")  # `pet_right` counts the pet pixels that were called pet
 WORST = 0.1  # share of the images, for worst_tenth_miou
 FEW = 10  # images: an interval of fewer says little, and nothing is flagged
+MOST_GROUPS = 100  # labels of a group: more are no slices
 
 # Bounds that do not depend on the images: the slices of two experiments compare.
-PET_SIZES = {0.1: "below 10 %", 0.25: "10 to 25 %", 0.5: "25 to 50 %", np.inf: "above 50 %"}
+SIZES = {0.1: "below 10 %", 0.25: "10 to 25 %", 0.5: "25 to 50 %", np.inf: "above 50 %"}
 BRIGHTNESSES = {0.35: "dark", 0.6: "medium", np.inf: "bright"}
 
-# The scores that metrics/evaluate.json, and so every comparison of experiments, shows.
-HEADLINE = (
-    "miou",
-    *(f"iou.{name}" for name in CLASSES),
-    "border_merged.iou_pet",
-    "border_ignored.iou_pet",
-    "boundary_iou_pet",
-    "pixel_accuracy",
-    "per_image.miou",
-    "per_image.worst_tenth_miou",
-    "calibration_error",
-)
+
+def headline_words(classes: Classes) -> dict[str, str]:
+    """The scores that metrics/evaluate.json shows, and their names for people."""
+    readings = {}
+    for name, reading in classes.readings.items():
+        words = name.replace("_", " ")
+        readings[f"{name}.miou"] = f"mIoU, {words}"
+        for scored, ids in classes.read_as(reading).items():
+            if set(ids) & set(classes.foreground):
+                readings[f"{name}.iou.{scored}"] = f"IoU of {scored}, {words}"
+    outlined = [classes.names[place] for place in outlined_classes(classes)]
+    return {
+        "miou": "mIoU, mean of the classes",
+        **{f"iou.{name}": f"IoU of {name}" for name in classes.names},
+        **readings,
+        **{f"boundary_iou.{name}": f"Boundary IoU of {name}" for name in outlined},
+        "pixel_accuracy": "pixels that are right",
+        "per_image.miou": "mIoU, mean over pictures",
+        "per_image.worst_tenth_miou": "mIoU, mean over the worst tenth",
+        "calibration_error": "calibration error",
+    }
 
 
-def per_image_table(images: pd.DataFrame, measured: Measured) -> pd.DataFrame:
-    """The list of N images with their counts (COUNT_COLUMNS), scores and properties added."""
-    counts = measured.counts
-    flat = pd.DataFrame(counts.reshape(len(images), -1), columns=COUNT_COLUMNS)
-    truth = counts.sum(axis=-1)
+def per_image_table(images: pd.DataFrame, measured: Measured, classes: Classes) -> pd.DataFrame:
+    """The list of N images with their MARGINS by class, scores and properties added."""
+    counted, names = measured.margins, classes.names
+    flat = pd.DataFrame(counted.reshape(len(images), -1), columns=margin_columns(names))
+    subject = counted[:, classes.with_role("foreground", "rim"), 0].sum(axis=-1)
+    outlined = [names[place] for place in outlined_classes(classes)]
     scores = {
-        "miou": mean_iou(counts),
-        **{f"iou_{name}": iou(counts)[:, place] for place, name in enumerate(CLASSES)},
-        **{f"dice_{name}": dice(counts)[:, place] for place, name in enumerate(CLASSES)},
-        "boundary_iou_pet": divide(*measured.boundary.T),
+        "miou": mean_iou(counted),
+        **_columns("iou", iou(counted), names),
+        **_columns("dice", dice(counted), names),
+        **_columns("boundary_iou", divide(*np.moveaxis(measured.boundary, -1, 0)), outlined),
         "calibration_error": calibration_error(measured.bins),
-        "pet_share": (truth[:, PET] + truth[:, BORDER]) / truth.sum(axis=-1),
+        "foreground_share": divide(subject, counted[..., 0].sum(axis=-1)),
         "brightness": measured.brightness,
     }
     table = pd.concat([images.reset_index(drop=True), flat, pd.DataFrame(scores).round(6)], axis=1)
     return table.assign(touches_frame=measured.touches_frame)
 
 
-def counts_of(table: pd.DataFrame) -> Counts:
-    """The (N, C, C) int64 confusion matrices in a `per_image_table`."""
-    return table[COUNT_COLUMNS].to_numpy(np.int64).reshape(-1, len(CLASSES), len(CLASSES))
+def margin_columns(names: Iterable[str]) -> list[str]:
+    return [f"{name}_{kind}" for name in names for kind in MARGINS]
 
 
-def score_table(measured: Measured) -> pd.DataFrame:
+def margins_of(table: pd.DataFrame) -> tuple[Margins, list[str]]:
+    """The (N, C, 3) margins in a `per_image_table`, and the classes' names; (N, 0, 3) without."""
+    columns = set(table.columns)
+    ends = [name.removesuffix("_right") for name in table.columns if name.endswith("_right")]
+    names = [name for name in ends if columns.issuperset(margin_columns([name]))]
+    flat = table[margin_columns(names)].to_numpy(np.int64)
+    return flat.reshape(len(table), len(names), len(MARGINS)), names
+
+
+def score_table(measured: Measured, classes: Classes) -> pd.DataFrame:
     """Every score of the data set (score, value) with its 95 % interval (low, high)."""
-    images = len(measured.counts)
-    own = image_scores(measured.counts)
-    values = scores(measured, own, np.ones((1, images), np.uint8))
-    pieces = [scores(measured, own, weights) for weights in bootstrap_weights(images)]
+    images = len(measured.margins)
+    own = image_scores(measured.margins)
+    values = scores(measured, classes, own, np.ones((1, images), np.uint8))
+    pieces = [scores(measured, classes, own, weights) for weights in bootstrap_weights(images)]
     rows = []
     for name, value in values.items():
         low, high = interval(np.concatenate([piece[name] for piece in pieces]))
@@ -93,11 +108,11 @@ def score_table(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows).round(6)
 
 
-def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
-    """The HEADLINE scores of a `score_table`, nested at their dots, the mIoU with its interval."""
+def headline(table: pd.DataFrame, images: int, names: Iterable[str]) -> dict[str, Any]:
+    """The named scores of a `score_table`, nested at their dots, the mIoU with its interval."""
     known = table.set_index("score").to_dict("index")
     nested: dict[str, Any] = {"images": images}
-    for name in HEADLINE:
+    for name in names:
         *outer, last = name.split(".")
         inner = nested
         for part in outer:
@@ -108,41 +123,51 @@ def headline(table: pd.DataFrame, images: int) -> dict[str, Any]:
     return nested
 
 
-def scores(measured: Measured, own: Mapping[str, Scores], weights: Weights) -> dict[str, Scores]:
+def scores(
+    measured: Measured, classes: Classes, own: Mapping[str, Scores], weights: Weights
+) -> dict[str, Scores]:
     """The scores of N images, each counted as often as its weight says, by name: (R,) each.
 
     own: each image's, from `image_scores`. weights: (R, N), one row for each result; ones for the
     plain score. Scores are of the summed counts, in which every pixel weighs the same; those under
     `per_image` are means over the images that have the class, each of which weighs the same.
     """
-    counts = resampled_counts(measured.counts, weights)  # (R, C, C)
-    merged = merge(counts, PET_WITH_BORDER)
-    ignored = counts.copy()
-    ignored[:, BORDER] = 0
-    without_border = iou(ignored)[:, [PET, BACKGROUND]]
+    names = classes.names
+    counted = resampled_counts(measured.margins, weights)  # (R, C, 3)
+    boundary = np.moveaxis(resampled_counts(measured.boundary, weights), -1, 0)
+    outlined = [names[place] for place in outlined_classes(classes)]
     # Means, not sums: sums of fractions are not exact, and the error is the same for both.
     bins = resampled_means(measured.bins, weights)
     return {
-        "miou": mean_iou(counts),
-        **_by_class("iou", iou(counts)),
-        **_by_class("dice", dice(counts)),
-        "pixel_accuracy": pixel_accuracy(counts),
-        "border_merged.miou": mean_iou(merged),
-        "border_merged.iou_pet": iou(merged)[:, 0],
-        "border_ignored.miou": np.nanmean(without_border, axis=1),
-        "border_ignored.iou_pet": without_border[:, 0],
-        "boundary_iou_pet": divide(*resampled_counts(measured.boundary, weights).T),
+        "miou": mean_iou(counted),
+        **_by_class("iou", iou(counted), names),
+        **_by_class("dice", dice(counted), names),
+        "pixel_accuracy": pixel_accuracy(counted),
+        **_reading_scores(resampled_counts(measured.readings, weights), classes),
+        **_by_class("boundary_iou", divide(*boundary), outlined),
         "calibration_error": calibration_error(bins),
         "per_image.miou": resampled_means(own["miou"], weights),
         "per_image.worst_tenth_miou": worst_mean(own["miou"], weights, WORST),
-        **_by_class("per_image.iou", resampled_means(own["iou"], weights)),
-        **_by_class("per_image.dice", resampled_means(own["dice"], weights)),
+        **_by_class("per_image.iou", resampled_means(own["iou"], weights), names),
+        **_by_class("per_image.dice", resampled_means(own["dice"], weights), names),
     }
 
 
-def image_scores(counts: Counts) -> dict[str, Scores]:
+def _reading_scores(counted: Margins, classes: Classes) -> dict[str, Scores]:
+    """The scores of each reading, from the (R, K, 3) margins of all their classes."""
+    found, start = {}, 0
+    for name, reading in classes.readings.items():
+        scored = classes.read_as(reading)
+        own = counted[:, start : start + len(scored)]
+        start += len(scored)
+        found[f"{name}.miou"] = mean_iou(own)
+        found |= _by_class(f"{name}.iou", iou(own), scored)
+    return found
+
+
+def image_scores(counted: Margins) -> dict[str, Scores]:
     """The mIoU (N,) of each of the N images, and its (N, C) IoU and Dice."""
-    return {"miou": mean_iou(counts), "iou": iou(counts), "dice": dice(counts)}
+    return {"miou": mean_iou(counted), "iou": iou(counted), "dice": dice(counted)}
 
 
 def worst_mean(values: Scores, weights: Weights, share: float) -> Scores:
@@ -156,12 +181,16 @@ def worst_mean(values: Scores, weights: Weights, share: float) -> Scores:
     return np.array(means)
 
 
-def _by_class(name: str, values: Scores) -> dict[str, Scores]:
+def _by_class(name: str, values: Scores, classes: Iterable[str]) -> dict[str, Scores]:
     """(R, C) values as `name.pet` and so on."""
-    return {f"{name}.{label}": values[:, place] for place, label in enumerate(CLASSES)}
+    return {f"{name}.{label}": values[:, place] for place, label in enumerate(classes)}
 
 
-def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame:
+def _columns(name: str, values: Scores, classes: Iterable[str]) -> dict[str, Scores]:
+    return {f"{name}_{label}": values[:, place] for place, label in enumerate(classes)}
+
+
+def slice_table(table: pd.DataFrame, classes: Classes, whole: tuple[float, float]) -> pd.DataFrame:
     """One row a group of images in a `per_image_table`: the worst first within each slice.
 
     Columns: slice, group, images, miou (of the summed counts), low and high (95 % interval),
@@ -169,16 +198,16 @@ def slice_table(table: pd.DataFrame, whole: tuple[float, float]) -> pd.DataFrame
     too few images to say.
     """
     rows = []
-    slices = {
-        "breed": table["breed"],
-        "species": table["species"],
-        "pet size": _binned(table["pet_share"], PET_SIZES),
-        "brightness": _binned(table["brightness"], BRIGHTNESSES),
-        "frame": table["touches_frame"].map({True: "touched", False: "not touched"}),
-    }
+    slices = {group: table[group] for group in classes.groups}
+    slices = {group: each for group, each in slices.items() if each.nunique() <= MOST_GROUPS}
+    if classes.foreground:
+        slices[f"{classes.subject} size"] = _binned(table["foreground_share"], SIZES)
+        touched = table["touches_frame"].map({True: "touched", False: "not touched"})
+        slices["frame"] = touched
+    slices["brightness"] = _binned(table["brightness"], BRIGHTNESSES)
     for name, labels in slices.items():
         found = [
-            {"slice": name, "group": group} | _slice_row(counts_of(part), whole)
+            {"slice": name, "group": group} | _slice_row(margins_of(part)[0], whole)
             for group, part in table.groupby(labels, sort=False, observed=True)
         ]
         assert sum(int(row["images"]) for row in found) == len(table), f"{name}: an image is lost"
@@ -191,7 +220,7 @@ def _binned(values: pd.Series, ends: Mapping[float, str]) -> pd.Series:
     return pd.cut(values, [0, *ends], right=False, labels=list(ends.values()))
 
 
-def _slice_row(counts: Counts, whole: tuple[float, float]) -> dict[str, object]:
+def _slice_row(counts: Margins, whole: tuple[float, float]) -> dict[str, object]:
     samples = bootstrap(lambda weights: mean_iou(resampled_counts(counts, weights)), len(counts))
     low, high = interval(samples)
     few = len(counts) < FEW

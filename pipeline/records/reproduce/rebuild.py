@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.git import path_in_git, run_git
-from pipeline.core.layout import EVALUATE_METRICS, PARAMS, PAIRS
+from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS
 from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
