@@ -21,8 +21,8 @@ class PairDataset(Dataset[tuple[Tensor, Tensor]]):
     """The pairs of a split list at one square size.
 
     An item, by epoch and place, is an image (3, S, S) uint8 RGB and its mask (S, S) int64 of class
-    ids, and IGNORE. With `augment` it varies from epoch to epoch; the same place of the same epoch is the same
-    in every process and in every order.
+    ids, and IGNORE. With `augment` it varies from epoch to epoch; the same place of the same epoch
+    is the same in every process and in every order.
     """
 
     def __init__(self, pictures: Pictures, augment: Augment | None = None, seed: int = 0) -> None:
