@@ -19,7 +19,7 @@ export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve report models promote verify \
-  sweep doctor oxford sync bench bench-scale lint format lock audit sbom clean
+  sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -47,6 +47,10 @@ evaluate: $(INSTALLED) ## Update the evaluation and print the scores
 
 ui: $(INSTALLED) ## Compare runs in the browser: MLflow at http://127.0.0.1:5000 (PORT=5002)
 	python -m tools.ui $(if $(PORT),--port $(PORT))
+
+describe: $(INSTALLED) ## Write a first description of a data set (IMAGES=folder MASKS=folder NAME=mine)
+	$(if $(and $(IMAGES),$(MASKS)),,$(error say where: make describe IMAGES=folder MASKS=folder NAME=mine))
+	python -m tools.describe "$(IMAGES)" "$(MASKS)" $(if $(NAME),--name "$(NAME)")
 
 visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
 	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \
@@ -84,11 +88,16 @@ sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=file WORKERS=2 SET
 doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy if not
 	python -m tools.doctor
 
-oxford: $(INSTALLED) ## Run on the official photographs (IMAGES= ANNOTATIONS= SETTINGS=file SET="seed=1")
-	python -m tools.oxford $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(IMAGES),--images "$(IMAGES)") \
-	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")
+train: $(INSTALLED) ## Run on a data set (DATASET=camvid PLACES="archive=path" SETTINGS=file SET="seed=1")
+	$(if $(DATASET),,$(error say which data set: make train DATASET=camvid, for datasets/camvid.yaml))
+	python -m tools.train $(DATASET) $(if $(SETTINGS),--settings "$(SETTINGS)") \
+	  $(foreach place,$(PLACES),--place "$(place)") $(foreach setting,$(SET),--set "$(setting)")
 	python -m tools.models gate
 	python -m tools.scores
+
+oxford: DATASET := oxford
+oxford: PLACES := $(if $(IMAGES),images=$(IMAGES)) $(if $(ANNOTATIONS),annotations=$(ANNOTATIONS))
+oxford: train ## The same for the official photographs of pets (IMAGES= ANNOTATIONS= as archives or URLs)
 
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync

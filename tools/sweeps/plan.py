@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,4 +83,8 @@ def setting(text: str) -> tuple[str, Any]:
 
 def param_options(settings: Mapping[str, Any]) -> list[str]:
     """The options of `dvc exp run` for these settings, given by dotted name."""
-    return [f"--set-param={key}={json.dumps(value)}" for key, value in settings.items()]
+    # Hydra's grammar, which DVC uses, is JSON without quotes around the keys of a mapping.
+    texts = {
+        key: re.sub(r'"(\w+)": ', r"\1: ", json.dumps(value)) for key, value in settings.items()
+    }
+    return [f"--set-param={key}={text}" for key, text in texts.items()]

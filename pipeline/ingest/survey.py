@@ -1,0 +1,255 @@
+"""What somebody's folders of images and masks hold: how names pair up, and the masks' values."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.core.terminal import UserError, track
+from pipeline.data.classes import MAX_CLASSES
+from pipeline.data.description import PLACEHOLDER
+from pipeline.data.images import ImageError, open_image
+from pipeline.ingest.checks import MAX_MEGAPIXELS
+from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern
+
+READ = 400  # masks, evenly spaced: enough to meet the values of thousands
+MARKS = "_-. "  # they part a name from what comes before or after it
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of masks."""
+
+    value: int | str  # a number, or a colour as "#rrggbb"
+    share: float  # of all pixels
+    masks: int  # that hold it
+    colour: str | None  # the palette's, or the value itself
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What two folders hold."""
+
+    sources: Mapping[str, Path]  # folders, by the name of the source
+    images: str  # pattern of the layout
+    masks: str
+    pairs: int
+    alone: Sequence[str]  # files without a partner
+    read: int  # masks whose values were counted
+    values: Sequence[Value]
+    resized: int  # of the masks read, those of another size than their image
+
+
+def survey(images: Path, masks: Path) -> Survey:
+    """Look at a folder of images and a folder of masks, which may be the same.
+
+    Raises UserError where nothing pairs up, and for masks that hold no classes.
+    """
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder")
+    images, masks = images.resolve(), masks.resolve()
+    folders = _of_all_lists(images, masks)
+    apart = len(folders) == 1 and images.name != masks.name and images not in masks.parents
+    sources = {"images": images, "masks": masks}
+    if not apart:
+        sources = {"folder": Path(os.path.commonpath([each for pair in folders for each in pair]))}
+    tops = {
+        kind: sources[kind].parent if apart else sources["folder"] for kind in ("images", "masks")
+    }
+    columns = zip(*folders, strict=True)
+    files = {
+        kind: {path.relative_to(top).as_posix(): path for folder in own for path in _files(folder)}
+        for (kind, top), own in zip(tops.items(), columns, strict=True)
+    }
+    if images == masks:
+        files = _parted(files["images"])
+    patterns = _patterns(*(sorted(each) for each in files.values()))
+    found = {kind: _by_words(patterns[kind], files[kind]) for kind in files}
+    both = sorted(found["images"].keys() & found["masks"].keys())
+    if not both:
+        some = ", ".join(next(iter(each), "nothing") for each in files.values())
+        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
+    alone = [path for each in found.values() for name, path in each.items() if name not in both]
+    chosen = both[:: max(1, len(both) // READ)]
+    values, resized = _count(
+        [
+            (files["images"][found["images"][name]], files["masks"][found["masks"][name]])
+            for name in chosen
+        ]
+    )
+    return Survey(sources, **patterns, pairs=len(both), alone=sorted(alone), read=len(chosen),
+                  values=values, resized=resized)  # fmt: skip
+
+
+def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    """The two folders, and those of the other lists if they are the train, val or test folders.
+
+    CamVid/train and CamVid/trainannot stand beside CamVid/val, valannot, test and testannot.
+    """
+    for place, (one, other) in enumerate(zip(images.parts, masks.parts, strict=False)):
+        if one.lower() in SPLITS and other.lower().startswith(one.lower()):
+            rest = other[len(one) :]
+            found = []
+            for word in SPLITS:
+                names = (word, word + rest)
+                pair = tuple(
+                    Path(*folder.parts[:place], name, *folder.parts[place + 1 :])
+                    for folder, name in zip((images, masks), names, strict=True)
+                )
+                if all(folder.is_dir() for folder in pair):
+                    found.append(pair)
+            return found or [(images, masks)]
+    return [(images, masks)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The images in the folder and below it."""
+    suffixes = tuple(f".{suffix}" for suffix in IMAGE_SUFFIXES)
+    found = []
+    for at, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(at, name) for name in names if name.lower().endswith(suffixes)]
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _parted(files: dict[str, Path]) -> dict[str, dict[str, Path]]:
+    """The files of one folder as images and masks: a mask's stem is an image's with an ending."""
+    stems = {path.rpartition(".")[0] for path in files}
+    endings = Counter(
+        stem[cut:]
+        for stem in stems
+        for cut in range(1, len(stem))
+        if stem[cut] in MARKS and stem[:cut] in stems
+    )
+    if not endings:
+        raise UserError(
+            "images and masks are in one folder, and no name is another's with an ending"
+        )
+    ending = endings.most_common(1)[0][0]
+    masks = {name: path for name, path in files.items() if name.rpartition(".")[0].endswith(ending)}
+    images = {name: path for name, path in files.items() if name not in masks}
+    return {"images": images, "masks": masks}
+
+
+def _patterns(images: Sequence[str], masks: Sequence[str]) -> dict[str, str]:
+    """The patterns of the layout that fit the paths."""
+    stems = [{_stem(path) for path in paths} for paths in (images, masks)]
+    alike = bool(stems[0] & stems[1])
+    return {
+        kind: "/".join([*_folders(paths), _name(paths, alike)]) + ".*"
+        for kind, paths in (("images", images), ("masks", masks))
+        if paths
+    }
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _name(paths: Sequence[str], alike: bool) -> str:
+    """`{name}` with what all names begin and end with, unless names are alike as they are."""
+    stems = [_stem(path) for path in paths]
+    if alike or len(stems) < 2:
+        return "{name}"
+    start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters, not of folders
+    start = start[: max(start.rfind(mark) for mark in MARKS) + 1]
+    rests = [stem[len(start) :][::-1] for stem in stems]
+    end = os.path.commonprefix(rests)  # noqa: RUF071
+    end = end[: max(end.rfind(mark) for mark in MARKS) + 1][::-1]
+    return f"{start}{{name}}{end}"
+
+
+def _folders(paths: Sequence[str]) -> list[str]:
+    """The folders of a pattern: names that differ are {split}, {folder}, {folder2} ..."""
+    parts = []
+    depth = {path.count("/") for path in paths}
+    for level in range(min(depth)):
+        names = {path.split("/")[level] for path in paths}
+        rests = {_after_split(name) for name in names}
+        if len(names) == 1:
+            parts.append(names.pop())
+        elif len(rests) == 1 and None not in rests:
+            parts.append(f"{{split}}{rests.pop()}")
+        else:
+            number = sum(part.startswith("{folder") for part in parts) + 1
+            parts.append(f"{{folder{number if number > 1 else ''}}}")
+    return parts
+
+
+def _after_split(name: str) -> str | None:
+    """What follows the word for a list in a folder's name: "annot" of trainannot."""
+    fitting = [word for word in SPLITS if name.lower().startswith(word)]
+    return name[len(max(fitting, key=len)) :] if fitting else None
+
+
+def _by_words(pattern: str, paths: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """The paths by what the pattern's words in braces stand for."""
+    regex, words = compile_pattern(pattern), sorted(PLACEHOLDER.findall(pattern))
+    matches = ((path, regex.fullmatch(path)) for path in paths)
+    return {tuple(match[word] for word in words): path for path, match in matches if match}
+
+
+def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
+    """The values of the masks, the most frequent first, and how many differ in size from images."""
+    pixels: Counter[int] = Counter()
+    masks: Counter[int] = Counter()
+    palette: dict[int, str] = {}
+    in_colours, resized = False, 0
+    with track(pairs, "reading masks", len(pairs)) as tracked:
+        for image, file in tracked:
+            try:
+                mask = open_image(file, MAX_MEGAPIXELS, whole=True)
+            except ImageError as error:
+                raise UserError(str(error)) from None
+            _require_classes(mask, file)
+            in_colours = mask.mode == "RGB"
+            values, counts = np.unique(_numbers(mask), return_counts=True)
+            pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            masks.update(values.tolist())
+            if mask.mode == "P":
+                colours = mask.convert("RGB").getpalette() or []
+                flat = mask.getpalette("RGB") or colours
+                palette |= {
+                    v: _hex(flat[3 * v : 3 * v + 3]) for v in values.tolist() if flat[3 * v :]
+                }
+            with Image.open(image) as opened:
+                resized += sorted(opened.size) != sorted(mask.size)
+            if len(pixels) > MAX_CLASSES:
+                raise UserError(
+                    f"{file}: more than {MAX_CLASSES} values so far, and masks of classes have few. "
+                    "Are these photographs, resized masks, or numbers of objects?"
+                )
+    total = pixels.total()
+    found = [
+        Value(
+            f"#{value:06x}" if in_colours else value,
+            count / total,
+            masks[value],
+            f"#{value:06x}" if in_colours else palette.get(value),
+        )
+        for value, count in pixels.most_common()
+    ]
+    return found, resized
+
+
+def _numbers(mask: Image.Image) -> NDArray[np.uint32]:
+    values = np.asarray(mask).astype(np.uint32)
+    return values @ np.array([1 << 16, 1 << 8, 1], np.uint32) if values.ndim == 3 else values
+
+
+def _hex(channels: Sequence[int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*channels)
+
+
+def _require_classes(mask: Image.Image, file: Path) -> None:
+    """Raise UserError for a mask that no data set could use."""
+    if mask.format == "JPEG":
+        raise UserError(f"{file} is a JPEG, which smears the values of a mask: use PNG")
+    if mask.mode not in ("1", "L", "P", "RGB") and not mask.mode.startswith("I"):
+        raise UserError(f"{file} has the channels {mask.mode}: masks are grey, palette or RGB")

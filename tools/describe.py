@@ -1,0 +1,126 @@
+"""Look at folders of images and masks, and write a first description of the data set."""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from pipeline.core.files import atomic_file
+from pipeline.core.layout import DATASETS
+from pipeline.core.terminal import UserError, console, run_command
+from pipeline.data.colours import rgb
+from pipeline.ingest.survey import Survey, Value, survey
+
+BLACK = "#000000"
+VOID = "#e0e0c0"  # around VOC's objects
+IGNORED = 255  # beside class ids
+NAMED = 5  # files without a partner
+HEAD = """\
+# {name}: what `make describe` found. Give the classes their names; then: make train DATASET={name}
+# docs/datasets.md says what else can stand here.
+sources:
+{sources}
+
+layout: # paths in these folders, which may lie below others
+  images: "{images}"
+  masks: "{masks}"
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.describe", description=__doc__)
+    parser.add_argument("images", type=Path, help="folder of images")
+    parser.add_argument("masks", type=Path, help="folder of masks; it may be the same")
+    parser.add_argument("--name", default="mine", help="of the data set (mine)")
+    arguments = parser.parse_args()
+    if not re.fullmatch(r"[\w-]+", arguments.name, re.ASCII):
+        raise UserError(f"--name {arguments.name}: accepted are letters, digits, - and _")
+    file = DATASETS / f"{arguments.name}.yaml"
+    if file.exists():
+        raise UserError(f"{file} is there already: choose another name (--name), or remove it")
+    found = survey(arguments.images, arguments.masks)
+    names = find_labels(arguments.masks)
+    show(found)
+    with atomic_file(file) as temporary:
+        temporary.write_text("\n".join(describe(found, arguments.name, names)) + "\n")
+    console.print(f"{file} is written: give the classes their names in it", soft_wrap=True)
+
+
+def find_labels(masks: Path) -> dict[str, str]:
+    """The names of colours in CVAT's labelmap.txt beside the masks, or above; empty without one."""
+    for folder in (masks, *masks.resolve().parents[:2]):
+        if (folder / "labelmap.txt").is_file():
+            lines = (folder / "labelmap.txt").read_text(encoding="utf-8").splitlines()
+            rows = [line.split(":") for line in lines if not line.startswith("#")]
+            return {
+                "#{:02x}{:02x}{:02x}".format(*map(int, row[1].split(","))): row[0]
+                for row in rows
+                if len(row) > 1
+            }
+    return {}
+
+
+def describe(found: Survey, name: str, names: dict[str, str]) -> Iterator[str]:
+    """The lines of a description. `names`: of colours, as far as they are known."""
+    sources = "\n".join(f'  {key}: {{url: "{path}"}}' for key, path in found.sources.items())
+    yield HEAD.format(name=name, sources=sources, images=found.images, masks=found.masks)
+    values = sorted(found.values, key=lambda value: str(value.value).zfill(8))
+    ignored = [each for each in values if is_ignored(each, values)]
+    if ignored:
+        listed = ", ".join(_quoted(each.value) for each in ignored)
+        yield f"masks:\n  ignore: [{listed}] # around objects, or not labelled\n"
+    yield "# A value that is no class goes to masks, ignore. role: foreground is cut out and measured,"
+    yield "# background stays untinted."
+    yield "classes:"
+    for place, each in enumerate(value for value in values if value not in ignored):
+        label = names.get(str(each.colour)) or f"class {place}"
+        parts = [f'name: "{label}"', f"values: [{_quoted(each.value)}]"]
+        if each.colour and each.colour != BLACK:
+            parts.append(f'colour: "{each.colour}"')
+        if role := role_of(each, values):
+            parts.append(f"role: {role}")
+        yield f"  - {{{', '.join(parts)}}} # {each.share:.1%} of the pixels, in {each.masks} masks"
+
+
+def is_ignored(value: Value, values: Sequence[Value]) -> bool:
+    """Whether a value looks like "no class": 255 beside class ids, VOC's colour of outlines."""
+    return value.value == VOID or (value.value == IGNORED and len(values) > 2)
+
+
+def role_of(value: Value, values: Sequence[Value]) -> str | None:
+    """What two values, or black and others, usually mean."""
+    lowest = 0 if isinstance(value.value, int) else BLACK
+    if value.value == lowest and (len(values) == 2 or value.colour == BLACK):
+        return "background"
+    return "foreground" if len(values) == 2 else None
+
+
+def _quoted(value: int | str) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def show(found: Survey) -> None:
+    """Print what was found."""
+    console.print(f"{found.pairs} pairs: {found.images} and {found.masks}", markup=False)
+    if found.alone:
+        some = ", ".join(found.alone[:NAMED])
+        console.print(f"{len(found.alone)} files without a partner, such as {some}", markup=False)
+    if found.resized:
+        console.print(f"{found.resized} of {found.read} masks differ in size from their image")
+    table = Table("value", "colour", title=f"Values in {found.read} masks")
+    for column in ("of the pixels", "in masks"):
+        table.add_column(column, justify="right")
+    for each in found.values:
+        swatch = (
+            "" if each.colour is None else "[on rgb({},{},{})]    [/] ".format(*rgb(each.colour))
+        )
+        table.add_row(
+            str(each.value), f"{swatch}{each.colour or ''}", f"{each.share:.2%}", str(each.masks)
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    run_command(main)

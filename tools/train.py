@@ -1,0 +1,84 @@
+"""Run the pipeline on a data set, as a DVC experiment with settings to match."""
+
+import argparse
+import hashlib
+import os
+import subprocess
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+from pipeline.core.files import file_digest
+from pipeline.core.git import git_identity
+from pipeline.core.layout import DATASETS, in_repository
+from pipeline.core.params import read_params
+from pipeline.core.terminal import UserError, console, run_command
+from pipeline.data.description import SampleParams, Sources, read_description
+from pipeline.ingest.archives import pack_folder
+from tools.sweeps.plan import param_options, setting
+
+HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
+To go back to the committed params:  git restore params.yaml && dvc repro"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
+    parser.add_argument("dataset", help="name of a file in datasets/, such as camvid")
+    add = partial(parser.add_argument, action="append", default=[], type=setting)
+    add("--place", metavar="SOURCE=PATH", help="path or URL of one of its sources, as here")
+    add("--set", metavar="NAME=VALUE", help="a param")
+    settings = "file of params (experiments/DATASET.yaml, if there is one)"
+    parser.add_argument("--settings", type=Path, help=settings)
+    arguments = parser.parse_args()
+    description = read_description(DATASETS / f"{arguments.dataset}.yaml")
+    usual = Path("experiments", f"{arguments.dataset}.yaml")
+    file = arguments.settings or (usual if usual.is_file() else None)
+    params = {
+        **(read_params(file) if file else {}),
+        "download.dataset": arguments.dataset,
+        "download.places": find_places(description.sources, dict(arguments.place)),
+        **dict(arguments.set),
+    }
+    command = ["dvc", "exp", "run", *param_options(params)]
+    console.print(" ".join(command), highlight=False, soft_wrap=True)
+    status = subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
+    if status == 0:
+        console.print(HOW_TO_GO_BACK, highlight=False)
+    return status
+
+
+def find_places(sources: Sources, given: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The value of download.places: the given paths or URLs, and what is on this machine anyway.
+
+    What is on this machine comes with its digest, so that DVC notices a change.
+    Raises UserError for a name that is no source, and for a path that leads nowhere.
+    """
+    own = {} if isinstance(sources, SampleParams) else sources
+    for name in given.keys() - own.keys():
+        known = ", ".join(own) or "none"
+        raise UserError(f"--place {name}: the data set has no such source; known: {known}")
+    places = {}
+    for name, source in own.items():
+        url = str(given.get(name, source.url))
+        path = Path(url).expanduser().resolve() if name in given else in_repository(url)
+        if path.exists():
+            if name in given or source.md5 is None or path.is_dir():
+                places[name] = {"url": str(path), "md5": place_digest(path)}
+        elif name in given:
+            if "://" not in url:
+                raise UserError(f"{name}: {url} is no file or folder; accepted is a path or a URL")
+            places[name] = {"url": url}
+    return places
+
+
+def place_digest(path: Path) -> str:
+    """The md5 of an archive, or of the one that download makes of a folder."""
+    if not path.is_dir():
+        return file_digest(path, "md5")
+    digest = hashlib.md5(usedforsecurity=False)
+    pack_folder(path, SimpleNamespace(write=digest.update))  # type: ignore[arg-type]
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    run_command(main)
