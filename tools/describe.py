@@ -71,7 +71,7 @@ def describe(found: Survey, name: str, names: dict[str, str]) -> Iterator[str]:
     if ignored:
         listed = ", ".join(_quoted(each.value) for each in ignored)
         yield f"masks:\n  ignore: [{listed}] # around objects, or not labelled\n"
-    yield "# A value that is no class goes to masks, ignore. role: foreground is cut out and measured,"
+    yield "# A value that is no class goes to masks, ignore. foreground is cut out and measured,"
     yield "# background stays untinted."
     yield "classes:"
     for place, each in enumerate(value for value in values if value not in ignored):

@@ -222,7 +222,7 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
                 resized += sorted(opened.size) != sorted(mask.size)
             if len(pixels) > MAX_CLASSES:
                 raise UserError(
-                    f"{file}: more than {MAX_CLASSES} values so far, and masks of classes have few. "
+                    f"{file}: more than {MAX_CLASSES} values so far; masks of classes have few. "
                     "Are these photographs, resized masks, or numbers of objects?"
                 )
     total = pixels.total()
