@@ -1,6 +1,6 @@
 """Put the archives of the data set into a folder: from urls, from paths, or drawn here."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +11,18 @@ from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import STRICT, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
-from pipeline.data.description import SampleParams, Source, Sources, read_description
+from pipeline.data.description import MD5, Address, SampleParams, Source, Sources, read_description
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
+
+
+@dataclass(frozen=True, config=STRICT)
+class Place:
+    """Where a source is, if not where the data set's file says."""
+
+    source: str  # its name in that file
+    url: Address
+    md5: MD5 | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -22,7 +31,7 @@ class DownloadParams:
 
     # The name of a file in datasets/: no signs that mislead `dvc exp run -S`.
     dataset: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
-    places: dict[str, Source]  # instead of the file's own sources, by their names
+    places: tuple[Place, ...]
 
 
 def main() -> None:
@@ -40,13 +49,16 @@ def main() -> None:
     write_json(arguments.metrics, {"dataset": arguments.description.stem, **metrics})
 
 
-def replace_sources(sources: Sources, places: Mapping[str, Source], where: Path) -> Sources:
+def replace_sources(sources: Sources, places: Sequence[Place], where: Path) -> Sources:
     """The sources with those of download.places. Raises UserError for a name that is none."""
-    known = {} if isinstance(sources, SampleParams) else sources
-    if strange := ", ".join(places.keys() - known.keys()):
-        names = ", ".join(known) or "none"
-        raise UserError(f"params.yaml: download.places: {where} has no source {strange}: {names}")
-    return sources if isinstance(sources, SampleParams) else {**sources, **places}
+    if isinstance(sources, SampleParams):
+        return sources
+    for place in places:
+        if place.source not in sources:
+            known = ", ".join(sources)
+            strange = f"{where} has no source '{place.source}'; known: {known}"
+            raise UserError(f"params.yaml: download.places: {strange}")
+    return {**sources, **{place.source: Source(place.url, place.md5) for place in places}}
 
 
 def download(sources: Sources, raw: Path, cache: Path) -> dict[str, Path]:

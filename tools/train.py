@@ -47,7 +47,7 @@ def main() -> int:
     return status
 
 
-def find_places(sources: Sources, given: dict[str, str]) -> dict[str, dict[str, str]]:
+def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]:
     """The value of download.places: the given paths or URLs, and what is on this machine anyway.
 
     What is on this machine comes with its digest, so that DVC notices a change.
@@ -57,17 +57,18 @@ def find_places(sources: Sources, given: dict[str, str]) -> dict[str, dict[str, 
     for name in given.keys() - own.keys():
         known = ", ".join(own) or "none"
         raise UserError(f"--place {name}: the data set has no such source; known: {known}")
-    places = {}
+    places = []
     for name, source in own.items():
         url = str(given.get(name, source.url))
         path = Path(url).expanduser().resolve() if name in given else in_repository(url)
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():
-                places[name] = {"url": str(path), "md5": place_digest(path)}
+                digest = place_digest(path)
+                places.append({"source": name, "url": str(path), "md5": digest})
         elif name in given:
             if "://" not in url:
                 raise UserError(f"{name}: {url} is no file or folder; accepted is a path or a URL")
-            places[name] = {"url": url}
+            places.append({"source": name, "url": url})
     return places
 
 

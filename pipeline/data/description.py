@@ -40,6 +40,7 @@ def _regex(pattern: str) -> str:
 
 
 Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
+MD5 = Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")]
 Regex = Annotated[str, AfterValidator(_regex)]
 Identifier = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Split = Literal["trainval", "train", "val", "test"]
@@ -52,7 +53,7 @@ class Source:
 
     url: Address  # http(s), file: or a path
     # Verified if given. Of a folder, it is that of the archive that download makes of it.
-    md5: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")] | None = None
+    md5: MD5 | None = None
     mirrors: tuple[Address, ...] = ()  # tried in order after the url
 
 
