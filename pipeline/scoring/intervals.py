@@ -54,7 +54,7 @@ def resampled_counts(counts: Counts, weights: Weights) -> Counts:
     flat = counts.reshape(len(counts), -1).astype(np.float64)
     assert flat.sum() * weights.max() < EXACT
     sums = weights.astype(np.float64) @ flat
-    return sums.astype(np.int64).reshape(-1, *counts.shape[1:])
+    return sums.astype(np.int64).reshape(len(weights), *counts.shape[1:])
 
 
 def resampled_means(values: Scores, weights: Weights) -> Scores:
