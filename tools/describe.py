@@ -75,12 +75,12 @@ def describe(found: Survey, name: str, names: dict[str, str]) -> Iterator[str]:
     yield "# background stays untinted."
     yield "classes:"
     for place, each in enumerate(value for value in values if value not in ignored):
-        label = names.get(str(each.colour)) or f"class {place}"
+        role = role_of(each, values)
+        label = names.get(str(each.colour)) or role or f"class {place}"
         parts = [f'name: "{label}"', f"values: [{_quoted(each.value)}]"]
         if each.colour and each.colour != BLACK:
             parts.append(f'colour: "{each.colour}"')
-        if role := role_of(each, values):
-            parts.append(f"role: {role}")
+        parts += [f"role: {role}"] if role else []
         yield f"  - {{{', '.join(parts)}}} # {each.share:.1%} of the pixels, in {each.masks} masks"
 
 

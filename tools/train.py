@@ -33,8 +33,10 @@ def main() -> int:
     description = read_description(DATASETS / f"{arguments.dataset}.yaml")
     usual = Path("experiments", f"{arguments.dataset}.yaml")
     file = arguments.settings or (usual if usual.is_file() else None)
-    params = {
-        **(read_params(file) if file else {}),
+    params = read_params(file) if file else {}
+    if params.get("download.dataset", arguments.dataset) != arguments.dataset or not file:
+        params["export.model_name"] = f"{arguments.dataset}-segmentation"
+    params |= {
         "download.dataset": arguments.dataset,
         "download.places": find_places(description.sources, dict(arguments.place)),
         **dict(arguments.set),
