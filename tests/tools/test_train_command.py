@@ -1,25 +1,50 @@
-"""What `make oxford` hands to DVC."""
+"""What `make train` hands to DVC."""
 
 import pytest
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from tools.oxford import archive_settings
+from pipeline.data.description import SampleParams, Source
+from pipeline.ingest.fetch import fetch
+from tools.sweeps.plan import param_options
+from tools.train import find_places
+
+OFFICIAL = Source("https://example.org/a.tar", "0" * 32)
 
 
-def test_an_archive_is_the_official_one_a_url_or_a_path_with_its_digest(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_source_is_where_the_file_says_or_at_a_url_or_a_path_with_its_digest(tmp_path):
     file = tmp_path / "my images.tar"
     file.write_bytes(b"content")
-    key = "download.datasets.oxford"
-    assert archive_settings("images", None) == {}
-    assert archive_settings("images", "my images.tar") == {
-        f"{key}.images.url": str(file),
-        f"{key}.images.md5": file_digest(file, "md5"),
-    }
-    assert archive_settings("annotations", "https://example.org/a.tar") == {
-        f"{key}.annotations.url": "https://example.org/a.tar",
-        f"{key}.annotations.md5": None,
-    }
-    with pytest.raises(UserError, match=r"images: .*none\.tar is not a file"):
-        archive_settings("images", str(tmp_path / "none.tar"))
+    sources = {"images": OFFICIAL, "masks": OFFICIAL}
+    assert find_places(sources, {}) == []
+    assert find_places(sources, {"images": str(file), "masks": "https://example.org/b.tar"}) == [
+        {"source": "images", "url": str(file), "md5": file_digest(file, "md5")},
+        {"source": "masks", "url": "https://example.org/b.tar"},
+    ]
+    with pytest.raises(UserError, match=r"images: .*none\.tar is no file or folder"):
+        find_places(sources, {"images": str(tmp_path / "none.tar")})
+    with pytest.raises(UserError, match="no such source; known: images, masks"):
+        find_places(sources, {"archive": str(file)})
+    with pytest.raises(UserError, match="known: none"):
+        find_places(SampleParams("sample", 2, 64, 64, 0), {"images": str(file)})
+
+
+def test_a_folder_comes_with_the_digest_of_its_archive_which_follows_its_files(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"one")
+    [place] = find_places({"folder": Source(str(folder), "f" * 32)}, {})  # not as it was
+    fetch([place["url"]], tmp_path / "folder.tar", place["md5"], tmp_path / "cache")  # verified
+    assert file_digest(tmp_path / "folder.tar", "md5") == place["md5"]
+    (folder / "a.jpg").write_bytes(b"two")
+    [changed] = find_places({"folder": Source(str(folder))}, {})
+    assert changed["md5"] != place["md5"]
+
+
+def test_mappings_are_written_in_the_grammar_of_dvcs_options():
+    places = [{"source": "images", "url": "/a b/c: d.tar"}]
+    assert param_options({"download.places": places, "train.lr": 1e-5, "a.b": None}) == [
+        '--set-param=download.places=[{source: "images", url: "/a b/c: d.tar"}]',
+        "--set-param=train.lr=1e-05",
+        "--set-param=a.b=null",
+    ]

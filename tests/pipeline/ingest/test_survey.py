@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.terminal import UserError
+from pipeline.ingest.survey import survey
+
+GREY = np.array([[0, 1], [1, 2]], np.uint8)
+
+
+def write(root: Path, *names: str, mask: Image.Image | None = None) -> None:
+    """Images of 2x2 pixels, or masks that are all like the one given."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (mask or Image.new("RGB", (2, 2))).save(root / name)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "folders", "patterns"),
+    [
+        (
+            ["p/a.jpg", "p/b.JPG"],
+            ["m/a.png", "m/b.png"],
+            ("p", "m"),
+            ("p/{name}.*", "m/{name}.*"),
+        ),
+        (
+            ["p/a_rgb.png", "p/b_rgb.png"],
+            ["m/lab_a_ids.png", "m/lab_b_ids.png"],
+            ("p", "m"),
+            ("p/{name}_rgb.*", "m/lab_{name}_ids.*"),
+        ),
+        (
+            ["all/a.jpg", "all/b.png"],
+            ["all/a_mask.png", "all/b_mask.png"],
+            ("all", "all"),
+            ("{name}.*", "{name}_mask.*"),
+        ),
+        (
+            ["train/a.jpg", "val/b.jpg", "test/c.jpg"],
+            ["trainannot/a.png", "valannot/b.png", "testannot/c.png"],
+            ("train", "trainannot"),
+            ("{split}/{name}.*", "{split}annot/{name}.*"),
+        ),
+        (
+            ["jpg/fly/0.jpg", "jpg/run/0.jpg"],
+            ["png/fly/0.png", "png/run/0.png"],
+            ("jpg", "png"),
+            ("jpg/{folder}/{name}.*", "png/{folder}/{name}.*"),
+        ),
+    ],
+)
+def test_names_pair_up_whatever_the_folders_and_endings(tmp_path, images, masks, folders, patterns):
+    write(tmp_path, *images)
+    write(tmp_path, *masks, mask=Image.fromarray(GREY))
+    found = survey(*(tmp_path / folder for folder in folders))
+    assert (found.images, found.masks) == patterns
+    assert (found.pairs, found.alone, found.resized) == (len(images), [], 0)
+    assert {each.value: each.share for each in found.values} == {0: 0.25, 1: 0.5, 2: 0.25}
+
+
+def test_a_palettes_values_are_its_indices_and_its_colours_are_told(tmp_path):
+    mask = Image.fromarray(GREY)
+    mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    write(tmp_path, "p/a.jpg", "p/alone.jpg")
+    write(tmp_path, "m/a.png", mask=mask)
+    found = survey(tmp_path / "p", tmp_path / "m")
+    assert found.alone == ["p/alone.jpg"]
+    assert [(each.value, each.colour) for each in found.values][:1] == [(1, "#800000")]
+
+
+def test_colours_are_values_and_another_size_is_counted(tmp_path):
+    write(tmp_path, "p/a.jpg")
+    write(tmp_path, "m/a.png", mask=Image.new("RGB", (3, 2), "#800000"))
+    found = survey(tmp_path / "p", tmp_path / "m")
+    assert [(each.value, each.share, each.masks) for each in found.values] == [("#800000", 1.0, 1)]
+    assert found.resized == 1
+
+
+@pytest.mark.parametrize(
+    ("masks", "mask", "message"),
+    [
+        (["m/a.jpg"], Image.fromarray(GREY), "is a JPEG, which smears"),
+        (["m/a.png"], Image.new("RGBA", (2, 2)), "channels RGBA"),
+        (
+            ["m/a.png"],
+            Image.fromarray(np.arange(3 * 300, dtype=np.uint8).reshape(10, 30, 3)),
+            "more than 250 values",
+        ),
+        (["m/b.png"], Image.fromarray(GREY), "no image and mask have a name in common"),
+    ],
+)
+def test_what_are_no_masks_is_said(tmp_path, masks, mask, message):
+    write(tmp_path, "p/a.jpg")
+    write(tmp_path, *masks, mask=mask)
+    with pytest.raises(UserError, match=message):
+        survey(tmp_path / "p", tmp_path / "m")

@@ -1,0 +1,61 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.terminal import UserError
+from pipeline.data.description import read_description
+from tools import describe
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """The working folder, with two pictures in `images`."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("datasets", "images", "masks"):
+        Path(folder).mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (4, 3)).save(f"images/{name}.jpg")
+    return tmp_path
+
+
+def described(monkeypatch, pixels):
+    """The description that comes out of two masks with these pixels."""
+    for name in ("a", "b"):
+        Image.fromarray(np.array(pixels, np.uint8)).save(f"masks/{name}.png")
+    monkeypatch.setattr(sys, "argv", ["describe", "images", "masks", "--name", "own"])
+    describe.main()
+    return read_description(Path("datasets/own.yaml"))
+
+
+def test_two_values_are_background_and_foreground(folders, monkeypatch):
+    found = described(monkeypatch, [[0, 0, 0, 255]] * 3)
+    entries = [(entry.name, entry.values, entry.role) for entry in found.classes]
+    assert entries == [("background", (0,), "background"), ("foreground", (255,), "foreground")]
+    assert found.masks.ignore == ()
+    assert found.sources["masks"].url == str(folders / "masks")
+    assert (found.layout.images, found.layout.masks) == ("images/{name}.*", "masks/{name}.*")
+    with pytest.raises(UserError, match="is there already"):
+        describe.main()
+
+
+def test_255_beside_class_ids_is_ignored(folders, monkeypatch):
+    found = described(monkeypatch, [[0, 1, 2, 255]] * 3)
+    assert [entry.name for entry in found.classes] == ["class 0", "class 1", "class 2"]
+    assert found.masks.ignore == (255,)
+
+
+def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders, monkeypatch):
+    Path("masks/labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\naeroplane:128,0,0::\n"
+    )
+    black, red, void = (0, 0, 0), (128, 0, 0), (224, 224, 192)
+    found = described(monkeypatch, [[black, black, red, void]] * 3)
+    entries = [(entry.name, entry.values, entry.colour, entry.role) for entry in found.classes]
+    assert entries == [
+        ("background", ("#000000",), None, "background"),
+        ("aeroplane", ("#800000",), "#800000", None),
+    ]
+    assert found.masks.ignore == ("#e0e0c0",)
