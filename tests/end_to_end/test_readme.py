@@ -1,4 +1,4 @@
-"""Every command in the README and in four of its pages runs, in a clone with tiny params; the
+"""Every command in the README and in five of its pages runs, in a clone with tiny params; the
 README's picture of the pipeline is dvc.yaml's.
 
 The commands below one heading run in their order, in a clone that has run `make`. A few are
@@ -9,6 +9,7 @@ is only put into the queue.
 
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -16,10 +17,14 @@ import pytest
 import requests
 import yaml
 from clone import ALL_STAGES, stages_run
+from PIL import Image
 from servers import wait_for
 from tiny_pets import REPOSITORY
 
+from pipeline.data.images import load_mask
+
 NAMES = ("README", "docs/pipeline", "docs/evaluation", "docs/training", "docs/models")
+NAMES += ("docs/datasets",)
 PAGES = [(REPOSITORY / f"{name}.md").read_text() for name in NAMES]
 COMMANDS = {
     section.partition("\n")[0]: [
@@ -93,6 +98,11 @@ def replaced(clone, command):
         clone.run("cp data/raw/*.tar ..")  # the sample, in the official layout
         options = re.sub(r"\b(IMAGES|ANNOTATIONS)=\S+", "", command)
         return f"{options} IMAGES=../images.tar ANNOTATIONS=../annotations.tar SET='{TINY}'"
+    if "~/leaves" in command:
+        write_leaves(clone, clone.root.parent / "leaves")
+        return command.replace("~/leaves", "../leaves")
+    if command.startswith("make train DATASET=leaves"):
+        return f"{command.partition(' SET=')[0]} SET='{TINY}'"
     if command.startswith("torchrun"):
         second = command.replace("--node-rank=0", "--node-rank=1")
         return f"{second} & second=$!; {command} && wait $second"
@@ -104,6 +114,17 @@ def replaced(clone, command):
     if command.startswith(QUEUED):
         return command.replace("exp run", "exp run --queue")
     return command.replace("lr=0.0005,0.001,", "lr=0.001,")  # two of the queue's three
+
+
+def write_leaves(clone, folder):
+    """Somebody's pictures, with masks of 0 and 255: the sample's, with the pets for leaves."""
+    if folder.exists():
+        return
+    shutil.copytree(clone.root / "data/pairs/images", folder / "images")
+    (folder / "masks").mkdir()
+    for file in (clone.root / "data/pairs/masks").iterdir():
+        pet = load_mask(file) == 0
+        Image.fromarray(pet.astype("uint8") * 255).save(folder / "masks" / file.name)
 
 
 def look_at_the_page(clone, command, address, content):
