@@ -4,41 +4,48 @@ import json
 import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_pets import LISTS, REPOSITORY, write_tiny_pets
 
-from pipeline.core.params import read_section
 from pipeline.data.images import load_mask
 from pipeline.data.pairs import mask_path
-from stages.download import DownloadParams, download
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()
 # A block of Python or a diff, with the paragraph above it.
 BLOCK = re.compile(r"((?:[^\n]+\n)*)\n```(python|diff)\n(.*?)```", re.DOTALL)
-COPIED = ("pipeline", "stages", "tests/test_dvc_yaml.py",
+COPIED = ("pipeline", "stages", "datasets", "tests/test_dvc_yaml.py",
           "dvc.yaml", "dvc.lock", "params.yaml", "pyproject.toml")  # fmt: skip
 
 # Runs in a process of its own, which imports the changed copy instead of the repository.
 CHANGED_MODEL = """
 import json
+from pathlib import Path
 import numpy, torch
 from pipeline.model.settings import ModelParams
 from pipeline.model.unet import UNet
-from pipeline.scoring.measure import BINS
-from pipeline.scoring.measure import Measured
-from pipeline.scoring.tables import headline, score_table
+from pipeline.data.description import read_description
+from pipeline.scoring.confusion import margins
+from pipeline.scoring.measure import BINS, Measured, reading_margins
+from pipeline.scoring.tables import headline, headline_words, score_table
 
-counts = numpy.array([[[6, 1, 1], [2, 8, 0], [0, 1, 3]]])
-flags = numpy.array([False])
-measured = Measured(counts, counts[:, 0, :2], numpy.ones((1, BINS, 3)), flags * 1.0, flags)
-network = UNet(ModelParams((4, 8), encoder="strided"))
+classes = read_description(Path("datasets/sample.yaml")).to_classes("sample")
+counts = numpy.array([[6, 1, 1], [2, 8, 0], [0, 1, 3]])
+measured = Measured(
+    margins=margins(counts)[None],
+    readings=reading_margins(counts, classes)[None],
+    boundary=numpy.ones((1, 1, 2)),
+    bins=numpy.ones((1, BINS, 3)),
+    brightness=numpy.ones(1),
+    touches_frame=numpy.array([False]),
+    confusion=counts,
+)
+network = UNet(ModelParams((4, 8), encoder="strided"), 3)
 maps = network.encoder(torch.zeros(1, 3, 20, 12))
 print(json.dumps({
-    "precision": headline(score_table(measured), 1)["precision"],
+    "precision": headline(score_table(measured, classes), 1, headline_words(classes))["precision"],
     "maps": [list(each.shape) for each in maps],
     "logits": list(network(torch.zeros(1, 3, 21, 13)).shape),
 }))
@@ -103,15 +110,3 @@ def test_the_metric_is_a_headline_and_the_encoder_builds_a_u_net(changed):
     assert printed["precision"] == pytest.approx(expected)
     assert printed["maps"] == [[1, 4, 20, 12], [1, 8, 10, 6], [1, 16, 5, 3]]
     assert printed["logits"] == [1, 3, 21, 13]
-
-
-def test_the_data_set_is_fetched_from_the_address_in_params(changed, tmp_path):
-    params = (changed / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(params.replace("/data/pairs/", f"{tmp_path}/"))
-    for stem in ("images", "annotations"):
-        with tarfile.open(tmp_path / f"{stem}.tar.gz", "w:gz") as archive:
-            archive.add(changed / "dvc.yaml", f"{stem}/anything")
-    mine = read_section("download", DownloadParams, tmp_path / "params.yaml").datasets["mine"]
-    download(mine, tmp_path / "raw", tmp_path / "cache")
-    fetched = sorted(file.name for file in (tmp_path / "raw").iterdir())
-    assert fetched == ["annotations.tar.gz", "images.tar.gz"]

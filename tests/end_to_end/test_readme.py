@@ -98,11 +98,9 @@ def replaced(clone, command):
         clone.run("cp data/raw/*.tar ..")  # the sample, in the official layout
         options = re.sub(r"\b(IMAGES|ANNOTATIONS)=\S+", "", command)
         return f"{options} IMAGES=../images.tar ANNOTATIONS=../annotations.tar SET='{TINY}'"
-    if "~/leaves" in command:
+    if "leaves" in command:
         write_leaves(clone, clone.root.parent / "leaves")
-        return command.replace("~/leaves", "../leaves")
-    if command.startswith("make train DATASET=leaves"):
-        return f"{command.partition(' SET=')[0]} SET='{TINY}'"
+        command = re.sub("SET=.*", f"SET='{TINY}'", command.replace("~/leaves", "../leaves"))
     if command.startswith("torchrun"):
         second = command.replace("--node-rank=0", "--node-rank=1")
         return f"{second} & second=$!; {command} && wait $second"
