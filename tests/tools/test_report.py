@@ -20,7 +20,7 @@ from pipeline.model.checkpoint import checkpoint_digest
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.versions import MODEL_NAME, list_versions
+from pipeline.records.versions import list_versions, model_name
 from stages import evaluate
 from tools import models
 from tools import report as tool
@@ -108,13 +108,13 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
         register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5, "images": 3}})
     client, [version] = open_store().client, list_versions()
     assert version.tags["data.name"] == HOSTILE
-    described = client.get_model_version(MODEL_NAME, "1").description
+    described = client.get_model_version(model_name(), "1").description
     assert described == client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert len(described.splitlines()) == 10
     assert "**Test mIoU**: `0.5`, 95 % interval `unknown` to `unknown`, on `3` images" in described
     harmless(described)
     # The list of versions, which one of them must not break for all.
-    client.set_model_version_tag(MODEL_NAME, "1", "test.miou", "n/a")
+    client.set_model_version_tag(model_name(), "1", "test.miou", "n/a")
     monkeypatch.setattr(sys, "argv", ["models", "list"])
     capsys.readouterr()
     models.main()
