@@ -16,7 +16,7 @@ from pipeline.core.params import ParamsError, check_values, load_yaml
 from pipeline.core.terminal import UserError
 from pipeline.records.database import Row, configured_uri, local_path, read_versions
 
-# Of the registered model. MLflow accepts no other sign that would be safe in models:/NAME/3.
+# Of the registered model. MLflow refuses / : . % and quotation marks.
 ModelName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$", max_length=200)]
 DEFAULT_NAME = "pet-segmentation"
 CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
