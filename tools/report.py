@@ -37,8 +37,8 @@ def main() -> None:
         origin=origin,
         stages={name: read_json(existing(METRICS / f"{name}.json")) for name in STAGES},
         config=read_config(),
-        scores=read_csv(existing(TABLES / "scores.csv")).set_index("score").to_dict("index"),
-        slices=read_csv(existing(TABLES / "slices.csv")).to_dict("records"),
+        scores={row["score"]: row for row in rows_of("scores")},
+        slices=rows_of("slices"),
         absent=absent_classes(read_csv(existing(TABLES / "per_image.csv"))),
         images=pictures(),
     )
@@ -75,6 +75,11 @@ def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
         "version": find_version(store.uri, onnx_sha256),
         "onnx_sha256": onnx_sha256,
     }
+
+
+def rows_of(table: str) -> list[dict[Any, Any]]:
+    """The rows of one of evaluate's tables, as mappings."""
+    return read_csv(existing(TABLES / f"{table}.csv")).to_dict("records")
 
 
 def absent_classes(table: "pd.DataFrame") -> list[str]:

@@ -39,16 +39,17 @@ def main() -> None:
     from pipeline.scoring.tables import headline_words
 
     images = read_json(existing(EVALUATE_METRICS))["images"]
-    scores = read_csv(existing(TABLES / "scores.csv")).set_index("score")
+    table = read_csv(existing(TABLES / "scores.csv"))
+    scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
     words = headline_words(read_config().classes)
-    shown = lowest(words, scores["value"])
+    shown = lowest(words, {name: value for name, (value, *_) in scores.items()})
     columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
-    table = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
+    told = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
     for name in shown:
-        value, low, high = scores.loc[name]
+        value, low, high = scores[name]
         known = (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
-        table.add_row(words[name], *(("absent",) if isnan(value) else known))
-    console.print(table)
+        told.add_row(words[name], *(("absent",) if isnan(value) else known))
+    console.print(told)
     if more := len(words) - len(shown):
         console.print(f"{more} scores of classes that do better: {TABLES}/scores.csv")
     console.print(f"pictures: {PLOTS}/evaluate/")
