@@ -12,12 +12,14 @@ from pipeline.core.files import write_json
 from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, path_arguments, run_command, track
+from pipeline.records.versions import ModelName
 
 
 @dataclass(frozen=True, config=STRICT)
 class ExportParams:
-    """How closely the exported models must follow the checkpoint."""
+    """The registered model, and how closely the exported files must follow the checkpoint."""
 
+    model_name: ModelName
     max_disagreement: Annotated[float, Field(ge=0, le=1)]  # share of the test pixels
     max_int8_miou_drop: Annotated[float, Field(ge=0, le=1)]
     calibration_images: Annotated[int, Field(gt=0, le=100_000)]

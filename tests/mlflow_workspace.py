@@ -43,13 +43,13 @@ def leave_unsent(workspace: Path, uri: str, run_id: str, *entries: dict, end: st
 
 def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
     """Register the exported file under a run of its own; return the version's number."""
-    from pipeline.records.registry import MODEL_NAME, register_model
+    from pipeline.records.registry import model_name, register_model
     from pipeline.records.runs import checkpoint_run
 
     with checkpoint_run(f"the checkpoint of {model}", Path("data/pairs")) as run:
         number = register_model(run, model, scores or {})
     if alias:
-        run.store.client.set_registered_model_alias(MODEL_NAME, alias, str(number))
+        run.store.client.set_registered_model_alias(model_name(), alias, str(number))
     return number
 
 

@@ -51,7 +51,7 @@ def write_threshold_model(file: Path, threshold: int) -> Path:
     return write_model(file, f"{CHANNELS}, float threshold = {{{threshold}}}", nodes)
 
 
-def write_onnx(file: Path, weight: int = 0) -> Path:
+def write_onnx(file: Path, weight: int = 0, classes: Classes = PETS) -> Path:
     """Write a model that answers with the brightest channel, but nowhere with less than `weight`.
 
     Another weight gives other bytes.
@@ -59,7 +59,7 @@ def write_onnx(file: Path, weight: int = 0) -> Path:
     nodes = """
         brightest = ReduceMax<keepdims = 0>(photograph, channels)
         mask = Max(brightest, weight)"""
-    return write_model(file, f"{CHANNELS}, uint8 weight = {{{weight}}}", nodes)
+    return write_model(file, f"{CHANNELS}, uint8 weight = {{{weight}}}", nodes, classes=classes)
 
 
 def write_model(

@@ -1,5 +1,7 @@
 """The gate's rule: whether a version is better than the champion on the same test images."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -19,25 +21,27 @@ from pipeline.core.layout import (
     METRICS,
     ONNX,
     PAIRS,
+    PARAMS,
     PLOTS,
     SPLITS,
     TABLES,
 )
-from pipeline.core.params import STRICT, Seed
+from pipeline.core.params import STRICT, ParamsError, Seed
 from pipeline.core.terminal import console, printable
-from pipeline.data.pairs import CLASSES
 from pipeline.data.splits import read_split
 from pipeline.deploy.agreement import count_pixels
+from pipeline.deploy.predictor import Predictor
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.models import find_model
 from pipeline.records.registry import Decision, contestants, register_model, settle
 from pipeline.records.runs import checkpoint_run, fetch_table, find_run
 from pipeline.records.store import Store
 from pipeline.records.versions import DATA_NAME_TAG, DATA_TAG, MIOU_TAG, Version, find_version
-from pipeline.scoring.confusion import Counts, mean_iou
-from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired_counts
-from pipeline.scoring.tables import counts_of
+from pipeline.scoring.confusion import mean_iou
+from pipeline.scoring.paired import Change, Comparison, Pair, paired_bootstrap, paired_tables
+from pipeline.scoring.tables import margins_of
 
+NAMED = 5  # classes at most that a reason names; the others are counted
 DECIMALS = 6  # that count: rounding errors of float64 must not turn "as much" into "more"
 # The metrics files of the later stages, by the name that a run shows their numbers under.
 FILES = {"test": EVALUATE_METRICS, "export": EXPORT_METRICS}
@@ -54,15 +58,28 @@ class GateParams:
     resamples: Annotated[int, Field(ge=100, le=1_000_000)]  # of the test images, for the interval
     seed: Seed  # of the resamples
     min_gain: Share  # of the mIoU: the interval must lie above it
-    max_class_drop: dict[str, Share]  # by class
+    max_class_drop: Share | dict[str, Share]  # of each class; or by class, the others by nothing
 
-    def __post_init__(self) -> None:
-        if set(self.max_class_drop) != set(CLASSES):
-            raise ValueError(f"max_class_drop has a number for each of {', '.join(CLASSES)}")
+    def allowed_drop(self, name: str) -> float:
+        """How much IoU the class may lose."""
+        drops = self.max_class_drop
+        return drops.get(name, 0.0) if isinstance(drops, dict) else drops
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Raise ParamsError if a drop is allowed to what is no class of the models."""
+        drops = self.max_class_drop
+        for name in drops if isinstance(drops, dict) else ():
+            if name not in classes:
+                known = f"it is no class of the models; known: {', '.join(classes)}"
+                raise ParamsError(f"{PARAMS}: gate.max_class_drop.{name}: {known}")
 
 
 class NotRecordedError(Exception):
     """The runs do not hold both versions' results on the same images; the message says why."""
+
+
+class NotComparableError(Exception):
+    """No images tell which of the two versions is better; the message says why."""
 
 
 def register_restored(store: Store) -> None:
@@ -111,48 +128,75 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
     data = challenger.tags.get(DATA_TAG, UNKNOWN)
     if data != UNKNOWN and data == champion.tags.get(DATA_TAG):
         return None
-    reason = (
-        f"it was trained on another data set ({_data_name(challenger)}) than the champion, version "
-        f"{champion.number} ({_data_name(champion)}), so that their scores do not compare; to put "
-        f"it in place all the same: make promote VERSION={number}"
-    )
-    return Decision(number, False, reason)
+    trained = f"it was trained on another data set ({_data_name(challenger)}) than the champion"
+    difference = f"{trained}, version {champion.number} ({_data_name(champion)})"
+    return Decision(number, False, _incomparable(difference, challenger))
+
+
+def _incomparable(difference: str, challenger: Version) -> str:
+    by_hand = f"to put it in place all the same: make promote VERSION={challenger.number}"
+    return f"{difference}, so that their scores do not compare; {by_hand}"
 
 
 def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> Decision:
-    """By the matrices that the evaluations recorded, else by scoring both models again."""
-    challenger, champion = versions
+    """By what the evaluations recorded, else by scoring both models again."""
     try:
-        pair = paired_counts(*(recorded_table(store, each) for each in versions))
-        if pair is None:
-            numbers = f"version {challenger.number} and the champion, version {champion.number}"
-            raise NotRecordedError(f"{numbers}, were scored on different test images")
-    except NotRecordedError as reason:
-        if not INDEX.is_file() or file_digest(INDEX, "md5") != champion.tags[DATA_TAG]:
-            why = (
-                f"{reason}, and {PAIRS} is not the data set of both ({_data_name(champion)}), on "
-                "which they could be scored again: bring that back into the workspace (dvc repro, "
-                "dvc checkout) and run the gate again"
-            )
-            return Decision(challenger.number, False, why)
-        told = printable(f"{reason}: both are scored again.")
-        console.print(told, markup=False, soft_wrap=True)
-        pair = score_again(store, versions)
+        pair = find_pair(store, versions)
+    except NotComparableError as reason:
+        return Decision(versions[0].number, False, str(reason))
+    params.check_classes(pair.classes)
     comparison = paired_bootstrap(
-        *pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
+        pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
     )
     console.print(comparison_table(comparison, params, versions))
     return verdict(comparison, params, versions)
+
+
+def find_pair(store: Store, versions: Versions) -> Pair:
+    """What both did on the same test images. Raises NotComparableError."""
+    try:
+        return recorded_pair(store, versions)
+    except NotRecordedError as reason:
+        champion = versions[1]
+        if not INDEX.is_file() or file_digest(INDEX, "md5") != champion.tags[DATA_TAG]:
+            raise NotComparableError(
+                f"{reason}, and {PAIRS} is not the data set of both ({_data_name(champion)}), on "
+                "which they could be scored again: bring that back into the workspace (dvc repro, "
+                "dvc checkout) and run the gate again"
+            ) from None
+        told = printable(f"{reason}: both are scored again.")
+        console.print(told, markup=False, soft_wrap=True)
+        return score_again(store, versions)
+
+
+def recorded_pair(store: Store, versions: Versions) -> Pair:
+    """The pair in the tables of both evaluations. Raises NotRecorded- or NotComparableError."""
+    new, old = (recorded_table(store, version) for version in versions)
+    require_same_classes(margins_of(new)[1], margins_of(old)[1], versions)
+    if pair := paired_tables(new, old):
+        return pair
+    numbers = f"version {versions[0].number} and the champion, version {versions[1].number}"
+    raise NotRecordedError(f"{numbers}, were scored on different test images")
+
+
+def require_same_classes(new: Sequence[str], old: Sequence[str], versions: Versions) -> None:
+    """Raise NotComparableError if the models give their masks' ids other names."""
+    for place, (mine, its) in enumerate(zip_longest(new, old, fillvalue="none")):
+        if mine != its:
+            challenger, champion = versions
+            first = f"the first that differs, {place}, is {mine} here and {its} there"
+            difference = f"it has other classes than the champion, version {champion.number}"
+            raise NotComparableError(_incomparable(f"{difference} ({first})", challenger))
 
 
 def verdict(comparison: Comparison, params: GateParams, versions: Versions) -> Decision:
     """The decision by the rule, with every number that it rests on."""
     challenger, champion = versions
     miou, against = comparison.miou, objections(comparison, params)
-    classes = "" if len(comparison.iou) == len(CLASSES) else f" of {' and '.join(comparison.iou)}"
     reasons = [
-        f"test mIoU{classes} {miou.challenger:.4f} against {miou.champion:.4f} of the "
-        f"champion, version {champion.number}, on the same {comparison.images} images, "
+        f"test mIoU of {len(comparison.iou)} classes {miou.challenger:.4f} against "
+        f"{miou.champion:.4f} of the champion, version {champion.number}, on the same "
+        f"{comparison.images} images, "
         f"{miou.gain:+.4f} ({100 * params.confidence:g} % interval {_interval(miou)})",
         *(against or ["no class drops by more than allowed"]),
     ]
@@ -169,15 +213,16 @@ def objections(comparison: Comparison, params: GateParams) -> list[str]:
     measured: no interval can show that a class lost nothing at all, and on a short list, where
     intervals are wide, asking for that would refuse nearly every better model.
     """
-    found = []
+    found, drops = [], []
     if not round(comparison.miou.low, DECIMALS) > params.min_gain:
         found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
     for name, change in comparison.iou.items():
-        drop, allowed = round(-change.gain, DECIMALS), params.max_class_drop[name]
+        drop, allowed = round(-change.gain, DECIMALS), params.allowed_drop(name)
         if not drop <= allowed:
-            allows = f"gate.max_class_drop.{name} allows {allowed:g}"
-            found.append(f"IoU of {name} drops by {drop:g}, and {allows}")
-    return found
+            allows = f"gate.max_class_drop allows {allowed:g}"
+            drops.append(f"IoU of {name} drops by {drop:g}, and {allows}")
+    more = [f"so do {len(drops) - NAMED} more classes"] if len(drops) > NAMED else []
+    return [*found, *drops[:NAMED], *more]
 
 
 def recorded_table(store: Store, version: Version) -> pd.DataFrame:
@@ -190,26 +235,29 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
         file = fetch_table(store, version, "per_image.csv", Path(folder))
         table = None if file is None else read_csv(file)
     run = f"the run of version {version.number} ({version.run_id[:8]})"
-    if table is None:
+    if table is None or not margins_of(table)[1]:
         raise NotRecordedError(f"{run} holds no table of its test images")
-    miou = mean_iou(counts_of(table).sum(axis=0))
+    miou = mean_iou(margins_of(table)[0].sum(axis=0))
     if not abs(miou - version.score(MIOU_TAG)) <= 1e-6:  # the tag is rounded
         raise NotRecordedError(f"{run} holds the table of another evaluation")
     return table
 
 
-def score_again(store: Store, versions: Versions) -> tuple[Counts, Counts]:
-    """The matrices (N, C, C) of both files on the challenger's test list, else the workspace's.
+def score_again(store: Store, versions: Versions) -> Pair:
+    """The pair of both files on the challenger's test list, else the workspace's.
 
     Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
+    Raises NotComparableError.
     """
     try:
         table = recorded_table(store, versions[0])
     except NotRecordedError:
         table = read_split(SPLITS / "test.csv")
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    [(new, old)] = count_pixels(files, PAIRS, table["name"].tolist())
-    return new, old
+    new, old = (Predictor(file, threads=1).classes.names for file in files)
+    require_same_classes(new, old, versions)
+    [counted] = count_pixels(files, PAIRS, table["name"].tolist())
+    return Pair(counted[0], counted[1], new)
 
 
 def comparison_table(comparison: Comparison, params: GateParams, versions: Versions) -> Table:
@@ -223,7 +271,7 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
         table.add_column(column, justify="right", no_wrap=True)
     table.add_row("mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}")
     for name, change in comparison.iou.items():
-        table.add_row(name, *_row(change), f">= {0 - params.max_class_drop[name]:.4f}")
+        table.add_row(name, *_row(change), f">= {0 - params.allowed_drop(name):.4f}")
     return table
 
 

@@ -4,19 +4,25 @@ import argparse
 import base64
 import io
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
-from pipeline.core.layout import CHECKPOINT, CONFIG, METRICS, ONNX, PAIRS, PLOTS, TABLES
+from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PAIRS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, printable, run_command
-from tools.scores import SHOWN, existing
+from pipeline.data.classes import Classes
+from pipeline.model.settings import ModelConfig
+from tools.scores import existing, lowest, read_config
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEMPLATES = Path(__file__).parent / "templates"
 STAGES = ("download", "extract", "split", "train", "evaluate", "export")
 SHEETS = ("examples", "median", "worst")
-CHARTS = ("confusion", "reliability", "breeds")
+CHARTS = ("confusion", "reliability", "slices")
 
 
 def main() -> None:
@@ -30,9 +36,10 @@ def main() -> None:
     page = render(
         origin=origin,
         stages={name: read_json(existing(METRICS / f"{name}.json")) for name in STAGES},
-        config=read_json(existing(CONFIG)),
-        scores=read_csv(existing(TABLES / "scores.csv")).to_dict("records"),
-        slices=read_csv(existing(TABLES / "slices.csv")).to_dict("records"),
+        config=read_config(),
+        scores={row["score"]: row for row in rows_of("scores")},
+        slices=rows_of("slices"),
+        absent=absent_classes(read_csv(existing(TABLES / "per_image.csv"))),
         images=pictures(),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
@@ -49,6 +56,7 @@ def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
     from pipeline.records.registry import find_version
     from pipeline.records.runs import find_run
     from pipeline.records.store import open_store
+    from pipeline.records.versions import model_name
 
     store = open_store()
     run = find_run(store, checkpoint_sha256)
@@ -63,16 +71,39 @@ def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
         "date": datetime.fromtimestamp(run.info.start_time / 1000, UTC).date().isoformat(),
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
+        "model": model_name(),
         "version": find_version(store.uri, onnx_sha256),
         "onnx_sha256": onnx_sha256,
     }
 
 
-def render(**content: Any) -> str:
+def rows_of(table: str) -> list[dict[Any, Any]]:
+    """The rows of one of evaluate's tables, as mappings."""
+    return read_csv(existing(TABLES / f"{table}.csv")).to_dict("records")
+
+
+def absent_classes(table: "pd.DataFrame") -> list[str]:
+    """The classes that no mask has, by a `per_image_table`."""
+    from pipeline.scoring.tables import margins_of
+
+    counted, names = margins_of(table)
+    true = counted[..., 0].sum(axis=0)
+    return [name for name, pixels in zip(names, true, strict=True) if pixels == 0]
+
+
+def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
+    """The scores at the top of the page, and their names: of `headline_words`, one of each kind."""
+    kinds = [f"iou.{classes.subject}", r"\w+\.iou\..*", r"boundary_iou\..*"]
+    found = [next(filter(re.compile(kind).fullmatch, words), None) for kind in kinds]
+    names = [*filter(None, found), "per_image.worst_tenth_miou", "calibration_error"]
+    return {"miou": "test mIoU"} | {name: words[name] for name in names}
+
+
+def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) -> str:
     """The page of the report; the template says what it needs."""
     import jinja2
 
-    from pipeline.data.pairs import CLASSES
+    from pipeline.scoring.tables import headline_words
 
     loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
@@ -81,13 +112,18 @@ def render(**content: Any) -> str:
         undefined=strict,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+        # What a macro made is markup, and its texts were printable before.
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["percent"] = "{:.1%}".format
-    environment.filters["score"] = lambda score: f"{score:.3f}".replace("nan", "-")
+    environment.filters["score"] = lambda score: f"{score:.3f}".replace("nan", "absent")
     environment.filters["count"] = "{:,}".format
     template = environment.get_template("report.html")
-    return template.render(classes=CLASSES, shown=SHOWN, **content)
+    words = headline_words(config.classes)
+    values = {name: row["value"] for name, row in scores.items()}
+    shown = {name: words[name] for name in lowest(words, values)}
+    top = tiles(config.classes, words)
+    return template.render(config=config, scores=scores, words=shown, tiles=top, **content)
 
 
 def pictures() -> dict[str, str]:

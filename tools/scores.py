@@ -1,14 +1,19 @@
 """Print the scores that the last evaluation left in metrics/."""
 
 import argparse
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from math import isnan
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Column, Table
 
 from pipeline.core.files import read_csv, read_json
 from pipeline.core.git import GitError, run_git
-from pipeline.core.layout import EVALUATE_METRICS, LOCK, METRICS, PLOTS, TABLES
+from pipeline.core.layout import CONFIG, EVALUATE_METRICS, LOCK, METRICS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, run_command
+from pipeline.model.settings import ModelConfig
 
 NEXT_STEPS = """
 What next:
@@ -24,43 +29,55 @@ BASELINE = """
 {changed} differ from the commit: by other params, or because this processor rounds differently.
 To compare experiments with what is here now (dvc metrics diff, dvc plots diff), commit it:
   git commit --message "Baseline of this machine" dvc.lock metrics"""
-# The scores to show, and their names for people.
-SHOWN = {
-    "miou": "mIoU, mean of the classes",
-    "iou.pet": "IoU of the pet",
-    "iou.background": "IoU of the background",
-    "iou.border": "IoU of the border",
-    "per_image.miou": "mIoU, mean over pictures",
-    "per_image.worst_tenth_miou": "mIoU, mean over the worst tenth",
-    "border_merged.iou_pet": "IoU of the pet with its border",
-    "border_ignored.iou_pet": "IoU of the pet, border left out",
-    "boundary_iou_pet": "Boundary IoU of the pet",
-    "pixel_accuracy": "pixels that are right",
-    "calibration_error": "calibration error",
-}
+MOST = 30  # scores of one kind, such as the classes' IoUs, that are all shown
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.scores", description=__doc__)
     parser.add_argument("--next", action="store_true", help="say what to do next")
     show_next = parser.parse_args().next
+    from pipeline.scoring.tables import headline_words
+
     images = read_json(existing(EVALUATE_METRICS))["images"]
-    # A class that occurs nowhere has no score.
-    scores = read_csv(existing(TABLES / "scores.csv")).dropna().set_index("score")
+    table = read_csv(existing(TABLES / "scores.csv"))
+    scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
+    words = headline_words(read_config().classes)
+    shown = lowest(words, {name: value for name, (value, *_) in scores.items()})
     columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
-    table = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
-    for name, words in SHOWN.items():
-        if name in scores.index:
-            value, low, high = scores.loc[name]
-            table.add_row(words, f"{value:.4f}", f"{low:.4f} to {high:.4f}")
-        else:
-            table.add_row(words, "-")
-    console.print(table)
+    told = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
+    for name in shown:
+        value, low, high = scores[name]
+        known = (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
+        told.add_row(words[name], *(("absent",) if isnan(value) else known))
+    console.print(told)
+    if more := len(words) - len(shown):
+        console.print(f"{more} scores of classes that do better: {TABLES}/scores.csv")
     console.print(f"pictures: {PLOTS}/evaluate/")
     if show_next:
         if changed := not_committed():
             console.print(BASELINE.format(changed=", ".join(changed)), highlight=False)
         console.print(NEXT_STEPS, highlight=False)
+
+
+def lowest(names: Iterable[str], values: Mapping[str, float]) -> list[str]:
+    """The names of scores, in their order; of more than MOST of one kind, the lowest MOST of it.
+
+    What stands before the last dot is the kind. NaN counts as the highest.
+    """
+    shown = []
+    for _, kind in groupby(names, key=lambda name: name.rpartition(".")[0]):
+        every = list(kind)
+        ordered = sorted(every, key=lambda name: (isnan(values[name]), values[name]))
+        shown += ordered[:MOST] if len(every) > MOST else every
+    return shown
+
+
+def read_config() -> ModelConfig:
+    """The model's config.json. Raises UserError if it is missing or not what train writes."""
+    try:
+        return TypeAdapter(ModelConfig).validate_json(existing(CONFIG).read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{CONFIG} is not a model configuration: {error}") from None
 
 
 def not_committed() -> list[str]:

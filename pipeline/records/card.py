@@ -12,12 +12,14 @@ from pipeline.records.versions import (
     DATA_TAG,
     INT8_OFFERED_TAG,
     MIOU_TAG,
-    MODEL_NAME,
     RUN_TAG,
+    model_name,
+    number_in,
     saw_only_drawings,
 )
 
 IOU = "test.iou."  # tags of the scores by class
+MOST, LOWEST = 12, 3  # classes that are all listed; else so many of them
 FILES = {
     None: "model.onnx",
     "true": "model.onnx, and model.int8.onnx, which is as good and used by default",
@@ -36,24 +38,27 @@ def describe(number: int, tags: Mapping[str, str]) -> str:
         text = html.escape(printable(known), quote=False)
         return f"`{text.replace('`', chr(39)).replace(chr(10), ' ')}`"
 
-    kind = "; photographs" if tags.get(DATA_NAME_TAG, UNKNOWN) != UNKNOWN else ""
-    if saw_only_drawings(tags):
-        kind = "; **drawings only: the model is useless on photographs**"
+    drawn = "; **drawings only: the model is useless on photographs**"
+    kind = drawn if saw_only_drawings(tags) else ""
     images = shown("test.images").replace(".0`", "`")
     dirty = ", with changes (`lineage/dirty.patch`)" if tags.get("git.dirty") == "true" else ""
-    classes = [tag for tag in tags if tag.startswith(IOU)]
-    scores = ", ".join(f"{tag.removeprefix(IOU)} {shown(tag, 6)}" for tag in sorted(classes))
+    classes = sorted(tag for tag in tags if tag.startswith(IOU))
+    lowest = sorted(classes, key=lambda tag: number_in(tags, tag))[:LOWEST]
+    several = f"{len(classes)} classes; the lowest: " if len(classes) > MOST else ""
+    listed = lowest if several else classes
+    scores = ", ".join(f"{tag.removeprefix(IOU)} {shown(tag, 6)}" for tag in listed)
+    uri = f"models:/{model_name()}/{number}"
     lines = {
         "Data set": f"{shown(DATA_NAME_TAG)}, index.csv {shown(DATA_TAG, 7)}{kind}",
         "Test mIoU": f"{shown(MIOU_TAG, 6)}, 95 % interval {shown('test.miou_low', 6)} to "
         f"{shown('test.miou_high', 6)}, on {images} images",
-        "IoU by class": scores or UNKNOWN,
+        "IoU by class": f"{several}{scores}" or UNKNOWN,
         "Changed params": shown(CHANGED_TAG) if CHANGED_TAG in tags else "none: as in the commit",
         "Commit": f"{shown('git.commit', 12)}{dirty}",
         "Run": f"{shown(RUN_TAG)}, checkpoint {shown(CHECKPOINT_TAG, 12)}",
         "Files": FILES.get(tags.get(INT8_OFFERED_TAG), FILES[None]),
         "Input and output": "RGB uint8 (height, width, 3) of any size, to the class of each pixel",
-        "Use": f"`make predict IMAGE=pet.jpg MODEL={number}`, or `models:/{MODEL_NAME}/{number}`",
+        "Use": f"`make predict IMAGE=photo.jpg MODEL={number}`, or `{uri}`",
         "Rebuild": f"`make verify VERSION={number}`",
     }
     return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())

@@ -18,6 +18,8 @@ from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import UserError
 
 DATA_STAGES = ("download", "extract", "split")
+# The folders of the source, and what in them counts.
+WINGS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
 
 # The packages that have a share in the bytes of data, weights and ONNX files.
 PACKAGES = (
@@ -61,17 +63,13 @@ def read_lock(workspace: Path) -> dict[str, Any]:
 
 
 def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) -> dict[str, str]:
-    """The flat params that the stages last ran with; of the data sets only the chosen one."""
+    """The flat params that the stages last ran with; of the data set's file only its sources."""
     flat: dict[str, Any] = {}
     for stage in stages:
-        for section in lock.get(stage, {}).get("params", {}).values():
-            flat.update(flatten(section))
-    others, chosen = "download.datasets.", f"download.datasets.{flat.get('download.dataset')}."
-    return {
-        key: str(value)
-        for key, value in flat.items()
-        if key.startswith(chosen) or not key.startswith(others)
-    }
+        for file, values in lock.get(stage, {}).get("params", {}).items():
+            known = values if file == PARAMS.name else {"sources": values.get("sources", {})}
+            flat.update(flatten(known))
+    return {key: str(value) for key, value in flat.items()}
 
 
 def changed_params(workspace: Path) -> dict[str, Any]:
@@ -86,14 +84,14 @@ def changed_params(workspace: Path) -> dict[str, Any]:
 
 
 def source_digests(workspace: Path) -> dict[str, str]:
-    """The sha256 of each .py and .toml file in pipeline/ and stages/, by path in the workspace."""
-    found = (file for wing in ("pipeline", "stages") for file in (workspace / wing).rglob("*.*"))
-    files = sorted(file for file in found if file.suffix in (".py", ".toml"))
+    """The sha256 of each source file of SUFFIXES in WINGS, by its path in the workspace."""
+    found = (file for wing in WINGS for file in (workspace / wing).rglob("*.*"))
+    files = sorted(file for file in found if file.suffix in SUFFIXES)
     return {file.relative_to(workspace).as_posix(): file_digest(file) for file in files}
 
 
 def code_digest(workspace: Path) -> str:
-    """sha256 over names and contents of the source files in pipeline/ and stages/."""
+    """sha256 over names and contents of the source files."""
     lines = [f"{name} {digest}\n" for name, digest in source_digests(workspace).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

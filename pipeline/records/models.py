@@ -14,19 +14,19 @@ from pipeline.records.versions import (
     INT8_FILE,
     INT8_OFFERED_TAG,
     INT8_TAG,
-    MODEL_NAME,
     ONNX_TAG,
     Version,
     find_champion,
     find_named,
     list_versions,
+    model_name,
     saw_only_drawings,
 )
 
-REFERENCE = re.compile(rf"(?:models:/{MODEL_NAME}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)")
+REFERENCE = r"(?:models:/{name}(?:/(?=\d)|(?=@)))?(\d+|@[\w.-]+)"
 ACCEPTED = (
     "the path of an .onnx file, a version's number (3), an alias (@champion), or either as "
-    f"models:/{MODEL_NAME}/3 or models:/{MODEL_NAME}@champion"
+    "models:/{name}/3 or models:/{name}@champion"
 )
 DRAWINGS = ", which has seen drawings only: for photographs, run `make oxford`"
 
@@ -43,8 +43,8 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
     """The file that the reference means, fetched if its store is on another machine.
 
     reference: the path of an .onnx file; a version of the registry by number ("3") or alias
-    ("@champion"), also with "models:/pet-segmentation" before it. None is the champion, or
-    without one the last export. precision: fp32, int8, or auto, which is the INT8 file where the
+    ("@champion"), also with "models:/NAME" before it. None is the champion, or without
+    one the last export. precision: fp32, int8, or auto, which is the INT8 file where the
     export found it as good, and for a named path exactly that file.
 
     Raises UserError if there is no such file or version, a file is not what was registered, or
@@ -52,16 +52,17 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
     """
     if reference is not None and reference.endswith(".onnx"):
         return _on_disk(Path(reference), int8=precision == "int8")
+    accepted = ACCEPTED.format(name=model_name())
     if reference is not None:
-        if not (match := REFERENCE.fullmatch(reference)):
-            raise UserError(f"{reference!r} names no model: accepted is {ACCEPTED}")
+        if not (match := re.fullmatch(REFERENCE.format(name=model_name()), reference)):
+            raise UserError(f"{reference!r} names no model: accepted is {accepted}")
         return _of_version(find_named(list_versions(), match[1]), precision)
     if champion := find_champion(list_versions()):
         return _of_version(champion, precision)
     if not ONNX.is_file():
         raise UserError(
             f"there is no model yet: no version is @champion, and {ONNX} is missing. Train one "
-            f"with `make`, or name one: accepted is {ACCEPTED}"
+            f"with `make`, or name one: accepted is {accepted}"
         )
     offered = read_json(EXPORT_METRICS).get("int8", {}).get("offered", False)
     return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and offered))

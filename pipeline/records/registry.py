@@ -29,7 +29,6 @@ from pipeline.records.versions import (
     INT8_FILE,
     INT8_OFFERED_TAG,
     INT8_TAG,
-    MODEL_NAME,
     ONNX_TAG,
     RUN_TAG,
     Version,
@@ -37,6 +36,7 @@ from pipeline.records.versions import (
     find_named,
     find_version,
     list_versions,
+    model_name,
 )
 
 GATE_TAGS = "gate."  # the beginning of each tag that the gate writes on a version
@@ -86,14 +86,14 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         if not intact:
             _replace_files(store, known, onnx_file)
         for key, value in tags.items():
-            store.client.set_model_version_tag(MODEL_NAME, str(known.number), key, value)
+            store.client.set_model_version_tag(model_name(), str(known.number), key, value)
         return known.number
 
 
 def _describe(store: Store, number: int, tags: Mapping[str, str]) -> None:
     """Write the card of a new version on it, and on its run unless that has a description."""
     card = describe(number, tags)
-    store.client.update_model_version(MODEL_NAME, str(number), card)
+    store.client.update_model_version(model_name(), str(number), card)
     if MLFLOW_RUN_NOTE not in store.client.get_run(tags[RUN_TAG]).data.tags:
         store.client.set_tag(tags[RUN_TAG], MLFLOW_RUN_NOTE, card)
 
@@ -117,7 +117,7 @@ def contestants(store: Store, number: int | None = None) -> tuple[Version, Versi
     """
     versions = list_versions(store.uri)
     if not versions:
-        raise UserError(f"no version of {MODEL_NAME} is registered yet: run `dvc repro`")
+        raise UserError(f"no version of {model_name()} is registered yet: run `dvc repro`")
     challenger = versions[0] if number is None else find_named(versions, str(number))
     return challenger, find_champion(versions)
 
@@ -135,7 +135,7 @@ def settle(
         if (challenger.number, _number(present)) != (decision.version, _number(champion)):
             raise UserError("the registry changed while the gate decided: run it again")
         version = str(decision.version)
-        store.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
+        store.client.set_registered_model_alias(model_name(), CHALLENGER, version)
         if champion is None or champion.number != decision.version:
             _record(store, challenger, decision, champion)
 
@@ -160,12 +160,12 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
     tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
     for key in version.tags:
         if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision
-            store.client.delete_model_version_tag(MODEL_NAME, number, key)
+            store.client.delete_model_version_tag(model_name(), number, key)
     for key, value in tags.items():
-        store.client.set_model_version_tag(MODEL_NAME, number, key, value)
+        store.client.set_model_version_tag(model_name(), number, key, value)
     if decision.champion:
         os.sync()  # a power cut must not empty the files that people are now led to
-        store.client.set_registered_model_alias(MODEL_NAME, CHAMPION, number)
+        store.client.set_registered_model_alias(model_name(), CHAMPION, number)
 
 
 def _number(version: Version | None) -> int | None:
@@ -174,7 +174,7 @@ def _number(version: Version | None) -> int | None:
 
 def _replace_files(store: Store, version: Version, onnx_file: Path) -> None:
     """Put the exported files into their version: it had no INT8 file yet, or one was damaged."""
-    place = store.client.get_model_version_download_uri(MODEL_NAME, str(version.number))
+    place = store.client.get_model_version_download_uri(model_name(), str(version.number))
     repository = get_artifact_repository(place, tracking_uri=store.uri)
     with TemporaryDirectory() as folder:
         for file, name in ((onnx_file, FP32_FILE), (int8_beside(onnx_file), INT8_FILE)):
@@ -185,12 +185,14 @@ def _replace_files(store: Store, version: Version, onnx_file: Path) -> None:
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client = run.store.client
     experiment, own = run.store.experiment_id, {ONNX_TAG: tags[ONNX_TAG]}
+    name = model_name()
     # Perhaps a process has begun that was killed before it made the version.
     query = f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{tags[ONNX_TAG]}'"
+    query += f" AND name = '{name}'"
     if begun := client.search_logged_models([experiment], filter_string=query):
         model = begun[0]
     else:
-        model = client.create_logged_model(experiment, MODEL_NAME, run.run_id, own)
+        model = client.create_logged_model(experiment, name, run.run_id, own)
     with TemporaryDirectory() as folder:
         packed = Path(folder) / "model"
         pack_model(onnx_file, packed, model)
@@ -202,10 +204,10 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _link_scores(run, model, tags)
     with unless_it_exists():
-        client.create_registered_model(MODEL_NAME)
+        client.create_registered_model(name)
     # By its place: models:/ID would be looked up in whatever store is mlflow's global one.
     version = client.create_model_version(
-        MODEL_NAME, model.artifact_location, run.run_id, tags, model_id=model.model_id
+        name, model.artifact_location, run.run_id, tags, model_id=model.model_id
     )
     return int(version.version)
 
@@ -215,7 +217,7 @@ def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
     versions = list_versions(store.uri)
     same = [each.number for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256]
     if min(same) < number:
-        store.client.delete_model_version(MODEL_NAME, str(number))
+        store.client.delete_model_version(model_name(), str(number))
     return min(same)
 
 

@@ -47,7 +47,7 @@ TABLES = "tables"  # folder of an evaluation's tables among a run's artifacts
 class Run:
     """One open run. Logging neither fails nor waits when the store does: see `Outbox`.
 
-    Nested names are joined with dots: {"test": {"iou": {"pet": 0.9}}} is test.iou.pet.
+    Nested names are joined with dots: {"test": {"iou": {"sky": 0.9}}} is test.iou.sky.
     """
 
     def __init__(self, store: Store, run_id: str, stored: StoredRun | None = None) -> None:

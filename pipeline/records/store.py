@@ -23,7 +23,7 @@ EXPERIMENT = "petseg"
 
 VIEW = EXPERIMENT  # the name of the view below
 COLUMNS = (
-    *(f"metrics.`{name}`" for name in ("test.miou", "test.iou.pet", "val.miou")),
+    *(f"metrics.`{name}`" for name in ("test.miou", "val.miou")),
     *(f"params.`{name}`" for name in ("model.encoder", "train.lr")),
     *(f"tags.`{name}`" for name in ("data.name", "params.changed")),
 )

@@ -1,16 +1,24 @@
 """The registered versions of the model: which there are, and which one a name means."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from pipeline.core.git import UNKNOWN
+from pipeline.core.layout import PARAMS
+from pipeline.core.params import ParamsError, check_values, load_yaml
 from pipeline.core.terminal import UserError
 from pipeline.records.database import Row, configured_uri, local_path, read_versions
 
-MODEL_NAME = "pet-segmentation"
+# Of the registered model. MLflow refuses / : . % and quotation marks.
+ModelName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$", max_length=200)]
+DEFAULT_NAME = "pet-segmentation"
 CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
 FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"  # in a version; the first is mlflow's name
 
@@ -63,13 +71,32 @@ def number_in(tags: Mapping[str, str], tag: str) -> float:
         return math.nan
 
 
+def model_name() -> str:
+    """The registered model's name, export.model_name in params.yaml. Raises ParamsError.
+
+    DEFAULT_NAME without that file or that key, as where petseg is installed.
+    """
+    return _named_in(PARAMS.read_text()) if PARAMS.is_file() else DEFAULT_NAME
+
+
+@functools.lru_cache(maxsize=1)  # one look at the registry asks several times
+def _named_in(params: str) -> str:
+    try:
+        sections = load_yaml(params)
+    except ParamsError as error:
+        raise ParamsError(f"{PARAMS} is not valid YAML: {error}") from None
+    export = sections.get("export") if isinstance(sections, dict) else None
+    name = export.get("model_name", DEFAULT_NAME) if isinstance(export, dict) else DEFAULT_NAME
+    return check_values(name, ModelName, PARAMS, "export.model_name")
+
+
 def list_versions(uri: str | None = None) -> list[Version]:
     """All versions in the store at `uri`, else at `configured_uri()`, the newest first.
 
     An SQLite store is read without mlflow, and not created. Raises UserError if the store fails.
     """
     uri = uri or configured_uri()
-    rows = read_versions(uri, MODEL_NAME)
+    rows = read_versions(uri, model_name())
     rows = _ask_client(uri) if rows is None else rows
     versions = []
     for number, ms, place, tags, aliases in sorted(rows, key=lambda row: row[0], reverse=True):
@@ -100,7 +127,7 @@ def find_named(versions: Sequence[Version], name: str) -> Version:
             return version
     known = ", ".join(" ".join(each.names) for each in reversed(versions))
     raise UserError(
-        f"{MODEL_NAME} has no version {name}; registered: {known or 'none, run `make` first'}"
+        f"{model_name()} has no version {name}; registered: {known or 'none, run `make` first'}"
     )
 
 
@@ -110,9 +137,9 @@ def _ask_client(uri: str) -> list[Row]:
 
     with store_errors(uri):
         client = connect(uri)
-        found = client.search_model_versions(f"name = '{MODEL_NAME}'")
+        found = client.search_model_versions(f"name = '{model_name()}'")
         # A search leaves the aliases out.
-        aliases = client.get_registered_model(MODEL_NAME).aliases if found else {}
+        aliases = client.get_registered_model(model_name()).aliases if found else {}
     rows = []
     for each in found:
         own = [alias for alias in aliases if int(aliases[alias]) == int(each.version)]

@@ -28,7 +28,7 @@ from servers import (
 from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
-from pipeline.records.versions import MODEL_NAME
+from pipeline.records.versions import model_name
 
 pytestmark = pytest.mark.teams
 
@@ -78,7 +78,7 @@ class Team:
         return self.client.search_runs([self.client.get_experiment_by_name("petseg").experiment_id])
 
     def versions(self) -> list[ModelVersion]:
-        return self.client.search_model_versions(f"name = '{MODEL_NAME}'")
+        return self.client.search_model_versions(f"name = '{model_name()}'")
 
 
 def do(clone: Clone, block: str, **environment: str) -> str:
@@ -177,7 +177,7 @@ def test_two_train_at_once_and_both_see_both(team, clones):
     lists = {clone.run("python -m tools.models list") for clone in clones}
     assert len(lists) == 1
     assert "@challenger" in lists.pop()
-    newest = team.client.get_model_version(MODEL_NAME, "3")
+    newest = team.client.get_model_version(model_name(), "3")
     assert newest.tags["gate.against"] == "1"
 
 
@@ -210,7 +210,7 @@ def test_no_secret_is_in_a_repository_or_a_run(team, clones):
         clone.run(f"! git grep --fixed-strings {patterns} $(git rev-list --all)")
         clone.run(f"! grep --recursive --fixed-strings {patterns} .dvc .git mlartifacts .cache")
     dump = do(team.server, "pg_dump mlflow", **team.administrator)
-    assert MODEL_NAME in dump
+    assert model_name() in dump
     assert not any(secret in dump for secret in secrets)
 
 

@@ -27,7 +27,7 @@ from tiny_pets import REPOSITORY, write_tiny_pets
 from pipeline.core.layout import int8_beside
 from pipeline.records.models import find_model
 from pipeline.records.store import open_store
-from pipeline.records.versions import MODEL_NAME
+from pipeline.records.versions import model_name
 from tools.page.result import pack_results
 
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
@@ -86,7 +86,7 @@ def test_a_version_whose_file_is_gone_is_named_and_another_can_be_chosen(page):
     register(traffic_light(), SCORES, "challenger")
     register(write_onnx(Path("second.onnx")), SCORES, "champion")
     find_model("2").file.unlink()
-    open_store().client.set_model_version_tag(MODEL_NAME, "1", "data.name", "sample")
+    open_store().client.set_model_version_tag(model_name(), "1", "data.name", "sample")
     page.run()
     assert page.selectbox[0].options == ["2 @champion", "1 @challenger"]
     assert page.selectbox[0].value == "2"
@@ -212,7 +212,7 @@ def test_the_camera_is_asked_for_only_when_it_is_unfolded(page):
 def test_tags_that_hold_no_numbers_are_left_out(page):
     register(traffic_light(), SCORES)
     for tag in ("test.miou", "test.images", "test.iou.pet"):
-        open_store().client.set_model_version_tag(MODEL_NAME, "1", tag, "<i>n/a")
+        open_store().client.set_model_version_tag(model_name(), "1", tag, "<i>n/a")
     assert not page.run().exception
     assert "IoU border</dt><dd>0.591" in html(page)
     assert "n/a" not in html(page)

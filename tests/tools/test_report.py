@@ -4,23 +4,31 @@ import csv
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from pixel_tables import table_of
+from pydantic import TypeAdapter
 from tars import tar_of
 from tiny_models import save_random_model, write_onnx
+from tiny_pets import OXFORD, PETS
 
-from pipeline.core.files import read_csv, write_csv
+from pipeline.core.files import read_csv, write_csv, write_json
 from pipeline.core.terminal import UserError, printable
-from pipeline.data.pairs import CLASSES
+from pipeline.data.classes import Class
+from pipeline.data.settings import Normalisation
 from pipeline.ingest.extraction import extract
 from pipeline.model.checkpoint import checkpoint_digest
+from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run, training_run
 from pipeline.records.store import open_store
-from pipeline.records.versions import MODEL_NAME, list_versions
+from pipeline.records.versions import list_versions, model_name
+from pipeline.scoring.tables import headline_words
 from stages import evaluate
 from tools import models
 from tools import report as tool
@@ -28,7 +36,7 @@ from tools import report as tool
 METRICS = {
     "download": {"dataset": "sample"},
     "extract": {},
-    "split": {"duplicates_left_out": 0},
+    "split": {"left_out": {"duplicates": 0, "straddling": 0}},
     "train": {"best_epoch": 2, "val": {"miou": 0.5}, "images": {"train": 8, "val": 2}}
     | {"parameters": 1234},
     "export": {
@@ -54,7 +62,7 @@ def evaluated(tiny_pets, monkeypatch):
     for name, values in METRICS.items():
         (tiny_pets / f"metrics/{name}.json").write_text(json.dumps(values))
     (plots / "train").mkdir()
-    columns = ("train_loss", "val_loss", "val_miou", *(f"val_iou_{name}" for name in CLASSES))
+    columns = ("train_loss", "val_loss", "val_miou", *(f"val_iou_{name}" for name in PETS.names))
     curves = {"epoch": [1, 2]} | {name: [0.5, 0.6] for name in columns}
     pd.DataFrame(curves).to_csv(plots / "train/curves.csv", index=False)
     return tiny_pets
@@ -84,7 +92,7 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     scores = pd.read_csv("metrics/tables/scores.csv", index_col="score")
-    for name in ("miou", "border_merged.iou_pet", "border_ignored.iou_pet", "boundary_iou_pet"):
+    for name in ("miou", "border_merged.iou.pet", "border_ignored.iou.pet", "boundary_iou.pet"):
         value, low, high = scores.loc[name]
         assert f"{value:.3f}" in page
         assert f"{low:.3f} to {high:.3f}" in page
@@ -93,6 +101,37 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "epoch 2 of 2 was kept" in page
     assert "not as good: used only when asked for" in page
     assert "drawings only" in page
+    assert "gives every pixel of an image the class pet, background or border." in page
+    assert "border merged: pet and border count as pet." in " ".join(page.split())
+
+
+def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, monkeypatch):
+    entries = tuple(Class(f"c{n}", f"#0000{n:02x}") for n in range(40))
+    classes = replace(PETS, entries=entries, readings={}, groups=(), ignore=255)
+    config = ModelConfig(ModelParams(features=(4, 8)), classes, 32, Normalisation())
+    write_json(Path("models/config.json"), TypeAdapter(ModelConfig).dump_python(config))
+    counted = np.ones((3, 40, 3), np.int64)
+    counted[:, 39] = 0  # on no image
+    write_csv(
+        Path("metrics/tables/per_image.csv"), table_of(["a", "b", "c"], counted, classes.names)
+    )
+    kinds = ("iou", "dice", "boundary_iou", "per_image.iou", "per_image.dice")
+    names = [f"{kind}.{name}" for kind in kinds for name in classes.names]
+    others = [name for name in headline_words(classes) if name not in names]
+    rows = [(name, 0.5, 0.25, 0.75) for name in (*names, *others)]
+    table = pd.DataFrame(rows, columns=["score", "value", "low", "high"])
+    table.loc[table["score"].str.endswith(".c39"), ["value", "low", "high"]] = np.nan
+    write_csv(Path("metrics/tables/scores.csv"), table)
+    Path("metrics/download.json").write_text(json.dumps({"dataset": "roads"}))
+    report(monkeypatch, "--out", "card.html")
+    page = Path("card.html").read_text()
+    assert "gives every pixel of an image one of 40 classes" in page
+    assert "images like those of the data set roads, 8 of which it was trained on" in page
+    assert page.count("<td>IoU of c") == page.count("<td>Boundary IoU of c") == 30
+    assert "<summary>All 40 classes</summary>" in page
+    assert page.count('background: #000027"></i> c39 (absent)') == 2
+    assert "border" not in page.partition("<body>")[2].replace("border-", "")
+    assert "drawings" not in page
 
 
 HOSTILE = "=HYPERLINK(0)<script>[/b]x\x1b[31m`](//e.org)\n"
@@ -108,13 +147,13 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
         register_model(run, Path("models/model.onnx"), {"test": {"miou": 0.5, "images": 3}})
     client, [version] = open_store().client, list_versions()
     assert version.tags["data.name"] == HOSTILE
-    described = client.get_model_version(MODEL_NAME, "1").description
+    described = client.get_model_version(model_name(), "1").description
     assert described == client.get_run(run.run_id).data.tags["mlflow.note.content"]
     assert len(described.splitlines()) == 10
     assert "**Test mIoU**: `0.5`, 95 % interval `unknown` to `unknown`, on `3` images" in described
     harmless(described)
     # The list of versions, which one of them must not break for all.
-    client.set_model_version_tag(MODEL_NAME, "1", "test.miou", "n/a")
+    client.set_model_version_tag(model_name(), "1", "test.miou", "n/a")
     monkeypatch.setattr(sys, "argv", ["models", "list"])
     capsys.readouterr()
     models.main()
@@ -138,9 +177,9 @@ def quarantined(root, name):
     (root / "raw").mkdir()
     (root / "raw/images.tar").write_bytes(tar_of({f"images/{name}.jpg": b""}))
     lists = {f"annotations/{split}.txt": b"Bengal_1" for split in ("trainval", "test")}
-    trimaps: dict[str, bytes | None] = {"annotations/trimaps": None}
+    trimaps = {"annotations/trimaps/Bengal_1.png": b""}
     (root / "raw/annotations.tar").write_bytes(tar_of(lists | trimaps))
-    extract(root / "raw", root / "made", 1.0)
+    extract(OXFORD, Path("oxford.yaml"), root / "raw", root / "made", 1.0)
     row = next(csv.DictReader((root / "made/quarantine.csv").open(newline="")))
     assert row["name"] == f"'{printable(name)}"
 

@@ -4,27 +4,44 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow_workspace import commit, git
+from pydantic import TypeAdapter
+from tiny_pets import PETS
 
+from pipeline.core.files import write_json
 from pipeline.core.terminal import UserError
+from pipeline.data.classes import Class
+from pipeline.data.settings import Normalisation
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.scoring.tables import headline_words
 from tools import scores as tool
+
+WORDS = headline_words(PETS)
+MANY = replace(PETS, readings={}, entries=tuple(Class(f"c{n}", "#000000") for n in range(40)))
+
+
+def write_metrics(classes):
+    """Every score is 0.5000, 0.5001 and so on, with ends of its own; the border was nowhere."""
+    rows = [
+        f"{name},{0.5 + place / 1e4},{0.4 + place / 1e4},{0.6 + place / 1e4}"
+        for place, name in enumerate(headline_words(classes))
+    ]
+    rows = [row if not row.startswith("iou.border") else "iou.border,,," for row in rows]
+    Path("metrics/tables").mkdir(parents=True, exist_ok=True)
+    Path("metrics/tables/scores.csv").write_text("\n".join(["score,value,low,high", *rows]))
+    Path("metrics/evaluate.json").write_text(json.dumps({"images": 7}))
+    config = ModelConfig(ModelParams(features=(4, 8)), classes, 32, Normalisation())
+    write_json(Path("models/config.json"), TypeAdapter(ModelConfig).dump_python(config))
 
 
 @pytest.fixture
 def metrics(tmp_path, monkeypatch):
-    """Every score is 0.5000, 0.5001 and so on, with ends of its own; the border was nowhere."""
-    rows = [
-        f"{name},{0.5 + place / 1e4},{0.4 + place / 1e4},{0.6 + place / 1e4}"
-        for place, name in enumerate(tool.SHOWN)
-    ]
-    rows = [row if not row.startswith("iou.border") else "iou.border,,," for row in rows]
     monkeypatch.chdir(tmp_path)
-    Path("metrics/tables").mkdir(parents=True)
-    Path("metrics/tables/scores.csv").write_text("\n".join(["score,value,low,high", *rows]))
-    Path("metrics/evaluate.json").write_text(json.dumps({"images": 7}))
+    write_metrics(PETS)
 
 
 def run(monkeypatch, *options):
@@ -35,14 +52,26 @@ def run(monkeypatch, *options):
 def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
     run(monkeypatch)
     printed = capsys.readouterr().out
-    for place, name in enumerate(tool.SHOWN):
+    for place, name in enumerate(WORDS):
         known = name != "iou.border"
         assert (f"{0.5 + place / 1e4:.4f}" in printed) == known
         assert (f"{0.4 + place / 1e4:.4f} to {0.6 + place / 1e4:.4f}" in printed) == known
+    assert re.search(r"IoU of border +│ +absent", printed)
     assert "7 pictures" in printed
     assert "What next" not in printed
     run(monkeypatch, "--next")
     assert "make ui" in capsys.readouterr().out
+
+
+def test_of_many_classes_the_lowest_are_shown_and_the_others_counted(metrics, monkeypatch, capsys):
+    write_metrics(MANY)  # without foreground: each class has a Boundary IoU, too
+    run(monkeypatch)
+    printed = capsys.readouterr().out
+    for kind in (r"IoU of c\d+ ", r"Boundary IoU of c\d+ "):
+        assert len(re.findall(f"│ {kind}", printed)) == 30
+    assert "c29 " in printed
+    assert "c30 " not in printed
+    assert "20 scores of classes that do better: metrics/tables/scores.csv" in printed
 
 
 def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(
@@ -61,8 +90,10 @@ def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(
     assert "git commit" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("missing", ["evaluate.json", "tables/scores.csv"])
+@pytest.mark.parametrize(
+    "missing", ["metrics/evaluate.json", "metrics/tables/scores.csv", "models/config.json"]
+)
 def test_without_scores_the_error_says_how_to_get_them(metrics, missing, monkeypatch):
-    Path("metrics", missing).unlink()
+    Path(missing).unlink()
     with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
         run(monkeypatch)

@@ -9,7 +9,7 @@ from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
 from pipeline.core.params import flatten, load_yaml
-from pipeline.records.lineage import describe_environment, source_digests
+from pipeline.records.lineage import WINGS, describe_environment, source_digests
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
@@ -20,9 +20,10 @@ CAUSES = ("data", "code", "params", "environment", "hardware")  # each may chang
 # Source and params that the data itself is made by: they come before it.
 DATA_MAKERS = (
     *("pipeline/ingest/", "pipeline/sample/", "pipeline/data/"),
-    *("stages/download.py", "stages/extract.py", "download.", "extract."),
+    *("datasets/", "stages/download.py", "stages/extract.py", "download.", "extract."),
 )
 RESULT = "result"
+CODE = ", ".join(f"{wing}/" for wing in WINGS)
 SCORE = "test mIoU"
 MISSING = "missing"
 DIGEST = re.compile("[0-9a-f]{32,}")
@@ -55,7 +56,7 @@ def compare_rebuild(provenance: Provenance, root: Path) -> list[Finding]:
     software, hardware = "environment", "hardware"
     return [
         compare_data(provenance, root / INDEX),
-        *compare("code", "pipeline/, stages/", provenance.sources, source_digests(root)),
+        *compare("code", CODE, provenance.sources, source_digests(root)),
         *_compare_params(provenance, root),
         *compare(software, "Python and packages", then.get(software, {}), now[software]),
         *compare(hardware, "processor", then.get(hardware, {}), now[hardware]),

@@ -14,7 +14,7 @@ from pipeline.core.terminal import UserError
 from pipeline.records import database
 from pipeline.records.models import find_model
 from pipeline.records.store import open_store
-from pipeline.records.versions import MODEL_NAME, list_versions
+from pipeline.records.versions import list_versions, model_name
 
 
 def register(weight: int, *, offered: bool | None = None, alias: str = "") -> None:
@@ -43,7 +43,7 @@ def test_a_version_is_found_by_number_or_alias_and_by_default_it_is_the_champion
     register(2, alias="champion")
     register(3)
     exported()
-    long = f"models:/{MODEL_NAME}"
+    long = f"models:/{model_name()}"
     for reference in ("2", "@champion", f"{long}/2", f"{long}@champion", None):
         found = find_model(reference, "fp32")
         assert found.file.read_bytes() == Path("made-2/model.onnx").read_bytes()
@@ -95,12 +95,12 @@ def test_the_stores_tables_agree_with_its_client(workspace, monkeypatch):
     register(1, offered=True, alias="champion")
     register(2, alias="challenger")
     register(3)
-    open_store().client.delete_model_version(MODEL_NAME, "3")
-    assert database.read_versions(open_store().uri, MODEL_NAME)
+    open_store().client.delete_model_version(model_name(), "3")
+    assert database.read_versions(open_store().uri, model_name())
     read = list_versions()
     assert [each.number for each in read] == [2, 1]
     monkeypatch.setattr(database, "REVISION", "of another MLflow")
-    assert database.read_versions(open_store().uri, MODEL_NAME) is None
+    assert database.read_versions(open_store().uri, model_name()) is None
     assert list_versions() == read
 
 
@@ -149,7 +149,9 @@ def test_remote_files_are_fetched_once_and_verified(workspace, tmp_path_factory,
         assert find_model().file.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
 
         (cache / "model.onnx").unlink()
-        open_store().client.set_model_version_tag(MODEL_NAME, "1", "onnx.sha256", cache.name[::-1])
+        open_store().client.set_model_version_tag(
+            model_name(), "1", "onnx.sha256", cache.name[::-1]
+        )
         with pytest.raises(UserError, match=r"version 1 @champion: .* sha256 differs"):
             find_model("1", "fp32")
         assert sorted(path.name for path in cache.parent.rglob("model*")) == ["model.int8.onnx"]

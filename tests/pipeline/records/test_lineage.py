@@ -18,14 +18,14 @@ INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
 LOCK = """
 stages:
   download:
-    params: {params.yaml: {seed: 0, download.dataset: oxford,
-                           download.datasets.oxford: {images: {md5: 5c4f}},
-                           download.datasets.sample: {width: 256}}}
+    params: {params.yaml: {download: {dataset: oxford}},
+             datasets/oxford.yaml: {sources: {images: {md5: 5c4f}}}}
   extract:
+    params: {datasets/oxford.yaml: {sources: {images: {md5: 5c4f}}, classes: [{name: cat}]}}
     outs: [{path: data/pairs, md5: 0123456789abcdef0123456789abcdef.dir}]
   split:
     deps: [{path: data/pairs/index.csv, md5: 5d41402abc4b2a76b9719d911017c592}]
-    params: {params.yaml: {split: {val_fraction: 0.15}}}
+    params: {params.yaml: {seed: 0, split: {val_fraction: 0.15}}}
   train:
     deps: [{path: data/pairs, md5: "of its last training, before the data changed"}]
     params: {params.yaml: {train: {lr: 1e-05}}}
@@ -52,12 +52,13 @@ def repository(tmp_path: Path) -> Path:
 
 
 CLEAN = ("params.yaml", "dvc.lock", "metrics/train.json", "notes.txt", "data/script.py")
-DIRTY = ("stages/train.py", "pipeline/new.py", "dvc.yaml")
+DIRTY = ("stages/train.py", "pipeline/new.py", "datasets/new.yaml", "dvc.yaml")
 
 
 @pytest.mark.parametrize("name", [*CLEAN, *DIRTY])
 def test_changed_and_new_source_is_dirty_and_no_other_change(repository, name):
-    (repository / "data").mkdir()
+    for folder in ("data", "datasets"):
+        (repository / folder).mkdir()
     (repository / name).write_text("changed: 1\n")
     tags = lineage_tags(repository / "data/pairs", repository)
     assert (source_patch(repository) == b"") == (name in CLEAN)
@@ -112,6 +113,8 @@ def test_the_dvc_experiment_is_named_when_there_is_one(repository, monkeypatch):
 
 
 def test_the_code_digest_depends_on_names_and_contents_of_the_source(repository):
+    (repository / "datasets").mkdir()
+    (repository / "datasets.yaml").write_text("sources: {}\n")
     digests = [code_digest(repository)]
     (repository / "params.yaml").write_text("seed: 1\n")
     assert code_digest(repository) == digests[0]
@@ -119,10 +122,11 @@ def test_the_code_digest_depends_on_names_and_contents_of_the_source(repository)
         lambda: (repository / "stages/train.py").write_text("lr = 2\n"),
         lambda: (repository / "stages/train.py").rename(repository / "stages/fit.py"),
         lambda: (repository / "pipeline/breeds.toml").write_text("tail = 1\n"),
+        lambda: (repository / "datasets.yaml").rename(repository / "datasets/mine.yaml"),
     ):
         change()
         digests.append(code_digest(repository))
-    assert len(set(digests)) == 4
+    assert len(set(digests)) == 5
     assert code_digest(shutil.copytree(repository, repository.with_name("copy"))) == digests[-1]
 
 
@@ -138,12 +142,12 @@ def test_dvcs_digest_of_the_data_is_used_only_if_the_data_is_unchanged(tmp_path,
         assert (tags["data.index_md5"] == INDEX_MD5) == (index == "hello")
 
 
-def test_locked_params_are_flat_and_leave_out_the_data_sets_not_chosen():
+def test_locked_params_are_flat_and_have_of_the_data_sets_file_its_sources_alone():
     lock = yaml.safe_load(LOCK)["stages"]
     assert locked_params(lock) == {
-        "seed": "0",
         "download.dataset": "oxford",
-        "download.datasets.oxford.images.md5": "5c4f",
+        "sources.images.md5": "5c4f",
+        "seed": "0",
         "split.val_fraction": "0.15",
     }
     assert locked_params(lock, ("train",)) == {"train.lr": "1e-05"}

@@ -5,16 +5,19 @@ import mlflow
 import mlflow_workspace
 import numpy as np
 import pytest
+import yaml
 from tiny_models import write_onnx
 
 from pipeline.core.files import file_digest
+from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.records import registry
 from pipeline.records.database import local_path
+from pipeline.records.models import find_model
 from pipeline.records.registry import Decision, contestants, promote, register_model, settle
 from pipeline.records.runs import Run, checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.versions import find_version, list_versions
+from pipeline.records.versions import find_version, list_versions, model_name
 
 SCORES = {"test": {"miou": 0.75, "iou": {"pet": 0.875}}, "export": {"opset": 18}}
 
@@ -127,6 +130,41 @@ def test_the_same_bytes_are_one_version_with_the_newest_scores(workspace):
     [version] = list_versions()
     assert first == second == version.number
     assert (version.tags["test.miou"], version.run_id) == ("0.5", run.run_id)
+
+
+def test_params_yaml_names_the_model_and_another_name_begins_another_list(workspace):
+    file = write_onnx(workspace / "model.onnx")
+    register(file, SCORES)
+    Path("params.yaml").write_text("export: {model_name: Road scenes}\n")
+    assert list_versions() == []
+    number, run = register(file, SCORES)
+    promote(run.store, number)
+    assert find_model("models:/Road scenes@champion").source == "version 1 @champion"
+    with pytest.raises(UserError, match=r"accepted is .*models:/Road scenes/3"):
+        find_model("models:/pet-segmentation/1")
+    models = run.store.client.search_logged_models([run.store.experiment_id])
+    assert {each.name for each in models} == {"Road scenes", "pet-segmentation"}
+    Path("params.yaml").unlink()
+    assert [each.names for each in list_versions()] == [["1"]]
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "v1.2", "", " a", 7])
+def test_a_name_that_mlflow_does_not_take_is_refused(workspace, name):
+    Path("params.yaml").write_text(yaml.safe_dump({"export": {"model_name": name}}))
+    with pytest.raises(ParamsError, match=r"params\.yaml: export\.model_name: "):
+        list_versions()
+
+
+def test_of_many_classes_the_description_names_the_lowest(workspace):
+    few = {f"class {place}": place / 100 for place in range(1, 13)}
+    for number, ious in enumerate((few, few | {"last": 0.001}), start=1):
+        file = write_onnx(workspace / f"{number}.onnx", number)
+        _, run = register(file, {"test": {"iou": ious}}, str(number))
+        card = run.store.client.get_model_version(model_name(), str(number)).description
+        [line] = [line for line in card.splitlines() if "IoU by class" in line]
+        assert line.count("`") == 2 * (12 if number == 1 else 3)
+    lowest = "last `0.001`, class 1 `0.01`, class 2 `0.02`"
+    assert line == f"- **IoU by class**: 13 classes; the lowest: {lowest}"
 
 
 def register_number(number: int) -> None:

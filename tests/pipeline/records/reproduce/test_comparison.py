@@ -33,7 +33,11 @@ def test_the_first_difference_is_the_one_that_the_others_may_follow_from(first):
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [("code", "pipeline/ingest/archives.py"), ("params", "download.datasets.sample.seed")],
+    [
+        ("code", "pipeline/ingest/archives.py"),
+        ("code", "datasets/oxford.yaml"),
+        ("params", "download.dataset"),
+    ],
 )
 def test_data_differs_after_what_it_is_made_by_and_before_all_else(part, name):
     data, maker = Finding("data", "index.csv", "a", "b"), Finding(part, name, "a", "b")

@@ -25,6 +25,8 @@ def test_a_worktree_has_commit_and_patch_and_leaves_the_repository_alone(reposit
     before = head(repository)
     (repository / "stages/train.py").write_text("lr = 2\n")
     (repository / "stages/new.py").write_text("new = 1\n")
+    (repository / "datasets").mkdir()
+    (repository / "datasets/new.yaml").write_text("new: 1\n")
     patch = source_patch(repository)
     (repository / "stages/train.py").write_text("lr = 3\n")
     (repository / "stages/new.py").unlink()
@@ -32,6 +34,7 @@ def test_a_worktree_has_commit_and_patch_and_leaves_the_repository_alone(reposit
     with worktree(repository, before, patch) as root:
         assert (root / "stages/train.py").read_text() == "lr = 2\n"
         assert (root / "stages/new.py").read_text() == "new = 1\n"
+        assert (root / "datasets/new.yaml").read_text() == "new: 1\n"
         (root.parent / "beside").mkdir()
     assert not root.parent.exists()
     assert git(repository, "worktree", "list").count("\n") == 0
