@@ -51,6 +51,7 @@ class Classes:
     ignore: int | None = None  # IGNORE, if masks may hold it
     readings: dict[str, Reading] = field(default_factory=dict)
     groups: tuple[str, ...] = ()  # columns of index.csv, such as breed
+    about: str = ""  # whose data they are, and what may be done with them
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -150,6 +150,7 @@ class Description:
     masks: Masks = Masks()
     groups: dict[Identifier, GroupRule] = field(default_factory=dict)
     readings: dict[Identifier, Reading] = field(default_factory=dict)
+    about: str = ""  # whose data they are, and what may be done with them
 
     def __post_init__(self) -> None:
         _require_once("name", [entry.name for entry in self.classes])
@@ -205,7 +206,8 @@ class Description:
         entries = tuple(Class(entry.name, colour, entry.role) for entry, colour in pairs)
         ignored = bool(self.masks.ignore) or self.masks.unknown == "ignore"
         groups = (*self.layout.words, *self.groups)
-        return Classes(dataset, entries, IGNORE if ignored else None, dict(self.readings), groups)
+        ignore = IGNORE if ignored else None
+        return Classes(dataset, entries, ignore, dict(self.readings), groups, self.about)
 
 
 def _require_once(what: str, words: list[Any]) -> None:

@@ -91,7 +91,8 @@ def pixel_accuracy(counted: Margins) -> Scores:
 def class_scores(confusion: "Tensor", classes: Sequence[str]) -> dict[str, Any]:
     """{"miou": ..., "iou": {class: ...}} of a (C, C) matrix, rounded, ready for JSON."""
     counted = margins(confusion.numpy())
-    ious = {name: rounded(score) for name, score in zip(classes, iou(counted), strict=True)}
+    scores = iou_of_present(counted)
+    ious = {name: rounded(score) for name, score in zip(classes, scores, strict=True)}
     return {"miou": rounded(mean_iou(counted)), "iou": ious}
 
 

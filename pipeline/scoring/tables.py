@@ -17,6 +17,7 @@ from pipeline.scoring.confusion import (
     dice,
     divide,
     iou,
+    iou_of_present,
     mean_iou,
     pixel_accuracy,
     rounded,
@@ -140,7 +141,7 @@ def scores(
     bins = resampled_means(measured.bins, weights)
     return {
         "miou": mean_iou(counted),
-        **_by_class("iou", iou(counted), names),
+        **_by_class("iou", iou_of_present(counted), names),
         **_by_class("dice", dice(counted), names),
         "pixel_accuracy": pixel_accuracy(counted),
         **_reading_scores(resampled_counts(measured.readings, weights), classes),
@@ -161,7 +162,7 @@ def _reading_scores(counted: Margins, classes: Classes) -> dict[str, Scores]:
         own = counted[:, start : start + len(scored)]
         start += len(scored)
         found[f"{name}.miou"] = mean_iou(own)
-        found |= _by_class(f"{name}.iou", iou(own), scored)
+        found |= _by_class(f"{name}.iou", iou_of_present(own), scored)
     return found
 
 
