@@ -48,8 +48,8 @@ evaluate: $(INSTALLED) ## Update the evaluation and print the scores
 ui: $(INSTALLED) ## Compare runs in the browser: MLflow at http://127.0.0.1:5000 (PORT=5002)
 	python -m tools.ui $(if $(PORT),--port $(PORT))
 
-visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
-	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \
+visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Bengal COUNT=12 SEED=0)
+	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(GROUP),--group "$(GROUP)") \
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 # The shell takes IMAGE from the environment, where make puts it: any name stays one word.
