@@ -40,7 +40,7 @@ def choose(table: "pd.DataFrame", label: str | None, count: int, seed: int) -> "
     """
     if label is not None:
         groups = table.drop(columns="name").astype(str)
-        named = groups.map(_plain).eq(_plain(label)).any(axis=1)
+        named = (groups.map(_plain) == _plain(label)).any(axis=1)
         if not named.any():
             found = (f"{group} {', '.join(sorted(set(groups[group])))}" for group in groups)
             known = "; ".join(found) or "the data set has no groups"

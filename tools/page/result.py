@@ -141,10 +141,8 @@ def show_result(result: Result) -> None:
         classes, subject = result.classes, result.classes.subject
         if result.has_foreground:
             with st.container(key="cut-out"):  # on a chequerboard: style.css
-                cut, alt = (
-                    cut_out(result.image, result.mask, classes),
-                    f"The {subject} without its background",
-                )
+                cut = cut_out(result.image, result.mask, classes)
+                alt = f"The {subject} without its background"
                 st.image(cut, "Cut-out", width="stretch", alt=alt)
             offer("Download the cut-out", result.cut_out_png, file_name(classes))
         elif classes.foreground:
