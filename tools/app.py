@@ -58,8 +58,8 @@ def introduction(classes: Classes) -> str:
     if len(names) <= NAMED:
         known = f"{', '.join(names[:-1])} or {names[-1]}"
     else:
-        known = f"one of {len(names)} classes, such as {', '.join(names[:3])}"
-    return f"Calls each pixel of a photograph {known}. The photograph stays on this machine."
+        known = f"one of {len(names)} classes, such as {names[0]}, {names[1]} and {names[2]}"
+    return f"Labels each pixel of a photograph as {known}. The photograph stays on this machine."
 
 
 def remembered(model: Predictor, file: ImageFile) -> Result:

@@ -57,7 +57,7 @@ class Result:
 
     def in_words(self) -> str:
         shown = [f"{name} {percent(share)}" for name, share in self.shares.items()]
-        more = [f"{len(shown) - LISTED} more classes"] if len(shown) > LISTED else []
+        more = [f"and {len(shown) - LISTED} more"] if len(shown) > LISTED else []
         return ", ".join(shown[:LISTED] + more)
 
 
@@ -169,7 +169,7 @@ def _legend(result: Result) -> str:
     folded = ""
     if tail := names[LISTED:]:
         rest = percent(sum([*result.shares.values()][LISTED:]))
-        summary = f"{len(tail)} more classes, {escape(rest)} together"
+        summary = f"and {len(tail)} more, {escape(rest)} together"
         folded = f"<details><summary>{summary}</summary>{''.join(tail)}</details>"
     width, height = result.size
     facts = f"{width}x{height} pixels, {1000 * result.seconds:,.0f} ms in the model"
