@@ -52,8 +52,8 @@ describe: $(INSTALLED) ## Write a first description of a data set (IMAGES=folder
 	$(if $(and $(IMAGES),$(MASKS)),,$(error say where: make describe IMAGES=folder MASKS=folder NAME=mine))
 	python -m tools.describe "$(IMAGES)" "$(MASKS)" $(if $(NAME),--name "$(NAME)")
 
-visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test BREED=Bengal COUNT=12 SEED=0)
-	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(BREED),--breed "$(BREED)") \
+visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Bengal COUNT=12 SEED=0)
+	python -m tools.visualize $(if $(SPLIT),--split $(SPLIT)) $(if $(GROUP),--group "$(GROUP)") \
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 # The shell takes IMAGE from the environment, where make puts it: any name stays one word.

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from benchmarks.measure import Samples, parse, report
 from benchmarks.ours import LITE0, REFERENCE, SEED
 from pipeline.core.terminal import console, run_command
-from pipeline.data.pairs import CLASSES
-from pipeline.data.transforms import Normalisation
+from pipeline.data.classes import Class, Classes, to_metadata
+from pipeline.data.colours import UNNAMED
+from pipeline.data.settings import Normalisation
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor, cores
-from pipeline.model.checkpoint import ModelConfig
 from pipeline.model.engine import prepare_torch
-from pipeline.model.unet import ModelParams, UNet
+from pipeline.model.settings import ModelConfig, ModelParams
+from pipeline.model.unet import UNet
 from pipeline.scoring.segmenter import Segmenter
 
+CLASSES = Classes("noise", tuple(Class(name, UNNAMED) for name in ("one", "two", "three")))
 FILES = ("fp32", "int8")
 NETWORKS = {"reference": REFERENCE, "lite0": LITE0}
 
@@ -54,7 +56,7 @@ def build(params: ModelParams, size: int) -> Segmenter:
 
 
 def export(segmenter: Segmenter, files: Mapping[str, Path]) -> None:
-    export_onnx(files["fp32"], segmenter, {})
+    export_onnx(files["fp32"], segmenter, to_metadata(CLASSES))
     # Calibrated on noise, like the timed image: no time depends on the content.
     export_int8(files["int8"], files["fp32"], (noise(segmenter.size, seed) for seed in range(4)))
 

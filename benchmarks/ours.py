@@ -11,14 +11,15 @@ from torch import Tensor
 from benchmarks.measure import Work
 from pipeline.core.layout import PAIRS, SPLITS
 from pipeline.data.cache import open_pictures
-from pipeline.data.dataset import PetDataset, ShuffledBatches, load
-from pipeline.data.pairs import CLASSES
+from pipeline.data.classes import read_classes
+from pipeline.data.dataset import PairDataset, ShuffledBatches, load
+from pipeline.data.settings import AugmentationParams
 from pipeline.data.splits import read_split
-from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.data.transforms import Augmentation
 from pipeline.model.encoders import LITE
 from pipeline.model.losses import segmentation_loss
+from pipeline.model.settings import ModelParams
 from pipeline.model.training import build_learner, train_one_epoch
-from pipeline.model.unet import ModelParams
 
 BATCH = 8  # images a step
 SEED = 0
@@ -51,9 +52,14 @@ def train_names() -> list[str]:
     return names[: len(names) // BATCH * BATCH]
 
 
+def class_number() -> int:
+    """Of the workspace's data set. Raises UserError if there is none."""
+    return len(read_classes(PAIRS))
+
+
 def our_training(fabric: Fabric, training: Training) -> Work:
     """Train a network step by step."""
-    learner = build_learner(fabric, training.model, len(CLASSES), **OPTIMIZER, **SCHEDULE)
+    learner = build_learner(fabric, training.model, class_number(), **OPTIMIZER, **SCHEDULE)
     batches = endless_batches(fabric, training.size)
 
     def work(steps: int) -> None:
@@ -65,7 +71,7 @@ def our_training(fabric: Fabric, training: Training) -> Work:
 def endless_batches(fabric: Fabric, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches, epoch after epoch."""
     pictures = open_pictures(PAIRS, train_names(), size)
-    dataset = PetDataset(pictures, Augmentation(AUGMENTATION, size), SEED)
+    dataset = PairDataset(pictures, Augmentation(AUGMENTATION, size), SEED)
     order = ShuffledBatches(len(dataset), BATCH, SEED, fabric.global_rank, fabric.world_size)
     batches = load(dataset, order, fabric.device)
     for order.epoch in count(1):

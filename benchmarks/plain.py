@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measure import Rate, Work
-from benchmarks.ours import AUGMENTATION, BATCH, SEED, Training, train_names
+from benchmarks.ours import AUGMENTATION, BATCH, SEED, Training, class_number, train_names
 from pipeline.core.layout import PAIRS
-from pipeline.data.pairs import CLASSES, image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.settings import Normalisation
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.torchvision_compat import tv_tensors, v2
@@ -59,7 +59,7 @@ class FilesDataset(Dataset[tuple[Tensor, Tensor]]):
 
 def plain_training(training: Training, device: torch.device, workers: int) -> Work:
     """Train a network step by step, with so many loading processes."""
-    network = UNet(training.model, len(CLASSES)).to(device)
+    network = UNet(training.model, class_number()).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.001)
     loading: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
     loader = DataLoader(FilesDataset(training.size), BATCH, shuffle=True, **loading)

@@ -15,7 +15,8 @@ from benchmarks.measure import measure_in_turn, parse, report
 from benchmarks.ours import train_names
 from pipeline.core.layout import ONNX, PAIRS
 from pipeline.core.terminal import UserError, run_command
-from pipeline.data.pairs import PALETTE, image_path
+from pipeline.data.classes import from_metadata
+from pipeline.data.pairs import image_path
 from pipeline.deploy.folder import predict_all
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
@@ -45,7 +46,7 @@ def our_side(model: Path, threads: int) -> Side:
     predictor = Predictor(model, threads=1)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
-        for outcome in predict_all(predictor, photographs, out, threads):
+        for outcome in predict_all(predictor, predictor.classes, photographs, out, threads):
             if isinstance(outcome, UserError):
                 raise outcome
 
@@ -57,15 +58,16 @@ def plain_side(model: Path) -> Side:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    classes = from_metadata(session.get_modelmeta().custom_metadata_map)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
         for path in photographs:
             photograph = np.array(Image.open(path).convert("RGB"))
             (mask,) = session.run(None, {"photograph": photograph})
             palette = Image.fromarray(mask)
-            palette.putpalette(np.array(PALETTE, dtype=np.uint8).tobytes())
+            palette.putpalette(np.array(classes.palette, dtype=np.uint8).tobytes())
             pictures = {"input": Image.fromarray(photograph), "mask": Image.fromarray(mask)}
-            pictures |= {"palette": palette, "overlay": overlay(photograph, mask)}
+            pictures |= {"palette": palette, "overlay": overlay(photograph, mask, classes)}
             for kind, file in result_files(out, path.stem).items():
                 pictures[kind].save(file, compress_level=COMPRESSION)
 

@@ -26,22 +26,35 @@ from pipeline.core.layout import INDEX, ONNX, PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.splits import read_split
 from pipeline.ingest.duplicates import nearest_within
-from pipeline.sample.looks import breeds
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = 32  # of the network's images, in pixels
+DATASET = "datasets/drawn.yaml"
+GROUPS = 37
+CLASSES = {"inside": 1, "outside": 2, "outline": 3}  # values of the masks
+DESCRIPTION = {
+    "sources": {name: {"url": f"{name}.tar"} for name in ("images", "masks")},
+    "layout": {
+        "images": "images/{name}.jpg",
+        "masks": "masks/{name}.png",
+        "lists": {split: f"masks/{split}.txt" for split in ("trainval", "test")},
+    },
+    "classes": [{"name": name, "values": [value]} for name, value in CLASSES.items()],
+    "groups": {"group": "(.+)_[0-9]+"},
+}
 PARAMS = {  # replacing those of the repository
+    "download": {"dataset": "drawn"},
     "model": {"features": [4, 8]},
     "train": {"epochs": 1, "batch_size": 32, "image_size": SIZE},
     "export": {"max_disagreement": 1.0},  # so small a network has many near ties
 }
 SCORES, PLOTS = "metrics/evaluate.json", "metrics/plots"
-EXTRACT = f"-m stages.extract data/raw {PAIRS} metrics/extract.json"
+EXTRACT = f"-m stages.extract {DATASET} data/raw {PAIRS} metrics/extract.json"
 STEPS = {  # in this order; arguments of python
     "extract": EXTRACT,
     "dvc commit": "-m dvc commit --quiet --force",
     "dvc status": "-m dvc status --quiet",
-    "split": f"-m stages.split {INDEX} {SPLITS} metrics/split.json",
+    "split": f"-m stages.split {PAIRS} {SPLITS} metrics/split.json",
     "near-duplicates": "-c 'from benchmarks.scale import search; search()'",
     "cache": "-c 'from benchmarks.scale import decode; decode()'",
     "train": f"-m stages.train {PAIRS} {SPLITS} models metrics/train.json {PLOTS}/train",
@@ -53,7 +66,6 @@ STEPS = {  # in this order; arguments of python
 DVC_LOCAL = "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../remote\n"
 SIDE = 40  # of the drawn images, in pixels
 PATCHES = 8  # random colours a side, so that no two images look alike
-PET, BACKGROUND, BORDER = 1, 2, 3  # trimap values
 DISTANCE = 6  # bits, as in params.yaml
 INTERVAL = 0.05  # seconds between two looks at a command's memory
 
@@ -95,13 +107,15 @@ def growth(less: Cost, more: Cost, images: int) -> tuple[float, float]:
 
 
 def prepare(workspace: Path, images: int) -> None:
-    """Make a workspace with archives and params, in which DVC keeps what extract writes."""
+    """Make a workspace with archives, description and params; DVC keeps what extract writes."""
     with console.status(f"drawing {images:,} images"):
         draw_archives(workspace / "data/raw", images)
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     for section, values in PARAMS.items():
         params[section] |= values
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    (workspace / DATASET).parent.mkdir()
+    (workspace / DATASET).write_text(yaml.safe_dump(DESCRIPTION))
     stage = {"cmd": f"python {EXTRACT}", "deps": ["data/raw"], "outs": [str(PAIRS)]}
     (workspace / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"extract": stage}}))
     (workspace / ".dvc").mkdir()
@@ -176,33 +190,31 @@ def decode() -> None:
 
 
 def draw_archives(raw: Path, images: int) -> None:
-    """Write images.tar and annotations.tar in the official layout; every other pair is a test pair.
-
-    The breeds take turns.
-    """
-    for part in ("images", "annotations/trimaps"):
+    """Write images.tar and masks.tar; every other pair is a test pair. The groups take turns."""
+    for part in ("images", "masks"):
         (raw / part).mkdir(parents=True)
     for number in range(images):
-        turn, place = divmod(number, len(breeds()))
-        name = f"{breeds()[place].name}_{turn + 1}"
-        image, trimap = draw(np.random.default_rng(number))
+        turn, place = divmod(number, GROUPS)
+        name = f"group{place}_{turn + 1}"
+        image, mask = draw(np.random.default_rng(number))
         image.save(raw / f"images/{name}.jpg")
-        trimap.save(raw / f"annotations/trimaps/{name}.png")
-        with (raw / f"annotations/{'test' if number % 2 else 'trainval'}.txt").open("a") as lines:
+        mask.save(raw / f"masks/{name}.png")
+        with (raw / f"masks/{'test' if number % 2 else 'trainval'}.txt").open("a") as lines:
             lines.write(f"{name}\n")
-    for part in ("images", "annotations"):
+    for part in ("images", "masks"):
         shutil.make_archive(str(raw / part), "tar", raw, part)
         shutil.rmtree(raw / part)
 
 
 def draw(random: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-    """An image of random patches and its trimap, an ellipse: no step depends on what they show."""
+    """An image of random patches and its mask, an ellipse: no step depends on what they show."""
     colours = random.integers(0, 256, (PATCHES, PATCHES, 3), dtype=np.uint8)
     image = Image.fromarray(colours).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     corners = (*random.integers(2, SIDE // 3, 2), *random.integers(SIDE * 2 // 3, SIDE - 2, 2))
-    trimap = Image.new("L", (SIDE, SIDE), BACKGROUND)
-    ImageDraw.Draw(trimap).ellipse(corners, fill=PET, outline=BORDER, width=2)
-    return image, trimap
+    mask = Image.new("L", (SIDE, SIDE), CLASSES["outside"])
+    inside, outline = CLASSES["inside"], CLASSES["outline"]
+    ImageDraw.Draw(mask).ellipse(corners, fill=inside, outline=outline, width=2)
+    return image, mask
 
 
 if __name__ == "__main__":

@@ -9,11 +9,18 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import Rate, measure_in_turn, parse, repeated, report
-from benchmarks.ours import BATCH, SEED, Training, endless_batches, our_training, train_names
+from benchmarks.ours import (
+    BATCH,
+    SEED,
+    Training,
+    class_number,
+    endless_batches,
+    our_training,
+    train_names,
+)
 from benchmarks.ours import trainings as trainings_of
 from benchmarks.plain import plain_rates
 from pipeline.core.terminal import run_command
-from pipeline.data.pairs import CLASSES
 from pipeline.model.engine import device_name, launch, resolve_precision
 from pipeline.model.unet import UNet
 
@@ -36,7 +43,7 @@ def main() -> None:
     }
     samples = measure_in_turn(works, arguments.repeats)
     # Not for lite0: torch's counter takes depthwise convolutions for whole ones.
-    gflop = {name: step_gflop(chosen[name]) for name in ("reference", "small")}
+    gflop = {name: step_gflop(chosen[name], class_number()) for name in ("reference", "small")}
     sizes = {name: training.size for name, training in chosen.items()}
     found = partial(ratios, gflop=gflop, sizes=sizes)
     facts = {**vars(arguments), "images": images, "sizes": sizes, "gflop_per_step": gflop}
@@ -60,11 +67,11 @@ def matmul_rate(fabric: Fabric, side: int, precision: str, seconds: float) -> Ra
     return Rate(fabric, work, 2 * side**3 / 1e9, seconds)
 
 
-def step_gflop(training: Training) -> float:
+def step_gflop(training: Training, classes: int) -> float:
     """Floating-point operations of one training step, in units of 10^9, found without computing."""
     size = training.size
     with torch.device("meta"):
-        network, images = UNet(training.model, len(CLASSES)), torch.empty(BATCH, 3, size, size)
+        network, images = UNet(training.model, classes), torch.empty(BATCH, 3, size, size)
     return flops(network, images) / 1e9
 
 

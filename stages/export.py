@@ -12,6 +12,7 @@ from pipeline.core.files import write_json
 from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, path_arguments, run_command, track
+from pipeline.data.classes import to_metadata
 from pipeline.records.versions import ModelName
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     network, config = load_checkpoint(arguments.models)
     segmenter, digest = Segmenter(network, config), checkpoint_digest(arguments.models)
     files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
-    metadata = {"classes": json.dumps(config.classes), "checkpoint.sha256": digest}
+    metadata = {**to_metadata(config.classes), "checkpoint.sha256": digest}
     export_onnx(files[FP32], segmenter, metadata)
     train, test = (
         read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")

@@ -22,7 +22,7 @@ COLOURS = np.array([RED, BLUE, GREEN], np.uint8)  # by class of the traffic ligh
 MASK = np.array([[PET, BACKGROUND, BORDER], [PET, PET, BACKGROUND]])  # of COLOURS[MASK]
 
 
-def write_traffic_light(file: Path) -> Path:
+def write_traffic_light(file: Path, classes: Classes = PETS) -> Path:
     """Write a model to which red is pet, green is border, and all else background."""
     # The classes are numbers, too: pet is zero, background one, border two.
     constants = "int32 zero = {0}, int32 one = {1}, int32 two = {2}, int32 half = {128}"
@@ -35,7 +35,7 @@ def write_traffic_light(file: Path) -> Path:
         rest = Where(is_green, two, one)
         ids = Where(is_red, zero, rest)
         mask = Cast<to = 2>(ids)"""
-    return write_model(file, constants, nodes)
+    return write_model(file, constants, nodes, classes=classes)
 
 
 def write_threshold_model(file: Path, threshold: int) -> Path:

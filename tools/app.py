@@ -1,4 +1,4 @@
-"""The page where people try the model: it shows a photograph's mask and the pet cut out.
+"""The page where people try the model: it shows a photograph's mask, and the foreground cut out.
 
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
@@ -8,32 +8,32 @@ from pathlib import Path
 import streamlit as st
 
 from pipeline.core.terminal import UserError
+from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Predictor
 from tools.page.gallery import plain
 from tools.page.images import ImageFile, choose_images
 from tools.page.models import choose_model
-from tools.page.result import Result, find_pet, show_results
+from tools.page.result import Result, label_image, show_results
 
-INTRODUCTION = (
-    "Finds the pet in a photograph: every pixel is called **pet**, **background**, or **border**, "
-    "the rim where fur and background mix. The photograph stays on this machine."
-)
+NAMED = 8  # classes in the introduction
 STYLE = Path(__file__).parent / "page/style.css"
 
 
 def main() -> None:
-    st.set_page_config("Pet segmentation", layout="wide")
+    st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
-    st.title("Pet segmentation", anchor=False)
-    st.markdown(INTRODUCTION)
+    head = st.container()
     try:
         model = choose_model()
     except UserError as error:
+        head.title("Segmentation", anchor=False)
         st.error(plain(error), icon=":material/error:")
         return
+    head.title(title(model.classes), anchor=False)
+    head.markdown(introduction(model.classes))
     results = {}
-    for file in choose_images():
+    for file in choose_images(model.classes.dataset):
         try:
             results[file.key] = remembered(model, file)
         except ImageError as error:
@@ -44,6 +44,24 @@ def main() -> None:
         show_results(results)
 
 
+def title(classes: Classes) -> str:
+    """It names the class that is foreground, if there is exactly one."""
+    name = (
+        f"{plain(classes.subject)} segmentation" if len(classes.foreground) == 1 else "segmentation"
+    )
+    return name[0].upper() + name[1:]
+
+
+def introduction(classes: Classes) -> str:
+    """What the model does, in Markdown; of many classes only a few are named."""
+    names = [f"**{plain(name)}**" for name in classes.names]
+    if len(names) <= NAMED:
+        known = f"{', '.join(names[:-1])} or {names[-1]}"
+    else:
+        known = f"one of {len(names)} classes, such as {names[0]}, {names[1]} and {names[2]}"
+    return f"Labels each pixel of a photograph as {known}. The photograph stays on this machine."
+
+
 def remembered(model: Predictor, file: ImageFile) -> Result:
     """The model's result for the image, computed once for the two.
 
@@ -52,8 +70,8 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
     results = st.session_state.setdefault("results", {})
     key = (model, file.key)
     if key not in results:
-        with st.spinner(f"Looking for the pet in {plain(file.name)} …"):
-            results[key] = find_pet(model, file)
+        with st.spinner(f"Labelling {plain(file.name)} …"):
+            results[key] = label_image(model, model.classes, file)
     return results[key]
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,11 @@ def main() -> int:
     model = Predictor(chosen.file, threads=1).tried()
     report(f"model: {chosen.source}")
 
-    show = json.dumps if arguments.json or not sys.stdout.isatty() else sentence
+    in_words = partial(sentence, subject=model.classes.subject)
+    show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
+    outcomes = predict_all(model, model.classes, images, arguments.out, cores())
     try:
-        done = print_reports(predict_all(model, images, arguments.out, cores()), len(images), show)
+        done = print_reports(outcomes, len(images), show)
     except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -71,9 +74,19 @@ def print_reports(
     return done
 
 
-def sentence(outcome: Report) -> str:
-    """What people want to know of one image, in a line."""
-    found = f"{outcome['pet_share']:.0%} of it is pet" if outcome["pet_box"] else "no pet found"
+def sentence(outcome: Report, subject: str) -> str:
+    """What people want to know of one image, in a line. `subject`: what the foreground is called.
+
+    Without foreground classes it names the largest three.
+    """
+    shares: Mapping[str, float] = outcome["shares"]
+    if outcome["foreground_box"]:
+        found = f"{outcome['foreground_share']:.0%} of it is {subject}"
+    elif outcome["foreground_share"] is not None:
+        found = f"no {subject} found"
+    else:
+        largest = sorted(shares, key=lambda name: -shares[name])[:3]
+        found = ", ".join(f"{shares[name]:.0%} {name}" for name in largest if shares[name] > 0.005)
     return printable(f"{outcome['name']}: {found}; see {outcome['files']['overlay']}")
 
 
@@ -85,7 +98,7 @@ def report(message: object) -> None:
 def parse_arguments() -> argparse.Namespace:
     model = (
         "path of an .onnx file, or a registered version: 3, @champion, "
-        "models:/pet-segmentation/3 (the champion, else models/model.onnx)"
+        "models:/NAME/3 (the champion, else models/model.onnx)"
     )
     kinds, auto = ("auto", *PRECISIONS), "auto: INT8 if its export found it as good (auto)"
     given = "a file, a folder, or a pattern in quotes"

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.data.images import ImageError
-from pipeline.deploy.predictor import LONGEST_SIDE, Array, Predict, Predictor, enlarge_mask
+from pipeline.deploy.predictor import Array, Predict, Predictor, enlarge_mask, longest_side
 from tools.decoding import decode_apart, stop_decoding
 from tools.serve import MODEL_FILE, MODEL_SOURCE, ORIGIN
 
@@ -42,15 +42,17 @@ PATHS = "POST /invocations, GET /health, /ping, /version, /v2/health/live, /v2/h
 def served_app() -> Starlette:
     """The application for the model file in PETSEG_SERVED_MODEL: each worker process calls this."""
     model = Predictor(Path(os.environ[MODEL_FILE]), threads=0).tried()  # 0: all cores
-    return make_app(model, os.environ[MODEL_SOURCE], os.environ[ORIGIN])
+    side = longest_side(len(model.classes))
+    return make_app(model, side, os.environ[MODEL_SOURCE], os.environ[ORIGIN])
 
 
-def make_app(predict: Predict, source: str, origin: str = "") -> Starlette:
+def make_app(predict: Predict, side: int, source: str, origin: str = "") -> Starlette:
     """POST /invocations takes an image, and answers with its mask; the other PATHS, once loaded.
 
-    predict: (H, W, 3) uint8 RGB to (H, W) uint8 class ids. source: what each mask's header names
-    as the model. origin: the web pages that may ask, none by default. Errors are JSON in MLflow's
-    form, `{"error_code": ..., "message": ...}`, with a 4xx status if the client made them.
+    predict: (H, W, 3) uint8 RGB to (H, W) uint8 class ids. side: to which larger images are reduced
+    for it. source: what each mask's header names as the model. origin: the web pages that may ask,
+    none by default. Errors are JSON in MLflow's form, `{"error_code": ..., "message": ...}`, with a
+    4xx status if the client made them.
     """
     named = {MODEL_HEADER: ascii(source)[1:-1]}
     turn = asyncio.Lock()  # one image at a time is in memory as pixels
@@ -61,7 +63,7 @@ def make_app(predict: Predict, source: str, origin: str = "") -> Starlette:
             leaving = asyncio.create_task(_when_left(request, waiting.cancel))
             try:
                 async with turn:
-                    mask = await answer(predict, request.headers, body)
+                    mask = await answer(predict, side, request.headers, body)
                     return Response(mask, media_type="image/png", headers=named)
             finally:
                 leaving.cancel()
@@ -129,11 +131,11 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def answer(predict: Predict, headers: Headers, body: bytes) -> bytes:
+async def answer(predict: Predict, side: int, headers: Headers, body: bytes) -> bytes:
     """The mask of an image file, as a PNG of class ids. Raises HTTPException (400)."""
     content = await form_file(headers, body) if _kind(headers) == FORM else body
     try:
-        image, size = await decode_apart(content, LONGEST_SIDE)
+        image, size = await decode_apart(content, side)
     except ImageError as error:
         raise HTTPException(400, str(error)) from None
     # A thread is waited for, even if the client leaves: the next image has its turn after it.
@@ -141,7 +143,7 @@ async def answer(predict: Predict, headers: Headers, body: bytes) -> bytes:
 
 
 async def form_file(headers: Headers, body: bytes) -> bytes:
-    """The only file of a form, as `curl -F image=@pet.jpg` sends it. Raises HTTPException (400)."""
+    """The only file of a form, as `curl -F image=@cat.jpg` sends it. Raises HTTPException (400)."""
 
     async def whole() -> AsyncGenerator[bytes]:
         yield body

@@ -9,60 +9,82 @@ from pipeline.core.layout import PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from PIL import Image
+
+    from pipeline.data.classes import Classes
 
 A_ROW = 3  # pairs
 
 
 def main() -> None:
     arguments = parse_arguments()
+    from pipeline.data.classes import read_classes
     from pipeline.data.splits import read_split
 
+    classes = read_classes(PAIRS)
     table = read_split(SPLITS / f"{arguments.split}.csv")
-    table = choose(table, arguments.breed, arguments.count, arguments.seed)
+    table = choose(table, arguments.group, arguments.count, arguments.seed)
     with atomic_file(arguments.out) as temporary:
-        draw(PAIRS, table["name"].tolist()).save(temporary, format="PNG")
+        draw(PAIRS, table["name"].tolist(), classes).save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
 
 
-def choose(table: "pd.DataFrame", breed: str | None, count: int, seed: int) -> "pd.DataFrame":
-    """At most `count` random rows, of one breed if given. Raises UserError for an unknown breed.
+def choose(table: "pd.DataFrame", label: str | None, count: int, seed: int) -> "pd.DataFrame":
+    """At most `count` random rows, of one group if its label is given.
 
-    A breed may be written in any case, and with blanks between its words.
+    A label of any of the table's groups may be written in any case, and with blanks for
+    underscores. Raises UserError for an unknown one.
     """
-    if breed is not None:
-        known = sorted(table["breed"].unique())
-        named = [each for each in known if each.lower() == breed.lower().replace(" ", "_")]
-        if not named:
-            raise UserError(f"--breed {breed}: not in this list; known: {', '.join(known)}")
-        table = table[table["breed"] == named[0]]
+    if label is not None:
+        groups = table.drop(columns="name").astype(str)
+        named = (groups.map(_plain) == _plain(label)).any(axis=1)
+        if not named.any():
+            found = (f"{group} {', '.join(sorted(set(groups[group])))}" for group in groups)
+            known = "; ".join(found) or "the data set has no groups"
+            raise UserError(f"--group {label}: not in this list; known: {known}")
+        table = table[named]
     return table.sample(min(count, len(table)), random_state=seed)
 
 
-def draw(data: Path, names: list[str]) -> "Image.Image":
+def _plain(label: str) -> str:
+    return label.lower().replace(" ", "_")
+
+
+def draw(data: Path, names: list[str], classes: "Classes") -> "Image.Image":
     """Image and overlay side by side, A_ROW of them a row, below the colours' legend."""
     from PIL import Image
 
     from pipeline.data.images import load_image, load_mask
-    from pipeline.data.pairs import BORDER, PET, image_path, mask_path
-    from pipeline.scoring.pictures import MASK_LEGEND, grid, overlay, with_legend
+    from pipeline.data.pairs import image_path, mask_path
+    from pipeline.scoring.pictures import grid, mask_legend, overlay, with_legend
 
     tiles, captions = [], []
     for name in names:
         image, mask = load_image(image_path(data, name)), load_mask(mask_path(data, name))
-        tiles += [Image.fromarray(image), overlay(image, mask)]
-        pet, border = ((mask == kind).mean() for kind in (PET, BORDER))
+        tiles += [Image.fromarray(image), overlay(image, mask, classes)]
         size = f"{image.shape[1]}x{image.shape[0]}"
-        captions += [f"{name}, {size}", f"{pet:.0%} pet, {border:.0%} border"]
+        captions += [f"{name}, {size}", _content(mask, classes)]
     sheet = grid(tiles, captions, columns=2 * min(A_ROW, len(names)), height=220)
-    return with_legend(sheet, MASK_LEGEND)
+    return with_legend(sheet, mask_legend(classes))
+
+
+def _content(mask: "NDArray[np.uint8]", classes: "Classes") -> str:
+    """The share of the foreground, or of the largest class if there is none."""
+    import numpy as np
+
+    pixels = np.bincount(mask.ravel(), minlength=len(classes))[: len(classes)]
+    shown = classes.foreground or [int(pixels.argmax())]
+    name = classes.subject if classes.foreground else classes.names[shown[0]]
+    return f"{pixels[shown].sum() / mask.size:.0%} {name}"
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
-    parser.add_argument("--breed", help="one breed only, e.g. Bengal or beagle")
+    parser.add_argument("--group", help="pictures of one group only, by its label")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
     parser.add_argument("--out", type=Path, default=Path("results/samples.png"))

@@ -9,9 +9,9 @@ import torch
 
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import CLASSES, image_path, mask_path
+from pipeline.data.pairs import image_path, mask_path
 from pipeline.deploy.predictor import Predictor, cores
-from pipeline.scoring.confusion import Counts, confusion_matrix, mean_iou
+from pipeline.scoring.confusion import Margins, confusion_matrix, margins, mean_iou
 from pipeline.scoring.segmenter import Segmenter
 
 
@@ -20,10 +20,10 @@ def agreement(
 ) -> dict[str, dict[str, float]]:
     """Each ONNX file's mIoU, and the share of pixels that it labels unlike the segmenter."""
     files = list(models.values())
-    counts = count_pixels(files, data, names, segmenter=segmenter, workers=workers).sum(axis=2)
+    counted = count_pixels(files, data, names, segmenter=segmenter, workers=workers).sum(axis=2)
     found = {}
-    for name, truth, original in zip(models, *counts, strict=True):
-        pixels, same = int(original.sum()), int(np.trace(original))
+    for name, truth, original in zip(models, *counted, strict=True):
+        pixels, _, same = original.sum(axis=0).tolist()
         miou = round(float(mean_iou(truth)), 6)
         found[name] = {"miou": miou, "disagreement": (pixels - same) / pixels}
     return found
@@ -36,29 +36,35 @@ def count_pixels(
     *,
     segmenter: Segmenter | None = None,
     workers: int | None = None,
-) -> Counts:
+) -> Margins:
     """Predict the named images with each ONNX file, and count pixels at the images' own size.
 
-    Returns (R, M, N, C, C) int64 confusion matrices of M models on N images. R is 1, against the
-    true masks; with a segmenter 2, against its masks too. workers: threads (one for each core).
-    Raises UserError, before the first image, if one of the files is missing.
+    Returns (R, M, N, C, 3) int64, the margins of M models of C classes on N images. R is 1,
+    against the true masks, without their ignored pixels; with a segmenter 2, against its masks
+    too. workers: threads (one for each core).
+    Raises UserError, before the first image, if one of the files is missing, or the models do not
+    have the same classes.
     """
     files = [place(data, name) for name in names for place in (image_path, mask_path)]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing ({len(missing)} files are): run `dvc checkout`")
     predictors = [Predictor(model, threads=1) for model in models]  # the workers fill the cores
+    known = {predictor.classes.names for predictor in predictors}
+    if len(known) > 1:
+        raise UserError("the models have different classes, so that their scores do not compare")
+    classes = len(known.pop())
 
-    def count(name: str) -> Counts:
-        """One image to (R, M, C, C)."""
+    def count(name: str) -> Margins:
+        """One image to (R, M, C, 3)."""
         image = load_image(image_path(data, name))
         references = [torch.from_numpy(load_mask(mask_path(data, name)))]
         if segmenter is not None:
             references += segmenter.segment([torch.from_numpy(image)])
         masks = [torch.from_numpy(predict(image)) for predict in predictors]
         counts = [
-            [confusion_matrix(true, mask, len(CLASSES)) for mask in masks] for true in references
+            [confusion_matrix(true, mask, classes).numpy() for mask in masks] for true in references
         ]
-        return np.array([[each.numpy() for each in row] for row in counts])
+        return margins(np.array(counts))
 
     with (
         ThreadPoolExecutor(workers or cores()) as pool,  # torch and ONNX Runtime release the GIL

@@ -9,13 +9,19 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from pipeline.core.terminal import UserError
+from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image
-from pipeline.data.pairs import CLASSES
-from pipeline.deploy.predictor import Predict, predict_mask
-from pipeline.deploy.results import claim_stem, image_key, is_result, result_files, save_results
+from pipeline.deploy.predictor import Array, Predict, longest_side, predict_mask
+from pipeline.deploy.results import (
+    claim_stem,
+    class_shares,
+    foreground_box,
+    image_key,
+    is_result,
+    result_files,
+    save_results,
+)
 
 # The files of a folder that count as images. HEIC cannot be read, but whoever put one there means
 # an image: it is taken, so that it is reported.
@@ -82,12 +88,12 @@ def _files_of(path: Path) -> list[Path | UserError]:
 
 
 def predict_all(
-    model: Predict, images: Sequence[Path], out: Path, threads: int
+    model: Predict, classes: Classes, images: Sequence[Path], out: Path, threads: int
 ) -> Iterator[Report | UserError]:
     """Write each image's results into the folder; yield a report of each image, in order.
 
-    model: (H, W, 3) uint8 RGB to (H, W) uint8 class ids, called in that many threads at once. An
-    image that cannot be used, or whose results cannot be written, yields an error.
+    model: (H, W, 3) uint8 RGB to (H, W) uint8 ids of the classes, called in that many threads at
+    once. An image that cannot be used, or whose results cannot be written, yields an error.
     """
     claimed: dict[str, str] = {}
     waiting: deque[Future[Report | UserError]] = deque()
@@ -95,7 +101,8 @@ def predict_all(
     pool = ThreadPoolExecutor(threads)
     try:
         for path in images:
-            waiting.append(pool.submit(_predict, model, path, out, claim_stem(out, path, claimed)))
+            stem = claim_stem(out, path, claimed)
+            waiting.append(pool.submit(_predict, model, classes, path, out, stem))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         yield from (each.result() for each in waiting)
@@ -103,28 +110,39 @@ def predict_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _predict(model: Predict, path: Path, out: Path, stem: str | None) -> Report | UserError:
+def _predict(
+    model: Predict, classes: Classes, path: Path, out: Path, stem: str | None
+) -> Report | UserError:
     start = time.perf_counter()
     if stem is None:
         return UserError(f"{path}: {out} has other files with the names of its results: move them")
     files = result_files(out, stem)
     try:
         image = decode_image(path)
-        mask = predict_mask(model, image)
-        save_results(files, image, mask, image_key(path))
+        mask = predict_mask(model, image, longest_side(len(classes)))
+        save_results(files, image, mask, classes, image_key(path))
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or error or "not enough memory"
         return UserError(f"{path}: its results cannot be written: {reason}")
-    pet = mask == CLASSES.index("pet")
     return {
         "name": str(path),  # as it was given
         "width": mask.shape[1],
         "height": mask.shape[0],
-        "pet_share": round(float(pet.mean()), 6),  # of the pixels, without the border, in [0, 1]
-        "pet_box": Image.fromarray(pet).getbbox(),  # left, top, and after the last: right, bottom
+        **_contents(mask, classes),
         "ms": round((time.perf_counter() - start) * 1000, 1),  # to the last file, beside the others
         "files": {kind: str(file) for kind, file in files.items()},
         "warning": DARK if image.max() < 16 else None,
+    }
+
+
+def _contents(mask: Array, classes: Classes) -> Report:
+    """Shares are of the pixels, in [0, 1]; what concerns the foreground is None if no class is."""
+    shares = class_shares(mask, classes)
+    named = [shares.get(classes.names[place], 0) for place in classes.foreground]
+    return {
+        "foreground_share": round(sum(named), 6) if named else None,
+        "foreground_box": foreground_box(mask, classes),
+        "shares": {name: round(share, 6) for name, share in shares.items()},
     }

@@ -11,23 +11,35 @@ from onnxruntime import InferenceSession, SessionOptions
 from PIL import Image
 
 from pipeline.core.terminal import UserError
+from pipeline.data.classes import from_metadata
 from pipeline.data.images import reduce_image
-from pipeline.data.pairs import CLASSES
 
 Array = NDArray[np.uint8]
 Predict = Callable[[Array], Array]  # (H, W, 3) RGB to (H, W) class ids
 
-# The graph enlarges the classes' scores to the image's size as floats: 24 bytes a pixel, or 1.2 GB
-# for 50 megapixels in each thread. Its network sees a square of a few hundred pixels anyway:
-# reduced to this side first, an image of 4000x2664 gets 99.9 % of the same mask.
+# No mask is finer. The network sees a square of a few hundred pixels anyway: reduced to this side
+# first, an image of 4000x2664 gets 99.9 % of the same mask.
 LONGEST_SIDE = 2048
+FEW_CLASSES = 24
+
+
+def longest_side(classes: int) -> int:
+    """To what side an image is reduced for a model of so many classes.
+
+    The graph enlarges the classes' scores to the image's size as floats: 8 bytes a pixel and
+    class, or 800 MB for a square of LONGEST_SIDE and FEW_CLASSES. More classes take no more.
+    """
+    return int(LONGEST_SIDE * min(1, FEW_CLASSES / classes) ** 0.5)
 
 
 class Predictor:
     """A loaded model.onnx: call it with an image to get the mask."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        """Load the file; 0 threads are all cores. Raises UserError if it is missing or no model."""
+        """Load the file; 0 threads are all cores.
+
+        Raises UserError if it is missing, is no model, or does not name its classes.
+        """
         options = SessionOptions()
         options.intra_op_num_threads = threads
         # Waiting threads sleep: spinning is no faster, and takes the core from others.
@@ -39,6 +51,10 @@ class Predictor:
             self.session = InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's error classes share no other base
             raise UserError(f"{file} is not a model that ONNX Runtime can load: {error}") from error
+        try:
+            self.classes = from_metadata(self.session.get_modelmeta().custom_metadata_map)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{file} does not say which classes it has: {error}") from None
         self.file = file
         self.input = self.session.get_inputs()[0].name
 
@@ -53,18 +69,18 @@ class Predictor:
             mask = self(np.zeros((8, 6, 3), np.uint8))
         except Exception as error:  # ONNX Runtime's error classes share no other base
             raise UserError(f"{self.file} takes no photographs: {error}") from None
-        if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(CLASSES):
-            raise UserError(f"{self.file} gives no masks of {', '.join(CLASSES)}")
+        if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(self.classes):
+            raise UserError(f"{self.file} gives no masks of its {len(self.classes)} classes")
         return self
 
 
-def predict_mask(model: Predict, image: Array) -> Array:
+def predict_mask(model: Predict, image: Array, side: int) -> Array:
     """Predict an image of any size in bounded memory: (H, W, 3) uint8 RGB to (H, W) uint8 ids.
 
-    An image larger than LONGEST_SIDE is reduced for the model, and the mask enlarged by nearest
-    neighbour: ids cannot be blended.
+    An image that is larger than `side` (`longest_side`) is reduced for the model, and the mask
+    enlarged by nearest neighbour: ids cannot be blended.
     """
-    mask = model(reduce_image(image, LONGEST_SIDE))
+    mask = model(reduce_image(image, side))
     return enlarge_mask(mask, *image.shape[:2])
 
 

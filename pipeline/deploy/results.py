@@ -1,4 +1,4 @@
-"""What people get of a prediction: four marked image files, or the pet cut out."""
+"""What people get of a prediction: four marked image files, shares, or the foreground cut out."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.files import atomic_file
+from pipeline.data.classes import Classes
 from pipeline.data.images import size_within, with_palette
-from pipeline.data.pairs import BACKGROUND, BORDER, PET
 from pipeline.deploy.predictor import LONGEST_SIDE, Array
 from pipeline.scoring.pictures import overlay
 
@@ -67,17 +67,19 @@ def is_result(file: Path) -> bool:
     return file.name.endswith(tuple(f".{kind}.png" for kind in KINDS)) and owner(file) is not None
 
 
-def save_results(files: Mapping[str, Path], image: Array, mask: Array, key: str) -> None:
+def save_results(
+    files: Mapping[str, Path], image: Array, mask: Array, classes: Classes, key: str
+) -> None:
     """Write an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids as `result_files`.
 
     input: the image. mask: the ids themselves, almost black to look at. palette: the same ids in
-    the PALETTE's colours. overlay: pet and border tinted on the image.
+    the colours of the classes. overlay: the image tinted by class, but for the background.
     """
     # One after the other: at 50 megapixels, each takes 200 MB of memory.
     _save(files["input"], Image.fromarray(image), key)
     _save(files["mask"], Image.fromarray(mask), key)
-    _save(files["palette"], with_palette(mask), key)
-    _save(files["overlay"], Image.fromarray(_overlay(image, mask)), key)
+    _save(files["palette"], with_palette(mask, classes.palette), key)
+    _save(files["overlay"], Image.fromarray(_overlay(image, mask, classes)), key)
 
 
 def _save(file: Path, image: Image.Image, key: str) -> None:
@@ -87,42 +89,60 @@ def _save(file: Path, image: Image.Image, key: str) -> None:
         image.save(temporary, format="PNG", compress_level=COMPRESSION, pnginfo=mark)
 
 
-def _overlay(image: Array, mask: Array) -> Array:
+def _overlay(image: Array, mask: Array, classes: Classes) -> Array:
     """Draw the overlay in strips: at once it would take 1 GB for 50 megapixels."""
     tinted = np.empty_like(image)
     rows = max(1, STRIP // mask.shape[1])
     for top in range(0, mask.shape[0], rows):
         strip = slice(top, top + rows)
-        tinted[strip] = np.asarray(overlay(image[strip], mask[strip]))
+        tinted[strip] = np.asarray(overlay(image[strip], mask[strip], classes))
     return tinted
 
 
-def cut_out(image: Array, mask: Array) -> Image.Image:
-    """Cut the pet out of an (H, W, 3) uint8 RGB image by its (H, W) uint8 class ids: an RGBA image.
+def class_shares(mask: Array, classes: Classes) -> dict[str, float]:
+    """The share in [0, 1] of each class that is there; of (H, W) uint8 class ids."""
+    pixels = Image.fromarray(mask).histogram()  # numpy's bincount takes 8 bytes a pixel
+    return {
+        name: number / mask.size
+        for name, number in zip(classes.names, pixels, strict=False)
+        if number
+    }
+
+
+def foreground_box(mask: Array, classes: Classes) -> tuple[int, int, int, int] | None:
+    """Left, top, and after the last pixel: right, bottom. None without foreground."""
+    table = [255 * (value in classes.foreground) for value in range(256)]
+    return Image.fromarray(mask).point(table).getbbox()
+
+
+def cut_out(image: Array, mask: Array, classes: Classes) -> Image.Image:
+    """Cut the foreground out of an (H, W, 3) uint8 RGB image by its (H, W) uint8 ids: as RGBA.
 
     Transparent pixels are black too: nothing of the background stays in the file.
     """
-    alpha = opacity(mask)
+    alpha = opacity(mask, classes)
     return Image.fromarray(np.dstack([np.where(alpha[..., None] > 0, image, 0), alpha]))
 
 
-def opacity(mask: Array) -> Array:
-    """(H, W) uint8 class ids to (H, W) uint8: 255 on the pet, 0 on the background.
+def opacity(mask: Array, classes: Classes) -> Array:
+    """(H, W) uint8 class ids to (H, W) uint8: 255 on the foreground, 0 where it is not.
 
-    Across the border, where fur and background mix, it falls with the distance from the pet and
-    rises with the distance from the background. Without one of the two, the border counts as pet.
+    Across the rim, where the two mix, it falls with the distance from the foreground and rises
+    with the distance from the rest. Without one of the two, the rim counts as foreground.
     """
     # Imported here: scipy takes as long to load as numpy and PIL together, and predict needs none.
     from scipy.ndimage import distance_transform_edt  # noqa: PLC0415
 
     height, width = mask.shape
-    size = size_within(LONGEST_SIDE, height, width)  # no mask is finer than that
+    size = size_within(LONGEST_SIDE, height, width)
     reduced = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    share = (reduced != BACKGROUND).astype(np.float64)
-    border = reduced == BORDER
-    if (reduced == PET).any() and (reduced == BACKGROUND).any():
-        to_pet = distance_transform_edt(reduced != PET)[border]
-        to_background = distance_transform_edt(reduced != BACKGROUND)[border]
-        share[border] = to_background / (to_pet + to_background)
+    inside = np.isin(reduced, classes.foreground)
+    rim = np.isin(reduced, classes.with_role("rim"))
+    outside = ~(inside | rim)
+    share = (~outside).astype(np.float64)
+    if inside.any() and outside.any():
+        to_inside = distance_transform_edt(~inside)[rim]
+        to_outside = distance_transform_edt(~outside)[rim]
+        share[rim] = to_outside / (to_inside + to_outside)
     alpha = Image.fromarray((255 * share).round().astype(np.uint8))
     return np.array(alpha.resize((width, height), Image.Resampling.BILINEAR))

@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmarks import deploy, predicting, training
 from benchmarks.ours import Training
-from pipeline.model.unet import ModelParams
+from pipeline.model.settings import ModelParams
 
 TINY = ModelParams(features=(4, 8))
 
@@ -75,7 +75,7 @@ def test_a_convolution_is_counted_as_by_hand():
     both = nn.Sequential(convolution, nn.Conv2d(4, 4, kernel_size=1, bias=False))
     second = 3 * 2 * (2 * 4 * 8 * 8) * 4
     assert training.flops(both, torch.zeros(2, 3, 8, 8)) == 2 * forward + second
-    once, twice = (training.step_gflop(Training(TINY, size)) for size in (32, 64))
+    once, twice = (training.step_gflop(Training(TINY, size), 3) for size in (32, 64))
     assert twice == pytest.approx(4 * once, rel=1e-12)  # twice the sides, four times the pixels
 
 

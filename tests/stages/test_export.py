@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 from tiny_models import save_random_model
-from tiny_pets import LISTS
+from tiny_pets import LISTS, PETS
 from training import runs
 
 from pipeline.core.files import file_digest
@@ -61,7 +61,9 @@ def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeyp
     assert version.tags["int8.sha256"] == file_digest(INT8)
     assert float(version.tags["test.miou"]) == 0.25
     for file in (MODEL, INT8):
-        metadata = Predictor(file, threads=1).session.get_modelmeta().custom_metadata_map
+        predictor = Predictor(file, threads=1)
+        assert predictor.classes.entries == PETS.entries
+        metadata = predictor.session.get_modelmeta().custom_metadata_map
         assert metadata["checkpoint.sha256"] == checkpoint_digest(Path("models"))
 
 
@@ -81,7 +83,7 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
         file.unlink()
     for name in LISTS["test"]:
         Image.new("RGB", (64, 64)).save(image_path(PAIRS, name))
-        save_mask(mask_path(PAIRS, name), np.ones((64, 64), np.uint8))
+        save_mask(mask_path(PAIRS, name), np.ones((64, 64), np.uint8), PETS.palette)
     export(monkeypatch)
     assert {file: file.read_bytes() for file in before} == before
     assert len(versions(checkpoint)) == 1

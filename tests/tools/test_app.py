@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,28 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tiny_models import (
     BACKGROUND,
+    CHANNELS,
     COLOURS,
     MASK,
     PET,
     RED,
+    write_model,
     write_onnx,
     write_threshold_model,
     write_traffic_light,
 )
-from tiny_pets import REPOSITORY, write_tiny_pets
+from tiny_pets import PETS, REPOSITORY, write_tiny_pets
 
 from pipeline.core.layout import int8_beside
+from pipeline.data.classes import Class, Classes
+from pipeline.data.colours import distinct_colours
 from pipeline.records.models import find_model
 from pipeline.records.store import open_store
 from pipeline.records.versions import model_name
 from tools.page.result import pack_results
 
 MIOU = {"miou": 0.8012, "miou_low": 0.7981, "miou_high": 0.8042}
+SAMPLE = replace(PETS, dataset="sample")
 SCORES = {
     "test": {"images": 3421, **MIOU, "iou": {"pet": 0.8757, "border": 0.5907}},
     "export": {"int8": {"miou": 0.7993, "miou_drop": 0.0019, "offered": True}},
@@ -51,11 +57,23 @@ def page():
 
 def picture(mask=MASK, name="pet.png"):
     """A PNG that has this mask."""
-    return name, encoded(COLOURS[np.array(mask)]), "image/png"
+    return picture_of(COLOURS[np.array(mask)], name)
+
+
+def picture_of(pixels, name="pet.png"):
+    return name, encoded(pixels.astype(np.uint8)), "image/png"
 
 
 def traffic_light():
-    return write_traffic_light(Path("model.onnx"))
+    return write_traffic_light(Path("model.onnx"), SAMPLE)
+
+
+def streets(count, role=None):
+    """So many classes of the role."""
+    names = ("road", "kerb", "sky", *(f"thing {number}" for number in range(3, count)))
+    colours = distinct_colours([None] * count)
+    pairs = zip(names[:count], colours, strict=True)
+    return Classes("streets", tuple(Class(name, colour, role) for name, colour in pairs))
 
 
 def give(page, *files):
@@ -104,7 +122,7 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
     write_onnx(Path("models/model.onnx"), weight=7)  # its masks hold 7
     page.run()
     assert not page.exception
-    assert "gives no masks of pet, background, border" in page.error[0].value
+    assert "gives no masks of its 3 classes" in page.error[0].value
     write_traffic_light(Path("models/model.onnx"))
     page.run()
     assert page.selectbox[0].options == ["models/model.onnx"]
@@ -173,9 +191,48 @@ def test_photographs_of_the_test_list_else_drawn_samples_can_be_tried(page, work
     write_tiny_pets(workspace)
     st.cache_data.clear()  # as for whoever comes later
     page.run()
-    assert [button.label for button in page.button] == ["Bengal", "Sphynx", "Pug"]
+    assert [button.label for button in page.button] == ["Bengal 5", "Sphynx 3", "pug 5"]
     page.button[2].click().run()
     assert mask_of(page).shape == (90, 60)  # pug_5
+
+
+def test_a_model_of_another_data_set_has_no_drawn_samples_and_without_foreground_no_cut_out(page):
+    register(write_traffic_light(Path("model.onnx"), streets(3)), SCORES)
+    page.run()
+    assert page.title[0].value == "Segmentation"
+    assert "pixel of a photograph as **road**, **kerb** or **sky**" in page.markdown[0].value
+    assert not page.button
+    give(page, picture())
+    assert not page.exception
+    assert not page.info
+    words = [image.proto.imgs[0].alt for image in page.get("image")]
+    assert [text.partition(":")[0] for text in words] == [
+        "pet.png, tinted by class", "The mask, in the colours of the classes"
+    ]  # fmt: skip
+    assert zipfile.ZipFile(io.BytesIO(pack_results([result_of(page)]))).namelist() == [
+        "01-pet.mask.png"
+    ]
+
+
+def test_of_many_classes_the_largest_are_listed_and_the_others_are_folded_up(page):
+    """The model takes the brightest channel for the class."""
+    nodes = "mask = ReduceMax<keepdims = 0>(photograph, channels)"
+    classes = streets(30, role="foreground")
+    write_model(Path("models/model.onnx"), CHANNELS, nodes, classes=classes)
+    page.run()
+    assert "one of 30 classes, such as **road**, **kerb** and **sky**" in page.markdown[0].value
+    # Of 4000 pixels, one each are of the classes 1 to 15, all others of the class 29.
+    mask = np.full(4000, 29)
+    mask[:15] = range(1, 16)
+    give(page, picture_of(np.repeat(mask.reshape(40, 100, 1), 3, axis=2)))
+    assert not page.exception
+    shown, folded = html(page).split("<details>")
+    assert "thing 29 <b>99.6%</b>" in shown
+    assert "kerb <b>&lt;0.1%</b>" in shown
+    assert shown.count("<b>") == 10
+    assert folded.startswith("<summary>and 6 more, 0.1% together</summary>")
+    assert folded.count("<b>") == 6
+    assert result_of(page).in_words().endswith("thing 9 <0.1%, and 6 more")
 
 
 def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page):
@@ -199,7 +256,7 @@ def test_several_photographs_each_have_a_result_and_a_rejected_one_is_named(page
     words = [image.proto.imgs[0].alt for image in page.get("image")]
     assert len(words) == 6 + 2 + 3  # samples, results, and one of these large
     assert all(words)
-    assert "newest.png, with pet and border tinted: pet 100.0%, background 0.0%" in " ".join(words)
+    assert "newest.png, tinted by class: pet 100.0%" in " ".join(words)
 
 
 def test_the_camera_is_asked_for_only_when_it_is_unfolded(page):

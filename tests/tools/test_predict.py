@@ -65,8 +65,9 @@ def test_a_photograph_becomes_four_pictures_and_a_line(predict):
         "name": "my cat.png",
         "width": 3,
         "height": 2,
-        "pet_share": 0.5,
-        "pet_box": [0, 0, 2, 2],
+        "foreground_share": 0.5,
+        "foreground_box": [0, 0, 2, 2],
+        "shares": {"pet": 0.5, "background": 0.333333, "border": 0.166667},
         "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS},
         "warning": None,
     }
@@ -149,6 +150,13 @@ def test_make_takes_any_name_and_without_one_says_how():
 
 def test_a_sentence_says_what_was_found():
     files = {"overlay": "results/a.overlay.png"}
-    outcome = {"name": "a\x1b.jpg", "pet_share": 0.5, "pet_box": (0, 0, 2, 2), "files": files}
-    assert sentence(outcome) == r"a\x1b.jpg: 50% of it is pet; see results/a.overlay.png"
-    assert "no pet found" in sentence(outcome | {"pet_box": None})
+    shares = {"sky": 0.12, "road": 0.41, "person": 0.004, "building": 0.466}
+    pet = {"foreground_share": 0.5, "foreground_box": (0, 0, 2, 2)}
+    outcome = {"name": "a\x1b.jpg", **pet, "shares": shares, "files": files}
+    assert sentence(outcome, "pet") == r"a\x1b.jpg: 50% of it is pet; see results/a.overlay.png"
+    outcome["foreground_box"] = None
+    assert "no pet found" in sentence(outcome, "pet")
+    outcome["foreground_share"] = None
+    assert ": 47% building, 41% road, 12% sky; see" in sentence(outcome, "foreground")
+    outcome["shares"] = {"person": 0.004, "road": 0.996}
+    assert ": 100% road; see" in sentence(outcome, "foreground")

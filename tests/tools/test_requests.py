@@ -19,6 +19,7 @@ GONE = {"type": "http.disconnect"}
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 FILE = encoded(PIXELS)
+SIDE = 300  # to which larger images are reduced
 
 
 def first_channel(image):
@@ -55,7 +56,7 @@ async def exchange(
 
 
 def ask(*chunks, predict=first_channel, **how):
-    return asyncio.run(send(make_app(predict, ""), *chunks, **how))
+    return asyncio.run(send(make_app(predict, SIDE, ""), *chunks, **how))
 
 
 def refusal(*chunks, **how):
@@ -76,8 +77,17 @@ def test_an_image_is_answered_with_its_mask(kind):
     assert np.array_equal(decoded(answer), PIXELS[..., 0])
 
 
+def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged():
+    def predict(image):
+        assert image.shape == (200, SIDE, 3)
+        return image[..., 0]
+
+    status, _, answer = ask(encoded(np.full((400, 600, 3), 7, np.uint8)), predict=predict)
+    assert (status, decoded(answer).tolist()) == (200, [[7] * 600] * 400)
+
+
 def test_a_mask_names_its_model_in_a_header():
-    app = make_app(first_channel, "version 3, drawn\nin Köln")
+    app = make_app(first_channel, SIDE, "version 3, drawn\nin Köln")
     start, _ = asyncio.run(exchange(app, FILE))
     assert dict(start["headers"])[b"x-model"] == rb"version 3, drawn\nin K\xf6ln"
 
@@ -148,7 +158,7 @@ def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
         return running.pop()[..., 0]
 
     async def ten():
-        app = make_app(predict, "")
+        app = make_app(predict, SIDE, "")
         return await asyncio.gather(*(send(app, FILE) for _ in range(10)))
 
     assert [status for status, _, _ in asyncio.run(ten())] == [200] * 10
@@ -181,6 +191,6 @@ def test_only_pages_of_the_named_origin_may_ask():
         return dict(asyncio.run(asked)[0]["headers"]).get(b"access-control-allow-origin")
 
     ours = "https://data.example"
-    assert allowed(make_app(first_channel, "", ours), ours) == ours.encode()
-    assert allowed(make_app(first_channel, "", ours), "https://other.example") is None
-    assert allowed(make_app(first_channel, ""), ours) is None
+    assert allowed(make_app(first_channel, SIDE, "", ours), ours) == ours.encode()
+    assert allowed(make_app(first_channel, SIDE, "", ours), "https://other.example") is None
+    assert allowed(make_app(first_channel, SIDE, ""), ours) is None

@@ -1,15 +1,16 @@
 """The grid holds the pictures asked for, the same ones for the same seed."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny_pets import write_pair
+from tiny_pets import PETS, write_pair
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pairs import PALETTE
+from pipeline.data.classes import IGNORE
 from pipeline.data.splits import read_split
 from pipeline.scoring.pictures import MARGIN, TEXT
 from tools import visualize as tool
@@ -32,8 +33,8 @@ def test_the_grid_is_written_and_grows_with_the_count(tiny_pets, monkeypatch):
 
 
 def test_the_legend_shows_the_colours_of_pet_and_border(tiny_pets):
-    header = np.asarray(tool.draw(tiny_pets / "data/pairs", ["pug_1"]))[: TEXT + 2 * MARGIN]
-    assert (header == PALETTE[0]).all(axis=-1).sum() > 100
+    header = np.asarray(tool.draw(tiny_pets / "data/pairs", ["pug_1"], PETS))[: TEXT + 2 * MARGIN]
+    assert (header == PETS.palette[0]).all(axis=-1).sum() > 100
     assert (header < 100).all(axis=-1).any()  # its words
 
 
@@ -41,7 +42,7 @@ def test_the_longest_name_fits_below_its_picture(tmp_path):
     """The caption's last letter ends before the next picture begins."""
     name = "staffordshire_bull_terrier_200"
     write_pair(tmp_path, name, 500, 333)
-    sheet = np.asarray(tool.draw(tmp_path, [name]))
+    sheet = np.asarray(tool.draw(tmp_path, [name], PETS))
     caption = sheet[-TEXT - MARGIN : -MARGIN // 2, : MARGIN + 240]
     columns = np.flatnonzero((caption < 128).all(axis=-1).any(axis=0))
     assert columns[0] >= MARGIN
@@ -55,11 +56,21 @@ def test_the_seed_decides_which_pictures(tiny_pets):
     assert len(set(chosen[0])) == 4
 
 
-def test_a_breed_may_be_written_in_any_case_and_an_unknown_one_gets_the_list(
+def test_a_label_of_any_group_may_be_written_in_any_case_and_an_unknown_one_gets_the_list(
     tiny_pets, monkeypatch
 ):
-    table = pd.DataFrame({"name": ["a_1", "a_2", "b_1"], "breed": ["pug", "pug", "Maine_Coon"]})
-    for written, names in (("PUG", {"a_1", "a_2"}), ("maine coon", {"b_1"})):
+    columns = {"breed": ["pug", "pug", "Maine_Coon"], "film": [7, 8, 8]}
+    table = pd.DataFrame({"name": ["a_1", "a_2", "b_1"], **columns})
+    for written, names in (("PUG", {"a_1", "a_2"}), ("maine coon", {"b_1"}), ("7", {"a_1"})):
         assert set(tool.choose(table, written, 10, 0)["name"]) == names
-    with pytest.raises(UserError, match=r"--breed unicorn.*Bengal, Sphynx, pug"):
-        run(monkeypatch, "--breed", "unicorn")
+    with pytest.raises(UserError, match=r"--group x: .*known: breed Bengal, .*; species cat, dog"):
+        run(monkeypatch, "--group", "x")
+    with pytest.raises(UserError, match="the data set has no groups"):
+        tool.choose(table[["name"]], "x", 10, 0)
+
+
+def test_a_caption_has_the_share_of_the_foreground_else_of_the_largest_class():
+    mask = np.array([[0, 1, 1, 1, IGNORE]], np.uint8)
+    assert tool._content(mask, PETS) == "20% pet"
+    plain = replace(PETS, entries=tuple(replace(each, role=None) for each in PETS.entries))
+    assert tool._content(mask, plain) == "60% background"

@@ -25,7 +25,7 @@ def show_choice(picture: Image.Image, label: str, alt: str, **button: Any) -> No
 def plain(text: object) -> str:
     """The text for a place that takes Markdown, where it shows as it is.
 
-    The names of files and breeds are other people's: one may hold a picture from another machine.
+    The names of files and classes are other people's: one may hold a picture from another machine.
     Words in backticks stay code.
     """
     return re.sub(r"([\\*_{}\[\]()#!|<>~:$&])", r"\\\1", str(text))

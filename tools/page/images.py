@@ -11,14 +11,15 @@ from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pipeline.core.layout import PAIRS, SPLITS
-from pipeline.data.pairs import breed_of, image_path, species_of
+from pipeline.data.pairs import image_path
 from pipeline.data.splits import evenly_spaced, read_split
-from pipeline.sample.looks import breeds
+from pipeline.sample.looks import Breed, breeds
 from pipeline.sample.picture import draw_pair
 from tools.page.gallery import gallery, show_choice
 
 TEST_LIST = SPLITS / "test.csv"
-OF_EACH_SPECIES = 3
+SAMPLES = 6
+DRAWN = ("sample", "")  # data sets of which a sample is drawn; older models name none
 DRAWN_SIZE = (400, 300)
 CAMERA = ":material/photo_camera:"
 PASTE = Path(__file__).parent / "paste.js"
@@ -34,8 +35,11 @@ class ImageFile:
     content: bytes
 
 
-def choose_images() -> list[ImageFile]:
-    """Let people give photographs of their own, or choose a sample; the latest choice counts."""
+def choose_images(dataset: str) -> list[ImageFile]:
+    """Let people give photographs of their own, or choose a sample; the latest choice counts.
+
+    dataset: that the model was trained on.
+    """
     state = st.session_state
     turn = state.setdefault("turn", 0)
     uploaded = st.file_uploader(
@@ -55,14 +59,18 @@ def choose_images() -> list[ImageFile]:
     if own:
         state.pop("sample", None)
     chosen = state.get("sample")
-    folded = bool(own or chosen)
-    row = st.expander("Or try one of these", expanded=not folded, icon=":material/pets:")
+    if samples := find_samples(dataset in DRAWN):
+        show_samples(samples, folded=bool(own or chosen))
+    return [chosen] if chosen else own
+
+
+def show_samples(samples: list[ImageFile], folded: bool) -> None:
+    row = st.expander("Or try one of these", expanded=not folded, icon=":material/photo_library:")
     with row, gallery("samples"):
-        for sample in find_samples():
+        for sample in samples:
             image = Image.open(io.BytesIO(sample.content)).convert("RGB")
             take, alt = partial(_take, sample), f"Sample: {sample.name}"
             show_choice(image, sample.name, alt, key=f"sample {sample.key}", on_click=take)
-    return [chosen] if chosen else own
 
 
 def _file(uploaded: UploadedFile, name: str) -> ImageFile:
@@ -75,22 +83,19 @@ def _take(sample: ImageFile) -> None:
 
 
 @st.cache_data(show_spinner=False)
-def find_samples() -> list[ImageFile]:
-    """Cats and dogs of different breeds: from the test list if there is one, else drawn."""
+def find_samples(drawn: bool) -> list[ImageFile]:
+    """Images evenly spaced over the test list if there is one; else, if wanted, drawn animals."""
     listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
     present = [name for name in listed if image_path(PAIRS, name).is_file()]
-    names = present or [f"{breed.name}_1" for breed in breeds()]
-    chosen: list[str] = []  # evenly over the list, and therefore over breeds
-    for species in ("cat", "dog"):
-        of_species = [name for name in names if species_of(name) == species]
-        chosen += evenly_spaced(of_species, OF_EACH_SPECIES)
-    read = (lambda name: image_path(PAIRS, name).read_bytes()) if present else _draw
-    breed = {name: breed_of(name).replace("_", " ").capitalize() for name in chosen}
-    return [ImageFile(name, breed[name], read(name)) for name in chosen]
+    if present:
+        chosen = evenly_spaced(present, SAMPLES)
+        found = {name: image_path(PAIRS, name).read_bytes() for name in chosen}
+    else:
+        found = {each.name: _draw(each) for each in evenly_spaced(breeds(), SAMPLES) if drawn}
+    return [ImageFile(name, name.replace("_", " "), found[name]) for name in found]
 
 
-def _draw(name: str) -> bytes:
-    breed = next(each for each in breeds() if each.name == breed_of(name))
+def _draw(breed: Breed) -> bytes:
     stream = io.BytesIO()
-    draw_pair(breed, DRAWN_SIZE, Random(name))[0].save(stream, "PNG")
+    draw_pair(breed, DRAWN_SIZE, Random(breed.name))[0].save(stream, "PNG")
     return stream.getvalue()

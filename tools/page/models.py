@@ -10,7 +10,6 @@ import streamlit as st
 from pipeline.core.files import read_json
 from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX
 from pipeline.core.terminal import UserError
-from pipeline.data.pairs import CLASSES
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of
@@ -46,7 +45,7 @@ def choose_model() -> Predictor:
         with st.expander("Scores and origin"):
             precision = choose_precision(reference, tags)
             predictor = load_model(reference, precision, tags)
-            show_facts(tags, predictor.file, precision)
+            show_facts(tags, predictor, precision)
     if saw_only_drawings(tags):  # not in the sidebar, which telephones hide
         st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
     return predictor
@@ -92,7 +91,7 @@ def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
     return Predictor(find_model(reference, precision).file, cores()).tried()
 
 
-def show_facts(tags: Tags, file: Path, precision: str) -> None:
+def show_facts(tags: Tags, model: Predictor, precision: str) -> None:
     """Show the test scores and the model's origin, as far as the tags know them."""
     if precision == INT8 and "export.int8.miou" in tags:
         drop = _number(tags, "export.int8.miou_drop", "+.4f", -1)
@@ -101,9 +100,9 @@ def show_facts(tags: Tags, file: Path, precision: str) -> None:
     elif precision == FP32 and "test.miou" in tags:
         st.metric("Test mIoU", _number(tags, "test.miou"), help=MIOU)
         low, high = (_number(tags, f"test.miou_{end}") for end in ("low", "high"))
-        scores = {f"IoU {name}": _number(tags, f"test.iou.{name}") for name in CLASSES}
+        scores = {f"IoU {name}": _number(tags, f"test.iou.{name}") for name in model.classes.names}
         st.html(_list({"95 % interval": f"{low} to {high}" if low and high else "", **scores}))
-    st.html(_list(_origin(tags, file)))
+    st.html(_list(_origin(tags, model.file)))
 
 
 def _origin(tags: Tags, file: Path) -> dict[str, str]:

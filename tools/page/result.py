@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import PurePath
 from time import perf_counter
 
@@ -14,15 +15,16 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image, size_within, with_palette
-from pipeline.data.pairs import CLASSES, PALETTE, PET
-from pipeline.deploy.predictor import Array, Predict, predict_mask
-from pipeline.deploy.results import COMPRESSION, cut_out
+from pipeline.deploy.predictor import Array, Predict, longest_side, predict_mask
+from pipeline.deploy.results import COMPRESSION, class_shares, cut_out
 from pipeline.scoring.pictures import colour, overlay
 from tools.decoding import decode_apart
 from tools.page.gallery import gallery, plain, show_choice
 from tools.page.images import ImageFile
 
+LISTED = 10  # classes whose names are shown at once, those with the largest shares
 VIEW = 1000  # pixels of the longer side on the page; downloads have the full size
 ICON = ":material/download:"
 
@@ -32,39 +34,51 @@ class Result:
     """A photograph and its mask, small: the file is decoded again for what is downloaded."""
 
     file: ImageFile
-    mask_png: bytes  # the class ids at full size, with the PALETTE, so that they can be seen
+    mask_png: bytes  # the class ids at full size, with a palette, so that they can be seen
     size: tuple[int, int]  # width, height
     image: Array  # (H, W, 3) uint8 RGB of at most VIEW pixels
     mask: Array  # (H, W) uint8, as large
-    shares: dict[str, float]  # of each class in the whole mask
+    classes: Classes
+    shares: dict[str, float]  # of each class in the whole mask, if it is there; the largest first
     seconds: float  # in the model
 
     @property
-    def has_pet(self) -> bool:
-        return self.shares[CLASSES[PET]] > 0
+    def has_foreground(self) -> bool:
+        return any(self.classes.names[place] in self.shares for place in self.classes.foreground)
 
     def cut_out_png(self) -> bytes:
-        """The pet on transparent ground, at full size."""
+        """The foreground on transparent ground, at full size."""
         image = decode_image(io.BytesIO(self.file.content))
-        return _png(cut_out(image, np.array(Image.open(io.BytesIO(self.mask_png)))))
+        mask = np.array(Image.open(io.BytesIO(self.mask_png)))
+        return _png(cut_out(image, mask, self.classes))
+
+    def overlay(self, opacity: float = 0.45) -> Image.Image:
+        return overlay(self.image, self.mask, self.classes, opacity)
 
     def in_words(self) -> str:
-        return ", ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
+        shown = [f"{name} {percent(share)}" for name, share in self.shares.items()]
+        more = [f"and {len(shown) - LISTED} more"] if len(shown) > LISTED else []
+        return ", ".join(shown[:LISTED] + more)
 
 
-def find_pet(model: Predict, file: ImageFile) -> Result:
+def percent(share: float) -> str:
+    """A share of (0, 1] for people, who shall not take a small one for none."""
+    return "<0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def label_image(model: Predict, classes: Classes, file: ImageFile) -> Result:
     """Label the photograph. Raises ImageError for a file that cannot be used."""
     image, _ = asyncio.run(decode_apart(file.content))
     start = perf_counter()
-    mask = predict_mask(model, image)
+    mask = predict_mask(model, image, longest_side(len(classes)))
     seconds = perf_counter() - start
     size = size_within(VIEW, *mask.shape)
     view = np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
     small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    shares = np.bincount(mask.ravel(), minlength=len(CLASSES)) / mask.size
-    named = dict(zip(CLASSES, shares.tolist(), strict=True))
-    height, width = mask.shape
-    return Result(file, _png(with_palette(mask)), (width, height), view, small, named, seconds)
+    found = class_shares(mask, classes)
+    shares = {name: found[name] for name in sorted(found, key=lambda name: -found[name])}
+    png, (height, width) = _png(with_palette(mask, classes.palette)), mask.shape
+    return Result(file, png, (width, height), view, small, classes, shares, seconds)
 
 
 def show_results(results: Mapping[str, Result]) -> None:
@@ -78,13 +92,13 @@ def show_results(results: Mapping[str, Result]) -> None:
     if len(results) > 1:
         with gallery("results"):
             for key, result in results.items():
-                picture, name = overlay(result.image, result.mask), result.file.name
+                picture, name = result.overlay(), result.file.name
                 look = "primary" if result is shown else "secondary"
                 settings = {"key": f"result {key}", "type": look, "on_click": partial(_show, key)}
                 show_choice(picture, name, f"{name}: {result.in_words()}", **settings)
         pack = partial(pack_results, [*results.values()])
         label = f"Download all {len(results)} results"
-        st.download_button(label, pack, "pets.zip", on_click="ignore", icon=ICON)
+        st.download_button(label, pack, "results.zip", on_click="ignore", icon=ICON)
         st.subheader(plain(shown.file.name), anchor=False)
     show_result(shown)
 
@@ -100,48 +114,68 @@ def pack_results(results: list[Result]) -> bytes:
         for number, result in enumerate(results, start=1):
             stem = re.sub(r"[^\w.-]+", "_", PurePath(result.file.name).stem)[:80]
             packed.writestr(f"{number:02}-{stem}.mask.png", result.mask_png)
-            if result.has_pet:
-                packed.writestr(f"{number:02}-{stem}.pet.png", result.cut_out_png())
+            if result.has_foreground:
+                name = f"{number:02}-{stem}.{file_name(result.classes)}"
+                packed.writestr(name, result.cut_out_png())
     return stream.getvalue()
+
+
+def file_name(classes: Classes) -> str:
+    """Of a cut-out: pet.png."""
+    return f"{classes.subject.replace(' ', '_')}.png"
 
 
 @st.fragment  # so that the slider draws the overlay again, and nothing else
 def show_result(result: Result) -> None:
-    """Show the result, and offer mask and cut-out as files."""
+    """Show the result, and offer the mask and, if there is foreground, its cut-out as files."""
     st.html(_legend(result))
     large, small = st.columns([5, 3])
     with large:
         picture = st.empty()
         opacity = st.slider("Opacity of the mask", 0, 100, 45, format="%d %%")
-        tinted = overlay(result.image, result.mask, opacity / 100)
-        alt = f"{result.file.name}, with pet and border tinted: {result.in_words()}"
-        picture.image(tinted, "Overlay", width="stretch", alt=alt)
+        alt = f"{result.file.name}, tinted by class: {result.in_words()}"
+        picture.image(result.overlay(opacity / 100), "Overlay", width="stretch", alt=alt)
     with small:
         # The files are made on demand.
         offer = partial(st.download_button, on_click="ignore", icon=ICON, width="stretch")
-        if result.has_pet:
+        classes, subject = result.classes, result.classes.subject
+        if result.has_foreground:
             with st.container(key="cut-out"):  # on a chequerboard: style.css
-                cut = cut_out(result.image, result.mask)
-                st.image(cut, "Cut-out", width="stretch", alt="The pet without its background")
-            offer("Download the cut-out", result.cut_out_png, "pet.png")
-        else:
-            st.info("No pet was found in this photograph.", icon=":material/search_off:")
+                cut = cut_out(result.image, result.mask, classes)
+                alt = f"The {subject} without its background"
+                st.image(cut, "Cut-out", width="stretch", alt=alt)
+            offer("Download the cut-out", result.cut_out_png, file_name(classes))
+        elif classes.foreground:
+            st.info(
+                f"No {plain(subject)} was found in this photograph.", icon=":material/search_off:"
+            )
         alt = f"The mask, in the colours of the classes: {result.in_words()}"
-        st.image(colour(result.mask), "Mask", width="stretch", alt=alt)
+        st.image(colour(result.mask, classes), "Mask", width="stretch", alt=alt)
         offer("Download the mask", result.mask_png, "mask.png")
 
 
 def _legend(result: Result) -> str:
-    """HTML: a bar of the classes' shares; below it their names, the image's size and the time."""
-    bar, names = "", ""
-    for (name, share), rgb in zip(result.shares.items(), PALETTE, strict=True):
-        ground = "background:#{:02x}{:02x}{:02x}".format(*rgb)
+    """HTML: a bar of the classes' shares; below it their names, the image's size and the time.
+
+    Of many classes, those with the smallest shares are folded up behind their number and sum.
+    """
+    colours = {entry.name: entry.colour for entry in result.classes.entries}
+    bar, names = "", []
+    for name, share in result.shares.items():
+        ground = f"background:{colours[name]}"
         bar += f'<span style="{ground};width:{share:.2%}"></span>'
-        names += f'<span><i style="{ground}"></i>{name} <b>{share:.1%}</b></span>'
+        words = f"{escape(name)} <b>{escape(percent(share))}</b>"
+        names.append(f'<span><i style="{ground}"></i>{words}</span>')
+    folded = ""
+    if tail := names[LISTED:]:
+        rest = percent(sum([*result.shares.values()][LISTED:]))
+        summary = f"and {len(tail)} more, {escape(rest)} together"
+        folded = f"<details><summary>{summary}</summary>{''.join(tail)}</details>"
     width, height = result.size
     facts = f"{width}x{height} pixels, {1000 * result.seconds:,.0f} ms in the model"
     return (
-        f'<div class="shares">{bar}</div><div class="classes">{names}<small>{facts}</small></div>'
+        f'<div class="shares">{bar}</div><div class="classes">{"".join(names[:LISTED])}'
+        f"<small>{facts}</small>{folded}</div>"
     )
 
 

@@ -1,16 +1,18 @@
 """Predicted masks are counted against the true ones, and against the checkpoint's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import jaccard_score
-from tiny_models import write_threshold_model
-from tiny_pets import LISTS
+from tiny_models import write_threshold_model, write_traffic_light
+from tiny_pets import LISTS, PETS
 
 from pipeline.core.terminal import UserError
-from pipeline.data.images import load_image, load_mask
+from pipeline.data.classes import IGNORE
+from pipeline.data.images import load_image, load_mask, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.deploy import agreement as module
 from pipeline.deploy.agreement import agreement, count_pixels
@@ -35,6 +37,8 @@ def predictors(segmenter, monkeypatch, tiny_pets):
         raise RuntimeError("one image")
 
     predictors = {"same": same, "other": other, "failing": failing}
+    for predictor in predictors.values():
+        predictor.classes = PETS
     monkeypatch.setattr(module, "Predictor", lambda file, threads: predictors[str(file)])
     return predictors
 
@@ -58,17 +62,29 @@ def test_pixels_are_counted_against_the_true_masks_and_the_checkpoints(segmenter
         compared(segmenter, "failing")
 
 
-def test_each_file_is_counted_on_each_image_at_its_own_size(tiny_pets):
+def test_each_file_is_counted_on_each_image_at_its_own_size_without_ignored_pixels(tiny_pets):
     thresholds = (140, 200)
     files = [write_threshold_model(tiny_pets / f"{limit}.onnx", limit) for limit in thresholds]
-    counts = count_pixels(files, PAIRS, NAMES)
-    assert counts.shape == (1, 2, len(NAMES), 3, 3)
-    for limit, matrices in zip(thresholds, counts[0], strict=True):
-        for name, matrix in zip(NAMES, matrices, strict=True):
-            mask = load_mask(mask_path(PAIRS, name))
+    masks = {name: load_mask(mask_path(PAIRS, name)) for name in NAMES}
+    masks[NAMES[0]][:20] = IGNORE
+    save_mask(mask_path(PAIRS, NAMES[0]), masks[NAMES[0]], [(0, 0, 0)] * 256)
+    counted = count_pixels(files, PAIRS, NAMES)
+    assert counted.shape == (1, 2, len(NAMES), 3, 3)
+    for limit, images in zip(thresholds, counted[0], strict=True):
+        for name, margins in zip(NAMES, images, strict=True):
+            mask = masks[name]
             predicted = np.where(load_image(image_path(PAIRS, name)).max(axis=2) < limit, 1, 0)
-            for pair in np.ndindex(3, 3):
-                assert matrix[pair] == ((mask == pair[0]) & (predicted == pair[1])).sum()
+            for kind in range(3):
+                true, called = mask == kind, (predicted == kind) & (mask != IGNORE)
+                numbers = [np.count_nonzero(each) for each in (true, called, true & called)]
+                assert margins[kind].tolist() == numbers
     mask_path(PAIRS, "Bengal_5").unlink()
     with pytest.raises(UserError, match=r"Bengal_5\.png is missing \(1 file.*dvc checkout"):
         count_pixels([], PAIRS, LISTS["test"])
+
+
+def test_models_of_different_classes_are_not_compared(tiny_pets):
+    renamed = replace(PETS, entries=(replace(PETS.entries[0], name="dog"), *PETS.entries[1:]))
+    files = [write_traffic_light(Path("1.onnx")), write_traffic_light(Path("2.onnx"), renamed)]
+    with pytest.raises(UserError, match="different classes"):
+        count_pixels(files, PAIRS, NAMES)

@@ -2,12 +2,14 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_models import BACKGROUND, COLOURS, PET, write_traffic_light
+from tiny_pets import PETS
 
 from pipeline.core.terminal import UserError
 from pipeline.deploy import folder
@@ -54,7 +56,7 @@ def test_a_pattern_stands_for_the_files_that_match(monkeypatch):
     assert found("data/[b]?.jpg") == ["data/b1.jpg"]
     names = ("a1.jpg", "a2.png", "b1.jpg", "more/a3.jpg")
     expected = [f"{Path.cwd()}/data/{name}" for name in names]
-    assert found("~/p*") == found(f"{Path.cwd()}/p*") == expected
+    assert found("~/d*") == found(f"{Path.cwd()}/d*") == expected
 
 
 def test_results_are_left_out():
@@ -62,7 +64,7 @@ def test_results_are_left_out():
     pixels = np.zeros((2, 2, 3), np.uint8)
     for out in ("data", "results"):
         files = result_files(Path(out), "a")
-        save_results(files, pixels, pixels[..., 0], image_key(Path("data/a.jpg")))
+        save_results(files, pixels, pixels[..., 0], PETS, image_key(Path("data/a.jpg")))
     assert found("data") == found("data/*") == ["data/a.jpg", "data/b.mask.png"]
     assert found("results") == ["results: nothing but results of earlier predictions"]
 
@@ -102,20 +104,31 @@ def image(name, mask=((PET,),)):
     return Path(name)
 
 
-def predict(model, images, threads=1):
-    return predict_all(model, images, Path("out"), threads)
+def predict(model, images, threads=1, classes=PETS):
+    return predict_all(model, classes, images, Path("out"), threads)
 
 
-def test_share_and_box_of_the_pet(model):
+def test_shares_of_the_classes_and_box_of_the_foreground(model):
     mask = [[1, 1, 1, 1, 1], [1, 2, 0, 0, 2], [1, 2, 0, 1, 1], [1, 1, 1, 1, 1]]
     [line] = predict(model, [image("a.png", mask)])
     assert line.pop("ms") > 0
     assert np.asarray(Image.open(line.pop("files")["mask"])).tolist() == mask
     size = {"width": 5, "height": 4}
-    found = {"pet_share": 3 / 20, "pet_box": (2, 1, 4, 3)}
+    found = {"foreground_share": 3 / 20, "foreground_box": (2, 1, 4, 3)}
+    found["shares"] = {"pet": 3 / 20, "background": 14 / 20, "border": 3 / 20}
     assert line == {"name": "a.png", **size, **found, "warning": None}
     [line] = predict(model, [image("b.png", [[BACKGROUND] * 3] * 2)])
-    assert (line["pet_share"], line["pet_box"]) == (0, None)
+    assert (line["foreground_share"], line["foreground_box"]) == (0, None)
+    assert line["shares"] == {"background": 1}
+    roles = [["foreground", None, "foreground"], [None, None, None]]
+    for of_classes, expected in zip(roles, [(6 / 20, (1, 1, 5, 3)), (None, None)], strict=True):
+        [line] = predict(model, [image("a.png", mask)], classes=with_roles(of_classes))
+        assert (line["foreground_share"], line["foreground_box"]) == expected
+
+
+def with_roles(roles):
+    pairs = zip(PETS.entries, roles, strict=True)
+    return replace(PETS, entries=tuple(replace(entry, role=role) for entry, role in pairs))
 
 
 def test_a_picture_of_twelve_bits_in_sixteen_is_warned_of(model):

@@ -9,8 +9,9 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from tiny_pets import REPOSITORY
+from tiny_pets import PETS, REPOSITORY
 
+from pipeline.data.classes import to_metadata
 from pipeline.deploy.predictor import Predictor
 
 
@@ -25,7 +26,8 @@ def test_masks_equal_the_segmenters_at_any_size(segmenter, model_file, size):
 def test_the_file_is_self_contained_and_describes_itself(model_file):
     model = onnx.load(model_file, load_external_data=False)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
-    assert {entry.key: entry.value for entry in model.metadata_props} == {"classes": '["pet"]'}
+    assert {entry.key: entry.value for entry in model.metadata_props} == to_metadata(PETS)
+    assert Predictor(model_file, threads=1).classes.entries == PETS.entries
     assert [graph_input.name for graph_input in model.graph.input] == ["photograph"]
     assert model.ir_version == 8, "ONNX Runtime 1.16 can read it"
     # Neither the source files nor the build of torch.

@@ -7,12 +7,20 @@ import onnx
 import pytest
 from onnx import TensorProto
 from processes import run_python
-from tiny_models import CHANNELS, COLOURS, IMAGE, write_model, write_traffic_light
+from tiny_models import (
+    BACKGROUND,
+    BORDER,
+    CHANNELS,
+    COLOURS,
+    IMAGE,
+    PET,
+    write_model,
+    write_onnx,
+    write_traffic_light,
+)
 
 from pipeline.core.terminal import UserError
-from pipeline.data.pairs import BACKGROUND, BORDER, PET
-from pipeline.deploy import predictor as module
-from pipeline.deploy.predictor import Predictor, predict_mask
+from pipeline.deploy.predictor import Predictor, longest_side, predict_mask
 
 # The brightest channel, or the largest number of `huge` if that is less.
 DIMMED = """
@@ -77,6 +85,27 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path, content):
         tried(tmp_path / "none.onnx")
 
 
+@pytest.mark.parametrize("classes", [None, '["one"]', "7", "{}", '["a", 7]', '["a", "b"'])
+def test_a_file_that_does_not_name_its_classes_is_refused(tmp_path, classes):
+    model = onnx.load(write_traffic_light(tmp_path / "model.onnx"))
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {} if classes is None else {"classes": classes})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(UserError, match=r"model\.onnx does not say which classes it has"):
+        tried(tmp_path / "model.onnx")
+
+
+def test_masks_hold_no_other_ids_than_those_of_the_classes(tmp_path):
+    assert tried(write_onnx(tmp_path / "model.onnx", weight=2))
+    with pytest.raises(UserError, match=r"model\.onnx gives no masks of its 3 classes"):
+        tried(write_onnx(tmp_path / "model.onnx", weight=3))
+
+
+def test_more_classes_take_smaller_images_but_no_more_memory():
+    sides = {classes: longest_side(classes) for classes in (2, 3, 24, 25, 96, 250)}
+    assert sides == {2: 2048, 3: 2048, 24: 2048, 25: 2006, 96: 1024, 250: 634}
+
+
 def striped(height, width):
     """Stripes of the three classes side by side, and their mask."""
     ids = np.repeat([PET, BACKGROUND, BORDER], -(-width // 3))[:width].astype(np.uint8)
@@ -89,8 +118,7 @@ def striped(height, width):
     ("size", "seen"), [((10, 60), (10, 60)), ((100, 300), (20, 60)), ((1, 6000), (1, 60))]
 )
 @pytest.mark.parametrize("upright", [False, True])
-def test_a_large_image_is_reduced_and_its_mask_enlarged(monkeypatch, size, seen, upright):
-    monkeypatch.setattr(module, "LONGEST_SIDE", 60)
+def test_a_large_image_is_reduced_and_its_mask_enlarged(size, seen, upright):
     image, mask = striped(*size)
     if upright:
         image, mask, seen = np.ascontiguousarray(image.transpose(1, 0, 2)), mask.T, seen[::-1]
@@ -100,6 +128,6 @@ def test_a_large_image_is_reduced_and_its_mask_enlarged(monkeypatch, size, seen,
         red, green = pixels[..., 0] > 128, pixels[..., 1] > 128
         return np.select([red, green], [PET, BORDER], BACKGROUND).astype(np.uint8)
 
-    predicted = predict_mask(model, image)
+    predicted = predict_mask(model, image, 60)
     assert predicted.dtype == np.uint8
     np.testing.assert_array_equal(predicted, mask)

@@ -1,10 +1,12 @@
-"""Four files for each image, which replace nothing but their own; and the pet, cut out."""
+"""Four files for each image, which replace nothing but their own; and the foreground, cut out."""
 
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_models import BACKGROUND, BORDER, PET
+from tiny_pets import PETS
 
-from pipeline.data.pairs import BACKGROUND, BORDER, PALETTE, PET
+from pipeline.data.classes import Class, Classes
 from pipeline.deploy import results
 from pipeline.deploy.predictor import LONGEST_SIDE
 from pipeline.deploy.results import (
@@ -28,7 +30,7 @@ MASK = RANDOM.integers(0, 3, (5, 7), dtype=np.uint8)
 def save(out, path, claimed=None):
     """Save results for the image; return their stem."""
     stem = claim_stem(out, path, {} if claimed is None else claimed)
-    save_results(result_files(out, stem), IMAGE, MASK, image_key(path))
+    save_results(result_files(out, stem), IMAGE, MASK, PETS, image_key(path))
     return stem
 
 
@@ -45,10 +47,10 @@ def test_the_four_files_agree(tmp_path, monkeypatch):
     np.testing.assert_array_equal(pixels(files["input"]), IMAGE)
     np.testing.assert_array_equal(pixels(files["mask"]), MASK)
     np.testing.assert_array_equal(pixels(files["palette"]), MASK)
-    np.testing.assert_array_equal(pixels(files["overlay"]), np.asarray(overlay(IMAGE, MASK)))
+    np.testing.assert_array_equal(pixels(files["overlay"]), np.asarray(overlay(IMAGE, MASK, PETS)))
     assert Image.open(files["mask"]).mode == "L"
     in_colour = Image.open(files["palette"]).convert("RGB")
-    np.testing.assert_array_equal(np.asarray(in_colour), np.array(PALETTE, np.uint8)[MASK])
+    np.testing.assert_array_equal(np.asarray(in_colour), np.array(PETS.palette, np.uint8)[MASK])
 
 
 # The last differ in case alone, which makes them one to some file systems.
@@ -111,21 +113,28 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     ],
 )
 def test_opacity_falls_across_the_border_from_pet_to_background(mask, expected):
-    assert opacity(np.array([mask], np.uint8)).tolist() == [expected]
+    assert opacity(np.array([mask], np.uint8), PETS).tolist() == [expected]
     mask = np.full((5, 5), BACKGROUND, np.uint8)
     mask[0, 0] = PET
     mask[3, 4] = BORDER  # 5 from the pet (3, 4, 5), and 1 from the background beside it
-    assert opacity(mask)[3, 4] == round(255 * 1 / 6)
+    assert opacity(mask, PETS)[3, 4] == round(255 * 1 / 6)
 
 
 def test_the_pet_is_cut_out_at_the_masks_own_resolution():
     image = np.full((1, 3, 3), 77, np.uint8)
-    cut = cut_out(image, np.array([[PET, BORDER, BACKGROUND]], np.uint8))
+    cut = cut_out(image, np.array([[PET, BORDER, BACKGROUND]], np.uint8), PETS)
     assert cut.mode == "RGBA"
     assert list(cut.get_flattened_data()) == [(77, 77, 77, 255), (77, 77, 77, 128), (0, 0, 0, 0)]
     mask = np.full((3 * LONGEST_SIDE, 6), BACKGROUND, np.uint8)
     mask[:LONGEST_SIDE] = PET
-    alpha = opacity(mask)
+    alpha = opacity(mask, PETS)
     assert alpha.shape == mask.shape
     assert (alpha[: LONGEST_SIDE - 3] == 255).all()
     assert (alpha[LONGEST_SIDE + 3 :] == 0).all()
+
+
+def test_all_foreground_classes_are_opaque_and_each_other_one_is_transparent():
+    roles = ("foreground", None, "rim", "foreground", "background")
+    streets = Classes("streets", tuple(Class(f"c{n}", "#000000", r) for n, r in enumerate(roles)))
+    mask = np.array([[0, 3, 2, 1, 4]], np.uint8)
+    assert opacity(mask, streets).tolist() == [[255, 255, 128, 0, 0]]
