@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.tables import COUNT_COLUMNS, counts_of
+from pipeline.scoring.confusion import margins, mean_iou
+from pipeline.scoring.tables import margin_columns, margins_of
 
 NAMES = [f"Bengal_{number}" for number in range(1, 21)]
 
@@ -31,10 +31,11 @@ def pixel_table(
 
 def table_of(names: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
     """Return the columns of evaluate's per_image.csv that a comparison reads."""
-    flat = counts.reshape(len(names), -1)
-    return pd.DataFrame({"name": names}).join(pd.DataFrame(flat, columns=COUNT_COLUMNS))
+    flat = margins(counts).reshape(len(names), -1)
+    columns = margin_columns(("pet", "background", "border"))
+    return pd.DataFrame({"name": names}).join(pd.DataFrame(flat, columns=columns))
 
 
 def miou_of(table: pd.DataFrame) -> float:
     """The mIoU of the table's pixels, as evaluate writes it."""
-    return round(float(mean_iou(counts_of(table).sum(axis=0))), 6)
+    return round(float(mean_iou(margins_of(table)[0].sum(axis=0))), 6)

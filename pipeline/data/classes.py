@@ -38,7 +38,8 @@ class Class:
 class Reading:
     """Another way to score the same predictions: some classes count as one, or not at all."""
 
-    merge: dict[Name, tuple[Name, ...]] = field(default_factory=dict)  # the new class, its parts
+    # The new class, its parts.
+    merge: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = field(default_factory=dict)
     leave_out: tuple[Name, ...] = ()  # whose true pixels are not scored
 
 

@@ -74,7 +74,7 @@ class MaskValues:
 
     def _in_words(self, values: NDArray) -> str:
         first, *more = np.array_split(np.unique(values), [SHOWN])
-        form = "#{:06x}" if self.in_colours else "{}"
+        form = "#{:06x}" if self.in_colours else "{:d}"
         return ", ".join(map(form.format, first.tolist())) + (", ..." if more[0].size else "")
 
 
