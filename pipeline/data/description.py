@@ -16,6 +16,7 @@ from pipeline.core.terminal import redacted
 from pipeline.data.classes import IGNORE, MAX_CLASSES, Class, Classes, Name, Reading, Role
 from pipeline.data.colours import Colour, distinct_colours
 
+MAX_VALUE = 65_535  # of a mask of 16 bits
 PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]{0,39})\}")
 # Columns of tables and keys of metrics that no group may take the name of.
 TAKEN = {"name", "width", "height", "split", "image_sha256", "mask_sha256", "phash", "note"}
@@ -40,12 +41,21 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
+def _value(value: int | str) -> int | str:
+    """What a pixel of a mask can hold; colours in small letters."""
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        return value.lower()
+    if isinstance(value, int) and 0 <= value <= MAX_VALUE:
+        return value
+    raise ValueError(f"{value!r} is neither from 0 to {MAX_VALUE} nor a colour such as \"#ff8000\"")
+
+
 Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
 MD5 = Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")]
 Regex = Annotated[str, AfterValidator(_regex)]
 Identifier = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Split = Literal["trainval", "train", "val", "test"]
-Value = Annotated[int, Field(ge=0, le=65_535)] | Colour
+Value = Annotated[int | str, AfterValidator(_value)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -132,9 +142,13 @@ class ClassEntry:
     """A class, and what it is in the masks: grey values or palette indices, or colours."""
 
     name: Name
-    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+    values: tuple[Value, ...]
     colour: Colour | None = None  # null: one that differs from the others
     role: Role | None = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError(f"{self.name} has no values")
 
 
 def _kind(values: object) -> str:
@@ -147,7 +161,11 @@ Sources = Annotated[
     Discriminator(_kind),
 ]
 # A regular expression, whose first parentheses are the group; or one for each group's name.
-GroupRule = Regex | Annotated[dict[str, Regex], Field(min_length=1)]
+GroupRule = Annotated[
+    Annotated[Regex, Tag("one")]
+    | Annotated[dict[str, Regex], Field(min_length=1), Tag("several")],
+    Discriminator(lambda rule: "several" if isinstance(rule, dict) else "one"),
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -156,12 +174,16 @@ class Description:
 
     sources: Sources
     layout: Layout
-    classes: Annotated[tuple[ClassEntry, ...], Field(min_length=2, max_length=MAX_CLASSES)]
+    classes: tuple[ClassEntry, ...]
     masks: Masks = Masks()
     groups: dict[Identifier, GroupRule] = field(default_factory=dict)
     readings: dict[Identifier, Reading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not 2 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(
+                f"classes: 2 to {MAX_CLASSES} classes are accepted, found {len(self.classes)}"
+            )
         _require_once("classes: the name", [entry.name for entry in self.classes])
         _require_once("classes and masks.ignore: the value", self.values)
         if len({isinstance(value, str) for value in self.values}) > 1:
@@ -184,9 +206,7 @@ class Description:
     def values(self) -> list[int | str]:
         """Every value that the description knows."""
         known = [value for entry in self.classes for value in entry.values]
-        return [
-            each.lower() if isinstance(each, str) else each for each in (*known, *self.masks.ignore)
-        ]
+        return [*known, *self.masks.ignore]
 
     @property
     def archives(self) -> tuple[str, ...]:
@@ -203,6 +223,8 @@ class Description:
         known = {entry.name for entry in self.classes}
         if name in SCORES:
             raise ValueError(f"readings: {name} is a score already")
+        if empty := ", ".join(new for new, merged in reading.merge.items() if not merged):
+            raise ValueError(f"readings.{name}: {empty} has no classes")
         parts = [part for merged in reading.merge.values() for part in merged]
         for part in (*parts, *reading.leave_out):
             if part not in known:

@@ -90,7 +90,7 @@ def test_metadata_that_name_no_classes_are_refused(metadata):
 
 
 def test_colours_of_three_classes_are_these():
-    assert distinct_colours([None] * 3) == ["#7b0fff", "#0f8fcf", "#ff0f7b"]
+    assert distinct_colours([None] * 3) == ["#0f0fff", "#ffeb0f", "#8787ff"]
 
 
 def test_given_colours_stay_and_the_others_keep_clear_of_them():

@@ -76,7 +76,7 @@ def change(values: dict, key: str, value: object) -> dict:
     return values | {first: change(values.get(first, {}), rest, value) if rest else value}
 
 
-ROAD_AGAIN = [{"name": f"c{n}", "values": [n]} for n in range(251)]
+MANY = [{"name": f"c{n}", "values": [n]} for n in range(251)]
 MISTAKES = [
     # key, value, what is said
     ("classess", [], "classess is not a known key; known: sources, layout, classes, "),
@@ -92,30 +92,30 @@ MISTAKES = [
                 "lists": {"train": "train.txt"}}, "lists and {split} both say which list"),
     ("layout.pairs", {"train": "train.txt"}, "leave out images, masks and lists"),
     ("layout.lists", {"training": "a.txt"}, "layout.lists.training: "),
-    ("classes", [{"name": "sky", "values": [0]}], "classes: "),
-    ("classes", ROAD_AGAIN, "classes: "),
+    ("classes", [{"name": "sky", "values": [0]}], "classes: 2 to 250 classes are accepted, found 1"),
+    ("classes", MANY, "classes: 2 to 250 classes are accepted, found 251"),
     ("classes.0.values", [1], "classes and masks.ignore: the value 1 is used twice"),
-    ("classes.0.values", [], "classes.0.values: "),
-    ("classes.0.values", [-1], "classes.0.values.0: "),
-    ("classes.0.values", ["0"], "classes.0.values.0: "),
+    ("classes.0.values", [], "classes.0: sky has no values"),
+    ("classes.0.values", [-1], "classes.0.values.0: -1 is neither from 0 to 65535 nor a colour"),
+    ("classes.0.values", ["0"], "classes.0.values.0: '0' is neither from 0 to 65535 nor a"),
     ("classes.0.values", ["#000000"], "values are all numbers, or all colours"),
     ("classes.0.name", "road", "classes: the name road is used twice"),
-    ("classes.0.name", "the.sky", "classes.0.name: "),
-    ("classes.0.colour", "blue", "classes.0.colour: "),
+    ("classes.0.name", "the.sky", "classes.0.name: 'the.sky' is no name: up to 60 letters"),
+    ("classes.0.colour", "blue", "classes.0.colour: 'blue' is no colour such as "),
     ("classes.0.role", "hero", "classes.0.role: Input should be 'foreground', 'rim' or"),
     ("masks.ignore", [2, 255], "classes and masks.ignore: the value 2 is used twice"),
     ("masks.unknown", "drop", "masks.unknown: Input should be 'quarantine' or 'ignore'"),
     ("groups.place", ".*", "groups.place: '.*' needs one pair of parentheses"),
     ("groups.place", "(", "groups.place: '(' is not a regular expression: "),
     ("groups.place", {"a": "["}, "groups.place.a: '[' is not a regular expression: "),
-    ("groups.place", 3, "groups.place: "),
+    ("groups.place", 3, "groups.place: Input should be a valid string, found 3"),
     ("groups.film", "(.)_.*", "groups and the layout's words in braces: the name film is used"),
     ("groups.split", "(.)_.*", "groups: split is a column of the tables already"),
     ("readings.r", {"leave_out": ["skies"]}, "readings.r: skies is no class; known: "),
     ("readings.r", {"leave_out": ["sky", "road"]}, "readings.r must leave two classes to score"),
     ("readings.r", {"merge": {"sky": ["road", "car"]}}, "readings.r: sky is a class that is not"),
     ("readings.r", {"merge": {"x": ["sky"]}, "leave_out": ["sky"]}, "readings.r: the class sky is"),
-    ("readings.r", {"merge": {"x": []}}, "readings.r.merge.x: "),
+    ("readings.r", {"merge": {"x": []}}, "readings.r: x has no classes"),
     ("readings.miou", {"leave_out": ["sky"]}, "readings: miou is a score already"),
     ("sources.archive.url", "https://me:secret@host/a.tar", "sources.archive.url: user and "),
     ("sources.archive.md5", "abc", "sources.archive.md5: "),
@@ -130,8 +130,8 @@ def test_a_mistake_is_named_by_file_and_key(tmp_path, key, value, message):
     with pytest.raises(ParamsError) as error:
         read(tmp_path, change(GOOD, key, value))
     found = str(error.value)
-    print(f"{key}: {str(value)[:60]}\n  {found.replace(str(tmp_path), '')}")
-    assert all(line.startswith(f"{tmp_path}/street.yaml: ") for line in found.splitlines())
+    assert found.startswith(f"{tmp_path}/street.yaml: ")
+    assert len(found.splitlines()) == 1 or "sampel" in found
     assert message in found
     assert "secret" not in found
 
