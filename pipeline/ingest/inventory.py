@@ -245,15 +245,17 @@ def _parts(path: str) -> tuple[str, ...]:
 def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
     """The files that end as the path does, for the longest stretch, sorted.
 
+    The folder must be the same, too, if both have one: images and masks may share their names.
     by_name: the files by the last part of their path.
     """
     parts = path.split("/")[::-1]
-    common = {
-        file: len(os.path.commonprefix([parts, file.split("/")[::-1]]))
-        for file in by_name.get(parts[0], [])
-    }
-    longest = max(common.values(), default=0)
-    return sorted(file for file, length in common.items() if length == longest)
+    common = {}
+    for file in by_name.get(parts[0], []):
+        own = file.split("/")[::-1]
+        length = len(os.path.commonprefix([parts, own]))
+        if length >= min(2, len(parts), len(own)):
+            common[file] = length
+    return sorted(file for file, length in common.items() if length == max(common.values()))
 
 
 def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:

@@ -17,7 +17,8 @@ from pipeline.ingest.archives import (
     archive_name,
     check_archive,
     extract_archive,
-    find_archive,
+    find_archives,
+    pack_folder,
 )
 
 FILES = {
@@ -76,12 +77,15 @@ def test_the_one_archive_is_found_and_none_or_several_are_refused(tmp_path):
     for name in ("annotations.tar", ".images.tar.1.tmp", "images.txt"):
         (tmp_path / name).touch()
     with pytest.raises(ArchiveError, match="found none: run the stage download"):
-        find_archive(tmp_path, "images")
+        find_archives(tmp_path, ["images"])
     (tmp_path / "images.tar.gz").touch()
-    assert find_archive(tmp_path, "images") == tmp_path / "images.tar.gz"
+    assert find_archives(tmp_path, ["annotations", "images"]) == [
+        tmp_path / "annotations.tar",
+        tmp_path / "images.tar.gz",
+    ]
     (tmp_path / "images.tar").touch()
     with pytest.raises(ArchiveError, match=r"found images\.tar, images\.tar\.gz: run"):
-        find_archive(tmp_path, "images")
+        find_archives(tmp_path, ["images"])
 
 
 @pytest.fixture(params=["", "gz", "bz2", "xz"])
@@ -387,3 +391,66 @@ def test_a_full_disk_names_the_folder_and_the_member(tmp_path, folder):
     message = f"{folder}/images/a.jpg: File too large.* Make room"
     with small_disk(100_000), pytest.raises(ArchiveError, match=message):
         extract_archive(archive, folder)
+
+
+def packed(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    pack_folder(folder, stream)
+    return stream.getvalue()
+
+
+def write_files(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(FILES[name])
+    return folder
+
+
+def test_a_folder_is_the_same_archive_whatever_its_times_order_and_rights(tmp_path, folder):
+    one = write_files(tmp_path / "one/pets", list(FILES))
+    other = write_files(tmp_path / "other/pets", list(FILES)[::-1])
+    (other / "images/a.jpg").chmod(0o600)
+    os.utime(other / "images/b.jpg", (1, 1))
+    for hidden in (".DS_Store", ".git/config"):
+        (other / hidden).parent.mkdir(exist_ok=True)
+        (other / hidden).write_text("x")
+    assert packed(one) == packed(one) == packed(other)
+    (tmp_path / "a.tar").write_bytes(packed(one))
+    check_archive(tmp_path / "a.tar")
+    extract_archive(tmp_path / "a.tar", folder)
+    assert files_in(folder) == {f"pets/{name}": content for name, content in FILES.items()}
+    (other / "images/a.jpg").write_bytes(b"another")
+    assert packed(one) != packed(other)
+
+
+def test_links_in_a_folder_are_followed_and_those_to_nowhere_or_around_are_refused(
+    tmp_path, folder
+):
+    pets = write_files(tmp_path / "pets", ["images/b.jpg"])
+    outside = write_files(tmp_path / "outside", ["images/a.jpg"])
+    (pets / "more").symlink_to(outside / "images")
+    (pets / "b.jpg").symlink_to("images/b.jpg")
+    (tmp_path / "link").symlink_to(pets)
+    (tmp_path / "a.tar").write_bytes(packed(tmp_path / "link"))
+    extract_archive(tmp_path / "a.tar", folder)
+    b = FILES["images/b.jpg"]
+    assert files_in(folder) == {
+        "pets/images/b.jpg": b,
+        "pets/b.jpg": b,
+        "pets/more/a.jpg": FILES["images/a.jpg"],
+    }
+    (pets / "images/up").symlink_to("..")
+    with pytest.raises(ArchiveError, match=r"images/up is a link to a folder that it is in"):
+        packed(pets)
+    (pets / "images/up").unlink()
+    (pets / "c.jpg").symlink_to("nowhere")
+    with pytest.raises(ArchiveError, match=r"c\.jpg is no file: a link that leads nowhere"):
+        packed(pets)
+
+
+def test_a_path_that_two_archives_hold_is_refused(tmp_path, folder):
+    for stem in ("one", "two"):
+        pack(tmp_path / f"{stem}.tar", a_file("images/a.jpg"))
+    extract_archive(tmp_path / "one.tar", folder)
+    with pytest.raises(ArchiveError, match=r"two\.tar: images/a\.jpg is in another archive"):
+        extract_archive(tmp_path / "two.tar", folder)
