@@ -67,9 +67,9 @@ def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_pat
 
 
 def test_a_failure_is_a_message_and_leaves_nothing_behind(tmp_path, entry):
-    failed = run_download(tmp_path, entry | {"annotations": {"url": "missing/annotations.tar"}})
+    failed = run_download(tmp_path, entry | {"images": {"url": "missing/images.tar"}})
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: missing/annotations.tar: ")
+    assert failed.stderr.startswith("error: missing/images.tar: ")
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "metrics").exists()
     assert not list((tmp_path / "data").glob("raw/*"))

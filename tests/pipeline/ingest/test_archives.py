@@ -309,11 +309,14 @@ def test_a_zip_with_the_separators_of_windows_gives_the_same_files(tmp_path, fol
 def test_a_damaged_zip_is_refused_and_never_gives_more_than_it_claims(tmp_path, folder):
     content = pack_zip(tmp_path / "a.zip", {"a.jpg": bytes(2**20)}).read_bytes()
     flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
-    for damaged in (flipped, content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0")):
+    for n, damaged in enumerate(
+        (flipped, content.replace((2**20).to_bytes(4, "little"), b"\x64\0\0\0"))
+    ):
         (tmp_path / "a.zip").write_bytes(damaged)
         with pytest.raises(ArchiveError, match="not a whole archive"):
-            extract_archive(tmp_path / "a.zip", folder)
-    assert all(len(content) <= 100 for content in files_in(folder).values())
+            extract_archive(tmp_path / "a.zip", folder / str(n))
+    # The second one claims 100 bytes; the first holds what it claims, but other bytes.
+    assert all(len(content) <= 100 for content in files_in(folder / "1").values())
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -339,10 +342,10 @@ def test_a_cut_or_a_damaged_header_between_members_does_not_end_the_archive(tmp_
     content = archive.read_bytes()
     damaged = bytearray(content)
     damaged[1024 + 5] ^= 1  # in the name of the second member
-    for broken in (content[:1024], damaged):
+    for n, broken in enumerate((content[:1024], damaged)):
         archive.write_bytes(broken)
         with pytest.raises(ArchiveError, match="not a whole archive"):
-            extract_archive(archive, folder)
+            extract_archive(archive, folder / str(n))
 
 
 @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
@@ -354,13 +357,13 @@ def test_a_changed_byte_in_a_compressed_archive_is_noticed(tmp_path, folder, com
         content[place] ^= 1
         archive.write_bytes(content)
         with pytest.raises(ArchiveError, match="not a whole archive"):
-            extract_archive(archive, folder)
+            extract_archive(archive, folder / str(place))
         content[place] ^= 1
     if compression == "gz":  # whose checksum is at the end
         content[-6] ^= 1
         archive.write_bytes(content)
         with pytest.raises(ArchiveError, match="CRC check failed"):
-            extract_archive(archive, folder)
+            extract_archive(archive, folder / "end")
 
 
 @pytest.mark.parametrize(
