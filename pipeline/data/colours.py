@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 def _colour(text: str) -> str:
     if not re.fullmatch("#[0-9a-fA-F]{6}", text):
-        raise ValueError(f"{text!r} is no colour such as \"#ff8000\"")
+        raise ValueError(f'{text!r} is no colour such as "#ff8000"')
     return text
 
 
@@ -62,8 +62,8 @@ def distinct_colours(given: Sequence[str | None]) -> list[str]:
         distances = np.linalg.norm(candidates - seen(np.array([colour])), axis=-1)
         np.minimum(nearest, distances.min(axis=0).round(6), out=nearest)
 
-    for colour in ("#ffffff", "#000000", UNNAMED, *filter(None, given)):
-        keep_clear(rgb(colour))
+    for taken in ("#ffffff", "#000000", UNNAMED, *filter(None, given)):
+        keep_clear(rgb(taken))
     found = []
     for colour in given:
         if colour is None:

@@ -47,7 +47,7 @@ def _value(value: int | str) -> int | str:
         return value.lower()
     if isinstance(value, int) and 0 <= value <= MAX_VALUE:
         return value
-    raise ValueError(f"{value!r} is neither from 0 to {MAX_VALUE} nor a colour such as \"#ff8000\"")
+    raise ValueError(f'{value!r} is neither from 0 to {MAX_VALUE} nor a colour such as "#ff8000"')
 
 
 Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
@@ -162,8 +162,7 @@ Sources = Annotated[
 ]
 # A regular expression, whose first parentheses are the group; or one for each group's name.
 GroupRule = Annotated[
-    Annotated[Regex, Tag("one")]
-    | Annotated[dict[str, Regex], Field(min_length=1), Tag("several")],
+    Annotated[Regex, Tag("one")] | Annotated[dict[str, Regex], Field(min_length=1), Tag("several")],
     Discriminator(lambda rule: "several" if isinstance(rule, dict) else "one"),
 ]
 
@@ -211,8 +210,9 @@ class Description:
     @property
     def archives(self) -> tuple[str, ...]:
         """The names of the archives in the order in which they are extracted."""
-        drawn = isinstance(self.sources, SampleParams)
-        return ("images", "annotations") if drawn else tuple(self.sources)
+        if isinstance(self.sources, SampleParams):
+            return ("images", "annotations")
+        return tuple(self.sources)
 
     @property
     def in_colours(self) -> bool:

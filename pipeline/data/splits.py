@@ -21,7 +21,9 @@ def read_split(file: Path) -> pd.DataFrame:
         raise UserError(f"{file} is missing: run the split stage first (dvc repro split)")
     table = pd.read_csv(file, dtype=str, keep_default_na=False)  # groups may be NA or 007
     if table.empty:
-        raise UserError(f"{file} lists no pictures: check the data set and the section split in params.yaml")
+        raise UserError(
+            f"{file} lists no pictures: check the data set and the section split in params.yaml"
+        )
     return table
 
 

@@ -80,7 +80,7 @@ class MaskValues:
 
 def mask_values(description: Description) -> MaskValues:
     """The values that a description of a data set names."""
-    ids = {}
+    ids: dict[int, int] = {}
     for place, entry in enumerate(description.classes):
         ids |= dict.fromkeys(map(as_number, entry.values), place)
     ids |= dict.fromkeys(map(as_number, description.masks.ignore), IGNORE)

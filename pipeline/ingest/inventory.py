@@ -4,7 +4,7 @@ import codecs
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
@@ -194,7 +194,7 @@ def _with_lists(
 
 
 def _read_lists(
-    lists: Mapping[str, str], files: list[str], source: Path
+    lists: Mapping[Split, str], files: list[str], source: Path
 ) -> dict[str, tuple[str, tuple[Note, ...]]]:
     """The split of every listed name, with notes on names listed more than once."""
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
@@ -207,7 +207,7 @@ def _read_lists(
     return splits
 
 
-def _by_pairs(lists: Mapping[str, str], files: list[str], source: Path) -> dict[str, _Found]:
+def _by_pairs(lists: Mapping[Split, str], files: list[str], source: Path) -> dict[str, _Found]:
     """The pairs that lists name by their paths, which may be those of another machine."""
     by_name: dict[str, list[str]] = {}
     for file in files:
@@ -230,7 +230,7 @@ def _by_pairs(lists: Mapping[str, str], files: list[str], source: Path) -> dict[
             each = _Found(split, image, mask, twice, missing=columns[0], notes=notes)
             found[image or columns[0]] = each
     folders = [_parts(each.image)[:-1] for each in found.values() if each.image]
-    shared = len(os.path.commonprefix(folders))
+    shared = len(os.path.commonprefix(folders))  # noqa: RUF071 - of folders, not of letters
     return _named(
         [(_parts(path)[shared if each.image else 0 :], each) for path, each in found.items()]
     )
@@ -252,7 +252,7 @@ def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
     common = {}
     for file in by_name.get(parts[0], []):
         own = file.split("/")[::-1]
-        length = len(os.path.commonprefix([parts, own]))
+        length = len(os.path.commonprefix([parts, own]))  # noqa: RUF071
         if length >= min(2, len(parts), len(own)):
             common[file] = length
     return sorted(file for file, length in common.items() if length == max(common.values()))

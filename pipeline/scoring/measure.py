@@ -102,7 +102,7 @@ def measure(
         boundary=np.array(outlined),
         bins=reliability_bins(confidence.numpy()[scored], right[scored]),
         brightness=np.asarray(image.mean() / 255),
-        touches_frame=np.isin(edge, classes.with_role("foreground", "rim")).any(),
+        touches_frame=np.asarray(np.isin(edge, classes.with_role("foreground", "rim")).any()),
         confusion=confusion,
     )
 

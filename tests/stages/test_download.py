@@ -106,7 +106,9 @@ def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry)
     with tarfile.open(tmp_path / "data/raw/images.tar") as tar:
         assert tar.getnames() == ["images/a.jpg"]
     assert (tmp_path / "data/raw/annotations.tar.xz").read_bytes() == ANNOTATIONS
-    with pytest.raises(UserError, match=r"places: mine\.yaml has no source 'masks'; known: images, "):
+    with pytest.raises(
+        UserError, match=r"places: mine\.yaml has no source 'masks'; known: images, "
+    ):
         replace_sources(sources_of(entry), [Place("masks", "a.tar")], Path("mine.yaml"))
 
 

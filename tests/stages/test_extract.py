@@ -126,7 +126,10 @@ def test_ignored_pixels_and_groups_without_lists(tmp_path):
     ids = np.arange(600).reshape(20, 30).astype(np.uint8) % 3
     files = {}
     for seed, frame in enumerate(("a/1", "a/2", "b/1")):
-        files |= {f"x/film/{frame}.jpg": photograph(seed), f"x/gt/{frame}.png": encoded(colours[ids])}
+        files |= {
+            f"x/film/{frame}.jpg": photograph(seed),
+            f"x/gt/{frame}.png": encoded(colours[ids]),
+        }
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/all.tar").write_bytes(tar_of(files))
     values = {

@@ -3,6 +3,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -197,7 +198,8 @@ def groups_of(names: list[str]) -> set[str]:
 
 
 def test_without_lists_all_three_are_drawn_by_share_and_seed(tmp_path, monkeypatch):
-    index = [entry._replace(split="") for entry in index_of(named("pug", 40) + named("Sphynx", 20), [])]
+    names = named("pug", 40) + named("Sphynx", 20)
+    index = [entry._replace(split="") for entry in index_of(names, [])]
     lists = run(tmp_path, monkeypatch, index)
     assert all_names(lists) == [entry.name for entry in index]
     shares = {
@@ -205,10 +207,9 @@ def test_without_lists_all_three_are_drawn_by_share_and_seed(tmp_path, monkeypat
     }
     assert shares["test"] == {"pug": 10, "Sphynx": 5}
     assert shares["val"] == {"pug": 6, "Sphynx": 3}
-    assert run(tmp_path, monkeypatch, index[:40] + index[40:]) == lists
     named_alone = [Entry(e.name, (), "", e.phash) for e in index]
     alone = run(tmp_path, monkeypatch, named_alone, groups=())
-    assert {split: len(names) for split, names in alone.items()} == {"train": 36, "val": 9, "test": 15}
+    assert [len(alone[split]) for split in ("train", "val", "test")] == [36, 9, 15]
 
 
 @pytest.mark.parametrize("by", ["stratify", "apart"])
@@ -232,7 +233,7 @@ def test_apart_draws_whole_groups_and_no_list_shares_one(tmp_path, monkeypatch):
     index = films(**dict.fromkeys((f"{letter}_" for letter in "abcdefghij"), 10))
     lists = run(tmp_path, monkeypatch, index, ("film",), by="apart")
     groups = {split: groups_of(names) for split, names in lists.items()}
-    assert sorted(sum(map(sorted, groups.values()), [])) == list("abcdefghij")
+    assert sorted(chain(*groups.values())) == list("abcdefghij")
     assert {split: len(names) for split, names in lists.items()} == {
         "train": 70, "val": 10, "test": 20,
     }  # fmt: skip
@@ -250,7 +251,9 @@ def test_apart_leaves_out_what_straddles_given_lists_and_counts_it(tmp_path, mon
 
 
 def test_apart_needs_several_groups(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"apart cannot divide 9 pictures, which are all of one .* a:"):
+    with pytest.raises(
+        UserError, match=r"apart cannot divide 9 pictures, which are all of one .* a:"
+    ):
         run(tmp_path, monkeypatch, films(a_=9), ("film",), by="apart")
     with pytest.raises(UserError, match=r"split\.by: apart needs groups"):
         run(tmp_path, monkeypatch, [Entry("x", (), "", 0)], (), by="apart")

@@ -31,7 +31,9 @@ def test_the_palette_has_a_colour_for_each_value_that_a_mask_may_hold():
 
 
 def test_the_subject_is_the_foreground_class_unless_there_are_several():
-    both = Classes("", (Class("cat", "#000001", "foreground"), Class("dog", "#000002", "foreground")))
+    both = Classes(
+        "", (Class("cat", "#000001", "foreground"), Class("dog", "#000002", "foreground"))
+    )
     assert [each.subject for each in (PETS, both, STREET)] == ["pet", "foreground", "foreground"]
     assert [each.foreground for each in (PETS, both, STREET)] == [[0], [0, 1], []]
     assert PETS.with_role("foreground", "rim") == [0, 2]

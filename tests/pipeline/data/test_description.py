@@ -92,7 +92,7 @@ MISTAKES = [
                 "lists": {"train": "train.txt"}}, "lists and {split} both say which list"),
     ("layout.pairs", {"train": "train.txt"}, "leave out images, masks and lists"),
     ("layout.lists", {"training": "a.txt"}, "layout.lists.training: "),
-    ("classes", [{"name": "sky", "values": [0]}], "classes: 2 to 250 classes are accepted, found 1"),
+    ("classes", [{"name": "sky", "values": [0]}], "2 to 250 classes are accepted, found 1"),
     ("classes", MANY, "classes: 2 to 250 classes are accepted, found 251"),
     ("classes.0.values", [1], "classes and masks.ignore: the value 1 is used twice"),
     ("classes.0.values", [], "classes.0: sky has no values"),

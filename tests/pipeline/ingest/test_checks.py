@@ -7,10 +7,10 @@ from pictures import encoded
 from PIL import Image
 from tiny_pets import OXFORD
 
-from pipeline.data.images import decode_image, load_image
 from pipeline.core.params import check_values
 from pipeline.data.classes import IGNORE
 from pipeline.data.description import Description
+from pipeline.data.images import decode_image, load_image
 from pipeline.ingest.checks import (
     MAX_MEGAPIXELS,
     MaskValues,
@@ -197,7 +197,7 @@ READ = {  # mask, what its values mean, ids
         [[0, IGNORE, 1], [1, IGNORE, 0]],
     ),
     "unknown is ignored": (
-        Image.fromarray(IDS), meaning([[0], [7]], unknown="ignore"), [[0] + [IGNORE] * 2, [IGNORE] * 2 + [0]]
+        Image.fromarray(IDS), meaning([[0], [7]], unknown="ignore"), np.where(IDS, IGNORE, 0)
     ),
 }  # fmt: skip
 

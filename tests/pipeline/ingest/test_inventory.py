@@ -66,7 +66,7 @@ LAYOUTS = {
     ),
     "no lists": (
         PLAIN,
-        "d/images/a.JPEG d/masks/a.png d/images/b.tif d/masks/b.PNG d/images/b.mat .git/images/c.png",
+        "d/images/a.JPEG d/masks/a.png d/images/b.tif d/masks/b.PNG d/images/b.mat .g/images/c.png",
         [("a", "", "d/images/a.JPEG", "d/masks/a.png", ()),
          ("b", "", "d/images/b.tif", "d/masks/b.PNG", ())],
     ),
@@ -101,7 +101,9 @@ def test_a_layout_finds_its_pairs_and_nothing_else(tmp_path, layout, files, pair
 
 
 def test_films_that_give_two_frames_one_name_lose_neither_in_silence(tmp_path):
-    files = [f"{kind}/{frame}.png" for kind in ("film", "mask") for frame in ("a/b_1", "a_b/1", "c/1")]
+    files = [
+        f"{kind}/{frame}.png" for kind in ("film", "mask") for frame in ("a/b_1", "a_b/1", "c/1")
+    ]
     pairs, faults, names = found(write(tmp_path, " ".join(files)), FILMS)
     assert [pair[0] for pair in pairs] == ["c_1"]
     assert (faults, names) == ([("a_b_1", "film/a_b/1.png", Reason.TWICE)], 2)
@@ -109,8 +111,8 @@ def test_films_that_give_two_frames_one_name_lose_neither_in_silence(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["b\na\n", "#name\r\nb.jpg\r\n\r\n  # more\r\na.PNG\r\n", "\ufeffb\na", "b\t1\t2\na\t3\t4", "b,1\na,2",
-     "b 5 2 2\na 1 1 1\n"],
+    ["b\na\n", "#name\r\nb.jpg\r\n\r\n  # more\r\na.PNG\r\n", "\ufeffb\na", "b\t1\t2\na\t3\t4",
+     "b,1\na,2", "b 5 2 2\na 1 1 1\n"],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_list_has_the_name_first_on_each_line(tmp_path, text, encoding):
@@ -245,11 +247,11 @@ def test_two_files_of_one_name_and_folders_in_two_places_are_not_guessed_at(tmp_
 @pytest.mark.parametrize(
     ("files", "lists", "message"),
     [
-        ("pics/a.jpg", {}, r"mine\.yaml: layout\.images: no file fits '.*; there is, .* pics/a\.jpg"),
+        ("pics/a.jpg", {}, r"mine\.yaml: layout\.images: no file fits '.*; there is, .*/a\.jpg"),
         ("", {}, r"layout\.images: no file fits .*for example, nothing"),
         ("images/a.jpg", {}, r"layout\.masks: no file fits 'masks/"),
         ("images/a.jpg masks/a.png", {"train": "a"}, r"val\.txt is missing: .* names it as a list"),
-        ("images/a.jpg masks/a.png c/val.txt", {"train": "a", "val": ""}, r"val\.txt is 2 times in"),
+        ("images/a.jpg masks/a.png c/val.txt", {"train": "a", "val": ""}, r"val\.txt is 2 times"),
         ("images/a.jpg masks/a.png", {"train": "", "val": "\n#\n"}, "the lists name no pictures"),
     ],
 )  # fmt: skip

@@ -7,7 +7,6 @@ from sklearn.calibration import calibration_curve
 from tiny_pets import PETS
 
 from pipeline.data.classes import IGNORE, Class, Classes, Reading
-
 from pipeline.scoring.measure import (
     BINS,
     boundary,
