@@ -60,21 +60,25 @@ def main() -> None:
     groups = read_classes(arguments.data).groups
     index = read_index(arguments.data / "index.csv", groups)
     if params.by == "apart" and not groups:
-        raise UserError("split.by: apart needs groups, and the data set's file names none")
+        raise UserError("split.by: apart needs groups, and the file of the data set names none")
     draw = draw_by_share if params.by == "stratify" else draw_apart
     rest, test = take_list(index, "test", params.test_fraction, seed, draw)
     duplicates = find_duplicates(rest, test, params.duplicate_distance)
-    left_out = {name for name, *_ in duplicates}
+    near = {name for name, *_ in duplicates}
+    rest = [entry for entry in rest if entry.name not in near]
+    before = len(rest)
     if params.by == "apart":
-        left_out |= straddling(rest, test)
-    rest = [entry for entry in rest if entry.name not in left_out]
+        rest = of_other_groups(rest, test)
     train, val = take_list(rest, "val", params.val_fraction, seed, draw)
+    if params.by == "apart":
+        train = of_other_groups(train, val)
+    straddling = before - len(train) - len(val)
     if params.train_fraction < 1:
         _, train = draw(train, params.train_fraction, seed)
     splits = {"train": train, "val": val, "test": test}
     check_splits(splits, arguments.data / "index.csv")
     write_splits(arguments.splits, groups, splits, duplicates)
-    left = {"duplicates": len(duplicates), "straddling": len(left_out) - len(duplicates)}
+    left = {"duplicates": len(duplicates), "straddling": straddling}
     write_json(arguments.metrics, counts(splits, groups, left))
 
 
@@ -123,10 +127,10 @@ def find_duplicates(rest: Entries, test: Entries, distance: int) -> list[Duplica
     return [(entry.name, test[at].name, n) for entry, at, n in found if at >= 0]
 
 
-def straddling(rest: Entries, test: Entries) -> set[str]:
-    """The names whose (first) group the test list has, too."""
-    groups = {entry.groups[0] for entry in test}
-    return {entry.name for entry in rest if entry.groups[0] in groups}
+def of_other_groups(entries: Entries, others: Entries) -> list[Entry]:
+    """The entries whose (first) group none of the others has."""
+    groups = {entry.groups[0] for entry in others}
+    return [entry for entry in entries if entry.groups[0] not in groups]
 
 
 def draw_by_share(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -150,15 +154,21 @@ def draw_apart(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry
     """(the others, drawn ones), both in the order given, no group in both.
 
     Groups are taken by sha256 of "SEED:GROUP" while they fit into the fraction; if none fits, the
-    smallest is. A list of one group leaves nothing to draw.
+    smallest is. Raises UserError for entries of one group, which cannot be divided.
     """
     sizes = Counter(entry.groups[0] for entry in entries)
+    if len(sizes) == 1:
+        (group,) = sizes
+        raise UserError(
+            f"split.by: apart cannot divide {len(entries)} pictures, which are all of one group,"
+            f" {group}: use stratify, or lists of the data set's own"
+        )
     wanted, drawn, taken = round(fraction * len(entries)), set(), 0
     for group in sorted(sizes, key=lambda group: _order(seed, group)):
         if taken + sizes[group] <= wanted:
             drawn.add(group)
             taken += sizes[group]
-    if not drawn and len(sizes) > 1:
+    if not drawn and sizes:
         drawn = {min(sizes, key=lambda group: (sizes[group], group))}
     rest = [entry for entry in entries if entry.groups[0] not in drawn]
     return rest, [entry for entry in entries if entry.groups[0] in drawn]
@@ -218,14 +228,19 @@ def counts(splits: Splits, groups: Sequence[str], left_out: Mapping[str, int]) -
     console.print(", ".join(f"{split} {len(entries)}" for split, entries in splits.items()))
     console.print(f"left out, too near to a test picture: {left_out['duplicates']}")
     if left_out["straddling"]:
-        console.print(f"left out, of a group in the test list: {left_out['straddling']}")
+        console.print(f"left out, of a group in another list: {left_out['straddling']}")
     totals: dict[str, dict[str, object]] = {}
+    everything = [entry for entries in splits.values() for entry in entries]
+    shown = {
+        group: place
+        for place, group in enumerate(groups)
+        if len({entry.groups[place] for entry in everything}) <= FEW
+    }
     for split, entries in splits.items():
         totals[split] = {"total": len(entries)}
-        for place, group in enumerate(groups):
+        for group, place in shown.items():
             found = Counter(sorted(entry.groups[place] for entry in entries))
-            if len(found) <= FEW:
-                totals[split][group] = dict(found.most_common())
+            totals[split][group] = dict(found.most_common())
     return {**totals, "left_out": dict(left_out)}
 
 

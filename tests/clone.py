@@ -141,7 +141,7 @@ def make_clone(root: Path) -> Clone:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
     borrow(Path(sys.prefix), root / ".venv")
-    shrink(root / "params.yaml")
+    shrink(root)
     made = Clone(root)
     made.run("git init --quiet")
     made.commit("clone")
@@ -158,10 +158,13 @@ def borrow(source: Path, target: Path) -> None:
         (target / name).touch()
 
 
-def shrink(params: Path) -> None:
+def shrink(root: Path) -> None:
     """Few and small pictures, a small network, a short training."""
+    sample, params = root / "datasets/sample.yaml", root / "params.yaml"
+    described = yaml.safe_load(sample.read_text())
+    described["sources"] |= {"images_per_breed": 4, "width": 96, "height": 72}
+    sample.write_text(yaml.safe_dump(described, sort_keys=False))
     values = yaml.safe_load(params.read_text())
-    values["download"]["datasets"]["sample"] |= {"images_per_breed": 4, "width": 96, "height": 72}
     values["model"]["features"] = [4, 8]
     values["train"] |= {"epochs": 1, "batch_size": 16, "image_size": 32, "threads": 1}
     values["evaluate"] |= {"threads": 1}

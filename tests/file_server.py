@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,9 +107,15 @@ def serving() -> Iterator[FileServer]:
         thread.join()
 
 
-def run_download(folder: Path, entry: object) -> CompletedProcess[str]:
-    """Run the stage download as DVC does: it fetches the data set `entry` into folder/data/raw."""
-    params = {"download": {"dataset": "mine", "datasets": {"mine": entry}}}
+def run_download(
+    folder: Path, sources: object, places: Sequence[object] = ()
+) -> CompletedProcess[str]:
+    """Run the stage download as DVC does: it fetches the sources into folder/data/raw."""
+    params = {"download": {"dataset": "mine", "places": list(places)}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    stage = ("-m", "stages.download", "data/raw", "metrics/download.json")
+    layout = {"images": "images/{name}.*", "masks": "masks/{name}.*"}
+    classes = [{"name": name, "values": [value]} for value, name in enumerate(("sky", "road"))]
+    described = {"sources": sources, "layout": layout, "classes": classes}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
+    stage = ("-m", "stages.download", "mine.yaml", "data/raw", "metrics/download.json")
     return run_python(*stage, cwd=folder, DVC_ROOT=str(folder))

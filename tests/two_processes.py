@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pipeline.data.cache import Pictures
-from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
+from pipeline.data.dataset import PairDataset, ShuffledBatches, batches_in_order, load
 from pipeline.model.engine import launch
 from pipeline.model.losses import segmentation_loss
 from pipeline.model.settings import ModelParams
@@ -70,7 +70,7 @@ def train(
     learner = new_learner(fabric, frozen)
     share = {"rank": fabric.global_rank, "processes": fabric.world_size}
     batches = ShuffledBatches(images, batch_size, 0, **share)
-    loaded = load(PetDataset(pictures(images)), batches, fabric.device)
+    loaded = load(PairDataset(pictures(images)), batches, fabric.device)
     return learner, train_one_epoch(learner, loaded, segmentation_loss, max_gradient_norm=1e6)
 
 
@@ -79,7 +79,7 @@ def score(fabric: Fabric, images: int, learner: Learner | None = None) -> tuple[
     batches = batches_in_order(images, 2, fabric.global_rank, fabric.world_size)
     return validate(
         learner or new_learner(fabric),
-        load(PetDataset(pictures(images)), batches, fabric.device),
+        load(PairDataset(pictures(images)), batches, fabric.device),
         segmentation_loss,
         partial(confusion_matrix, classes=3),
     )

@@ -20,7 +20,7 @@ from pipeline.core.terminal import console
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
 
-TEXTS = ("name", "breed", "species", "slice", "group", "score")  # columns of tables
+TEXTS = ("name", "slice", "group", "score")  # columns of tables
 ROWS = 2_000  # of a table that are text at a time while it is written
 
 
@@ -146,7 +146,7 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def read_csv(path: Path) -> "pd.DataFrame":
-    """A table of `write_csv` or `write_rows`. Texts stay texts: breeds may be called NA or 007."""
+    """A table of `write_csv` or `write_rows`. Texts stay texts: groups may be called NA or 007."""
     import pandas as pd  # noqa: PLC0415 - half a second
 
     return pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values="")

@@ -22,6 +22,8 @@ Threads = Annotated[int, Field(gt=0, le=1024)]
 
 MISSING = ("missing", "missing_argument")  # pydantic's error types
 
+SHOWN = 200  # characters of a wrong value
+
 Section = TypeVar("Section")
 
 
@@ -114,7 +116,7 @@ def load_yaml(text: str) -> Any:
 
 def _explain(section: str, kind: type, values: object, problem: ErrorDetails) -> str:
     """One line about one pydantic error: which key, what is wrong, what was found."""
-    key = ".".join([*filter(None, [section]), *_keys(values, problem)]) or "the file"
+    key = ".".join([*filter(None, [section]), *_keys(values, problem)])
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [field.name for field in fields(kind)] if is_dataclass(kind) else []
         inner = len(problem["loc"]) > 1 or not known
@@ -122,9 +124,11 @@ def _explain(section: str, kind: type, values: object, problem: ErrorDetails) ->
     if problem["type"] in MISSING:
         return f"{key} is missing"
     if problem["type"] == "value_error":  # raised by a params class about its own fields
-        return f"{key}: {problem['ctx']['error']}"
+        return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     hint = _number_hint(problem)
-    return f"{key}: {problem['msg']}, found {problem['input']!r}{hint}"
+    found = repr(problem["input"])
+    found = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
+    return f"{key or 'the file'}: {problem['msg']}, found {found}{hint}"
 
 
 def _keys(values: object, problem: ErrorDetails) -> list[str]:

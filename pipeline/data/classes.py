@@ -1,12 +1,13 @@
 """The classes of a data set, as dataset.json, config.json and an ONNX file carry them."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.params import STRICT
@@ -21,8 +22,18 @@ KEYS = ("classes", "colours", "roles", "ignore")  # of an ONNX file's metadata, 
 # What a class is in a picture. Objects are cut out and measured: foreground counts, the rim around
 # it is half of it, everything else is none of it. Overlays leave the background untinted.
 Role = Literal["foreground", "rim", "background"]
-# A dot would nest scores, and MLflow accepts no other signs.
-Name = Annotated[str, Field(pattern=r"^\w[\w -]{0,59}$")]
+
+
+def _name(text: str) -> str:
+    """A dot would nest scores, and MLflow accepts no other signs."""
+    if not re.fullmatch(r"\w[\w -]{0,59}", text):
+        raise ValueError(
+            f"{text[:80]!r} is no name: up to 60 letters, digits, blanks, - and _ are accepted"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -38,7 +49,8 @@ class Class:
 class Reading:
     """Another way to score the same predictions: some classes count as one, or not at all."""
 
-    merge: dict[Name, tuple[Name, ...]] = field(default_factory=dict)  # the new class, its parts
+    # The new class, its parts.
+    merge: dict[Name, tuple[Name, ...]] = field(default_factory=dict)
     leave_out: tuple[Name, ...] = ()  # whose true pixels are not scored
 
 

@@ -1,11 +1,19 @@
 """Colours of classes: as text, and chosen so that people can tell them apart."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator
 
-Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+
+def _colour(text: str) -> str:
+    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise ValueError(f'{text!r} is no colour such as "#ff8000"')
+    return text
+
+
+Colour = Annotated[str, AfterValidator(_colour)]
 RGB = tuple[int, int, int]
 
 UNNAMED = "#808080"  # what a picture shows for ignored pixels: grey
@@ -54,8 +62,8 @@ def distinct_colours(given: Sequence[str | None]) -> list[str]:
         distances = np.linalg.norm(candidates - seen(np.array([colour])), axis=-1)
         np.minimum(nearest, distances.min(axis=0).round(6), out=nearest)
 
-    for colour in ("#ffffff", "#000000", UNNAMED, *filter(None, given)):
-        keep_clear(rgb(colour))
+    for taken in ("#ffffff", "#000000", UNNAMED, *filter(None, given)):
+        keep_clear(rgb(taken))
     found = []
     for colour in given:
         if colour is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,12 +16,14 @@ from pipeline.core.terminal import redacted
 from pipeline.data.classes import IGNORE, MAX_CLASSES, Class, Classes, Name, Reading, Role
 from pipeline.data.colours import Colour, distinct_colours
 
-SPLITS = ("trainval", "train", "val", "test")
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
-# Columns of index.csv that no group may take the name of.
+MAX_VALUE = 65_535  # of a mask of 16 bits
+PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]{0,39})\}")
+# Columns of tables and keys of metrics that no group may take the name of.
 TAKEN = {"name", "width", "height", "split", "image_sha256", "mask_sha256", "phash", "note"}
+TAKEN |= {"train", "val", "test", "total", "miou", "calibration_error", "brightness", "frame"}
+TAKEN |= {"foreground_share", "touches_frame"}
 # What the evaluation calls its own scores.
-SCORES = {"images", "miou", "iou", "dice", "boundary_iou", "per_image"}
+SCORES = {"images", "miou", "miou_low", "miou_high", "iou", "dice", "boundary_iou", "per_image"}
 SCORES |= {"pixel_accuracy", "calibration_error"}
 
 
@@ -39,12 +41,21 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
+def _value(value: int | str) -> int | str:
+    """What a pixel of a mask can hold; colours in small letters."""
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        return value.lower()
+    if isinstance(value, int) and 0 <= value <= MAX_VALUE:
+        return value
+    raise ValueError(f'{value!r} is neither from 0 to {MAX_VALUE} nor a colour such as "#ff8000"')
+
+
 Address = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
 MD5 = Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")]
 Regex = Annotated[str, AfterValidator(_regex)]
 Identifier = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 Split = Literal["trainval", "train", "val", "test"]
-Value = Annotated[int, Field(ge=0, le=65_535)] | Colour
+Value = Annotated[int | str, AfterValidator(_value)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -90,17 +101,26 @@ class Layout:
             if self.images or self.masks or self.lists:
                 raise ValueError("pairs names the files itself: leave out images, masks and lists")
             return
-        for key in ("images", "masks"):
-            pattern = getattr(self, key)
-            if PLACEHOLDER.findall(pattern).count("name") != 1:
-                raise ValueError(f"{key}: {pattern!r} must have {{name}} in it, once")
-        words = [set(PLACEHOLDER.findall(pattern)) for pattern in (self.images, self.masks)]
+        words = [self._words(key) for key in ("images", "masks")]
         if words[0] != words[1]:
-            raise ValueError("images and masks must have the same words in braces")
+            both = " and ".join(_in_braces(each) for each in words)
+            raise ValueError(f"images and masks must have the same words in braces, found {both}")
         if self.images == self.masks:
             raise ValueError("images and masks are the same pattern")
         if self.lists and "split" in words[0]:
             raise ValueError("lists and {split} both say which list a pair is in: leave out one")
+
+    def _words(self, key: str) -> set[str]:
+        """The words in braces of a pattern. Raises ValueError for a pattern that is none."""
+        pattern = getattr(self, key)
+        words = PLACEHOLDER.findall(pattern)
+        if "name" not in words:
+            raise ValueError(f"{key}: {pattern!r} must have {{name}} in it")
+        if twice := [word for word, times in Counter(words).items() if times > 1]:
+            raise ValueError(f"{key}: {pattern!r} has {_in_braces(twice)} twice: write * instead")
+        if re.search(r"[{}]", PLACEHOLDER.sub("", pattern)):
+            raise ValueError(f"{key}: {pattern!r}: braces must hold one word of a-z, 0-9 and _")
+        return set(words)
 
     @property
     def words(self) -> list[str]:
@@ -122,9 +142,13 @@ class ClassEntry:
     """A class, and what it is in the masks: grey values or palette indices, or colours."""
 
     name: Name
-    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+    values: tuple[Value, ...]
     colour: Colour | None = None  # null: one that differs from the others
     role: Role | None = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError(f"{self.name} has no values")
 
 
 def _kind(values: object) -> str:
@@ -137,7 +161,10 @@ Sources = Annotated[
     Discriminator(_kind),
 ]
 # A regular expression, whose first parentheses are the group; or one for each group's name.
-GroupRule = Regex | Annotated[dict[str, Regex], Field(min_length=1)]
+GroupRule = Annotated[
+    Annotated[Regex, Tag("one")] | Annotated[dict[str, Regex], Field(min_length=1), Tag("several")],
+    Discriminator(lambda rule: "several" if isinstance(rule, dict) else "one"),
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -146,24 +173,32 @@ class Description:
 
     sources: Sources
     layout: Layout
-    classes: Annotated[tuple[ClassEntry, ...], Field(min_length=2, max_length=MAX_CLASSES)]
+    classes: tuple[ClassEntry, ...]
     masks: Masks = Masks()
     groups: dict[Identifier, GroupRule] = field(default_factory=dict)
     readings: dict[Identifier, Reading] = field(default_factory=dict)
     about: str = ""  # whose data they are, and what may be done with them
 
     def __post_init__(self) -> None:
-        _require_once("name", [entry.name for entry in self.classes])
-        _require_once("value", self.values)
+        if not 2 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(
+                f"classes: 2 to {MAX_CLASSES} classes are accepted, found {len(self.classes)}"
+            )
+        _require_once("classes: the name", [entry.name for entry in self.classes])
+        _require_once("classes and masks.ignore: the value", self.values)
         if len({isinstance(value, str) for value in self.values}) > 1:
-            raise ValueError('classes: values are all numbers, or all colours ("#rrggbb")')
+            raise ValueError(
+                'classes and masks.ignore: values are all numbers, or all colours ("#rrggbb")'
+            )
         groups = [*self.layout.words, *self.groups]
-        _require_once("group", groups)
-        if taken := TAKEN & set(groups):
-            raise ValueError(f"groups: {', '.join(sorted(taken))} is a column of index.csv already")
+        _require_once("groups and the layout's words in braces: the name", groups)
+        if taken := ", ".join(sorted(TAKEN & set(groups))):
+            raise ValueError(f"groups: {taken} is a column of the tables already: rename the group")
         for name, rule in self.groups.items():
             if isinstance(rule, str) and re.compile(rule).groups != 1:
-                raise ValueError(f"groups.{name}: {rule!r} needs one pair of parentheses")
+                raise ValueError(
+                    f"groups.{name}: {rule!r} needs one pair of parentheses, around the group"
+                )
         for name, reading in self.readings.items():
             self._check_reading(name, reading)
 
@@ -171,15 +206,14 @@ class Description:
     def values(self) -> list[int | str]:
         """Every value that the description knows."""
         known = [value for entry in self.classes for value in entry.values]
-        return [
-            each.lower() if isinstance(each, str) else each for each in (*known, *self.masks.ignore)
-        ]
+        return [*known, *self.masks.ignore]
 
     @property
     def archives(self) -> tuple[str, ...]:
         """The names of the archives in the order in which they are extracted."""
-        drawn = isinstance(self.sources, SampleParams)
-        return ("images", "annotations") if drawn else tuple(self.sources)
+        if isinstance(self.sources, SampleParams):
+            return ("images", "annotations")
+        return tuple(self.sources)
 
     @property
     def in_colours(self) -> bool:
@@ -190,14 +224,18 @@ class Description:
         known = {entry.name for entry in self.classes}
         if name in SCORES:
             raise ValueError(f"readings: {name} is a score already")
+        if empty := ", ".join(new for new, merged in reading.merge.items() if not merged):
+            raise ValueError(f"readings.{name}: {empty} has no classes")
         parts = [part for merged in reading.merge.values() for part in merged]
         for part in (*parts, *reading.leave_out):
             if part not in known:
                 raise ValueError(f"readings.{name}: {part} is no class; known: {', '.join(known)}")
-        _require_once(f"class in readings.{name}", [*parts, *reading.leave_out])
+        _require_once(f"readings.{name}: the class", [*parts, *reading.leave_out])
         rest = known - {*parts, *reading.leave_out}
-        if len(rest) + len(reading.merge) < 2 or rest & reading.merge.keys():
-            raise ValueError(f"readings.{name} must leave two classes with names of their own")
+        if taken := ", ".join(sorted(rest & reading.merge.keys())):
+            raise ValueError(f"readings.{name}: {taken} is a class that is not merged")
+        if len(rest) + len(reading.merge) < 2:
+            raise ValueError(f"readings.{name} must leave two classes to score")
 
     def to_classes(self, dataset: str) -> Classes:
         """What travels with the data and the model."""
@@ -212,7 +250,11 @@ class Description:
 
 def _require_once(what: str, words: list[Any]) -> None:
     if twice := [str(word) for word, times in Counter(words).items() if times > 1]:
-        raise ValueError(f"classes: {what} {', '.join(twice)} is used twice")
+        raise ValueError(f"{what} {', '.join(twice)} is used twice")
+
+
+def _in_braces(words: Iterable[str]) -> str:
+    return ", ".join(f"{{{word}}}" for word in sorted(words))
 
 
 def read_description(file: Path) -> Description:

@@ -7,19 +7,23 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from pipeline.core.files import read_csv
 from pipeline.core.terminal import UserError
 
 Item = TypeVar("Item")
 
 
 def read_split(file: Path) -> pd.DataFrame:
-    """The table of a split list: name, breed, species. Raises UserError if missing or empty."""
+    """The table of a split list: name, and its groups, such as breed, all of them texts.
+
+    Raises UserError if it is missing or empty.
+    """
     if not file.exists():
         raise UserError(f"{file} is missing: run the split stage first (dvc repro split)")
-    table = read_csv(file)
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)  # groups may be NA or 007
     if table.empty:
-        raise UserError(f"{file} lists no pictures: check the data set and split.val_fraction")
+        raise UserError(
+            f"{file} lists no pictures: check the data set and the section split in params.yaml"
+        )
     return table
 
 

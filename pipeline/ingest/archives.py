@@ -129,19 +129,34 @@ def _find_archive(folder: Path, stem: str) -> Path:
 def pack_folder(folder: Path, stream: IO[bytes]) -> None:
     """Write the files in a folder, and below it, as a tar whose bytes depend on nothing else.
 
-    Hidden files are left out. Links are followed: the archive holds what they lead to.
+    Hidden files are left out. Links are followed: the archive holds what they lead to. Raises
+    ArchiveError for a link that leads nowhere, or to a folder around it; OSError for what cannot
+    be read.
     """
+    top = folder.resolve().name
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for at, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(name for name in names if not name.startswith(".")):
-                file = Path(at, name)
-                if file.is_file():
-                    place = Path(folder.resolve().name, file.relative_to(folder)).as_posix()
-                    member = tarfile.TarInfo(place)
-                    with file.open("rb") as content:
-                        member.size = os.fstat(content.fileno()).st_size
-                        tar.addfile(member, content)
+        for file in _files_below(folder):
+            member = tarfile.TarInfo((top / file.relative_to(folder)).as_posix())
+            with file.open("rb") as content:
+                member.size = os.fstat(content.fileno()).st_size
+                tar.addfile(member, content)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for at, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        here = Path(at).resolve()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in [Path(at, name) for name in folders]:
+            if file.resolve() in (here, *here.parents):
+                raise ArchiveError(f"{file} is a link to a folder that it is in")
+        for file in [Path(at, name) for name in sorted(names) if not name.startswith(".")]:
+            if not file.is_file():
+                raise ArchiveError(f"{file} is no file: a link that leads nowhere, or a device")
+            yield file
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def check_archive(archive: Path) -> None:

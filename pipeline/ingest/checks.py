@@ -74,13 +74,13 @@ class MaskValues:
 
     def _in_words(self, values: NDArray) -> str:
         first, *more = np.array_split(np.unique(values), [SHOWN])
-        form = "#{:06x}" if self.in_colours else "{}"
+        form = "#{:06x}" if self.in_colours else "{:d}"
         return ", ".join(map(form.format, first.tolist())) + (", ..." if more[0].size else "")
 
 
 def mask_values(description: Description) -> MaskValues:
     """The values that a description of a data set names."""
-    ids = {}
+    ids: dict[int, int] = {}
     for place, entry in enumerate(description.classes):
         ids |= dict.fromkeys(map(as_number, entry.values), place)
     ids |= dict.fromkeys(map(as_number, description.masks.ignore), IGNORE)

@@ -5,11 +5,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
 from pipeline.core.terminal import UserError
-from pipeline.data.description import PLACEHOLDER, Description, Layout, group_of
+from pipeline.data.description import PLACEHOLDER, Description, Layout, Split, group_of
 from pipeline.ingest.vocabulary import Fault, Listed, Note, Reason
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif")  # any case
@@ -18,6 +19,7 @@ SPLITS = {
     **{"train": "train", "training": "train", "trainval": "trainval"},
     **{"val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"},
 }
+LISTS = get_args(Split)  # a name in several belongs to the last of them
 UNUSUAL = re.compile(r"[^\w .,()&'+@=~#-]|^\W|^.{150}")  # in the name of a pair
 SHOWN = 3  # files in an error message
 
@@ -41,9 +43,9 @@ def take_inventory(
 ) -> tuple[list[Listed], list[Fault], int]:
     """The pairs to check, the names that are no pair, and the number of different listed names.
 
-    A name in several lists belongs to the last of trainval, train, val, test; a name listed twice
-    counts once; both get a note. Hidden files, and files that no pattern fits, are ignored. Where
-    there are no lists, every name counts as listed. `where`: the description's file, for messages.
+    A name in several lists belongs to the last of LISTS; a name listed twice counts once; both get
+    a note. Hidden files, and files that no pattern fits, are ignored. Where there are no lists,
+    every name counts as listed. `where`: the description's file, for messages.
     Raises UserError where a pattern fits no file, or files in several places; for bad lists; and
     for lists that name nothing.
     """
@@ -89,7 +91,7 @@ def _fault(found: _Found) -> tuple[Reason | None, str]:
 def _walk(source: Path) -> Iterator[str]:
     """The paths of all files below the folder, relative to it, but hidden ones and macOS's."""
     for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if name != "__MACOSX"]
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         at = os.path.relpath(folder, source).replace(os.sep, "/")
         for name in names:
             if not name.startswith("."):
@@ -101,7 +103,7 @@ def _walk(source: Path) -> Iterator[str]:
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The regular expression of a pattern of the layout, for paths in any case.
 
-    Its group `top` is the folders around: the pattern may fit anywhere below them.
+    Its first group is the folders around: the pattern may fit anywhere below them.
     """
 
     def part(text: str) -> str:
@@ -114,15 +116,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     stem = pattern.removesuffix(".*")
     parts = "".join(map(part, re.split(r"(\{\w+\}|\*)", stem)))
     suffix = rf"\.(?:{'|'.join(IMAGE_SUFFIXES)})" if stem != pattern else ""
-    return re.compile(rf"(?P<top>(?:.+/)?){parts}{suffix}", re.IGNORECASE)
+    return re.compile(rf"((?:.+/)?){parts}{suffix}", re.IGNORECASE)
 
 
 def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Found]:
     """What the patterns for images and masks find, by name.
 
-    Where two pairs would have one name (0001.png in the folders of two films), all names begin
-    with what the other words in braces stand for. A file that both patterns fit belongs to the one
-    that says more.
+    A file that both patterns fit belongs to the one that says more.
     """
     patterns = {key: compile_pattern(getattr(layout, key)) for key in ("images", "masks")}
     order = sorted(patterns, key=lambda key: -len(PLACEHOLDER.sub("", getattr(layout, key))))
@@ -133,7 +133,7 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
     for file in files:
         for key in order:
             if match := patterns[key].fullmatch(file):
-                tops[key].add(match["top"])
+                tops[key].add(match[1])
                 pair = tuple(match[word] for word in (*words, "name"))
                 if pair in paths[key]:  # in whatever order the system names them
                     twice[pair] = max(paths[key][pair], file, twice.get(pair, ""))
@@ -151,19 +151,33 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
             raise UserError(
                 f"{where}: layout.{key}: files in several folders fit {pattern!r}: {at}"
             )
-    pairs = paths["images"].keys() | paths["masks"].keys()
-    unique = len({pair[-1] for pair in pairs}) == len(pairs)
-    others = [place for place, word in enumerate(words) if word != "split"]
-    return {
-        pair[-1] if unique else "_".join(pair): _Found(
-            split=SPLITS[pair[words.index("split")].lower()] if "split" in words else "",
+    found = []
+    for pair in paths["images"].keys() | paths["masks"].keys():
+        known = dict(zip(words, pair, strict=False))
+        each = _Found(
+            split=SPLITS[known.pop("split").lower()] if "split" in known else "",
             image=paths["images"].get(pair, ""),
             mask=paths["masks"].get(pair, ""),
             twice=twice.get(pair, ""),
-            words=tuple(pair[place] for place in others),
+            words=tuple(known.values()),
         )
-        for pair in pairs
-    }
+        found.append((pair, each))
+    return _named(found)
+
+
+def _named(found: list[tuple[tuple[str, ...], _Found]]) -> dict[str, _Found]:
+    """The pairs by name; each comes with parts of its path.
+
+    The last part is the name, unless two pairs share it (0001.png in the folders of two films):
+    then all parts are. Of two pairs that still have one name, neither is used.
+    """
+    unique = len({parts[-1] for parts, _ in found}) == len(found)
+    named: dict[str, _Found] = {}
+    for parts, each in sorted(found, key=lambda item: (item[0], item[1].image)):
+        name = parts[-1] if unique else "_".join(parts)
+        again = replace(each, twice=each.image or each.mask or each.missing)
+        named[name] = again if name in named else each
+    return named
 
 
 def _with_lists(
@@ -180,57 +194,68 @@ def _with_lists(
 
 
 def _read_lists(
-    lists: Mapping[str, str], files: list[str], source: Path
+    lists: Mapping[Split, str], files: list[str], source: Path
 ) -> dict[str, tuple[str, tuple[Note, ...]]]:
     """The split of every listed name, with notes on names listed more than once."""
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
     suffix = re.compile(rf"\.({'|'.join(IMAGE_SUFFIXES)})$", re.IGNORECASE)
-    for split, file in sorted(lists.items(), key=lambda item: [*SPLITS].index(item[0])):
+    for split, file in sorted(lists.items(), key=lambda item: LISTS.index(item[0])):
         names = [suffix.sub("", columns[0]) for columns in _read_lines(file, files, source)]
         for name, times in Counter(names).items():
-            both = (Note.IN_BOTH_LISTS,) if name in splits else ()
+            both = (Note.SEVERAL_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))
     return splits
 
 
-def _by_pairs(lists: Mapping[str, str], files: list[str], source: Path) -> dict[str, _Found]:
+def _by_pairs(lists: Mapping[Split, str], files: list[str], source: Path) -> dict[str, _Found]:
     """The pairs that lists name by their paths, which may be those of another machine."""
     by_name: dict[str, list[str]] = {}
     for file in files:
         by_name.setdefault(PurePosixPath(file).name, []).append(file)
-    found: dict[str, _Found] = {}
-    for split, file in sorted(lists.items(), key=lambda item: [*SPLITS].index(item[0])):
-        for columns in _read_lines(file, files, source):
-            if len(columns) != 2:
+    found: dict[str, _Found] = {}  # by the image's path
+    for split, file in sorted(lists.items(), key=lambda item: LISTS.index(item[0])):
+        for line in _read_lines(file, files, source):
+            columns = [path.replace("\\", "/") for path in line]
+            if len(columns) != 2 or "" in columns:
                 text = " ".join(columns)
                 raise UserError(f"{file}: {text!r}: expected the paths of an image and its mask")
-            image, mask = (by_end(path, by_name) for path in columns)
-            name = PurePosixPath(columns[0].replace("\\", "/")).stem
-            before = found.get(name)
-            if before and before.image != image:  # another picture of this name
-                found[name] = _Found(split, image, mask, twice=image or before.image)
-                continue
-            again = Note.LISTED_TWICE if before and before.split == split else Note.IN_BOTH_LISTS
+            fitting = [by_end(path, by_name) for path in columns]
+            image, mask = (paths[0] if len(paths) == 1 else "" for paths in fitting)
+            twice = next((paths[-1] for paths in fitting if len(paths) > 1), "")
+            before = found.get(image or columns[0])
+            if before and before.mask != mask:
+                twice = mask or before.mask
+            again = Note.LISTED_TWICE if before and before.split == split else Note.SEVERAL_LISTS
             notes = (again,) if before else ()
-            found[name] = _Found(split, image, mask, missing=columns[0], notes=notes)
-    return found
+            each = _Found(split, image, mask, twice, missing=columns[0], notes=notes)
+            found[image or columns[0]] = each
+    folders = [_parts(each.image)[:-1] for each in found.values() if each.image]
+    shared = len(os.path.commonprefix(folders))  # noqa: RUF071 - of folders, not of letters
+    return _named(
+        [(_parts(path)[shared if each.image else 0 :], each) for path, each in found.items()]
+    )
 
 
-def by_end(path: str, by_name: Mapping[str, list[str]]) -> str:
-    """The file that ends as the path does, for the longest stretch; empty if none or several do.
+def _parts(path: str) -> tuple[str, ...]:
+    """The folders, and the name without its suffix."""
+    *folders, name = path.split("/")
+    return (*folders, PurePosixPath(name).stem)
 
+
+def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
+    """The files that end as the path does, for the longest stretch, sorted.
+
+    The folder must be the same, too, if both have one: images and masks may share their names.
     by_name: the files by the last part of their path.
     """
-    parts = PurePosixPath(path.replace("\\", "/")).parts[::-1]
-
-    def common(file: str) -> int:
-        ends = zip(parts, PurePosixPath(file).parts[::-1], strict=False)
-        return next((n for n, (one, other) in enumerate(ends) if one != other), len(parts))
-
-    ranked = sorted(by_name.get(parts[0], []), key=common, reverse=True)
-    if not ranked or (len(ranked) > 1 and common(ranked[0]) == common(ranked[1])):
-        return ""
-    return ranked[0]
+    parts = path.split("/")[::-1]
+    common = {}
+    for file in by_name.get(parts[0], []):
+        own = file.split("/")[::-1]
+        length = len(os.path.commonprefix([parts, own]))  # noqa: RUF071
+        if length >= min(2, len(parts), len(own)):
+            common[file] = length
+    return sorted(file for file, length in common.items() if length == max(common.values()))
 
 
 def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:
@@ -249,6 +274,6 @@ def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:
         lines = content.decode("utf-16" if marked else "utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise UserError(f"{name} is not a text file: expected a name on each line") from None
-    used = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    used = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     sign = next((sign for sign in "\t," if any(sign in line for line in used)), None)
     return [[part.strip() for part in line.split(sign)] for line in used]

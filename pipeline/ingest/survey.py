@@ -92,18 +92,19 @@ def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
     CamVid/train and CamVid/trainannot stand beside CamVid/val, valannot, test and testannot.
     """
-    for place, (one, other) in enumerate(zip(images.parts, masks.parts, strict=False)):
-        if one.lower() in SPLITS and other.lower().startswith(one.lower()):
-            rest = other[len(one) :]
+    for place, (word, its_masks) in enumerate(zip(images.parts, masks.parts, strict=False)):
+        if word.lower() in SPLITS and its_masks.lower().startswith(word.lower()):
+            rest = its_masks[len(word) :]
             found = []
-            for word in SPLITS:
-                names = (word, word + rest)
-                pair = tuple(
+            for each in SPLITS:
+                names = (each, each + rest)
+                pair = zip((images, masks), names, strict=True)
+                one, other = (
                     Path(*folder.parts[:place], name, *folder.parts[place + 1 :])
-                    for folder, name in zip((images, masks), names, strict=True)
+                    for folder, name in pair
                 )
-                if all(folder.is_dir() for folder in pair):
-                    found.append(pair)
+                if one.is_dir() and other.is_dir():
+                    found.append((one, other))
             return found or [(images, masks)]
     return [(images, masks)]
 

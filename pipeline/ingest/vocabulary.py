@@ -45,7 +45,7 @@ class Note(StrEnum):
     ROTATED = "rotated by EXIF"
     NOT_ROTATED = "EXIF rotation dropped"
     LISTED_TWICE = "listed twice"
-    IN_BOTH_LISTS = "in both lists, kept in test"
+    SEVERAL_LISTS = "in several lists, kept in the last"
 
 
 @dataclass(frozen=True, slots=True)

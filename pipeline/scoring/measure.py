@@ -102,7 +102,7 @@ def measure(
         boundary=np.array(outlined),
         bins=reliability_bins(confidence.numpy()[scored], right[scored]),
         brightness=np.asarray(image.mean() / 255),
-        touches_frame=np.isin(edge, classes.with_role("foreground", "rim")).any(),
+        touches_frame=np.asarray(np.isin(edge, classes.with_role("foreground", "rim")).any()),
         confusion=confusion,
     )
 
@@ -137,6 +137,8 @@ def boundary(region: Region) -> Region:
     # Needed only here: tables and paired comparisons start without it.
     from scipy.ndimage import distance_transform_cdt  # noqa: PLC0415
 
+    if not region.any():  # as most of many classes
+        return region
     height, width = region.shape
     distance = max(1, round(DISTANCE * float(np.hypot(height, width))))
     to_outside = distance_transform_cdt(np.pad(region, 1), metric="chessboard")[1:-1, 1:-1]

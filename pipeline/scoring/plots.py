@@ -13,10 +13,13 @@ from pipeline.scoring.confusion import Counts
 
 # Okabe and Ito's: colour-blind people tell them apart.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
-LINES = (ORANGE, BLUE, GREEN, RED, "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288", "#661100")
-LINES += ("#117733", "#DDCC77")
+LINES = (
+    *(ORANGE, BLUE, GREEN, RED, "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288"),
+    *("#661100", "#117733", "#DDCC77"),
+)
 
 FEW = 6  # classes, whose names fit beside each other
+LONG = 12  # letters of a name that do not
 WRITTEN = 14  # classes, whose shares fit into a confusion matrix
 VAL_IOU = "val_iou_"  # the columns of a `curve_table`
 
@@ -30,7 +33,7 @@ def draw_confusion(counts: Counts, names: Sequence[str]) -> Figure:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(names))
     axes.set(xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
-    if len(names) > FEW:
+    if len(names) > FEW or max(map(len, names)) > LONG:
         axes.tick_params(axis="x", labelrotation=90)
         axes.tick_params(labelsize=8)
     axes.set(xlabel="predicted", ylabel="true", title="Where the pixels of each class went")
@@ -66,7 +69,7 @@ def draw_slices(slices: pd.DataFrame, groups: Sequence[str], whole: tuple[float,
     by = named[0] if named else "slice"
     table = slices[slices["slice"] == by] if named else slices
     table = table.sort_values(["miou", "group"])
-    figure, axes = _canvas(5.7, 1.2 + 0.21 * len(table))
+    figure, axes = _canvas(5.7, 1.5 + 0.21 * len(table))
     axes.axvspan(*whole, color=GREY, alpha=0.25, linewidth=0, label="whole test list, 95 %")
     kinds = ((BLUE, f"{by}, 95 %", False), (RED, "below the whole list", True))
     for colour, label, flagged in kinds:
@@ -82,7 +85,7 @@ def draw_slices(slices: pd.DataFrame, groups: Sequence[str], whole: tuple[float,
     axes.set_yticks(range(len(table)), labels)
     axes.tick_params(axis="y", labelsize=8)
     axes.set(xlabel="mIoU", ylim=(-1, len(table)), title=f"Test mIoU by {by}")
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -94,12 +97,14 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
     losses.plot(curves["epoch"], curves["train_loss"], color=GREY, label="training")
     losses.plot(curves["epoch"], curves["val_loss"], color=BLUE, label="validation")
     losses.set(xlabel="epoch", ylabel="loss")
-    scores.plot(curves["epoch"], curves["val_miou"], color="black", linewidth=2, label="mIoU")
+    scores.plot(curves["epoch"], curves["val_miou"], color="black", lw=2, zorder=3, label="mIoU")
     ious = [name for name in curves.columns if name.startswith(VAL_IOU)]
     for place, name in enumerate(ious):
-        told_apart = len(ious) <= len(LINES)
-        look = {"color": LINES[place], "label": name.removeprefix(VAL_IOU)} if told_apart else {}
-        scores.plot(curves["epoch"], curves[name], **({"color": GREY, "alpha": 0.4} | look))
+        if len(ious) <= len(LINES):
+            color, alpha, label = LINES[place], 1.0, name.removeprefix(VAL_IOU)
+        else:
+            color, alpha, label = GREY, 0.4, "" if place else "each class"
+        scores.plot(curves["epoch"], curves[name], color=color, alpha=alpha, label=label)
     scores.set(xlabel="epoch", ylabel="validation IoU", ylim=(0, 1))
     for axes in (losses, scores):
         axes.legend(frameon=False, fontsize=8 if len(ious) > FEW else 10)

@@ -172,13 +172,17 @@ def image_scores(counted: Margins) -> dict[str, Scores]:
 
 
 def worst_mean(values: Scores, weights: Weights, share: float) -> Scores:
-    """The mean of the lowest `share` of the (N,) values, as often as (R, N) weights say: (R,)."""
-    order, means = np.argsort(values), []
-    for times in weights:
-        ordered = times[order]
-        reached = ordered.cumsum(dtype=np.float64)
-        taken = np.clip(share * reached[-1] - (reached - ordered), 0, ordered)  # the last in part
-        means.append(taken @ values[order] / taken.sum())
+    """The mean of the lowest `share` of the (N,) values, as often as (R, N) weights say: (R,).
+
+    Values that are NaN are left out.
+    """
+    known = ~np.isnan(values)
+    order, means = np.argsort(values[known]), []
+    ordered = values[known][order]
+    for times in weights[:, known][:, order]:
+        reached = times.cumsum(dtype=np.float64)
+        taken = np.clip(share * times.sum() - (reached - times), 0, times)  # the last in part
+        means.append(divide(taken @ ordered, taken.sum()))
     return np.array(means)
 
 
@@ -202,7 +206,8 @@ def slice_table(table: pd.DataFrame, classes: Classes, whole: tuple[float, float
     slices = {group: table[group] for group in classes.groups}
     slices = {group: each for group, each in slices.items() if each.nunique() <= MOST_GROUPS}
     if classes.foreground:
-        slices[f"{classes.subject} size"] = _binned(table["foreground_share"], SIZES)
+        share = table["foreground_share"].fillna(0)  # where all pixels are ignored
+        slices[f"{classes.subject} size"] = _binned(share, SIZES)
         touched = table["touches_frame"].map({True: "touched", False: "not touched"})
         slices["frame"] = touched
     slices["brightness"] = _binned(table["brightness"], BRIGHTNESSES)

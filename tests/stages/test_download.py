@@ -1,5 +1,7 @@
 import hashlib
 import json
+import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from file_server import FileServer, run_download
 from tars import tar_of
 
 from pipeline.core.params import ParamsError, read_section
-from stages.download import ArchiveParams, DownloadParams, FetchedParams, download
+from pipeline.core.terminal import UserError
+from pipeline.data.description import Source
+from stages.download import DownloadParams, Place, download, replace_sources
 
 Entry = dict[str, object]
 
@@ -23,7 +27,7 @@ def md5(content: bytes) -> str:
 
 @pytest.fixture
 def entry(server: FileServer) -> dict[str, Entry]:
-    """A data set on a server, with checksums."""
+    """The sources of a data set on a server, with checksums."""
     server.files = {"/images.tgz": IMAGES, "/marks.tar.xz": ANNOTATIONS}
     return {
         "images": {"url": f"{server.url}/images.tgz", "md5": md5(IMAGES)},
@@ -37,9 +41,12 @@ def names(folder: Path) -> set[str]:
 
 def bring(entry: dict[str, Entry], folder: Path) -> Path:
     """Run the stage's own function in this process."""
-    archives = {stem: ArchiveParams(**values) for stem, values in entry.items()}  # type: ignore[arg-type]
-    download(FetchedParams(**archives), folder / "raw", folder / "cache")
+    download(sources_of(entry), folder / "raw", folder / "cache")
     return folder / "raw"
+
+
+def sources_of(entry: dict[str, Entry]) -> dict[str, Source]:
+    return {stem: Source(**values) for stem, values in entry.items()}  # type: ignore[arg-type]
 
 
 def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_path, entry):
@@ -60,18 +67,17 @@ def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_pat
 
 
 def test_a_failure_is_a_message_and_leaves_nothing_behind(tmp_path, entry):
-    failed = run_download(tmp_path, entry | {"annotations": {"url": "missing/annotations.tar"}})
+    failed = run_download(tmp_path, entry | {"images": {"url": "missing/images.tar"}})
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: missing/annotations.tar: ")
+    assert failed.stderr.startswith("error: missing/images.tar: ")
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "metrics").exists()
     assert not list((tmp_path / "data").glob("raw/*"))
 
 
-def test_archives_of_an_earlier_data_set_go_and_the_large_archive_comes_last(
+def test_archives_of_an_earlier_data_set_go_and_the_sources_come_in_their_order(
     tmp_path, entry, server
 ):
-    """Last, since a failure loses what came before."""
     raw = tmp_path / "raw"
     raw.mkdir()
     for name in ("images.tar", "annotations.tar.bz2", ".images.tar.gz.42.tmp", "notes.txt"):
@@ -79,11 +85,31 @@ def test_archives_of_an_earlier_data_set_go_and_the_large_archive_comes_last(
     for _ in range(2):
         bring(entry, tmp_path)
     assert names(raw) == {"images.tar.gz", "annotations.tar.xz", "notes.txt"}
-    assert [path for path, _ in server.requests] == ["/marks.tar.xz", "/images.tgz"]
+    assert [path for path, _ in server.requests] == ["/images.tgz", "/marks.tar.xz"]
     server.files["/images.tgz"] = b"<html>please log in</html>"
     entry["images"]["md5"] = None
     with pytest.raises(Exception, match=r"images\.tar\.gz is a web page"):
         bring(entry, tmp_path)
+
+
+def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry):
+    (tmp_path / "here/images").mkdir(parents=True)
+    (tmp_path / "here/images/a.jpg").write_bytes(b"a")
+    places = [{"source": "images", "url": "here/images"}]
+    results = []
+    for _ in range(2):
+        done = run_download(tmp_path, entry, places)
+        assert done.returncode == 0, done.stderr
+        results.append((tmp_path / "data/raw/images.tar").read_bytes())
+        os.utime(tmp_path / "here/images/a.jpg", (1, 1))
+    assert results[0] == results[1]
+    with tarfile.open(tmp_path / "data/raw/images.tar") as tar:
+        assert tar.getnames() == ["images/a.jpg"]
+    assert (tmp_path / "data/raw/annotations.tar.xz").read_bytes() == ANNOTATIONS
+    with pytest.raises(
+        UserError, match=r"places: mine\.yaml has no source 'masks'; known: images, "
+    ):
+        replace_sources(sources_of(entry), [Place("masks", "a.tar")], Path("mine.yaml"))
 
 
 def problem(tmp_path: Path, **section: object) -> str:
@@ -95,29 +121,17 @@ def problem(tmp_path: Path, **section: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("entry", "message"),
+    ("place", "message"),
     [
-        ({"builtin": "sampel"}, "builtin: Input should be 'sample', found 'sampel'"),
-        ({"images": {"url": "a.tar"}}, "annotations is missing"),
-        ({"images": {"url": "a", "md5": "abc"}}, "images.md5: String should match pattern"),
-        ({"images": {"url": "a", "mirror": ["b"]}}, "images.mirror is not a known key"),
-        ({"images": {"url": "https://me:secret@host/a"}}, "images.url: user and password do not"),
+        ({"source": "images"}, "url is missing"),
+        ({"source": "images", "url": "a", "md5": "abc"}, "md5: String should match pattern"),
+        ({"source": "images", "url": "a", "mirror": ["b"]}, "mirror is not a known key"),
+        ({"source": "images", "url": "https://me:secret@host/a"}, "url: user and password do not"),
     ],
 )
-def test_a_wrong_entry_is_named_by_its_key(tmp_path, entry, message):
-    found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
-    assert f"download.datasets.mine.{message}" in found
+def test_a_wrong_place_is_named_by_its_key(tmp_path, place, message):
+    found = problem(tmp_path, dataset="mine", places=[place])
+    assert f"download.places.0.{message}" in found
     assert "secret" not in found
-    found = problem(tmp_path, dataset="mine.1", datasets={"mine.1": entry})
+    found = problem(tmp_path, dataset="mine.1", places=[])
     assert "String should match pattern '^[A-Za-z0-9_-]+$', found 'mine.1'" in found
-
-
-def test_an_unknown_data_set_and_an_entry_without_keys_are_told_the_known_ones(tmp_path):
-    stems = ("images", "annotations")
-    datasets = {name: {stem: {"url": "a.tar"} for stem in stems} for name in ("a", "b")}
-    found = problem(tmp_path, dataset="c", datasets=datasets)
-    assert found == "download: dataset 'c' is not in datasets; known: a, b"
-    expected = "download.datasets.mine: Input should be a"
-    for entry in ("a.tar", None, ["a.tar"]):
-        found = problem(tmp_path, dataset="mine", datasets={"mine": entry})
-        assert found.startswith(expected)

@@ -12,14 +12,18 @@ import pytest
 from pictures import encoded
 from PIL import Image
 from tars import tar_of
+from tiny_pets import OXFORD, PETS
 
 from pipeline.core.files import file_digest
+from pipeline.core.params import check_values
 from pipeline.core.terminal import UserError
+from pipeline.data.classes import IGNORE, read_classes
+from pipeline.data.description import Description
 from pipeline.data.images import load_image, load_mask
 from pipeline.ingest import extraction
 from pipeline.ingest.extraction import COLUMNS, extract, store_pair
-from pipeline.ingest.inventory import Listed, Note, Reason
 from pipeline.ingest.parallel import map_processes
+from pipeline.ingest.vocabulary import Listed, Note, Reason
 
 
 def photograph(seed: int, kind: str = "JPEG") -> bytes:
@@ -57,7 +61,12 @@ def extracted(tmp_path_factory) -> tuple[Path, dict]:
     images |= {"pug_3": photograph(2, "PNG"), "pug_4": b"not a picture", "stray_9": photograph(9)}
     trimaps = {name: trimap() for name in names} | {"Birman_8": trimap(height=21)}
     write_raw(root / "raw", images, trimaps, ["beagle_2", "Bengal_6", "Birman_8"])
-    return root / "data" / "data", extract(root / "raw", root / "data" / "data", 0.25)
+    return root / "data" / "pairs", run(root / "raw", root / "data" / "pairs", 0.25)
+
+
+def run(raw: Path, data: Path, limit: float) -> dict:
+    """Extract the official layout."""
+    return extract(OXFORD, Path("datasets/tiny.yaml"), raw, data, limit)
 
 
 def index_of(data: Path) -> pd.DataFrame:
@@ -66,7 +75,7 @@ def index_of(data: Path) -> pd.DataFrame:
 
 def test_the_index_has_a_row_for_each_usable_pair_sorted_by_name(extracted):
     index = index_of(extracted[0])
-    assert list(index.columns) == COLUMNS
+    assert list(index.columns) == ["name", "breed", "species", *COLUMNS]
     columns = ["name", "breed", "species", "width", "height", "split"]
     assert index[columns].to_numpy().tolist() == [
         ["Bengal_5", "Bengal", "cat", 30, 20, "trainval"],
@@ -99,19 +108,54 @@ def test_what_is_not_used_is_quarantined_with_its_reason_and_not_written(extract
         f"stray_9,images/stray_9.jpg,{Reason.NO_MASK},",
     ]
     assert list(data.parent.iterdir()) == [data]
-    names = {"images", "masks", "index.csv", "quarantine.csv"}
+    names = {"images", "masks", "dataset.json", "index.csv", "quarantine.csv"}
     assert {entry.name for entry in data.iterdir()} == names
     for folder in ("images", "masks"):
         assert {file.stem for file in (data / folder).iterdir()} == set(index_of(data)["name"])
 
 
+def test_the_classes_are_written_beside_the_pairs(extracted):
+    classes = read_classes(extracted[0])
+    assert classes.dataset == "tiny"
+    assert classes == PETS
+
+
+def test_ignored_pixels_and_groups_without_lists(tmp_path):
+    """Of films in colour, with one value of no class."""
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 0]], np.uint8)
+    ids = np.arange(600).reshape(20, 30).astype(np.uint8) % 3
+    files = {}
+    for seed, frame in enumerate(("a/1", "a/2", "b/1")):
+        files |= {
+            f"x/film/{frame}.jpg": photograph(seed),
+            f"x/gt/{frame}.png": encoded(colours[ids]),
+        }
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/all.tar").write_bytes(tar_of(files))
+    values = {
+        "sources": {"all": {"url": "all.tar"}},
+        "layout": {"images": "film/{film}/{name}.*", "masks": "gt/{film}/{name}.png"},
+        "classes": [{"name": "car", "values": ["#FF0000"]}, {"name": "sky", "values": ["#00ff00"]}],
+        "masks": {"ignore": ["#000000"]},
+    }
+    where, data = Path("films.yaml"), tmp_path / "pairs"
+    counts = extract(check_values(values, Description, where), where, tmp_path / "raw", data, 0)
+    assert counts["pairs"] == {"in no list": 3}
+    classes = read_classes(data)
+    assert (classes.names, classes.ignore, classes.groups) == (("car", "sky"), IGNORE, ("film",))
+    index = index_of(data)
+    assert index["film"].to_dict() == {"a_1": "a", "a_2": "a", "b_1": "b"}
+    assert set(index["split"]) == {""}
+    expected = np.where(ids == 2, IGNORE, ids)
+    np.testing.assert_array_equal(load_mask(data / "masks/b_1.png"), expected)
+    shown = np.asarray(Image.open(data / "masks/b_1.png").convert("RGB"))
+    assert shown[0, 2].tolist() == list(classes.palette[IGNORE])
+
+
 def test_the_counts_agree_with_the_tables(extracted):
     _, counts = extracted
     assert json.loads(json.dumps(counts)) == {
-        "pairs": {
-            "trainval": {"total": 4, "cat": 2, "dog": 2},
-            "test": {"total": 2, "cat": 1, "dog": 1},
-        },
+        "pairs": {"test": 2, "trainval": 4},
         "notes": {"PNG": 1},
         "quarantined": {
             "image and mask differ in size": 1,
@@ -125,7 +169,7 @@ def test_the_counts_agree_with_the_tables(extracted):
 def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
     data, counts = extracted
     again = tmp_path / "data"
-    assert extract(data.parents[1] / "raw", again, 0.25) == counts
+    assert run(data.parents[1] / "raw", again, 0.25) == counts
     files = sorted(file.relative_to(data) for file in data.rglob("*") if file.is_file())
     assert files == sorted(file.relative_to(again) for file in again.rglob("*") if file.is_file())
     assert all((data / file).read_bytes() == (again / file).read_bytes() for file in files)
@@ -142,13 +186,13 @@ def test_a_pair_that_crashes_or_hangs_the_decoder_is_quarantined(
     monkeypatch.setattr(extraction, "store_pair", partial(or_worse, worse=worse))
     images = {name: photograph(1) for name in ("pug_1", "pug_2")}
     write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), [])
-    extract(tmp_path / "raw", tmp_path / "data", 1.0)
+    run(tmp_path / "raw", tmp_path / "data", 1.0)
     assert list(index_of(tmp_path / "data")["name"]) == ["pug_1"]
     assert pd.read_csv(tmp_path / "data/quarantine.csv")["reason"].tolist() == [reason]
 
 
-def or_worse(pair: Listed, source: Path, target: Path, worse: Callable[[], None]) -> object:
-    return worse() if pair.name == "pug_2" else store_pair(pair, source, target)
+def or_worse(pair: Listed, worse: Callable[[], None], **more: object) -> object:
+    return worse() if pair.name == "pug_2" else store_pair(pair, **more)  # type: ignore[arg-type]
 
 
 def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path):
@@ -161,11 +205,11 @@ def test_more_unusable_pictures_than_allowed_stop_the_run_with_the_list(tmp_path
     data.mkdir()
     (data / "index.csv").write_text("earlier")
     with pytest.raises(UserError, match=r"100\.0% .* extract\.max_quarantined_fraction") as caught:
-        extract(tmp_path / "raw", data, 0.99)
+        run(tmp_path / "raw", data, 0.99)
     message = str(caught.value)
     assert "\n  30 x not a picture, such as images/pug_00.jpg\n" in message
-    assert "\n  2 x mask has values other than 1, 2, 3 (found 0, 255), such as " in message
-    assert "trimaps/pug_30.png; write 1 for pet" in message
+    assert "\n  2 x mask has values that no class has (found 0, 255), such as " in message
+    assert "trimaps/pug_30.png; datasets/tiny.yaml says which there are" in message
     assert str(tmp_path / "data-quarantine.csv") in message
     assert len(pd.read_csv(tmp_path / "data-quarantine.csv")) == 32
     assert (data / "index.csv").read_text() == "earlier"
@@ -176,5 +220,5 @@ def test_a_fraction_at_the_limit_passes_and_clears_an_earlier_list(tmp_path):
     write_raw(tmp_path / "raw", images, dict.fromkeys(images, trimap()), ["pug_1"])
     earlier = tmp_path / "data-quarantine.csv"
     earlier.touch()
-    assert extract(tmp_path / "raw", tmp_path / "data", 0.5)["quarantined_fraction"] == 0.5
+    assert run(tmp_path / "raw", tmp_path / "data", 0.5)["quarantined_fraction"] == 0.5
     assert not earlier.exists()

@@ -2,17 +2,23 @@ import csv
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from tiny_pets import OXFORD, PETS
 
+from pipeline.core.files import write_json
 from pipeline.core.terminal import UserError
-from pipeline.data.pairs import breed_of, species_of
+from pipeline.data.classes import FILE, Classes
+from pipeline.data.description import group_of
 from stages import split as stage
-from stages.split import Entry, divide, find_duplicates, read_index, val_quotas
+from stages.split import Entry, draw_apart, draw_by_share, find_duplicates, quotas, read_index
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=12).map(
     lambda sizes: {f"breed{number:02}": size for number, size in enumerate(sizes)}
@@ -25,8 +31,7 @@ def index_of(trainval: list[str], test: list[str], **hashes: int) -> list[Entry]
     return [
         Entry(
             name,
-            breed_of(name),
-            species_of(name),
+            tuple(group_of(name, rule) for rule in OXFORD.groups.values()),
             "test" if name in test else "trainval",
             hashes.get(name, bits.getrandbits(64)),
         )
@@ -34,24 +39,41 @@ def index_of(trainval: list[str], test: list[str], **hashes: int) -> list[Entry]
     ]
 
 
+def films(**sizes: int) -> list[Entry]:
+    """An index of films of so many frames; a_test=3 gives three of film a in the test list."""
+    bits = Random(0)
+    return [
+        Entry(f"{key}_{number:02}", (film,), split, bits.getrandbits(64))
+        for key, size in sorted(sizes.items())
+        for film, _, split in (key.partition("_"),)
+        for number in range(size)
+    ]
+
+
 def named(breed: str, count: int, start: int = 0) -> list[str]:
     return [f"{breed}_{number}" for number in range(start, start + count)]
 
 
-def write_index(path: Path, index: list[Entry]) -> None:
-    table = dict(zip(Entry._fields, map(list, zip(*index, strict=True)), strict=True))
-    table |= {"phash": [f"{bits:016x}" for bits in table["phash"]], "note": ["PNG"] * len(index)}
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([table, *zip(*table.values(), strict=True)])
+def write_index(folder: Path, index: list[Entry], groups: tuple[str, ...]) -> None:
+    """index.csv and dataset.json."""
+    with (folder / "index.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("name", *groups, "split", "phash", "note"))
+        table.writerows((e.name, *e.groups, e.split, f"{e.phash:016x}", "PNG") for e in index)
+    classes = replace(PETS, groups=groups)
+    write_json(folder / FILE, TypeAdapter(Classes).dump_python(classes))
 
 
-def run(folder: Path, monkeypatch, index: list[Entry], **params) -> dict[str, list[str]]:
+def run(
+    folder: Path, monkeypatch, index: list[Entry], groups=PETS.groups, **params
+) -> dict[str, list[str]]:
     """Run the stage as its command line does; return the names in the lists."""
-    values = {"val_fraction": 0.2, "train_fraction": 1.0, "duplicate_distance": 6} | params
+    values = {"by": "stratify", "test_fraction": 0.25, "val_fraction": 0.2, "train_fraction": 1.0}
+    values |= {"duplicate_distance": 6} | params
     (folder / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
-    write_index(folder / "index.csv", index)
+    write_index(folder, index, groups)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["split", "index.csv", "splits", "metrics/split.json"])
+    monkeypatch.setattr(sys, "argv", ["split", ".", "splits", "metrics/split.json"])
     stage.main()
     return {
         split: [row[0] for row in rows(folder / f"splits/{split}.csv")]
@@ -73,12 +95,12 @@ def test_the_official_test_list_is_kept_and_the_rest_divided_by_breed(tmp_path, 
     assert sorted(lists["train"] + lists["val"]) == sorted(TRAINVAL)
     assert lists == {split: sorted(names) for split, names in lists.items()}
     assert json.loads((tmp_path / "metrics/split.json").read_text()) == {
-        "train": {"total": 24, "dog": 16, "cat": 8},
-        "val": {"total": 6, "dog": 4, "cat": 2},
-        "test": {"total": 5, "dog": 5},
-        "duplicates_left_out": 0,
+        "train": {"total": 24, "breed": {"pug": 16, "Bengal": 8}, "species": {"dog": 16, "cat": 8}},
+        "val": {"total": 6, "breed": {"pug": 4, "Bengal": 2}, "species": {"dog": 4, "cat": 2}},
+        "test": {"total": 5, "breed": {"pug": 5}, "species": {"dog": 5}},
+        "left_out": {"duplicates": 0, "straddling": 0},
     }
-    assert (tmp_path / "splits/by_breed.csv").read_text() == (
+    assert (tmp_path / "splits/by_group.csv").read_text() == (
         "breed,species,train,val,test\nBengal,cat,8,2,0\npug,dog,16,4,5\n"
     )
     assert (tmp_path / "splits/test.csv").read_text().startswith("name,breed,species\npug_50,pug,")
@@ -89,7 +111,7 @@ def test_a_part_of_train_has_all_breeds_and_leaves_the_other_lists_alone(tmp_pat
     whole = run(tmp_path, monkeypatch, index)
     part = run(tmp_path, monkeypatch, index, train_fraction=0.25)
     assert set(part["train"]) < set(whole["train"])
-    assert Counter(map(breed_of, part["train"])) == {"Bengal": 10, "pug": 5}
+    assert Counter(name.rpartition("_")[0] for name in part["train"]) == {"Bengal": 10, "pug": 5}
     assert (part["val"], part["test"]) == (whole["val"], whole["test"])
 
 
@@ -110,7 +132,7 @@ def test_the_nearest_of_several_test_images_is_reported():
 
 @given(sizes=SIZES, fraction=st.floats(0.01, 0.99))
 def test_each_breed_gives_its_share_within_one_image(sizes, fraction):
-    for breed, quota in val_quotas(sizes, fraction).items():
+    for breed, quota in quotas(sizes, fraction).items():
         assert abs(quota - sizes[breed] * fraction) < 1 + 1e-8
         assert 0 <= quota < sizes[breed]  # a breed of one image keeps it in train
 
@@ -118,18 +140,18 @@ def test_each_breed_gives_its_share_within_one_image(sizes, fraction):
 @given(sizes=SIZES, fraction=st.floats(0.01, 0.98))
 def test_the_whole_gives_its_share_within_rounding(sizes, fraction):
     sizes = {breed: size + 100 for breed, size in sizes.items()}
-    assert sum(val_quotas(sizes, fraction).values()) == round(sum(sizes.values()) * fraction)
+    assert sum(quotas(sizes, fraction).values()) == round(sum(sizes.values()) * fraction)
 
 
 def test_remainders_go_to_the_breeds_that_lost_most():
     # Shares of 0.15: 1.05, 1.2, 1.35, 1.5, 1.65 -> 5 rounded down, 7 in all (6.75).
     sizes = dict(zip("abcde", [7, 8, 9, 10, 11], strict=True))
-    assert list(val_quotas(sizes, 0.15).values()) == [1, 1, 1, 2, 2]
-    assert val_quotas({"a": 100}, 0.29) == {"a": 29}  # whole numbers stay whole
+    assert list(quotas(sizes, 0.15).values()) == [1, 1, 1, 2, 2]
+    assert quotas({"a": 100}, 0.29) == {"a": 29}  # whole numbers stay whole
 
 
 def val_names(index: list[Entry], seed: int = 0) -> set[str]:
-    train, val = divide(index, 0.2, seed)
+    train, val = draw_by_share(index, 0.2, seed)
     assert sorted([*train, *val]) == sorted(index)
     return {entry.name for entry in val}
 
@@ -150,7 +172,7 @@ def test_the_division_is_the_one_computed_by_hand():
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        (index_of(named("pug", 9), []), "no pictures for test"),
+        (index_of(["pug_1"], []), "no pictures for val"),
         (index_of([], ["pug_1"]), "no pictures for train"),
         (index_of(["pug_1"], ["pug_2"], pug_1=0, pug_2=0), "no pictures for train"),
         (index_of(named("pug", 2), ["pug_9"]), "no pictures for val"),
@@ -164,4 +186,74 @@ def test_a_split_without_images_is_refused(tmp_path, monkeypatch, index, message
 
 def test_an_index_without_a_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"index\.csv is missing: run the stage extract"):
-        read_index(tmp_path / "index.csv")
+        read_index(tmp_path / "index.csv", ())
+
+
+def all_names(lists: dict[str, list[str]]) -> list[str]:
+    return sorted(name for names in lists.values() for name in names)
+
+
+def groups_of(names: list[str]) -> set[str]:
+    return {name[0] for name in names}
+
+
+def test_without_lists_all_three_are_drawn_by_share_and_seed(tmp_path, monkeypatch):
+    names = named("pug", 40) + named("Sphynx", 20)
+    index = [entry._replace(split="") for entry in index_of(names, [])]
+    lists = run(tmp_path, monkeypatch, index)
+    assert all_names(lists) == [entry.name for entry in index]
+    shares = {
+        split: Counter(name.rpartition("_")[0] for name in names) for split, names in lists.items()
+    }
+    assert shares["test"] == {"pug": 10, "Sphynx": 5}
+    assert shares["val"] == {"pug": 6, "Sphynx": 3}
+    named_alone = [Entry(e.name, (), "", e.phash) for e in index]
+    alone = run(tmp_path, monkeypatch, named_alone, groups=())
+    assert [len(alone[split]) for split in ("train", "val", "test")] == [36, 9, 15]
+
+
+@pytest.mark.parametrize("by", ["stratify", "apart"])
+def test_lists_of_the_data_sets_own_are_kept(tmp_path, monkeypatch, by):
+    index = films(a_train=5, b_train=4, c_val=3, d_test=4)
+    lists = run(tmp_path, monkeypatch, index, ("film",), by=by)
+    assert {split: groups_of(names) for split, names in lists.items()} == {
+        "train": {"a", "b"}, "val": {"c"}, "test": {"d"},
+    }  # fmt: skip
+    assert len(all_names(lists)) == 16
+
+
+def test_a_test_list_is_drawn_from_train_where_train_and_val_are_given(tmp_path, monkeypatch):
+    lists = run(tmp_path, monkeypatch, films(a_train=12, b_train=8, c_val=10), ("film",))
+    assert groups_of(lists["val"]) == {"c"}
+    assert len(lists["val"]) == 10
+    assert Counter(name[0] for name in lists["test"]) == {"a": 3, "b": 2}
+
+
+def test_apart_draws_whole_groups_and_no_list_shares_one(tmp_path, monkeypatch):
+    index = films(**dict.fromkeys((f"{letter}_" for letter in "abcdefghij"), 10))
+    lists = run(tmp_path, monkeypatch, index, ("film",), by="apart")
+    groups = {split: groups_of(names) for split, names in lists.items()}
+    assert sorted(chain(*groups.values())) == list("abcdefghij")
+    assert {split: len(names) for split, names in lists.items()} == {
+        "train": 70, "val": 10, "test": 20,
+    }  # fmt: skip
+    assert draw_apart(index[:25], 0.1, 0)[1] == index[20:25]  # the smallest, since none fits
+
+
+def test_apart_leaves_out_what_straddles_given_lists_and_counts_it(tmp_path, monkeypatch):
+    index = films(a_train=4, a_test=3, b_train=6, b_val=2, c_train=5, d_val=7, d_test=1)
+    lists = run(tmp_path, monkeypatch, index, ("film",), by="apart")
+    assert {split: groups_of(names) for split, names in lists.items()} == {
+        "train": {"c"}, "val": {"b"}, "test": {"a", "d"},
+    }  # fmt: skip
+    left_out = json.loads(Path("metrics/split.json").read_text())["left_out"]
+    assert left_out == {"duplicates": 0, "straddling": 4 + 7 + 6}
+
+
+def test_apart_needs_several_groups(tmp_path, monkeypatch):
+    with pytest.raises(
+        UserError, match=r"apart cannot divide 9 pictures, which are all of one .* a:"
+    ):
+        run(tmp_path, monkeypatch, films(a_=9), ("film",), by="apart")
+    with pytest.raises(UserError, match=r"split\.by: apart needs groups"):
+        run(tmp_path, monkeypatch, [Entry("x", (), "", 0)], (), by="apart")

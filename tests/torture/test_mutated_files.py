@@ -19,10 +19,11 @@ from PIL import Image
 from processes import run_python
 from tars import tar_of
 from tiny_models import write_traffic_light
+from tiny_pets import OXFORD
 
 from pipeline.data.images import load_image, load_mask
 from pipeline.ingest.extraction import extract, for_spreadsheets
-from pipeline.ingest.inventory import Reason
+from pipeline.ingest.vocabulary import Reason
 
 WIDTH, HEIGHT = 96, 72
 DAMAGES = frozenset({Reason.NOT_A_PICTURE, Reason.TRUNCATED, Reason.DAMAGED})
@@ -188,12 +189,12 @@ def show(outcomes: dict[str, Counter]) -> None:
 def test_broken_pairs_are_used_or_quarantined_with_a_true_reason(tmp_path, count):
     data = tmp_path / "data"
     write_raw(tmp_path / "raw", {f"pug_{number}": mutated(number)[1] for number in range(count)})
-    extract(tmp_path / "raw", data, max_quarantined_fraction=1.0)
+    extract(OXFORD, Path("oxford.yaml"), tmp_path / "raw", data, max_quarantined_fraction=1.0)
     used = set(pd.read_csv(data / "index.csv")["name"])
     reasons = pd.read_csv(data / "quarantine.csv").set_index("name")["reason"].to_dict()
     assert used.isdisjoint(reasons)
     assert used | reasons.keys() == {f"pug_{number}" for number in range(count)} | ODD_CELLS
-    assert {reasons[name] for name in ODD_CELLS} == {Reason.NOT_LISTED}
+    assert {reasons[name] for name in ODD_CELLS} == {Reason.NOT_LISTED, Reason.NAME}
     outcomes: dict[str, Counter] = defaultdict(Counter)
     for number in range(count):
         kind, name = mutated(number)[0], f"pug_{number}"

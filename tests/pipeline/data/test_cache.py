@@ -15,7 +15,7 @@ from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
-from pipeline.data.dataset import PetDataset
+from pipeline.data.dataset import PairDataset
 from pipeline.data.images import load_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
@@ -44,7 +44,7 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
         mask = torch.from_numpy(load_mask(mask_path(PAIRS, name)))
         assert torch.equal(pictures.images[place], resize_image(photograph[None], 32)[0])
         assert torch.equal(pictures.masks[place], resize_mask(mask, 32))
-    assert PetDataset(pictures)[0, 0][1].dtype == torch.int64
+    assert PairDataset(pictures)[0, 0][1].dtype == torch.int64
     assert pictures.images.shape == (8, 3, 32, 32)
     assert pictures.masks.shape == (8, 32, 32)
 

@@ -12,7 +12,7 @@ from tiny_pets import LISTS
 
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import Pictures, open_pictures
-from pipeline.data.dataset import PetDataset, ShuffledBatches, batches_in_order, load
+from pipeline.data.dataset import PairDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.settings import AugmentationParams
 from pipeline.data.transforms import Augmentation
 
@@ -20,7 +20,7 @@ NAMES = LISTS["train"]
 
 
 def data(root, size=32, augment=None, seed=0):
-    return PetDataset(open_pictures(root / "data/pairs", NAMES, size), augment, seed)
+    return PairDataset(open_pictures(root / "data/pairs", NAMES, size), augment, seed)
 
 
 VARIED = AugmentationParams(crop_min_area=0.3, brightness=0.5, contrast=0.5, saturation=0.5)
@@ -88,7 +88,7 @@ def own_memory() -> int:
 def test_an_epoch_does_not_hold_the_images_that_it_has_seen(tmp_path):
     images = blank(tmp_path / "images.npy", (1024, 3, 256, 256))  # 200 MB
     pictures = Pictures(images, blank(tmp_path / "masks.npy", (1024, 256, 256)), key="")
-    batches = load(PetDataset(pictures), ShuffledBatches(1024, 8, seed=0), torch.device("cpu"))
+    batches = load(PairDataset(pictures), ShuffledBatches(1024, 8, seed=0), torch.device("cpu"))
     before = own_memory()
     seen = sum(len(batch) for batch, _ in batches)
     assert seen == 1024

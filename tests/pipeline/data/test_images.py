@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pictures import encoded
 from PIL import Image
+from tiny_pets import PETS
 
 from pipeline.core.terminal import UserError
 from pipeline.data import images
@@ -22,7 +23,6 @@ from pipeline.data.images import (
     open_image,
     save_mask,
 )
-from pipeline.data.pairs import CLASSES, PALETTE
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # Three wide and two high: no two turns of it are alike.
@@ -256,12 +256,11 @@ def test_texts_and_profiles_that_unpack_to_any_size_are_refused(kind):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (1000, 700)])
 def test_a_mask_survives_saving_and_does_not_depend_on_the_zlib_build(tmp_path, shape, arrange):
     mask = arrange(np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8))
-    save_mask(tmp_path / "mask.png", mask)
+    save_mask(tmp_path / "mask.png", mask, PETS.palette)
     loaded = load_mask(tmp_path / "mask.png")
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, mask)
-    assert len(CLASSES) == len(PALETTE) == 3
-    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.array(PALETTE)[mask])
+    np.testing.assert_array_equal(load_image(tmp_path / "mask.png"), np.array(PETS.palette)[mask])
     assert_same_stream_from_python((tmp_path / "mask.png").read_bytes())
 
 

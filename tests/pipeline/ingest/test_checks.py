@@ -5,12 +5,24 @@ import numpy as np
 import pytest
 from pictures import encoded
 from PIL import Image
+from tiny_pets import OXFORD
 
+from pipeline.core.params import check_values
+from pipeline.data.classes import IGNORE
+from pipeline.data.description import Description
 from pipeline.data.images import decode_image, load_image
-from pipeline.ingest.checks import MAX_MEGAPIXELS, Pair, UnusableError, check_pair
-from pipeline.ingest.inventory import Note, Reason
+from pipeline.ingest.checks import (
+    MAX_MEGAPIXELS,
+    MaskValues,
+    Pair,
+    UnusableError,
+    check_pair,
+    mask_values,
+)
+from pipeline.ingest.vocabulary import Note, Reason
 
 WIDTH, HEIGHT = 48, 32
+TRIMAP = mask_values(OXFORD)
 
 
 def smooth(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
@@ -41,7 +53,7 @@ def check(tmp_path: Path, image: bytes, mask: bytes | np.ndarray | None = None) 
     data = values if isinstance(values, bytes) else encoded(values)
     (tmp_path / "image.jpg").write_bytes(image)
     (tmp_path / "mask.png").write_bytes(data)
-    return check_pair(tmp_path / "image.jpg", tmp_path / "mask.png")
+    return check_pair(tmp_path / "image.jpg", tmp_path / "mask.png", TRIMAP)
 
 
 def reason(tmp_path: Path, image: bytes, mask: bytes | np.ndarray | None = None) -> tuple:
@@ -130,7 +142,7 @@ def test_too_many_pixels_or_too_long_a_side(tmp_path, size):
     assert reason(tmp_path, encoded(Image.new("1", size))) == (Reason.TOO_LARGE, "image.jpg")
 
 
-def test_a_mask_must_be_a_trimap_of_the_images_size(tmp_path):
+def test_a_mask_must_hold_its_classes_and_have_the_images_size(tmp_path):
     for value in (0, 4, 255):
         values = trimap()
         values[0, 0] = value
@@ -149,11 +161,78 @@ def test_a_mask_must_be_a_trimap_of_the_images_size(tmp_path):
         assert file == "mask.png"
 
 
-def test_a_mask_of_palette_indices_or_16_bits_is_accepted(tmp_path):
-    indexed = Image.fromarray(trimap())
-    indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
-    deep = Image.fromarray(trimap().astype(np.uint16))
-    for mask in (indexed, deep):
-        pair = check(tmp_path, PLAIN, encoded(mask))
-        np.testing.assert_array_equal(pair.mask, trimap() - 1)
-        assert pair.mask.dtype == np.uint8
+def meaning(classes: list[list[int | str]], **masks: object) -> MaskValues:
+    """Of masks whose classes have these values."""
+    entries = [{"name": f"c{n}", "values": values} for n, values in enumerate(classes)]
+    layout = {"images": "images/{name}.*", "masks": "masks/{name}.*"}
+    rest = {"sources": {"a": {"url": "a.tar"}}, "layout": layout, "masks": masks}
+    return mask_values(check_values(rest | {"classes": entries}, Description, Path("a.yaml")))
+
+
+def in_palette(mask: np.ndarray, *colours: int) -> Image.Image:
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette(colours)
+    return image
+
+
+IDS = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
+COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+THREE = meaning([[0], [1], [2]])
+IN_COLOURS = meaning([[RED], [GREEN], [BLUE.upper()]])
+READ = {  # mask, what its values mean, ids
+    "grey": (Image.fromarray(IDS), THREE, IDS),
+    "16 bits": (Image.fromarray(IDS.astype(np.uint16) * 300), meaning([[0], [300], [600]]), IDS),
+    "palette by index": (in_palette(IDS, 9, 9, 9, 9, 9, 9, 1, 1, 1), THREE, IDS),
+    "palette by colour": (in_palette(2 - IDS, 0, 0, 255, 0, 255, 0, 255, 0, 0), IN_COLOURS, IDS),
+    "colours": (Image.fromarray(COLOURS[IDS]), IN_COLOURS, IDS),
+    "1 bit": (Image.fromarray(IDS == 2), meaning([[0], [1]]), IDS == 2),
+    "0 and 255": (Image.fromarray((IDS == 2) * np.uint8(255)), meaning([[0], [255]]), IDS == 2),
+    "merged": (Image.fromarray(IDS), meaning([[2], [0, 1]]), IDS != 2),
+    "ignored": (
+        Image.fromarray(IDS), meaning([[0], [2]], ignore=[1]), [[0, IGNORE, 1], [1, IGNORE, 0]]
+    ),
+    "ignored colour": (
+        Image.fromarray(COLOURS[IDS]), meaning([[RED], [BLUE]], ignore=[GREEN]),
+        [[0, IGNORE, 1], [1, IGNORE, 0]],
+    ),
+    "unknown is ignored": (
+        Image.fromarray(IDS), meaning([[0], [7]], unknown="ignore"), np.where(IDS, IGNORE, 0)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mask", "values", "ids"), READ.values(), ids=READ)
+def test_a_mask_is_read_as_the_description_says(tmp_path, mask, values, ids):
+    (tmp_path / "mask.png").write_bytes(encoded(mask))
+    with Image.open(tmp_path / "mask.png") as opened:
+        found = values.read(opened, tmp_path / "mask.png")
+    np.testing.assert_array_equal(found, ids)
+    assert found.dtype == np.uint8
+
+
+RGBA = Image.fromarray(COLOURS[IDS]).convert("RGBA")
+MANY = Image.fromarray(np.arange(9, dtype=np.uint8)[None])
+REFUSED = {  # mask, kind of file, what its values mean, why not, and the values found
+    "number": (Image.fromarray(IDS), "PNG", meaning([[0], [1]]), Reason.MASK_VALUES, "0, 1, 2"),
+    "many": (MANY, "PNG", THREE, Reason.MASK_VALUES, "0, 1, 2, 3, 4, 5, ..."),
+    "1 bit": (Image.fromarray(IDS == 2), "PNG", meaning([[0], [255]]), Reason.MASK_VALUES, "0, 1"),
+    "colour": (
+        Image.fromarray(COLOURS[IDS]), "PNG", meaning([[RED], [BLUE]]), Reason.MASK_VALUES,
+        f"{BLUE}, {GREEN}, {RED}",
+    ),
+    "colours for numbers": (Image.fromarray(COLOURS[IDS]), "PNG", THREE, Reason.MASK_CHANNELS, ""),
+    "alpha": (RGBA, "PNG", IN_COLOURS, Reason.MASK_ALPHA, ""),
+    "JPEG": (Image.fromarray(COLOURS[IDS]), "JPEG", IN_COLOURS, Reason.MASK_JPEG, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mask", "kind", "values", "why", "shown"), REFUSED.values(), ids=REFUSED)
+def test_a_mask_that_says_something_else_is_refused_with_what_it_holds(
+    tmp_path, mask, kind, values, why, shown
+):
+    file = tmp_path / "mask.png"
+    file.write_bytes(encoded(mask, kind))
+    with Image.open(file) as opened, pytest.raises(UnusableError) as caught:
+        values.read(opened, file)
+    assert (caught.value.reason, caught.value.found) == (why, shown)

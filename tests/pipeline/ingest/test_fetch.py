@@ -129,7 +129,7 @@ def test_a_file_received_but_not_placed_is_not_sent_again(server, url, target):
     assert server.ranges_asked() == [None, "bytes=300000-"]
 
 
-MISSING = ("missing.tar", "~nobody-of-this-name/a.tar", "file:///no/a.tar", "/tmp")
+MISSING = ("missing.tar", "~nobody-of-this-name/a.tar", "file:///no/a.tar")
 
 
 @pytest.mark.parametrize("bad", ["s3://bucket/a.tar", "http://", "http://[x", *MISSING])

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 import torch
+from tiny_pets import PETS
 
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
@@ -18,15 +19,13 @@ from pipeline.model.checkpoint import (
 from pipeline.model.settings import ModelParams
 from pipeline.model.unet import UNet
 
-CONFIG = ModelConfig(
-    ModelParams(features=(4, 8)), ("pet", "background", "border"), 32, Normalisation()
-)
+CONFIG = ModelConfig(ModelParams(features=(4, 8)), PETS, 32, Normalisation())
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return UNet(CONFIG.model)
+    return UNet(CONFIG.model, len(PETS))
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_other_tensors_and_those_larger_than_their_file_are_refused(saved):
     with pytest.raises(UserError, match="it holds other tensors"):
         load_checkpoint(saved)
     with torch.device("meta"):
-        wanted = UNet(ModelParams(features=(4096,) * 8)).state_dict()
+        wanted = UNet(ModelParams(features=(4096,) * 8), len(PETS)).state_dict()
     lies = {
         name: torch.zeros((), dtype=each.dtype).expand(each.shape) for name, each in wanted.items()
     }

@@ -21,7 +21,7 @@ CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNe
 
 def network_with(name=LITE, levels=5, weights=None):
     params = ModelParams((8,) * levels, name, None if weights is None else str(weights))
-    network = UNet(params)
+    network = UNet(params, 3)
     load_pretrained(network.encoder, params)
     return network.eval()
 

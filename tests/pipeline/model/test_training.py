@@ -211,7 +211,7 @@ def test_gradients_are_clipped_and_a_nan_loss_stops_the_training():
 
 def test_validation_sums_the_confusion_and_changes_nothing():
     torch.manual_seed(0)
-    network = UNet(ModelParams(features=(4,)))
+    network = UNet(ModelParams(features=(4,)), 3)
     before = leaves(network.state_dict())
     images, masks = torch.randn(5, 3, 8, 8), torch.randint(0, 3, (5, 8, 8))
     made = [(images[:3], masks[:3]), (images[3:], masks[3:])]

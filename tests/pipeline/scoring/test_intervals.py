@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.scoring.confusion import mean_iou, pixel_accuracy
+from pipeline.scoring.confusion import margins, mean_iou, pixel_accuracy
 from pipeline.scoring.intervals import (
     bootstrap,
     bootstrap_weights,
@@ -71,7 +71,7 @@ def test_an_interval_is_the_middle_part_of_the_samples():
     low, high = interval(np.stack([samples, samples * 2], axis=1), level=0.5)
     assert low == pytest.approx([25, 50])
     assert high == pytest.approx([75, 150])
-    one = draw_counts(images=1)
+    one = margins(draw_counts(images=1))
     samples = mean_iou(resampled_counts(one, all_weights(1, resamples=10)))
     assert interval(samples) == pytest.approx(mean_iou(one).repeat(2))
 
@@ -86,7 +86,7 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():
         counts = np.zeros((80, 2, 2), dtype=np.int64)
         counts[:, 0, 0], counts[:, 0, 1] = right, pixels - right
         weights = all_weights(80, resamples=400, seed=trial)
-        by_pixel = interval(pixel_accuracy(resampled_counts(counts, weights)))
+        by_pixel = interval(pixel_accuracy(resampled_counts(margins(counts), weights)))
         by_image = interval(resampled_means(right / pixels, weights))
         held["accuracy of all pixels"] += by_pixel[0] < 0.7 < by_pixel[1]
         held["mean over images"] += by_image[0] < 0.7 < by_image[1]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.calibration import calibration_curve
+from tiny_pets import PETS
 
+from pipeline.data.classes import IGNORE, Class, Classes, Reading
 from pipeline.scoring.measure import (
     BINS,
     boundary,
@@ -22,7 +24,7 @@ IMAGE = np.full((6, 8, 3), 51, np.uint8)  # a fifth of white
 def test_confidence_is_the_softmax_of_the_chosen_class():
     truth = np.zeros((1, 1), np.uint8)
     logits = torch.tensor([7.0, 2.0, 1.0]).log().reshape(3, 1, 1)
-    bins = measure(IMAGE[:1, :1], truth, logits).bins
+    bins = measure(IMAGE[:1, :1], truth, logits, PETS).bins
     (place,) = np.flatnonzero(bins[:, 0])
     assert bins[place] == pytest.approx([1, 1, 0.7])
 
@@ -33,11 +35,51 @@ def test_properties_of_the_image():
     at_the_edge = inside.copy()
     at_the_edge[5, 3] = 2
     logits = torch.zeros(3, 6, 8)
-    both = joined(np.stack, [measure(IMAGE, mask, logits) for mask in (inside, at_the_edge)])
+    both = joined(np.stack, [measure(IMAGE, mask, logits, PETS) for mask in (inside, at_the_edge)])
     assert both.brightness == pytest.approx([0.2, 0.2])
     assert both.touches_frame.tolist() == [False, True]
-    assert both.counts.shape == (2, 3, 3)
-    assert both.boundary.shape == (2, 2)
+    assert both.margins.shape == (2, 3, 3)
+    assert both.boundary.shape == (2, 1, 2)  # of the pet alone
+    assert both.confusion.sum() == 2 * 6 * 8
+
+
+def many(count):
+    """So many classes, none of which is foreground, with a reading that merges the first two."""
+    entries = tuple(Class(f"c{number}", "#123456") for number in range(count))
+    return Classes("many", entries, IGNORE, {"joined": Reading({"both": ("c0", "c1")}, ("c2",))})
+
+
+def logits_of(prediction, classes):
+    return 9 * torch.nn.functional.one_hot(torch.tensor(prediction), classes).permute(2, 0, 1)
+
+
+def test_ignored_pixels_are_in_no_count():
+    """Whatever is predicted there."""
+    truth = np.ones((6, 8), np.uint8)
+    truth[1:4, 1:4], truth[:, 5:] = 0, IGNORE
+    right = np.where(truth == IGNORE, 2, truth).astype(np.int64)
+    wrong = np.where(truth == IGNORE, 0, truth).astype(np.int64)
+    for prediction in (right, wrong):
+        found = measure(IMAGE, truth, logits_of(prediction, 3).float(), PETS)
+        assert found.margins.tolist() == [[9] * 3, [21] * 3, [0] * 3]
+        assert found.readings[:, 0].tolist() == [9, 21, 9, 21]
+        assert found.boundary.tolist() == [[8, 8]]  # the rim of 3 x 3
+        assert found.bins[:, 0].sum() == found.bins[:, 1].sum() == 30
+        assert not found.touches_frame
+
+
+def test_250_classes_are_counted_with_no_matrix_for_each_image():
+    classes = many(250)
+    truth = np.arange(250).repeat(24).reshape(60, 100).astype(np.uint8)
+    image = np.zeros((60, 100, 3), np.uint8)
+    found = [measure(image, truth, logits_of(truth.astype(int), 250).float(), classes)] * 3
+    together = joined(np.stack, found)
+    assert together.margins.shape == (3, 250, 3)
+    assert (together.margins == 24).all()
+    assert together.readings.tolist() == [[[48] * 3, *[[24] * 3] * 247]] * 3
+    assert together.boundary.shape == (3, 250, 2)  # of all, since none is foreground
+    assert together.confusion.shape == (250, 250)
+    assert not together.touches_frame.any()
 
 
 def by_definition(region):

@@ -5,16 +5,15 @@ import pytest
 from pixel_tables import NAMES, pixel_table
 
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.paired import paired_bootstrap, paired_counts
-from pipeline.scoring.tables import counts_of
+from pipeline.scoring.paired import paired_bootstrap, paired_tables
 
-CHAMPION = counts_of(pixel_table(pet_missed=200))
+CHAMPION = pixel_table(pet_missed=200)
 SETTINGS = {"confidence": 0.95, "resamples": 1000, "seed": 0}
 
 
 def test_changes_by_hand():
-    challenger = counts_of(pixel_table(pet_missed=100, border_missed=110))
-    found = paired_bootstrap(challenger, CHAMPION, **SETTINGS)
+    challenger = pixel_table(pet_missed=100, border_missed=110)
+    found = paired_bootstrap(paired_tables(challenger, CHAMPION), **SETTINGS)
     assert found.images == 20
     assert found.iou["pet"].champion == pytest.approx(0.8)
     assert found.iou["pet"].challenger == pytest.approx(0.9)
@@ -28,13 +27,14 @@ def test_changes_by_hand():
 
 def test_the_interval_is_the_middle_part_of_the_differences_on_resampled_images():
     missed = np.random.default_rng(0).integers(0, 400, size=20)
-    challenger = counts_of(pixel_table(missed))
-    found = paired_bootstrap(challenger, CHAMPION, confidence=0.8, resamples=1000, seed=0)
+    pair = paired_tables(pixel_table(missed), CHAMPION)
+    found = paired_bootstrap(pair, confidence=0.8, resamples=1000, seed=0)
     generator = np.random.default_rng(1)
     differences = []
     for _ in range(2000):
         drawn = generator.integers(20, size=20)
-        both = [mean_iou(counts[drawn].sum(axis=0)) for counts in (challenger, CHAMPION)]
+        models = (pair.challenger, pair.champion)
+        both = [mean_iou(counted[drawn].sum(axis=0)) for counted in models]
         differences.append(both[0] - both[1])
     expected = np.quantile(differences, [0.1, 0.9])
     # Of other resamples: their ends vary by a few percent of the interval.
@@ -45,13 +45,25 @@ def test_the_interval_is_the_middle_part_of_the_differences_on_resampled_images(
 
 def test_the_images_of_two_tables_are_paired_by_name():
     one, other = pixel_table(range(20)), pixel_table(range(100, 120))
-    new, old = paired_counts(one.sample(frac=1, random_state=0), other)
-    assert (old[:, 0, 1] - new[:, 0, 1] == 100).all()
+    pair = paired_tables(one.sample(frac=1, random_state=0), other)
+    assert (pair.challenger[:, 0, 2] - pair.champion[:, 0, 2] == 100).all()
 
 
 def test_tables_of_other_images_or_other_masks_are_no_pair():
     table = pixel_table(0)
-    assert paired_counts(table, pixel_table(0, names=NAMES[1:])) is None
-    assert paired_counts(table, pixel_table(0, names=[*NAMES[1:], "Bengal_99"])) is None
-    other_mask = table.assign(pet_as_pet=table["pet_as_pet"] + (table["name"] == "Bengal_7"))
-    assert paired_counts(table, other_mask) is None
+    assert paired_tables(table, pixel_table(0, names=NAMES[1:])) is None
+    assert paired_tables(table, pixel_table(0, names=[*NAMES[1:], "Bengal_99"])) is None
+    other_mask = table.assign(pet_true=table["pet_true"] + (table["name"] == "Bengal_7"))
+    assert paired_tables(table, other_mask) is None
+    other_class = table.rename(columns=lambda column: column.replace("pet_", "cat_"))
+    assert paired_tables(table, other_class) is None
+
+
+def test_classes_that_the_truth_lacks_are_not_compared():
+    tables = []
+    for missed in (100, 200):
+        table = pixel_table(missed, border_missed=500)
+        tables.append(table.assign(border_true=0))  # in no mask
+    found = paired_bootstrap(paired_tables(*tables), **SETTINGS)
+    assert found.iou.keys() == {"pet", "background"}
+    assert found.miou.gain == pytest.approx((0.1 + 2000 / 2600 - 2000 / 2700) / 2)

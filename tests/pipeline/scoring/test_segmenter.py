@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_pets import PETS
 
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import ModelConfig, ModelParams
@@ -12,7 +13,7 @@ from pipeline.scoring.segmenter import Segmenter
 
 CONFIG = ModelConfig(
     ModelParams(features=(4,)),
-    ("pet", "background", "border"),
+    PETS,
     32,
     Normalisation(mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0)),
 )
@@ -26,7 +27,7 @@ def image(height, width, seed=0):
 @pytest.fixture
 def segmenter():
     torch.manual_seed(0)
-    return Segmenter(UNet(CONFIG.model), CONFIG).eval()
+    return Segmenter(UNet(CONFIG.model, len(PETS)), CONFIG).eval()
 
 
 def test_prepare_stretches_as_pillow_does_and_normalises(segmenter):
