@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -11,7 +12,9 @@ from pipeline.core.files import atomic_file
 from pipeline.core.layout import DATASETS
 from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.colours import rgb
-from pipeline.ingest.survey import Survey, Value, survey
+
+if TYPE_CHECKING:
+    from pipeline.ingest.survey import Survey, Value
 
 BLACK = "#000000"
 VOID = "#e0e0c0"  # around VOC's objects
@@ -40,6 +43,8 @@ def main() -> None:
     file = DATASETS / f"{arguments.name}.yaml"
     if file.exists():
         raise UserError(f"{file} is there already: choose another name (--name), or remove it")
+    from pipeline.ingest.survey import survey
+
     found = survey(arguments.images, arguments.masks)
     names = find_labels(arguments.masks)
     show(found)
@@ -62,7 +67,7 @@ def find_labels(masks: Path) -> dict[str, str]:
     return {}
 
 
-def describe(found: Survey, name: str, names: dict[str, str]) -> Iterator[str]:
+def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]:
     """The lines of a description. `names`: of colours, as far as they are known."""
     sources = "\n".join(f'  {key}: {{url: "{path}"}}' for key, path in found.sources.items())
     yield HEAD.format(name=name, sources=sources, images=found.images, masks=found.masks)
@@ -84,12 +89,12 @@ def describe(found: Survey, name: str, names: dict[str, str]) -> Iterator[str]:
         yield f"  - {{{', '.join(parts)}}} # {each.share:.1%} of the pixels, in {each.masks} masks"
 
 
-def is_ignored(value: Value, values: Sequence[Value]) -> bool:
+def is_ignored(value: "Value", values: Sequence["Value"]) -> bool:
     """Whether a value looks like "no class": 255 beside class ids, VOC's colour of outlines."""
     return value.value == VOID or (value.value == IGNORED and len(values) > 2)
 
 
-def role_of(value: Value, values: Sequence[Value]) -> str | None:
+def role_of(value: "Value", values: Sequence["Value"]) -> str | None:
     """What two values, or black and others, usually mean."""
     lowest = 0 if isinstance(value.value, int) else BLACK
     if value.value == lowest and (len(values) == 2 or value.colour == BLACK):
@@ -101,7 +106,7 @@ def _quoted(value: int | str) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def show(found: Survey) -> None:
+def show(found: "Survey") -> None:
     """Print what was found."""
     console.print(f"{found.pairs} pairs: {found.images} and {found.masks}", markup=False)
     if found.alone:

@@ -89,7 +89,7 @@ def test_any_bytes_are_read_or_refused_by_the_file(tmp_path_factory, content):
 
 # One mistake for each stage; all of them are seen before anything is read or written.
 MISTAKES = {
-    "download": ["download.dataset", "download.places"],
+    "download": ["download.places"],
     "extract": ["extract.max_quarantined_fraction"],
     "split": ["split.val_fraction", "seed"],
     "train": ["train.epochs", "train.processes"],
