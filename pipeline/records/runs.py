@@ -222,8 +222,9 @@ def _open_run(
     if stored is None or not stored.data.params:  # or its process was killed at the start
         lineage = lineage_tags(data, Path())
         if run_id is None:
-            # Of what the training does not read, no change counts.
-            changed = {k: v for k, v in changed_params(Path()).items() if k in params}
+            # Neither what the training does not read is a change, nor where its archives are.
+            read = params.keys() - {"download.places"}
+            changed = {k: v for k, v in changed_params(Path()).items() if k in read}
             changes = ", ".join(f"{key}={value}" for key, value in changed.items())
             every = resolve_tags({**lineage, **tags, **({CHANGED_TAG: changes} if changes else {})})
             name = _run_name(lineage, params, changes)

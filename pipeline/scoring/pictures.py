@@ -48,7 +48,8 @@ def error_legend(classes: Classes) -> dict[str, RGB]:
     if not classes.foreground:
         return {"wrong": CONFUSED}
     name = classes.subject
-    return {f"{name} missed": MISSED, f"{name} invented": INVENTED, "others confused": CONFUSED}
+    legend = {f"{name} missed": MISSED, f"{name} invented": INVENTED}
+    return legend | ({"others confused": CONFUSED} if len(classes) > 2 else {})
 
 
 def colour(mask: Mask, classes: Classes) -> Image.Image:
