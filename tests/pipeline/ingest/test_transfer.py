@@ -17,7 +17,8 @@ OTHER = random.Random(1).randbytes(300_000)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between tries, which do not take place."""
     waits: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", waits.append)
+    # Not time.sleep itself: other threads of the tests' process sleep, too.
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waits.append))
     return waits
 
 
