@@ -100,7 +100,7 @@ def replaced(clone, command):
         return f"{options} IMAGES=../images.tar ANNOTATIONS=../annotations.tar SET='{TINY}'"
     if "leaves" in command:
         write_leaves(clone, clone.root.parent / "leaves")
-        command = re.sub("SET=.*", f"SET='{TINY}'", command.replace("~/leaves", "../leaves"))
+        command = re.sub(r"\bSET=.*", f"SET='{TINY}'", command.replace("~/leaves", "../leaves"))
     if command.startswith("torchrun"):
         second = command.replace("--node-rank=0", "--node-rank=1")
         return f"{second} & second=$!; {command} && wait $second"
