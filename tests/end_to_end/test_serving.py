@@ -20,6 +20,7 @@ from servers import free_port, started
 from tiny_models import save_random_model
 from tiny_pets import REPOSITORY
 
+from pipeline.data.classes import to_metadata
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
 
@@ -36,7 +37,8 @@ def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         workspace = make_workspace(tmp_path_factory.mktemp("workspace"), patch)
         model = workspace / "model.onnx"
-        export_onnx(model, save_random_model(workspace / "models"), {})
+        segmenter = save_random_model(workspace / "models")
+        export_onnx(model, segmenter, to_metadata(segmenter.classes))
         register(model, alias="champion")
         with serving([sys.executable, "-m", "tools.serve"]) as running:
             yield running.uri, model, running.process
