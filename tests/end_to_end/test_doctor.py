@@ -26,7 +26,7 @@ def lone_run(clone):
 
 def test_a_dirty_experiment_is_rebuilt_from_given_data(clone):
     losses = clone.root / "pipeline/model/losses.py"
-    losses.write_text(losses.read_text().replace("entropy + ", "2 * entropy + "))
+    losses.write_text(losses.read_text().replace("entropy / ", "2 * entropy / "))
     clone.run(f"{EXPERIMENT} && git checkout .")
     assert lone_run(clone).data.tags["git.dirty"] == "true"
     output = clone.run(f"make verify RUN={lone_run(clone).info.run_id} DATA=data/pairs")
