@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.core.files import atomic_file
 from pipeline.core.layout import DATASETS
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.data.colours import rgb
+from pipeline.data.colours import in_hex, rgb
 
 if TYPE_CHECKING:
     from pipeline.ingest.survey import Survey, Value
@@ -59,11 +59,7 @@ def find_labels(masks: Path) -> dict[str, str]:
         if (folder / "labelmap.txt").is_file():
             lines = (folder / "labelmap.txt").read_text(encoding="utf-8").splitlines()
             rows = [line.split(":") for line in lines if not line.startswith("#")]
-            return {
-                "#{:02x}{:02x}{:02x}".format(*map(int, row[1].split(","))): row[0]
-                for row in rows
-                if len(row) > 1
-            }
+            return {in_hex(map(int, row[1].split(","))): row[0] for row in rows if len(row) > 1}
     return {}
 
 

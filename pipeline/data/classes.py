@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -89,8 +89,16 @@ class Classes:
     @property
     def subject(self) -> str:
         """What people call the foreground: its class, or "foreground" if there are several."""
-        names = [self.names[place] for place in self.foreground]
+        names = self.named(self.foreground)
         return names[0] if len(names) == 1 else "foreground"
+
+    @property
+    def outlined(self) -> list[int]:
+        """The ids of the classes whose outline is scored: the foreground, or all without one."""
+        return self.foreground or [*range(len(self))]
+
+    def named(self, ids: Iterable[int]) -> list[str]:
+        return [self.names[place] for place in ids]
 
     def read_as(self, reading: Reading) -> dict[str, list[int]]:
         """The ids of each class that a reading scores, in the order of the classes."""

@@ -1,14 +1,18 @@
 """Colours of classes: as text, and chosen so that people can tell them apart."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 
+def is_colour(text: str) -> bool:
+    return re.fullmatch("#[0-9a-fA-F]{6}", text) is not None
+
+
 def _colour(text: str) -> str:
-    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+    if not is_colour(text):
         raise ValueError(f'{text!r} is no colour such as "#ff8000"')
     return text
 
@@ -31,6 +35,11 @@ def rgb(colour: str) -> RGB:
     """(230, 159, 0) of "#e69f00"."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
+
+
+def in_hex(colour: Iterable[int]) -> str:
+    """The text "#e69f00" of (230, 159, 0)."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def distinct_colours(given: Sequence[str | None]) -> list[str]:
@@ -69,6 +78,6 @@ def distinct_colours(given: Sequence[str | None]) -> list[str]:
         if colour is None:
             red, green, blue = grid[nearest.argmax()].tolist()
             keep_clear((red, green, blue))
-            colour = f"#{red:02x}{green:02x}{blue:02x}"  # noqa: PLW2901
+            colour = in_hex((red, green, blue))  # noqa: PLW2901
         found.append(colour)
     return found

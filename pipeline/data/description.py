@@ -14,7 +14,7 @@ from pipeline.core.layout import DATASETS
 from pipeline.core.params import STRICT, ParamsError, check_values, read_params
 from pipeline.core.terminal import redacted
 from pipeline.data.classes import IGNORE, MAX_CLASSES, Class, Classes, Name, Reading, Role
-from pipeline.data.colours import Colour, distinct_colours
+from pipeline.data.colours import Colour, distinct_colours, is_colour
 
 MAX_VALUE = 65_535  # of a mask of 16 bits
 PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]{0,39})\}")
@@ -43,7 +43,7 @@ def _regex(pattern: str) -> str:
 
 def _value(value: int | str) -> int | str:
     """What a pixel of a mask can hold; colours in small letters."""
-    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+    if isinstance(value, str) and is_colour(value):
         return value.lower()
     if isinstance(value, int) and 0 <= value <= MAX_VALUE:
         return value

@@ -61,7 +61,7 @@ class MaskValues:
             raise UnusableError(Reason.MASK_ALPHA, file)
         values = np.asarray(mask.convert("RGB") if self.in_colours else mask)
         if self.in_colours:
-            values = values @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+            values = packed(values)
         if values.ndim != 2:
             raise UnusableError(Reason.MASK_CHANNELS, file)
         place = np.searchsorted(self.known, values).clip(max=len(self.known) - 1)
@@ -74,8 +74,8 @@ class MaskValues:
 
     def _in_words(self, values: NDArray) -> str:
         first, *more = np.array_split(np.unique(values), [SHOWN])
-        form = "#{:06x}" if self.in_colours else "{:d}"
-        return ", ".join(map(form.format, first.tolist())) + (", ..." if more[0].size else "")
+        shown = ", ".join(str(as_value(number, self.in_colours)) for number in first.tolist())
+        return shown + (", ..." if more[0].size else "")
 
 
 def mask_values(description: Description) -> MaskValues:
@@ -93,6 +93,16 @@ def mask_values(description: Description) -> MaskValues:
 def as_number(value: int | str) -> int:
     """A value of a mask as a number: 0xff8000 for "#ff8000"."""
     return int(value.removeprefix("#"), 16) if isinstance(value, str) else value
+
+
+def as_value(number: int, in_colours: bool) -> int | str:
+    """The value of a mask that `as_number` made a number of."""
+    return f"#{number:06x}" if in_colours else int(number)
+
+
+def packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """(H, W, 3) RGB to (H, W): 0xff8000 for an orange pixel."""
+    return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
 
 
 def check_pair(image_file: Path, mask_file: Path, meaning: MaskValues) -> Pair:

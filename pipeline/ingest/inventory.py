@@ -188,8 +188,7 @@ def _with_lists(
     for name in found.keys() | lists.keys():
         each = found.get(name, _Found(missing=layout.images.replace("{name}", name)))
         split, notes = lists.get(name, ("", ()))
-        paths = (each.image, each.mask, each.twice, each.missing, each.words)
-        joined[name] = _Found(split, *paths, notes, listed=name in lists)
+        joined[name] = replace(each, split=split, notes=notes, listed=name in lists)
     return joined
 
 

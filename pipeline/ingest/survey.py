@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.core.terminal import UserError, track
 from pipeline.data.classes import MAX_CLASSES
+from pipeline.data.colours import in_hex
 from pipeline.data.description import PLACEHOLDER
 from pipeline.data.images import ImageError, open_image
-from pipeline.ingest.checks import MAX_MEGAPIXELS
+from pipeline.ingest.checks import MAX_MEGAPIXELS, as_value, packed
 from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern
 
 READ = 400  # masks, evenly spaced: enough to meet the values of thousands
@@ -210,15 +210,14 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
                 raise UserError(str(error)) from None
             _require_classes(mask, file)
             in_colours = mask.mode == "RGB"
-            values, counts = np.unique(_numbers(mask), return_counts=True)
+            values, counts = np.unique(
+                packed(np.asarray(mask)) if in_colours else np.asarray(mask), return_counts=True
+            )
             pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
             masks.update(values.tolist())
             if mask.mode == "P":
-                colours = mask.convert("RGB").getpalette() or []
-                flat = mask.getpalette("RGB") or colours
-                palette |= {
-                    v: _hex(flat[3 * v : 3 * v + 3]) for v in values.tolist() if flat[3 * v :]
-                }
+                flat = mask.getpalette("RGB") or []
+                palette |= {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
             with Image.open(image) as opened:
                 resized += sorted(opened.size) != sorted(mask.size)
             if len(pixels) > MAX_CLASSES:
@@ -227,25 +226,12 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
                     "Are these photographs, resized masks, or numbers of objects?"
                 )
     total = pixels.total()
-    found = [
-        Value(
-            f"#{value:06x}" if in_colours else value,
-            count / total,
-            masks[value],
-            f"#{value:06x}" if in_colours else palette.get(value),
-        )
-        for value, count in pixels.most_common()
-    ]
+    found = []
+    for number, count in pixels.most_common():
+        value = as_value(number, in_colours)
+        colour = value if isinstance(value, str) else palette.get(value)
+        found.append(Value(value, count / total, masks[number], colour))
     return found, resized
-
-
-def _numbers(mask: Image.Image) -> NDArray[np.uint32]:
-    values = np.asarray(mask).astype(np.uint32)
-    return values @ np.array([1 << 16, 1 << 8, 1], np.uint32) if values.ndim == 3 else values
-
-
-def _hex(channels: Sequence[int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*channels)
 
 
 def _require_classes(mask: Image.Image, file: Path) -> None:

@@ -14,19 +14,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.core.terminal import track
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.scoring.confusion import Counts, Margins, confusion_matrix, divide, margins
-from pipeline.scoring.segmenter import Segmenter
+
+if TYPE_CHECKING:  # tables and comparisons of what was counted start without torch
+    from torch import Tensor
+
+    from pipeline.scoring.segmenter import Segmenter
 
 BINS = 15  # of equal width from 0 to 1, as in the paper
 DISTANCE = 0.02  # of the image's diagonal: the paper's choice
@@ -49,20 +52,21 @@ class Measured:
 
 
 def evaluate_images(
-    segmenter: Segmenter, data: Path, names: Sequence[str], batch_size: int
+    segmenter: "Segmenter", data: Path, names: Sequence[str], batch_size: int
 ) -> Measured:
     """Segment the named images at their own sizes, and count everything for all N of them.
 
     Only a batch of images is in memory at a time. The network runs on all threads that torch has
     here; before and after it each thread works on an image of its own.
     """
+    import torch  # noqa: PLC0415
 
-    def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Tensor]:
+    def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], "Tensor"]:
         image = load_image(image_path(data, name))
         prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
         return image, load_mask(mask_path(data, name)), prepared
 
-    def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: Tensor) -> Measured:
+    def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: "Tensor") -> Measured:
         return measure(
             image, mask, segmenter.enlarge(logits[None], *mask.shape)[0], segmenter.classes
         )
@@ -83,9 +87,11 @@ def evaluate_images(
 
 
 def measure(
-    image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: Tensor, classes: Classes
+    image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: "Tensor", classes: Classes
 ) -> Measured:
     """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
+    import torch  # noqa: PLC0415
+
     best, prediction = logits.max(dim=0)
     confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
     target, scored = torch.from_numpy(truth), truth != IGNORE
@@ -93,8 +99,7 @@ def measure(
     predicted, right = prediction.numpy(), (prediction == target).numpy()
     edge = np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])
     outlined = [
-        boundary_counts(truth == place, (predicted == place) & scored)
-        for place in outlined_classes(classes)
+        boundary_counts(truth == place, (predicted == place) & scored) for place in classes.outlined
     ]
     return Measured(
         margins=margins(confusion),
@@ -105,11 +110,6 @@ def measure(
         touches_frame=np.asarray(np.isin(edge, classes.with_role("foreground", "rim")).any()),
         confusion=confusion,
     )
-
-
-def outlined_classes(classes: Classes) -> list[int]:
-    """The classes whose Boundary IoU is taken: the foreground, or all if there is none."""
-    return classes.foreground or [*range(len(classes))]
 
 
 def reading_margins(confusion: Counts, classes: Classes) -> Margins:

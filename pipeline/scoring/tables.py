@@ -30,7 +30,7 @@ from pipeline.scoring.intervals import (
     resampled_counts,
     resampled_means,
 )
-from pipeline.scoring.measure import Measured, calibration_error, outlined_classes
+from pipeline.scoring.measure import Measured, calibration_error
 
 MARGINS = ("true", "predicted", "right")  # `pet_right` counts the pet pixels that were called pet
 WORST = 0.1  # share of the images, for worst_tenth_miou
@@ -51,7 +51,7 @@ def headline_words(classes: Classes) -> dict[str, str]:
         for scored, ids in classes.read_as(reading).items():
             if set(ids) & set(classes.foreground):
                 readings[f"{name}.iou.{scored}"] = f"IoU of {scored}, {words}"
-    outlined = [classes.names[place] for place in outlined_classes(classes)]
+    outlined = classes.named(classes.outlined)
     return {
         "miou": "mIoU, mean of the classes",
         **{f"iou.{name}": f"IoU of {name}" for name in classes.names},
@@ -69,7 +69,7 @@ def per_image_table(images: pd.DataFrame, measured: Measured, classes: Classes) 
     counted, names = measured.margins, classes.names
     flat = pd.DataFrame(counted.reshape(len(images), -1), columns=margin_columns(names))
     subject = counted[:, classes.with_role("foreground", "rim"), 0].sum(axis=-1)
-    outlined = [names[place] for place in outlined_classes(classes)]
+    outlined = classes.named(classes.outlined)
     scores = {
         "miou": mean_iou(counted),
         **_columns("iou", iou(counted), names),
@@ -136,7 +136,7 @@ def scores(
     names = classes.names
     counted = resampled_counts(measured.margins, weights)  # (R, C, 3)
     boundary = np.moveaxis(resampled_counts(measured.boundary, weights), -1, 0)
-    outlined = [names[place] for place in outlined_classes(classes)]
+    outlined = classes.named(classes.outlined)
     # Means, not sums: sums of fractions are not exact, and the error is the same for both.
     bins = resampled_means(measured.bins, weights)
     return {
