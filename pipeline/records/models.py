@@ -37,6 +37,7 @@ class ModelFile:
 
     file: Path
     source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
+    version: int | None = None
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -93,7 +94,8 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    return ModelFile(file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""))
+    warning = DRAWINGS if saw_only_drawings(version.tags) else ""
+    return ModelFile(file, source + warning, version.number)
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:
