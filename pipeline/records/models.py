@@ -10,6 +10,7 @@ from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
+    CHAMPION,
     FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
@@ -37,6 +38,7 @@ class ModelFile:
 
     file: Path
     source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
+    version: int | None = None
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -68,6 +70,12 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
     return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and offered))
 
 
+def alias_in(reference: str | None) -> str | None:
+    """The alias that a reference names, as "@champion", also for None; None for what is fixed."""
+    named = re.fullmatch(REFERENCE.format(name=model_name()), reference or f"@{CHAMPION}")
+    return named[1] if named and named[1].startswith("@") else None
+
+
 def _on_disk(file: Path, int8: bool) -> ModelFile:
     if int8 and not file.name.endswith(".int8.onnx"):
         file = int8_beside(file)
@@ -93,7 +101,9 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    return ModelFile(file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""))
+    return ModelFile(
+        file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""), version.number
+    )
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:

@@ -68,7 +68,7 @@ def percent(share: float) -> str:
 
 def label_image(model: Predict, classes: Classes, file: ImageFile) -> Result:
     """Label the photograph. Raises ImageError for a file that cannot be used."""
-    image, _ = asyncio.run(decode_apart(file.content))
+    image = asyncio.run(decode_apart(file.content)).image
     start = perf_counter()
     mask = predict_mask(model, image, longest_side(len(classes)))
     seconds = perf_counter() - start
