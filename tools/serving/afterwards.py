@@ -90,7 +90,7 @@ class Afterwards:
             return {}
         with self.shadow.busy:
             served, ours = self.shadow.current, answered.served.predictor
-            if not served or served.predictor.digest == ours.digest:
+            if not served or served.digest == answered.served.digest:
                 return {}  # nothing to compare with
             outcome, columns = self._labelled(served, answered)
         self.metrics.shadowed.labels(outcome).inc()

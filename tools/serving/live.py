@@ -13,7 +13,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError, printable
-from pipeline.deploy.predictor import Predictor, longest_side
+from pipeline.deploy.predictor import DIGITS, Predictor, longest_side
 from pipeline.records.models import alias_in, find_model
 from pipeline.records.versions import Version, list_versions, number_in
 from tools.serving.metrics import Metrics
@@ -34,6 +34,11 @@ class Served:
     source: str  # "version 3 @champion", or a path
     side: int  # pixels to which larger images are reduced for it
     scores: Mapping[str, float]  # of its version's evaluation: {"miou": 0.86, "iou.pet": 0.9}
+
+    @property
+    def digest(self) -> str:
+        """The first DIGITS of its file's sha256."""
+        return self.predictor.identity["digest"]
 
 
 class Followed:
@@ -83,14 +88,14 @@ class Followed:
     def _load(self, reference: str | None, version: Version | None) -> None:
         """Load what the reference means, unless just that is loaded; then count it as loaded."""
         found = find_model(reference, self.precision)
-        digest, old = file_digest(found.file), self.current
-        if old and old.predictor.version == found.version and old.predictor.digest == digest:
+        digest, old = file_digest(found.file)[:DIGITS], self.current
+        if old and (old.predictor.version, old.digest) == (found.version, digest):
             predictor = old.predictor
         else:
             # A shadow works on one core, beside the others' requests.
             threads = 1 if self.role == SHADOW else 0
             predictor = Predictor(found.file, threads, found.version).tried()
-            if predictor.digest != digest:
+            if predictor.identity["digest"] != digest:
                 raise UserError(f"{found.file} changed while it was loaded")
             self._announce(old, predictor, found.source)
         scores = _scores(version.tags) if version else {}
@@ -99,7 +104,7 @@ class Followed:
         self.metrics.refused.labels(self.role).set(0)
 
     def _announce(self, old: Served | None, new: Predictor, source: str) -> None:
-        logger.info("%s: %s (%s)", self.role, source, new.digest[:12])
+        logger.info("%s: %s (%s)", self.role, source, new.identity["digest"])
         self.metrics.loads.labels(self.role, "loaded").inc()
         if self.role == ANSWERS:
             if old:
