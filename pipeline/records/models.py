@@ -101,9 +101,8 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = cache_folder("models") / version.tags[ONNX_TAG] / name
         if not file.is_file() or file_digest(file) != digest:
             _fetch(f"{version.place}/{name}", file, digest, source)
-    return ModelFile(
-        file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""), version.number
-    )
+    warning = DRAWINGS if saw_only_drawings(version.tags) else ""
+    return ModelFile(file, source + warning, version.number)
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:
