@@ -1,6 +1,7 @@
 """What the HTTP application takes, refuses and answers, spoken to in ASGI's own messages."""
 
 import asyncio
+import io
 import json
 import time
 from importlib.metadata import version
@@ -8,7 +9,8 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 from pictures import decoded, encoded
-from tiny_models import write_onnx
+from PIL import Image
+from tiny_models import write_onnx, write_sure_model
 
 from pipeline.core.files import file_digest
 from pipeline.deploy.predictor import Predictor
@@ -138,6 +140,35 @@ def test_a_mask_names_its_model_in_a_header(make):
     app = make(source="version 3, drawn\nin Köln")
     start, _ = asyncio.run(exchange(app, FILE))
     assert dict(start["headers"])[b"x-model"] == rb"version 3, drawn\nin K\xf6ln"
+
+
+def test_an_answer_says_in_headers_and_in_its_png_which_model_gave_it(make, onnx):
+    start, *parts = asyncio.run(exchange(make(), FILE))
+    digest = file_digest(onnx)[:12]
+    headers = dict(start["headers"])
+    named = [headers[f"x-model-{name}".encode()] for name in ("version", "digest", "dataset")]
+    assert named == [b"3", digest.encode(), b"tiny"]
+    [png] = [part["body"] for part in parts if part.get("body")]
+    texts = Image.open(io.BytesIO(png)).text
+    assert (texts["petseg.model.version"], texts["petseg.model.digest"]) == ("3", digest)
+
+
+def test_the_confidence_is_given_if_asked_for_and_if_the_model_tells_it(ask, tmp_path):
+    metrics = Metrics()
+    file = write_sure_model(tmp_path / "sure.onnx")
+    followed = Followed("answers", str(file), "fp32", metrics)
+    followed.load_first()
+    app = make_app(LiveModel(followed), Afterwards(metrics, None, None, 0))
+    asked = send(app, FILE, path="/invocations?output=confidence")
+    status, content, answer = asyncio.run(asked)
+    assert (status, content) == (200, "image/png")
+    assert np.array_equal(decoded(answer), PIXELS[..., 0])
+    assert decoded(asyncio.run(send(app, FILE))[2]).tolist() == [[1] * 7] * 5
+
+    status, _, answer = ask(FILE, path="/invocations?output=confidence")
+    assert (status, "export it again" in json.loads(answer)["message"]) == (400, True)
+    status, _, answer = ask(FILE, path="/invocations?output=both")
+    assert (status, "accepted are mask, confidence" in json.loads(answer)["message"]) == (400, True)
 
 
 @pytest.mark.parametrize("body", [b"GIF89a", b"", FILE[:-20]])

@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Array, enlarge_mask
+from pipeline.deploy.results import png_texts, save_png
 from pipeline.monitoring.log import PredictionLog
 from tools.decoding import Decoded, decode_apart, stop_decoding
 from tools.serve import SETTINGS, Settings
@@ -211,7 +212,7 @@ def _label(
 
 
 def mask_png(answered: Answered) -> bytes:
-    return _png(answered.mask, answered.size)
+    return _png(answered.mask, answered)
 
 
 def confidence_png(answered: Answered) -> bytes:
@@ -219,15 +220,17 @@ def confidence_png(answered: Answered) -> bytes:
     if answered.confidence is None:
         text = "this model was exported before models told their confidence: export it again"
         raise HTTPException(400, f"output: {text}, or ask for the mask")
-    return _png(answered.confidence, answered.size)
+    return _png(answered.confidence, answered)
 
 
 RENDERED: dict[str, Render] = {"mask": mask_png, "confidence": confidence_png}
 
 
-def _png(values: Array, size: tuple[int, int]) -> bytes:
+def _png(values: Array, answered: Answered) -> bytes:
+    """At the size of the image that was sent; its texts say which model gave it."""
     file = io.BytesIO()
-    Image.fromarray(enlarge_mask(values, *size)).save(file, "PNG")
+    image = Image.fromarray(enlarge_mask(values, *answered.size))
+    save_png(file, image, png_texts(answered.served.predictor.identity))
     return file.getvalue()
 
 

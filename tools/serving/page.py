@@ -16,8 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from pipeline.core.terminal import printable
 from pipeline.data.classes import Classes
 from pipeline.data.images import FORMATS, size_within
-from pipeline.deploy.predictor import Array
-from pipeline.deploy.results import class_shares
+from pipeline.deploy.results import class_shares, heat_map
 from pipeline.scoring.pictures import mask_legend, overlay
 from tools.serving.afterwards import Answered
 from tools.serving.live import Served
@@ -35,10 +34,10 @@ def drawn(answered: Answered) -> bytes:
     size = size_within(VIEW, *mask.shape)
     image = np.array(Image.fromarray(answered.image).resize(size, Image.Resampling.BOX))
     small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    pictures = {"Its classes": _data_url(np.asarray(overlay(image, small, classes)))}
+    pictures = {"Its classes": _data_url(overlay(image, small, classes))}
     if (confidence := answered.confidence) is not None:
         sure = np.array(Image.fromarray(confidence).resize(size, Image.Resampling.BOX))
-        pictures["How sure the model is: black is a guess"] = _data_url(sure)
+        pictures["Light where the model is sure"] = _data_url(heat_map(sure).convert("RGB"))
     shares = sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])
     return json.dumps({"pictures": pictures, "shares": shares}).encode()
 
@@ -105,7 +104,7 @@ def _template() -> "tuple[jinja2.Template, str]":
     return environment.from_string(source), digest
 
 
-def _data_url(picture: Array) -> str:
+def _data_url(picture: Image.Image) -> str:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=88)
+    picture.save(file, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
