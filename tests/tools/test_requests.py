@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from asgi import END, exchange, send
 from pictures import decoded, encoded
 from PIL import Image
 from tiny_models import write_onnx, write_sure_model
@@ -22,7 +23,6 @@ from tools.serving.live import Followed, LiveModel, Served
 from tools.serving.metrics import Metrics
 
 FORM = "multipart/form-data; boundary=cut"
-END = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
 
 
@@ -87,37 +87,6 @@ def refusal(ask):
 
 def first_channel(image):
     return image[..., 0]
-
-
-async def send(app, *chunks, **how):
-    """Send the chunks of a body, then `last`; return the answer's status, type and body."""
-    start, *parts = await exchange(app, *chunks, **how)
-    content = dict(start["headers"]).get(b"content-type", b"").decode()
-    return start["status"], content, b"".join(part.get("body", b"") for part in parts)
-
-
-async def exchange(
-    app, *chunks, last=(END,), kind="image/png", path="/invocations", method="POST", origin=None
-):
-    """ASGI's messages of an answer."""
-    named = {"content-type": kind, "origin": origin, "access-control-request-method": "POST"}
-    path, _, query = path.partition("?")
-    headers = [(name.encode(), value.encode()) for name, value in named.items() if value]
-    scope = {"type": "http", "method": method, "path": path, "headers": headers}
-    scope["query_string"] = query.encode()
-    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages += last
-    sent = []
-
-    async def receive():
-        await asyncio.sleep(0 if messages else 60)  # whoever waits for the answer is silent
-        return messages.pop(0)
-
-    async def keep(message):
-        sent.append(message)
-
-    await app(scope, receive, keep)
-    return sent
 
 
 @pytest.mark.parametrize("kind", ["image/png", "Image/JPEG; q=1", "image/*"])
