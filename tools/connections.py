@@ -45,10 +45,12 @@ def main() -> None:
     with uvicorn.make_context("uvicorn", sys.argv[1:]) as context:
         context.params["http"] = "tools.connections:Connection"
         workers = context.params["workers"] or int(os.environ.get("WEB_CONCURRENCY", "1"))
-        # Where several processes keep their numbers, for whichever is asked for /metrics.
+        if workers == 1:
+            uvicorn.invoke(context)
+            return
+        # Several processes keep their numbers there, for whichever is asked for /metrics.
         with TemporaryDirectory(prefix="petseg-metrics-") as folder:
-            if workers > 1:
-                os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             uvicorn.invoke(context)
 
 

@@ -144,6 +144,16 @@ def test_a_server_that_is_told_to_end_answers_what_it_has_in_hand(server):
         assert ending.process.wait(60) == 0
 
 
+def test_any_of_several_workers_tells_the_numbers_of_all(server):
+    command = [sys.executable, "-m", "tools.serve", "--model", str(server[1]), "--workers", "2"]
+    with serving(command) as several, ThreadPoolExecutor(4) as clients:
+        until(several.uri, "metrics", 'version=""} 2.0')  # both answer
+        assert all(clients.map(lambda seed: send(several.uri, photograph(seed)).ok, range(12)))
+        answered = 'petseg_requests_total{path="/invocations",status="200"} 12.0'
+        until(several.uri, "metrics", answered)
+        until(several.uri, "metrics", "petseg_requests_in_hand 0.0")
+
+
 def test_no_request_fails_while_versions_are_promoted_demoted_and_refused(workspace):
     for number in (1, 2, 3):
         register(write_threshold_model(Path(f"{number}.onnx"), 60 * number))
