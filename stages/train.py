@@ -140,7 +140,8 @@ def prepare(
     from pipeline.model.training import build_batches, build_learner, fit
     from pipeline.scoring.confusion import class_scores, confusion_matrix
 
-    augment = Augmentation(train.augmentation, train.image_size)
+    size = train.augmentation.crop_size or train.image_size
+    augment = Augmentation(train.augmentation, size)
     batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
     names = ("lr", "encoder_lr_factor", "weight_decay", "warmup_fraction")
     rates = {name: getattr(train, name) for name in names}

@@ -28,3 +28,4 @@ class AugmentationParams:
     brightness: Strength  # largest relative change, as for contrast and saturation
     contrast: Strength
     saturation: Strength
+    crop_size: ImageSize | None = None  # side that crops are stretched to; null: image_size

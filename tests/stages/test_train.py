@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from lightning_fabric import Fabric
 from tiny_pets import LISTS, write_params
 from torch import nn
@@ -29,6 +30,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tiny_pets, monk
     assert train(monkeypatch) == first
     write_params(tiny_pets, train={"lr": 0.0019})
     assert train(monkeypatch)["models/checkpoint.pth"] != first["models/checkpoint.pth"]
+
+
+def test_smaller_crops_are_trained_on_but_scores_are_of_whole_images(tiny_pets, monkeypatch):
+    augmentation = yaml.safe_load(Path("params.yaml").read_text())["train"]["augmentation"]
+    write_params(tiny_pets, train={"image_size": 64})
+    whole = train(monkeypatch)
+    augmentation["crop_size"] = 32
+    write_params(tiny_pets, train={"image_size": 64, "augmentation": augmentation})
+    cropped = train(monkeypatch)
+    assert cropped["models/config.json"] == whole["models/config.json"]
+    assert cropped["models/checkpoint.pth"] != whole["models/checkpoint.pth"]
 
 
 def test_the_best_epoch_on_the_validation_list_is_kept_in_one_finished_run(tiny_pets, monkeypatch):
