@@ -65,8 +65,9 @@ predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 P
 app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501
 	PYTHONPATH=. streamlit run tools/app.py
 
-serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002; docs/serving.md)
-	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
+serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
+	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) \
+	  $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) $(if $(SHADOW),--shadow "$(SHADOW)")
 
 report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.scoring.segmenter import Segmenter
 
 IMAGE = "uint8[height, width, 3] photograph"
+GIVEN, SURE = "uint8[height, width] mask", "uint8[height, width] confidence"
 CHANNELS = "int64[1] channels = {2}"  # the axis
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 PET, BACKGROUND, BORDER = range(3)
@@ -62,11 +63,28 @@ def write_onnx(file: Path, weight: int = 0, classes: Classes = PETS) -> Path:
     return write_model(file, f"{CHANNELS}, uint8 weight = {{{weight}}}", nodes, classes=classes)
 
 
+def write_sure_model(file: Path) -> Path:
+    """Write a model to which all is background, and that is as sure as the red channel says."""
+    inputs = f"{IMAGE}, bool with_confidence"
+    constants = "uint8 one = {1}, uint8 none = {0}, int32 red = {0}, bool with_confidence = {0}"
+    nodes = """
+        level = Gather<axis = 2>(photograph, red)
+        nothing = Mul(level, none)
+        mask = Max(nothing, one)
+        confidence = Mul(level, one)"""
+    return write_model(file, constants, nodes, inputs, gives=f"{GIVEN}, {SURE}")
+
+
 def write_model(
-    file: Path, constants: str, nodes: str, takes: str = IMAGE, classes: Classes = PETS
+    file: Path,
+    constants: str,
+    nodes: str,
+    takes: str = IMAGE,
+    classes: Classes = PETS,
+    gives: str = GIVEN,
 ) -> Path:
     """Write a model in ONNX's text syntax, by default from `photograph` to a `mask` of pets."""
-    graph = f"tiny ({takes}) => (uint8[height, width] mask) <{constants}> {{{nodes}}}"
+    graph = f"tiny ({takes}) => ({gives}) <{constants}> {{{nodes}}}"
     head = '<ir_version: 10, opset_import: ["": 18, "ours": 1]>'
     file.parent.mkdir(parents=True, exist_ok=True)
     model = onnx.parser.parse_model(head + graph)

@@ -5,7 +5,10 @@ read its answer, without end.
 """
 
 import asyncio
+import os
+import signal
 import sys
+from tempfile import TemporaryDirectory
 
 from uvicorn.main import main as uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -35,7 +38,21 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Exit with status 0 on SIGTERM, once the requests in hand are answered."""
+    # uvicorn sends itself the signal again after its last answer.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with uvicorn.make_context("uvicorn", sys.argv[1:]) as context:
         context.params["http"] = "tools.connections:Connection"
-        uvicorn.invoke(context)
+        workers = context.params["workers"] or int(os.environ.get("WEB_CONCURRENCY", "1"))
+        if workers == 1:
+            uvicorn.invoke(context)
+            return
+        # Several processes keep their numbers there, for whichever is asked for /metrics.
+        with TemporaryDirectory(prefix="petseg-metrics-") as folder:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            uvicorn.invoke(context)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,28 +5,36 @@ import io
 import resource
 import time
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
+from PIL import Image
 
-from pipeline.data.images import MAX_SIDE, ImageError, Problem, decode_image, reduce_image
+from pipeline.data.images import FORMATS, MAX_SIDE, ImageError, Problem, decode_image, reduce_image
 from pipeline.ingest.parallel import process_pool
 
 Array = NDArray[np.uint8]
-Size = tuple[int, int]
 
 MAX_SECONDS = 20  # of processor time; the slowest of 120 megapixels take 5
 MAX_WAIT = 60.0  # seconds, however busy the machine is
 IMAGES = 1000  # then another process takes over: decoders keep some of their memory
 
 
-async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> tuple[Array, Size]:
+class Decoded(NamedTuple):
+    """An image out of a file."""
+
+    image: Array  # (H, W, 3) RGB, reduced to the longest side that was asked for
+    size: tuple[int, int]  # the height and width that it had
+    format: str  # of FORMATS
+
+
+async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> Decoded:
     """`decode_image` of the bytes in another process, one at a time.
 
-    Returns the image, reduced to the longest side, and the (height, width) that it had. To cancel
-    ends that process. Raises ImageError, also for an image that takes more memory or time than
-    photographs do.
+    To cancel ends that process. Raises ImageError, also for an image that takes more memory or time
+    than photographs do.
     """
     future = _pool().schedule(_decode, args=[content, longest_side], timeout=MAX_WAIT)
     try:
@@ -36,13 +44,15 @@ async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> tuple[Ar
         raise ImageError(text, Problem.TOO_LARGE) from None
 
 
-def _decode(content: bytes, longest_side: int) -> tuple[Array, Size]:
+def _decode(content: bytes, longest_side: int) -> Decoded:
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     end = int(time.process_time()) + MAX_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (end, most))
     try:
         image = decode_image(io.BytesIO(content))
-        return reduce_image(image, longest_side), image.shape[:2]
+        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:  # reads its head
+            kind = opened.format or ""
+        return Decoded(reduce_image(image, longest_side), image.shape[:2], kind)
     finally:  # not while the result is sent: that would leave the pool's lock taken
         resource.setrlimit(resource.RLIMIT_CPU, (most, most))
 

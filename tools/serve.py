@@ -1,9 +1,11 @@
 """Serve a model over HTTP (docs/serving.md)."""
 
 import argparse
+import json
 import os
 import re
 import sys
+from dataclasses import asdict, dataclass
 
 from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, console, positive, run_command
@@ -17,30 +19,57 @@ MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "16000000",  # bytes: less than the blocks of Pillow's images
     "MALLOC_TRIM_THRESHOLD_": "64000000",
 }
-# The environment variables that the server's processes read.
-MODEL_FILE = "PETSEG_SERVED_MODEL"
-MODEL_SOURCE = "PETSEG_SERVED_SOURCE"
+SETTINGS = "PETSEG_SERVING"  # the environment variable that the server's processes read
 ORIGIN = "PETSEG_CORS_ORIGIN"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the server's processes are told, as JSON."""
+
+    model: str | None  # as `find_model` takes it; an alias is followed
+    precision: str
+    origin: str  # of the web pages that may ask, or ""
+    log: str  # folder of the prediction log, or ""
+    keep: float  # the share of the pictures that it keeps
+    shadow: str  # as `model`, or ""
+    shadow_share: float  # of the images that the shadow labels, too
 
 
 def main() -> None:
     arguments, options = parse_arguments()
-    from pipeline.records.models import find_model
+    from pipeline.records.models import alias_in, find_model
 
     if arguments.cors_origin and not re.fullmatch(r"https?://[^/\s*]+", arguments.cors_origin):
         raise UserError(f"--cors-origin: expected https://HOST[:PORT], not {arguments.cors_origin}")
+    if arguments.keep and not arguments.log:
+        raise UserError("--keep: pictures are kept beside a log; name its folder with --log")
     model = find_model(arguments.model, arguments.precision)
+    if arguments.shadow and not alias_in(arguments.shadow):  # an alias may be given later
+        find_model(arguments.shadow, arguments.precision)
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
-    server = [sys.executable, "-m", "tools.connections", "--factory", "tools.serving:served_app"]
+    if arguments.keep:
+        console.print(f"pictures are kept in {arguments.log}: they are their senders' data")
+    settings = Settings(
+        model=arguments.model,
+        precision=arguments.precision,
+        origin=arguments.cors_origin,
+        log=arguments.log,
+        keep=arguments.keep,
+        shadow=arguments.shadow,
+        shadow_share=arguments.shadow_share,
+    )
+    server = [
+        sys.executable,
+        "-m",
+        "tools.connections",
+        "--factory",
+        "tools.serving.app:served_app",
+    ]
     place = ["--host", HOST, "--port", str(arguments.port)]
     bounds = ["--limit-concurrency", str(CONNECTIONS)]
     bounds += ["--timeout-graceful-shutdown", str(LAST_ANSWERS)]
-    environment = os.environ | {
-        MODEL_FILE: str(model.file),
-        MODEL_SOURCE: model.source,
-        ORIGIN: arguments.cors_origin,
-        **MEMORY,
-    }
+    environment = os.environ | {SETTINGS: json.dumps(asdict(settings)), **MEMORY}
     command = [*server, *place, *bounds, *options]
     # In place of this process: whatever ends the command ends the server.
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
@@ -50,13 +79,29 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """The arguments, and those meant for uvicorn."""
     others = "Other options, such as --workers 4, are passed to uvicorn, the server."
     parser = argparse.ArgumentParser("python -m tools.serve", description=__doc__, epilog=others)
-    model = "path of an .onnx file, or a registered version: 3, @champion"
+    model = "path of an .onnx file, or a registered version: 3, @champion; an alias is followed"
     parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
     parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
     origin = f"web pages of this origin, such as https://example.org, may ask the server ({ORIGIN})"
     parser.add_argument("--cors-origin", default=os.environ.get(ORIGIN, ""), help=origin)
+    log = "write one row of numbers about each picture into this folder (no log)"
+    parser.add_argument("--log", default="", metavar="FOLDER", help=log)
+    keep = "also keep this share of the pictures there, the least confident ones: people's data (0)"
+    parser.add_argument("--keep", type=share, default=0.0, metavar="FRACTION", help=keep)
+    shadow = "another model, such as @challenger, that labels the same pictures to be compared"
+    parser.add_argument("--shadow", default="", metavar="MODEL", help=shadow)
+    some = "of the pictures that it labels (1)"
+    parser.add_argument("--shadow-share", type=share, default=1.0, metavar="FRACTION", help=some)
     return parser.parse_known_args()
+
+
+def share(text: str) -> float:
+    """The number from 0 to 1 that a command line's option holds."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: accepted are numbers from 0 to 1")
+    return number
 
 
 if __name__ == "__main__":

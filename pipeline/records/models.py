@@ -10,6 +10,7 @@ from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
+    CHAMPION,
     FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
@@ -67,6 +68,12 @@ def find_model(reference: str | None = None, precision: str = "auto") -> ModelFi
         )
     offered = read_json(EXPORT_METRICS).get("int8", {}).get("offered", False)
     return _on_disk(ONNX, int8=precision == "int8" or (precision == "auto" and offered))
+
+
+def alias_in(reference: str | None) -> str | None:
+    """The alias that a reference names, as "@champion", also for None; None for what is fixed."""
+    named = re.fullmatch(REFERENCE.format(name=model_name()), reference or f"@{CHAMPION}")
+    return named[1] if named and named[1].startswith("@") else None
 
 
 def _on_disk(file: Path, int8: bool) -> ModelFile:

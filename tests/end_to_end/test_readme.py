@@ -40,7 +40,7 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 SERVED = {  # served until stopped: where, and what is on them
     "make ui": ("http://127.0.0.1:5000", "MLflow"),
     "make app": ("http://127.0.0.1:8501", "Streamlit"),
-    "make serve": ("http://127.0.0.1:5001/health", "\n"),
+    "make serve": ("http://127.0.0.1:5001/health", '"status":"ready"'),
 }
 TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
 # Their trainings are those of `make oxford` (Lite0, two processes) and of another model.features:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import psutil
@@ -16,13 +18,19 @@ import requests
 from mlflow_workspace import make_workspace, register
 from pictures import decoded, encoded
 from PIL import Image
+from processes import run_python
 from servers import free_port, started
-from tiny_models import save_random_model
+from tiny_models import save_random_model, write_threshold_model
 from tiny_pets import REPOSITORY
 
+from pipeline.core.files import file_digest
 from pipeline.data.classes import to_metadata
 from pipeline.deploy.onnx_export import export_onnx
 from pipeline.deploy.predictor import Predictor
+from pipeline.monitoring.log import read_log
+from pipeline.records.models import find_model
+from pipeline.records.store import open_store
+from pipeline.records.versions import model_name
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +142,99 @@ def test_a_server_that_is_told_to_end_answers_what_it_has_in_hand(server):
         ending.process.terminate()
         assert decoded(answer.result().content).shape == pixels.shape
         assert ending.process.wait(60) == 0
+
+
+def test_any_of_several_workers_tells_the_numbers_of_all(server):
+    command = [sys.executable, "-m", "tools.serve", "--model", str(server[1]), "--workers", "2"]
+    with serving(command) as several, ThreadPoolExecutor(4) as clients:
+        until(several.uri, "metrics", 'version=""} 2.0')  # both answer
+        assert all(clients.map(lambda seed: send(several.uri, photograph(seed)).ok, range(12)))
+        answered = 'petseg_requests_total{path="/invocations",status="200"} 12.0'
+        until(several.uri, "metrics", answered)
+        until(several.uri, "metrics", "petseg_requests_in_hand 0.0")
+
+
+def test_no_request_fails_while_versions_are_promoted_demoted_and_refused(workspace):
+    for number in (1, 2, 3):
+        register(write_threshold_model(Path(f"{number}.onnx"), 60 * number))
+    find_model("3").file.write_bytes(b"no model")
+    set_alias("champion", 1)
+    set_alias("challenger", 2)
+    pictures = [photograph(seed) for seed in range(4)]
+    masks = {number: predicted(pictures, number) for number in (1, 2)}
+    assert not np.array_equal(masks[1], masks[2])
+    command = [sys.executable, "-m", "tools.serve", "--log", "seen", "--shadow", "@challenger"]
+    with serving(command) as running:
+        with asking(running.uri, pictures, masks) as answers:
+            for number in (2, 1):
+                set_alias("champion", number)
+                until(running.uri, "health", f'"version":{number}')
+            set_alias("champion", 3)
+            until(running.uri, "metrics", 'petseg_model_refused{role="answers"} 1.0')
+        until(running.uri, "metrics", "petseg_log_dropped_total 0.0")
+        running.process.terminate()
+        assert running.process.wait(60) == 0
+    digests = {file_digest(Path(f"{number}.onnx"))[:12] for number in (1, 2)}
+    assert set(answers) == {(200, digest) for digest in digests}
+    check_log(read_log(Path("seen")), answers)
+
+
+@contextmanager
+def asking(url, pictures, masks):
+    """Have four clients ask, each the same all the time; yields their answers' status and digest.
+
+    Each mask must be that of the version that the answer names.
+    """
+    answers, done = [], Event()
+
+    def ask(place):
+        while not done.is_set():
+            answer = send(url, pictures[place])
+            answers.append((answer.status_code, answer.headers["X-Model-Digest"]))
+            number = int(answer.headers["X-Model-Version"])
+            assert np.array_equal(decoded(answer.content), masks[number][place])
+
+    with ThreadPoolExecutor(4) as clients:
+        running = [clients.submit(ask, place) for place in range(4)]
+        try:
+            yield answers
+        finally:
+            done.set()
+        for each in running:
+            each.result()
+
+
+def check_log(rows, answers):
+    """It has a row for each answer, and knows where the other model agrees."""
+    assert len(rows) == len(answers) > 100
+    assert sorted(rows["digest"]) == sorted(digest for _, digest in answers)
+    compared = rows[rows["shadow.agreement"].notna()]
+    assert len(compared)
+    assert not (compared["shadow.digest"] == compared["digest"]).any()
+
+
+def predicted(pictures, number):
+    """The masks that `python -m tools.predict` writes."""
+    folder = Path(f"pictures-{number}")
+    folder.mkdir()
+    for place, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+    command = ["-m", "tools.predict", folder, "--model", number, "--out", f"results-{number}"]
+    done = run_python(*command, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    return [np.array(Image.open(f"results-{number}/{place}.mask.png")) for place in range(4)]
+
+
+def set_alias(alias, number):
+    open_store().client.set_registered_model_alias(model_name(), alias, str(number))
+
+
+def until(url, path, text):
+    """Wait until the server says so."""
+    deadline = time.monotonic() + 60
+    while text not in (said := requests.get(f"{url}/{path}", timeout=60).text):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
 
 
 def test_mlflows_own_server_takes_the_same_pixels_as_json(server):

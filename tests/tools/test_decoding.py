@@ -28,9 +28,9 @@ def decode(content, *longest_side):
 
 
 def test_an_image_comes_reduced_and_with_the_size_that_it_had():
-    image, size = decode(black(60, 90), 30)
-    assert (image.shape, size) == ((30, 20, 3), (90, 60))
-    assert decode(black(60, 90))[0].shape == (90, 60, 3)
+    image, size, kind = decode(black(60, 90), 30)
+    assert (image.shape, size, kind) == ((30, 20, 3), (90, 60), "PNG")
+    assert decode(black(60, 90)).image.shape == (90, 60, 3)
 
 
 def test_what_takes_too_long_is_refused_and_so_is_no_image_but_the_next_is_decoded(monkeypatch):
@@ -42,7 +42,7 @@ def test_what_takes_too_long_is_refused_and_so_is_no_image_but_the_next_is_decod
     with pytest.raises(ImageError, match="not a picture") as caught:
         decode(b"?")
     assert caught.value.problem == Problem.NOT_AN_IMAGE
-    assert not decode(black(2, 3))[0].any()
+    assert not decode(black(2, 3)).image.any()
 
 
 def test_a_pool_whose_idle_process_is_killed_is_replaced():
@@ -52,7 +52,7 @@ def test_a_pool_whose_idle_process_is_killed_is_replaced():
     process.kill()
     while pool.active:
         pass
-    assert np.shape(decode(black(2, 3))[0]) == (3, 2, 3)
+    assert np.shape(decode(black(2, 3)).image) == (3, 2, 3)
 
 
 def test_processor_time_is_limited():

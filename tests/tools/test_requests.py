@@ -1,19 +1,28 @@
 """What the HTTP application takes, refuses and answers, spoken to in ASGI's own messages."""
 
 import asyncio
+import io
 import json
 import time
 from importlib.metadata import version
 
 import numpy as np
 import pytest
+from asgi import END, exchange, send
 from pictures import decoded, encoded
+from PIL import Image
+from tiny_models import write_onnx, write_sure_model
 
-from tools import serving
-from tools.serving import MAX_BODY, make_app
+from pipeline.core.files import file_digest
+from pipeline.deploy.predictor import Predictor
+from tools.serving import body
+from tools.serving.afterwards import Afterwards
+from tools.serving.app import make_app
+from tools.serving.body import MAX_BODY
+from tools.serving.live import Followed, LiveModel, Served
+from tools.serving.metrics import Metrics
 
 FORM = "multipart/form-data; boundary=cut"
-END = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
 
 
@@ -22,62 +31,72 @@ FILE = encoded(PIXELS)
 SIDE = 300  # to which larger images are reduced
 
 
+class Doing(Predictor):
+    """A model that does what a test wants."""
+
+    def __init__(self, file, predict):
+        super().__init__(file, threads=1, version=3)
+        self.predict = predict
+
+    def __call__(self, image):
+        return self.predict(image)
+
+
+@pytest.fixture(scope="module")
+def onnx(tmp_path_factory):
+    """A model that tells no confidence."""
+    return write_onnx(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def make(onnx):
+    """Make the application of a function from images to masks."""
+
+    def made(predict=first_channel, source="", origin=""):
+        metrics = Metrics()
+        followed = Followed("answers", str(onnx), "fp32", metrics)
+        if predict:
+            followed.current = Served(Doing(onnx, predict), source, SIDE, {})
+        return make_app(LiveModel(followed), Afterwards(metrics, None, None, 0), origin)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def ask(make):
+    def asked(*chunks, predict=first_channel, **how):
+        return asyncio.run(send(make(predict), *chunks, **how))
+
+    return asked
+
+
+@pytest.fixture(scope="module")
+def refusal(ask):
+    """Status and message of a request that must not reach the model."""
+
+    def refused(*chunks, **how):
+        def predict(_):
+            pytest.fail("the model was asked")
+
+        status, content, answer = ask(*chunks, predict=predict, **how)
+        assert content == "application/json"
+        return status, json.loads(answer)["message"]
+
+    return refused
+
+
 def first_channel(image):
     return image[..., 0]
 
 
-async def send(app, *chunks, **how):
-    """Send the chunks of a body, then `last`; return the answer's status, type and body."""
-    start, *parts = await exchange(app, *chunks, **how)
-    content = dict(start["headers"]).get(b"content-type", b"").decode()
-    return start["status"], content, b"".join(part.get("body", b"") for part in parts)
-
-
-async def exchange(
-    app, *chunks, last=(END,), kind="image/png", path="/invocations", method="POST", origin=None
-):
-    """ASGI's messages of an answer."""
-    named = {"content-type": kind, "origin": origin, "access-control-request-method": "POST"}
-    headers = [(name.encode(), value.encode()) for name, value in named.items() if value]
-    scope = {"type": "http", "method": method, "path": path, "headers": headers}
-    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages += last
-    sent = []
-
-    async def receive():
-        await asyncio.sleep(0 if messages else 60)  # whoever waits for the answer is silent
-        return messages.pop(0)
-
-    async def keep(message):
-        sent.append(message)
-
-    await app(scope, receive, keep)
-    return sent
-
-
-def ask(*chunks, predict=first_channel, **how):
-    return asyncio.run(send(make_app(predict, SIDE, ""), *chunks, **how))
-
-
-def refusal(*chunks, **how):
-    """Status and message of a request that must not reach the model."""
-
-    def predict(_):
-        pytest.fail("the model was asked")
-
-    status, content, answer = ask(*chunks, predict=predict, **how)
-    assert content == "application/json"
-    return status, json.loads(answer)["message"]
-
-
 @pytest.mark.parametrize("kind", ["image/png", "Image/JPEG; q=1", "image/*"])
-def test_an_image_is_answered_with_its_mask(kind):
+def test_an_image_is_answered_with_its_mask(ask, kind):
     status, content, answer = ask(FILE[:9], FILE[9:], kind=kind)
     assert (status, content) == (200, "image/png")
     assert np.array_equal(decoded(answer), PIXELS[..., 0])
 
 
-def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged():
+def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged(ask):
     def predict(image):
         assert image.shape == (200, SIDE, 3)
         return image[..., 0]
@@ -86,21 +105,50 @@ def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged():
     assert (status, decoded(answer).tolist()) == (200, [[7] * 600] * 400)
 
 
-def test_a_mask_names_its_model_in_a_header():
-    app = make_app(first_channel, SIDE, "version 3, drawn\nin Köln")
+def test_a_mask_names_its_model_in_a_header(make):
+    app = make(source="version 3, drawn\nin Köln")
     start, _ = asyncio.run(exchange(app, FILE))
     assert dict(start["headers"])[b"x-model"] == rb"version 3, drawn\nin K\xf6ln"
 
 
+def test_an_answer_says_in_headers_and_in_its_png_which_model_gave_it(make, onnx):
+    start, *parts = asyncio.run(exchange(make(), FILE))
+    digest = file_digest(onnx)[:12]
+    headers = dict(start["headers"])
+    named = [headers[f"x-model-{name}".encode()] for name in ("version", "digest", "dataset")]
+    assert named == [b"3", digest.encode(), b"tiny"]
+    [png] = [part["body"] for part in parts if part.get("body")]
+    texts = Image.open(io.BytesIO(png)).text
+    assert (texts["petseg.model.version"], texts["petseg.model.digest"]) == ("3", digest)
+
+
+def test_the_confidence_is_given_if_asked_for_and_if_the_model_tells_it(ask, tmp_path):
+    metrics = Metrics()
+    file = write_sure_model(tmp_path / "sure.onnx")
+    followed = Followed("answers", str(file), "fp32", metrics)
+    followed.load_first()
+    app = make_app(LiveModel(followed), Afterwards(metrics, None, None, 0))
+    asked = send(app, FILE, path="/invocations?output=confidence")
+    status, content, answer = asyncio.run(asked)
+    assert (status, content) == (200, "image/png")
+    assert np.array_equal(decoded(answer), PIXELS[..., 0])
+    assert decoded(asyncio.run(send(app, FILE))[2]).tolist() == [[1] * 7] * 5
+
+    status, _, answer = ask(FILE, path="/invocations?output=confidence")
+    assert (status, "export it again" in json.loads(answer)["message"]) == (400, True)
+    status, _, answer = ask(FILE, path="/invocations?output=both")
+    assert (status, "accepted are mask, confidence" in json.loads(answer)["message"]) == (400, True)
+
+
 @pytest.mark.parametrize("body", [b"GIF89a", b"", FILE[:-20]])
-def test_a_body_that_is_no_image_is_refused(body):
+def test_a_body_that_is_no_image_is_refused(refusal, body):
     status, message = refusal(body)
     assert status == 400
     assert message.startswith("the photograph: ")
 
 
 @pytest.mark.parametrize("kind", ["text/csv", "application/json", "", None])
-def test_another_type_of_content_is_refused(kind):
+def test_another_type_of_content_is_refused(refusal, kind):
     status, message = refusal(b"PAR1", kind=kind)
     assert status == 415
     assert f"found {kind or 'nothing'}; accepted is one photograph as it is" in message
@@ -111,7 +159,7 @@ def part(name, content, file=True):
     return f"{head}\r\n\r\n".encode() + content + b"\r\n"
 
 
-def test_the_only_file_of_a_form_is_answered_with_its_mask():
+def test_the_only_file_of_a_form_is_answered_with_its_mask(ask):
     fields = part("note", b"a cat", file=False) + part("image", FILE)
     status, content, answer = ask(fields, b"--cut--", kind=FORM)
     assert (status, content) == (200, "image/png")
@@ -119,19 +167,20 @@ def test_the_only_file_of_a_form_is_answered_with_its_mask():
 
 
 @pytest.mark.parametrize("fields", [part("a", b"", file=False), 2 * part("a", FILE), b"?", b""])
-def test_a_form_without_one_file_is_told_what_is_accepted(fields):
+def test_a_form_without_one_file_is_told_what_is_accepted(refusal, fields):
     status, message = refusal(fields, b"--cut--", kind=FORM)
     assert status == 400
     assert "accepted is one photograph" in message
 
 
-def test_an_image_is_not_labelled_for_a_client_that_is_gone():
-    status, message = refusal(FILE, last=(END, GONE))
-    assert status == 503
-    assert "no answer" in message
+def test_an_image_is_not_labelled_for_a_client_that_is_gone(ask):
+    def predict(_):
+        pytest.fail("the model was asked")
+
+    assert ask(FILE, last=(END, GONE), predict=predict)[0] == 499
 
 
-def test_the_largest_body_passes_and_a_byte_more_does_not():
+def test_the_largest_body_passes_and_a_byte_more_does_not(ask, refusal):
     half = FILE.ljust(MAX_BODY // 2)
     assert ask(half, b" " * (MAX_BODY - len(half)))[0] == 200
     status, message = refusal(half, b" " * (MAX_BODY - len(half)), b" ")
@@ -139,16 +188,18 @@ def test_the_largest_body_passes_and_a_byte_more_does_not():
     assert "20.0 MB, accepted are 20 MB" in message
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for_and_no_error_of_the_server(monkeypatch):
+def test_a_body_that_does_not_arrive_is_not_waited_for_and_no_error_of_the_server(
+    ask, refusal, monkeypatch
+):
     with monkeypatch.context() as patch:
-        patch.setattr(serving, "MAX_WAIT", 0.0)
+        patch.setattr(body, "MAX_WAIT", 0.0)
         status, message = refusal(*[b"1"] * 100)
     assert status == 408
     assert "did not arrive within 0 seconds" in message
-    assert ask(FILE[:9], last=(GONE,))[0] == 400
+    assert ask(FILE[:9], last=(GONE,))[0] == 499
 
 
-def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
+def test_requests_are_answered_one_at_a_time_and_all_in_the_end(make):
     running = []
 
     def predict(image):
@@ -158,15 +209,15 @@ def test_requests_are_answered_one_at_a_time_and_all_in_the_end():
         return running.pop()[..., 0]
 
     async def ten():
-        app = make_app(predict, SIDE, "")
+        app = make(predict)
         return await asyncio.gather(*(send(app, FILE) for _ in range(10)))
 
     assert [status for status, _, _ in asyncio.run(ten())] == [200] * 10
 
 
-def test_health_and_version_are_where_mlflow_and_kserve_have_them():
+def test_health_and_version_are_where_mlflow_and_kserve_have_them(ask):
     expected = {
-        **dict.fromkeys(("/health", "/ping"), b"\n"),
+        "/ping": b"\n",
         "/version": version("mlflow").encode(),
         "/v2/health/live": b'{"live":true}',
         "/v2/health/ready": b'{"ready":true}',
@@ -175,22 +226,35 @@ def test_health_and_version_are_where_mlflow_and_kserve_have_them():
     assert answers == {path: (200, "application/json", body) for path, body in expected.items()}
 
 
+def test_the_server_is_not_ready_before_its_model_has_answered(ask, onnx):
+    def health(predict, path="/health"):
+        status, _, answer = ask(predict=predict, kind=None, path=path, method="GET")
+        return status, json.loads(answer)
+
+    assert health(None) == (503, {"status": "loading", "model": None})
+    assert health(None, "/v2/health/ready") == (503, {"ready": False})
+    assert health(None, "/v2/health/live") == (200, {"live": True})
+    assert ask(FILE, predict=None)[0] == 503
+    model = {"version": 3, "digest": file_digest(onnx)[:12], "dataset": "tiny", "source": ""}
+    assert health(first_channel) == (200, {"status": "ready", "model": model})
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [("/docs", 404, "NOT_FOUND"), ("/invocations", 405, "METHOD_NOT_ALLOWED")],
 )
-def test_another_request_is_told_what_there_is(path, status, code):
+def test_another_request_is_told_what_there_is(ask, path, status, code):
     found, _, answer = ask(kind=None, path=path, method="GET")
     assert (found, json.loads(answer)["error_code"]) == (status, code)
-    assert "POST /invocations, GET /health" in json.loads(answer)["message"]
+    assert "POST /invocations, GET /" in json.loads(answer)["message"]
 
 
-def test_only_pages_of_the_named_origin_may_ask():
+def test_only_pages_of_the_named_origin_may_ask(make):
     def allowed(app, origin):
         asked = exchange(app, method="OPTIONS", origin=origin)
         return dict(asyncio.run(asked)[0]["headers"]).get(b"access-control-allow-origin")
 
     ours = "https://data.example"
-    assert allowed(make_app(first_channel, SIDE, "", ours), ours) == ours.encode()
-    assert allowed(make_app(first_channel, SIDE, "", ours), "https://other.example") is None
-    assert allowed(make_app(first_channel, SIDE, ""), ours) is None
+    assert allowed(make(origin=ours), ours) == ours.encode()
+    assert allowed(make(origin=ours), "https://other.example") is None
+    assert allowed(make(), ours) is None

@@ -70,7 +70,7 @@ def percent(share: float) -> str:
 
 def label_image(model: Predictor, file: ImageFile) -> Result:
     """Label the photograph. Raises ImageError for a file that cannot be used."""
-    image, _ = asyncio.run(decode_apart(file.content))
+    image = asyncio.run(decode_apart(file.content)).image
     classes = model.classes
     start = perf_counter()
     mask, confidence = predict_confidence(model, image, longest_side(len(classes)))

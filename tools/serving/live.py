@@ -1,0 +1,192 @@
+"""The model that answers: loaded once, and replaced when the alias that it came by moves."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from uvicorn.config import STARTUP_FAILURE
+
+from pipeline.core.files import file_digest
+from pipeline.core.terminal import UserError, printable
+from pipeline.deploy.predictor import DIGITS, Predictor, longest_side
+from pipeline.records.models import alias_in, find_model
+from pipeline.records.versions import Version, list_versions, number_in
+from tools.serving.metrics import Metrics
+
+POLL = 2.0  # seconds between two looks at the registry
+AGAIN = 60.0  # seconds until a version whose store is elsewhere is tried again: networks fail
+SCORES = "test."  # the beginning of the tags that hold a version's scores
+ANSWERS, SHADOW = "answers", "shadow"  # what a model is there for
+
+logger = logging.getLogger("uvicorn.error")  # the server's log
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that has answered once, and what people are told of it."""
+
+    predictor: Predictor
+    source: str  # "version 3 @champion", or a path
+    side: int  # pixels to which larger images are reduced for it
+    scores: Mapping[str, float]  # of its version's evaluation: {"miou": 0.86, "iou.pet": 0.9}
+
+    @property
+    def digest(self) -> str:
+        """The first DIGITS of its file's sha256."""
+        return self.predictor.identity["digest"]
+
+
+class Followed:
+    """What a reference means now. A file or a number stays what it is; an alias may move."""
+
+    def __init__(self, role: str, reference: str | None, precision: str, metrics: Metrics) -> None:
+        """role: ANSWERS or SHADOW. reference, precision: as `find_model` takes them."""
+        self.role, self.reference, self.precision = role, reference, precision
+        self.alias = alias_in(reference)
+        self.metrics = metrics
+        self.current: Served | None = None
+        self.seen: object = None  # the state of the version that was loaded or refused last
+        self.refusal = ""  # why that was refused
+        self.busy = Lock()  # held while the shadow's model works: it is not replaced meanwhile
+
+    def load_first(self) -> None:
+        """Raises UserError if the reference leads to no model that works."""
+        version = self._named(list_versions()) if self.alias else None
+        self._load(self.reference, version)
+        self.seen = version and _state(version)
+
+    def due(self, versions: Sequence[Version]) -> Version | None:
+        """The version to load: the alias's, unless it was loaded or refused as it is now."""
+        version = self._named(versions)
+        return version if version and _state(version) != self.seen else None
+
+    def follow(self, version: Version) -> None:
+        """Replace the model by the version's; one that does not work is refused."""
+        self.seen = _state(version)
+        try:
+            self._load(str(version.number), version)
+        except Exception as error:  # whatever it is, the model that works goes on
+            if (text := f"version {version.number} is refused: {error}") != self.refusal:
+                logger.error("%s: %s", self.role, printable(text))
+                self.metrics.loads.labels(self.role, "refused").inc()
+            self.refusal = text
+            self.metrics.refused.labels(self.role).set(1)
+
+    def drop(self) -> None:
+        """Free the model; the next look at the registry loads what the alias names then."""
+        with self.busy:
+            self.current = self.seen = None
+
+    def _named(self, versions: Sequence[Version]) -> Version | None:
+        return next((each for each in versions if self.alias in each.names), None)
+
+    def _load(self, reference: str | None, version: Version | None) -> None:
+        """Load what the reference means, unless just that is loaded; then count it as loaded."""
+        found = find_model(reference, self.precision)
+        digest, old = file_digest(found.file)[:DIGITS], self.current
+        if old and (old.predictor.version, old.digest) == (found.version, digest):
+            predictor = old.predictor
+        else:
+            # A shadow works on one core, beside the others' requests.
+            threads = 1 if self.role == SHADOW else 0
+            predictor = Predictor(found.file, threads, found.version).tried()
+            if predictor.identity["digest"] != digest:
+                raise UserError(f"{found.file} changed while it was loaded")
+            self._announce(old, predictor, found.source)
+        scores = _scores(version.tags) if version else {}
+        self.current = Served(predictor, found.source, longest_side(len(predictor.classes)), scores)
+        self.refusal = ""
+        self.metrics.refused.labels(self.role).set(0)
+
+    def _announce(self, old: Served | None, new: Predictor, source: str) -> None:
+        logger.info("%s: %s (%s)", self.role, source, new.identity["digest"])
+        self.metrics.loads.labels(self.role, "loaded").inc()
+        if self.role == ANSWERS:
+            if old:
+                self.metrics.served(old.predictor.identity, 0)
+            self.metrics.served(new.identity, 1)
+
+
+class LiveModel:
+    """The model that answers and, if there is one, the shadow beside it; both follow aliases.
+
+    At most two models are in memory: the shadow makes room for a new one that is to answer.
+    """
+
+    def __init__(self, answers: Followed, shadow: Followed | None = None) -> None:
+        self.answers, self.shadow = answers, shadow
+        self.stopped = Event()
+        self.troubles: dict[str, str] = {}  # each is said once, until it changes
+
+    @property
+    def current(self) -> Served | None:
+        """The model for the next image; None until the first has been loaded, and has answered."""
+        return self.answers.current
+
+    def start(self) -> None:
+        Thread(target=self._run, name="registry", daemon=True).start()
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def look(self) -> None:
+        """Do what the registry says; whatever fails changes nothing."""
+        try:
+            versions = list_versions()
+        except Exception as error:
+            self._say("registry", f"the registry cannot be read, nothing changes: {error}")
+            self.answers.metrics.registry_up.set(0)
+            return
+        self._say("registry", "")
+        self.answers.metrics.registry_up.set(1)
+        if version := self.answers.due(versions):
+            if self.shadow and self.shadow.alias:
+                self.shadow.drop()
+            self.answers.follow(version)
+        if self.shadow and (version := self.shadow.due(versions)):
+            self.shadow.drop()
+            self.shadow.follow(version)
+
+    def _run(self) -> None:
+        try:
+            self.answers.load_first()
+            if self.shadow and not self.shadow.alias:
+                self.shadow.load_first()
+        except Exception as error:
+            logger.critical("no model to serve: %s", printable(error))
+            os._exit(STARTUP_FAILURE)  # nobody has been answered yet
+        while not self.stopped.wait(POLL):
+            self.look()
+
+    def _say(self, what: str, trouble: str) -> None:
+        if self.troubles.get(what, "") != trouble:
+            self.troubles[what] = trouble
+            logger.warning(printable(trouble) or f"the {what} can be read again")
+
+
+def _state(version: Version) -> object:
+    """All that matters of a version: once refused, it is tried again when something changed."""
+    files = [_stat(file) for file in version.local_files]
+    elsewhere = None if files else time.monotonic() // AGAIN
+    return version.number, version.aliases, sorted(version.tags.items()), files, elsewhere
+
+
+def _stat(file: Path) -> tuple[int, int] | None:
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
+def _scores(tags: Mapping[str, str]) -> dict[str, float]:
+    """The scores of a version's evaluation that are numbers, by their names without SCORES."""
+    found = {
+        name.removeprefix(SCORES): number_in(tags, name) for name in tags if name.startswith(SCORES)
+    }
+    return {name: score for name, score in found.items() if math.isfinite(score)}

@@ -1,0 +1,110 @@
+"""The page for people: what the service is, its model, and a form to try it."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from starlette.responses import HTMLResponse, Response
+
+from pipeline.core.terminal import printable
+from pipeline.data.classes import Classes
+from pipeline.data.images import FORMATS, size_within
+from pipeline.deploy.results import class_shares, heat_map
+from pipeline.scoring.pictures import mask_legend, overlay
+from tools.serving.afterwards import Answered
+from tools.serving.live import Served
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+VIEW = 900  # pixels of the larger side of the pictures on the page
+
+
+def drawn(answered: Answered) -> bytes:
+    """What the page shows of an answer, as JSON: pictures and shares."""
+    classes, mask = answered.served.predictor.classes, answered.mask
+    size = size_within(VIEW, *mask.shape)
+    image = np.array(Image.fromarray(answered.image).resize(size, Image.Resampling.BOX))
+    small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    pictures = {"Its classes": _data_url(overlay(image, small, classes))}
+    if (confidence := answered.confidence) is not None:
+        sure = np.array(Image.fromarray(confidence).resize(size, Image.Resampling.BOX))
+        pictures["Light where the model is sure"] = _data_url(heat_map(sure).convert("RGB"))
+    shares = sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])
+    return json.dumps({"pictures": pictures, "shares": shares}).encode()
+
+
+def show_page(
+    served: Served | None,
+    *,
+    shown: bytes | None = None,
+    message: str = "",
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    background: Any = None,
+) -> Response:
+    """The page about the model, with what `drawn` says of an image, or a message."""
+    template, style = _template()
+    classes = served and served.predictor.classes
+    words = score_words(classes) if classes else {}
+    text = template.render(
+        served=served,
+        words=words,
+        classes=classes,
+        tinted=mask_legend(classes) if classes else {},
+        shown=json.loads(shown) if shown else None,
+        message=message,
+        formats=FORMATS,
+    )
+    # No script, nothing from elsewhere, the one style, pictures inside the page.
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    guards = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return HTMLResponse(text, status, guards | (headers or {}), background=background)
+
+
+def score_words(classes: Classes) -> dict[str, str]:
+    """The scores that the page shows, in this order, and their names for people."""
+    overall = {"miou": "mean IoU", "pixel_accuracy": "pixel accuracy"}
+    return overall | {f"iou.{name}": f"IoU of {name}" for name in classes.names}
+
+
+@cache
+def _template() -> "tuple[jinja2.Template, str]":
+    """The page's template, and the digest of its style as the policy names it."""
+    import jinja2
+
+    source = (TEMPLATES / "service.html").read_text()
+    [style] = re.findall("<style>(.*?)</style>", source, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters["percent"] = "{:.1%}".format
+    environment.filters["score"] = "{:.3f}".format
+    return environment.from_string(source), digest
+
+
+def _data_url(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
