@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,17 +63,17 @@ class Predictor:
             self.classes = from_metadata(self.session.get_modelmeta().custom_metadata_map)
         except (ValueError, TypeError) as error:
             raise UserError(f"{file} does not say which classes it has: {error}") from None
-        self.file, self.version = file, version
+        self.file = file
+        # What an answer says of the model that gave it.
+        self.identity: dict[str, Any] = {
+            "version": version,
+            "digest": file_digest(file)[:DIGITS],
+            "dataset": self.classes.dataset,
+        }
         self.input = self.session.get_inputs()[0].name
         outputs = [output.name for output in self.session.get_outputs()]
         self.mask = outputs[0]
         self.tells_confidence = CONFIDENCE in outputs  # earlier exports do not
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What an answer says of the model that gave it: version, file and data set."""
-        digest = file_digest(self.file)[:DIGITS]
-        return {"version": self.version, "digest": digest, "dataset": self.classes.dataset}
 
     def __call__(self, image: Array) -> Array:
         """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""

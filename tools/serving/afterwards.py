@@ -127,7 +127,7 @@ def agreement(mask: Array, other: Array, shadow: Predictor, classes: Classes) ->
     ours, theirs, both = margins(counts).T
     either = ours + theirs - both
     columns: dict[str, object] = {
-        "shadow.version": shadow.version,
+        "shadow.version": shadow.identity["version"],
         "shadow.digest": shadow.identity["digest"],
         "shadow.agreement": round(float(both.sum() / mask.size), 6),
     }

@@ -40,6 +40,10 @@ class Served:
         """The first DIGITS of its file's sha256."""
         return self.predictor.identity["digest"]
 
+    @property
+    def version(self) -> int | None:
+        return self.predictor.identity["version"]
+
 
 class Followed:
     """What a reference means now. A file or a number stays what it is; an alias may move."""
@@ -89,7 +93,7 @@ class Followed:
         """Load what the reference means, unless just that is loaded; then count it as loaded."""
         found = find_model(reference, self.precision)
         digest, old = file_digest(found.file)[:DIGITS], self.current
-        if old and (old.predictor.version, old.digest) == (found.version, digest):
+        if old and (old.version, old.digest) == (found.version, digest):
             predictor = old.predictor
         else:
             # A shadow works on one core, beside the others' requests.
