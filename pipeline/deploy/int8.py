@@ -18,7 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from pipeline.deploy.onnx_export import INPUT, write_model
+from pipeline.deploy.onnx_export import INPUT, remove_confidence, write_model
 from pipeline.deploy.predictor import ERRORS
 
 # ONNX Runtime has integer kernels for these, or needs none; all others stay in float.
@@ -34,6 +34,7 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
     """
     prepared = onnx.load(model)
     metadata = {entry.key: entry.value for entry in prepared.metadata_props} | PRECISION
+    remove_confidence(prepared)
     split_up_convolutions(prepared)
     add_pre_process_metadata(prepared)  # the quantiser asks for it; batch norm is folded already
     # The network's nodes: from the first convolution to the last.
@@ -60,12 +61,6 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
             reduce_range=True,
         )
         quantised = onnx.load(target)
-    # The quantiser sorts the nodes, but does not see what a branch of one takes from the others.
-    nodes = quantised.graph.node
-    branching = [node for node in nodes if node.op_type == "If"]
-    for node in branching:
-        nodes.remove(node)
-    nodes.extend(branching)
     write_model(file, quantised, metadata)
 
 

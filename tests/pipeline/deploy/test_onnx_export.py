@@ -30,7 +30,7 @@ def test_the_confidence_is_the_probability_of_the_chosen_class(segmenter, model_
     mask, confidence = predictor.confident(image)
     assert np.array_equal(mask, predictor(image))
     logits = segmenter.logits([segmenter.prepare(torch.from_numpy(image))])
-    expected = segmenter.enlarge(logits, *size).softmax(dim=1).amax(dim=1)[0].numpy()
+    expected = segmenter.enlarge(logits.softmax(dim=1).amax(dim=1)[None], *size)[0, 0].numpy()
     assert (confidence.shape, confidence.dtype) == (size, np.uint8)
     assert np.abs(confidence / 255 - expected).max() <= 1 / 255
     # Nobody who does not ask for it pays for it.
