@@ -1,0 +1,96 @@
+"""What a version saw when it was scored, and how right it was: later pictures are compared with it.
+
+Its test pictures are noted as the prediction log would note them.
+"""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.core.files import atomic_file
+from pipeline.core.terminal import UserError, track
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.deploy.predictor import Array, Predictor, longest_side
+from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
+from pipeline.scoring.confusion import Counts
+
+COUNTS = ("pixels", "right", "confusion")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Of one version."""
+
+    classes: list[str]
+    pictures: pd.DataFrame  # a row for each test picture: an observation's features, no levels
+    # The test pixels, at the pictures' own size, without ignored ones.
+    pixels: NDArray[np.int64]  # (C, LEVELS): by predicted class and level of confidence
+    right: NDArray[np.int64]  # (C, LEVELS): those of them that were right
+    confusion: Counts  # (C, C): row = true class, column = predicted
+
+
+def write_reference(
+    file: Path, model: Path, data: Path, names: Sequence[str], workers: int
+) -> None:
+    """Let the exported model label the named pictures of a data set, and write what was seen.
+
+    The model must have the output "confidence". Equal inputs give equal bytes.
+    """
+    from pipeline.deploy.predictor import predict_confidence
+
+    predictor = Predictor(model, threads=1)  # the workers fill the cores
+    classes = predictor.classes
+
+    def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
+        image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
+        mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
+        assert confidence is not None, f"{model} has no output for its confidence"
+        seen = observe(image, mask, confidence, classes)
+        return seen, count(truth, mask, confidence, len(classes))
+
+    rows, totals = [], None
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        track(pool.map(look, names), "noting what it sees", len(names)) as tracked,
+    ):
+        for seen, counts in tracked:
+            rows.append({key: seen[key] for key in seen if not key.startswith(LEVEL)})
+            totals = (
+                counts if totals is None else [a + b for a, b in zip(totals, counts, strict=True)]
+            )
+    assert totals is not None, "a test list has pictures"
+    content: dict[str, Any] = {"classes": classes.names}
+    content["pictures"] = {key: [row[key] for row in rows] for key in rows[0]}
+    content |= {key: total.tolist() for key, total in zip(COUNTS, totals, strict=True)}
+    with atomic_file(file) as temporary:
+        temporary.write_text(json.dumps(content) + "\n")
+
+
+def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np.ndarray]:
+    """What a `Reference` counts, of one picture: three (H, W) uint8 arrays of one shape."""
+    scored = truth < classes
+    true, found = truth[scored].astype(np.int64), mask[scored].astype(np.int64)
+    cells = found * LEVELS + LEVEL_OF[confidence[scored]]
+    pixels = np.bincount(cells, minlength=classes * LEVELS)
+    right = np.bincount(cells[true == found], minlength=classes * LEVELS)
+    confusion = np.bincount(true * classes + found, minlength=classes**2)
+    return [each.reshape(classes, -1) for each in (pixels, right, confusion)]
+
+
+def read_reference(file: Path) -> Reference:
+    """Raises UserError for a file that is not what `write_reference` writes."""
+    try:
+        content = json.loads(file.read_text())
+        counts = (np.array(content[key], np.int64) for key in COUNTS)
+        pictures = pd.DataFrame(content["pictures"]).astype(float)
+        return Reference(content["classes"], pictures, *counts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not a model's reference: {error!r}") from None
