@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.files import atomic_file
+from pipeline.core.layout import reference_beside
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pairs import image_path, mask_path
@@ -37,12 +37,10 @@ class Reference:
     confusion: Counts  # (C, C): row = true class, column = predicted
 
 
-def write_reference(
-    file: Path, model: Path, data: Path, names: Sequence[str], workers: int
-) -> None:
-    """Let the exported model label the named pictures of a data set, and write what was seen.
+def write_reference(model: Path, data: Path, names: Sequence[str], workers: int) -> None:
+    """Let the exported model label the named pictures of a data set, and write what it saw.
 
-    The model must have the output "confidence". Equal inputs give equal bytes.
+    The file comes beside the model, which must give its confidence. Equal inputs, equal bytes.
     """
     from pipeline.deploy.predictor import predict_confidence
 
@@ -52,24 +50,28 @@ def write_reference(
     def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
         image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
         mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
-        assert confidence is not None, f"{model} has no output for its confidence"
+        assert confidence is not None, f"{model} does not give its confidence"
         seen = observe(image, mask, confidence, classes)
         return seen, count(truth, mask, confidence, len(classes))
 
-    rows, totals = [], None
+    rows, totals = [], [np.int64(0)] * len(COUNTS)
     with (
         ThreadPoolExecutor(workers) as pool,
         track(pool.map(look, names), "noting what it sees", len(names)) as tracked,
     ):
         for seen, counts in tracked:
             rows.append({key: seen[key] for key in seen if not key.startswith(LEVEL)})
-            totals = (
-                counts if totals is None else [a + b for a, b in zip(totals, counts, strict=True)]
-            )
-    assert totals is not None, "a test list has pictures"
-    content: dict[str, Any] = {"classes": classes.names}
-    content["pictures"] = {key: [row[key] for row in rows] for key in rows[0]}
-    content |= {key: total.tolist() for key, total in zip(COUNTS, totals, strict=True)}
+            totals = [sum(pair) for pair in zip(totals, counts, strict=True)]
+    save_reference(
+        reference_beside(model), Reference(list(classes.names), pd.DataFrame(rows), *totals)
+    )
+
+
+def save_reference(file: Path, reference: Reference) -> None:
+    """Write it as JSON."""
+    pictures = reference.pictures.astype(object).where(reference.pictures.notna(), None)
+    content = {"classes": reference.classes, "pictures": pictures.to_dict("list")}
+    content |= {name: getattr(reference, name).tolist() for name in COUNTS}
     with atomic_file(file) as temporary:
         temporary.write_text(json.dumps(content) + "\n")
 
@@ -86,7 +88,7 @@ def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np
 
 
 def read_reference(file: Path) -> Reference:
-    """Raises UserError for a file that is not what `write_reference` writes."""
+    """Raises UserError for a file that is not what `save_reference` writes."""
     try:
         content = json.loads(file.read_text())
         counts = (np.array(content[key], np.int64) for key in COUNTS)
