@@ -54,14 +54,15 @@ def write_reference(model: Path, data: Path, names: Sequence[str], workers: int)
         seen = observe(image, mask, confidence, classes)
         return seen, count(truth, mask, confidence, len(classes))
 
-    rows, totals = [], [np.int64(0)] * len(COUNTS)
+    rows: list[dict[str, float | None]] = []
+    totals: list[NDArray[np.int64]] = [np.zeros(1, np.int64)] * len(COUNTS)
     with (
         ThreadPoolExecutor(workers) as pool,
         track(pool.map(look, names), "noting what it sees", len(names)) as tracked,
     ):
         for seen, counts in tracked:
             rows.append({key: seen[key] for key in seen if not key.startswith(LEVEL)})
-            totals = [sum(pair) for pair in zip(totals, counts, strict=True)]
+            totals = [total + own for total, own in zip(totals, counts, strict=True)]
     save_reference(
         reference_beside(model), Reference(list(classes.names), pd.DataFrame(rows), *totals)
     )
