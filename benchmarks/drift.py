@@ -1,4 +1,4 @@
-"""Count how often the monitor finds a change, and how often it is wrong, on streams of test pictures.
+"""Count how often the monitor finds a change in streams of test pictures, and how often wrongly.
 
 Half of the test list is the reference; streams are drawn from the other half, so that the model
 meets pictures that are new to the monitor. With fewer than two streams of test pictures, all are

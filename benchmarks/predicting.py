@@ -46,7 +46,7 @@ def our_side(model: Path, threads: int) -> Side:
     predictor = Predictor(model, threads=1)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
-        for outcome in predict_all(predictor, predictor.classes, photographs, out, threads):
+        for outcome in predict_all(predictor, photographs, out, threads):
             if isinstance(outcome, UserError):
                 raise outcome
 

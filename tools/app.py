@@ -71,7 +71,7 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
     key = (model, file.key)
     if key not in results:
         with st.spinner(f"Labelling {plain(file.name)} …"):
-            results[key] = label_image(model, model.classes, file)
+            results[key] = label_image(model, file)
     return results[key]
 
 

@@ -39,12 +39,15 @@ def main() -> int:
         raise UserError(f"--out {arguments.out}: {error.strerror}") from None
     chosen = find_model(arguments.model, arguments.precision)
     # One thread an image: several images at a time use the cores better.
-    model = Predictor(chosen.file, threads=1).tried()
+    model = Predictor(chosen.file, threads=1, version=chosen.version).tried()
     report(f"model: {chosen.source}")
+    if arguments.confidence and not model.tells_confidence:
+        told = "was exported without its confidence: export it again (dvc repro)"
+        raise UserError(f"{chosen.source} {told}")
 
     in_words = partial(sentence, subject=model.classes.subject)
     show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
-    outcomes = predict_all(model, model.classes, images, arguments.out, cores())
+    outcomes = predict_all(model, images, arguments.out, cores(), arguments.confidence)
     try:
         done = print_reports(outcomes, len(images), show)
     except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
@@ -107,6 +110,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
+    sure = "write heat maps of the model's confidence, too: light where it is sure"
+    parser.add_argument("--confidence", action="store_true", help=sure)
     parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")
     return parser.parse_args()
 

@@ -12,13 +12,20 @@ from typing import Any
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image
-from pipeline.deploy.predictor import Array, Predict, longest_side, predict_mask
+from pipeline.deploy.predictor import (
+    Array,
+    Predictor,
+    longest_side,
+    predict_confidence,
+    predict_mask,
+)
 from pipeline.deploy.results import (
     claim_stem,
     class_shares,
     foreground_box,
     image_key,
     is_result,
+    png_texts,
     result_files,
     save_results,
 )
@@ -88,12 +95,12 @@ def _files_of(path: Path) -> list[Path | UserError]:
 
 
 def predict_all(
-    model: Predict, classes: Classes, images: Sequence[Path], out: Path, threads: int
+    model: Predictor, images: Sequence[Path], out: Path, threads: int, confidence: bool = False
 ) -> Iterator[Report | UserError]:
     """Write each image's results into the folder; yield a report of each image, in order.
 
-    model: (H, W, 3) uint8 RGB to (H, W) uint8 ids of the classes, called in that many threads at
-    once. An image that cannot be used, or whose results cannot be written, yields an error.
+    The model is called in that many threads at once. confidence: tell it, too, if the model does.
+    An image that cannot be used, or whose results cannot be written, yields an error.
     """
     claimed: dict[str, str] = {}
     waiting: deque[Future[Report | UserError]] = deque()
@@ -102,7 +109,7 @@ def predict_all(
     try:
         for path in images:
             stem = claim_stem(out, path, claimed)
-            waiting.append(pool.submit(_predict, model, classes, path, out, stem))
+            waiting.append(pool.submit(_predict, model, path, out, stem, confidence))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         yield from (each.result() for each in waiting)
@@ -111,16 +118,20 @@ def predict_all(
 
 
 def _predict(
-    model: Predict, classes: Classes, path: Path, out: Path, stem: str | None
+    model: Predictor, path: Path, out: Path, stem: str | None, confidence: bool
 ) -> Report | UserError:
     start = time.perf_counter()
     if stem is None:
         return UserError(f"{path}: {out} has other files with the names of its results: move them")
-    files = result_files(out, stem)
+    files, side, sure = result_files(out, stem), longest_side(len(model.classes)), None
     try:
         image = decode_image(path)
-        mask = predict_mask(model, image, longest_side(len(classes)))
-        save_results(files, image, mask, classes, image_key(path))
+        if confidence:
+            mask, sure = predict_confidence(model, image, side)
+        else:
+            mask = predict_mask(model, image, side)
+        texts = png_texts(model.identity, image_key(path))
+        written = save_results(files, image, mask, model.classes, texts=texts, confidence=sure)
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
@@ -130,9 +141,11 @@ def _predict(
         "name": str(path),  # as it was given
         "width": mask.shape[1],
         "height": mask.shape[0],
-        **_contents(mask, classes),
+        **_contents(mask, model.classes),
+        "confidence": None if sure is None else round(float(sure.mean()) / 255, 4),
+        "model": model.identity,
         "ms": round((time.perf_counter() - start) * 1000, 1),  # to the last file, beside the others
-        "files": {kind: str(file) for kind, file in files.items()},
+        "files": {kind: str(files[kind]) for kind in written},
         "warning": DARK if image.max() < 16 else None,
     }
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from pipeline.deploy.onnx_export import INPUT, write_model
+from pipeline.deploy.predictor import ERRORS
 
 # ONNX Runtime has integer kernels for these, or needs none; all others stay in float.
 QUANTISED = ("Conv", "Concat", "Add", "MaxPool", "Relu", "Clip", "Reshape", "Transpose")
@@ -42,6 +44,7 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
         onnx.save(prepared, source)
+        onnxruntime.set_default_logger_severity(ERRORS)
         quantize_static(
             source,
             target,
@@ -57,6 +60,12 @@ def export_int8(file: Path, model: Path, images: Iterable[NDArray[np.uint8]]) ->
             reduce_range=True,
         )
         quantised = onnx.load(target)
+    # The quantiser sorts the nodes, but does not see what a branch of one takes from the others.
+    nodes = quantised.graph.node
+    branching = [node for node in nodes if node.op_type == "If"]
+    for node in branching:
+        nodes.remove(node)
+    nodes.extend(branching)
     write_model(file, quantised, metadata)
 
 

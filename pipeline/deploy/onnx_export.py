@@ -1,18 +1,35 @@
-"""The segmenter as one self-contained ONNX file: image in, mask out."""
+"""The segmenter as one self-contained ONNX file: image in, mask out; if asked, how sure it is."""
 
 import logging
 import warnings
 from pathlib import Path
 
 import onnx
+import onnx.parser
 import torch
+from onnx import ModelProto, TensorProto, helper
 from torch.export import Dim
 
 from pipeline.core.files import atomic_file
+from pipeline.deploy.predictor import CONFIDENCE, MASK, WITH_CONFIDENCE
 from pipeline.scoring.segmenter import Segmenter
 
 INPUT = "photograph"  # (height, width, 3) uint8 RGB
 OPSET = 18  # the first in which Resize can antialias
+
+# The softmax of the largest score, of (1, C, H, W) `scores`, in 8 bits; and nothing.
+TOLD = """told () => (uint8[height, width] confidence)
+<int64[1] batch = {0}, int64[1] classes = {1}, float full = {255}> {
+    largest = ReduceMax(scores, classes)
+    below = Sub(scores, largest)
+    powers = Exp(below)
+    total = ReduceSum<keepdims = 0>(powers, classes)
+    probability = Div(full, total)
+    rounded = Round(probability)
+    bytes = Cast<to = 2>(rounded)
+    confidence = Squeeze(bytes, batch)
+}"""
+UNTOLD = """untold () => (uint8[none, nothing] silence) <uint8[0, 0] silence = {}> {}"""
 
 
 def export_onnx(file: Path, segmenter: Segmenter, metadata: dict[str, str]) -> None:
@@ -30,12 +47,35 @@ def export_onnx(file: Path, segmenter: Segmenter, metadata: dict[str, str]) -> N
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=["mask"],  # (height, width) uint8 class ids
+            output_names=[MASK],
             dynamic_shapes=({0: Dim("height", min=2), 1: Dim("width", min=2)},),
             verbose=False,
         )
     assert program is not None, "the dynamo exporter returns its program"
-    write_model(file, program.model_proto, metadata)
+    model = program.model_proto  # made at each look
+    add_confidence(model)
+    write_model(file, model, metadata)
+
+
+def add_confidence(model: ModelProto) -> None:
+    """Let the graph tell the confidence of its mask, too, if its input WITH_CONFIDENCE is true.
+
+    That input has a value, false, so that nobody need give it. A second output alone would be
+    computed at every call: runtimes do so even where only the first is fetched.
+    """
+    graph = model.graph
+    scores = next(node for node in graph.node if node.op_type == "ArgMax").input[0]
+    branches = {
+        "then_branch": onnx.parser.parse_graph(TOLD.replace("scores", scores)),
+        "else_branch": onnx.parser.parse_graph(UNTOLD),
+    }
+    graph.node.append(
+        helper.make_node("If", [WITH_CONFIDENCE], [CONFIDENCE], "confidence", **branches)
+    )
+    graph.initializer.append(helper.make_tensor(WITH_CONFIDENCE, TensorProto.BOOL, [], [False]))
+    graph.input.append(helper.make_tensor_value_info(WITH_CONFIDENCE, TensorProto.BOOL, []))
+    shape = ["confidence_height", "confidence_width"]
+    graph.output.append(helper.make_tensor_value_info(CONFIDENCE, TensorProto.UINT8, shape))
 
 
 def write_model(file: Path, model: onnx.ModelProto, metadata: dict[str, str]) -> None:

@@ -2,20 +2,28 @@
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
 from PIL import Image
 
+from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import from_metadata
 from pipeline.data.images import reduce_image
 
 Array = NDArray[np.uint8]
 Predict = Callable[[Array], Array]  # (H, W, 3) RGB to (H, W) class ids
+
+# The graph's outputs, each (H, W) uint8: class ids, and 255 times the probability of the class.
+# The second is empty unless the input WITH_CONFIDENCE is true: by default it is not.
+MASK, CONFIDENCE, WITH_CONFIDENCE = "mask", "confidence", "with_confidence"
+ERRORS = 3  # of ONNX Runtime's severities; it warns of an input that has a value
+DIGITS = 12  # of a file's sha256: enough to tell it from all others
 
 # No mask is finer. The network sees a square of a few hundred pixels anyway: reduced to this side
 # first, an image of 4000x2664 gets 99.9 % of the same mask.
@@ -35,13 +43,14 @@ def longest_side(classes: int) -> int:
 class Predictor:
     """A loaded model.onnx: call it with an image to get the mask."""
 
-    def __init__(self, file: Path, threads: int) -> None:
-        """Load the file; 0 threads are all cores.
+    def __init__(self, file: Path, threads: int, version: int | None = None) -> None:
+        """Load the file; 0 threads are all cores. version: the registered one, if it is of one.
 
         Raises UserError if it is missing, is no model, or does not name its classes.
         """
         options = SessionOptions()
         options.intra_op_num_threads = threads
+        options.log_severity_level = ERRORS
         # Waiting threads sleep: spinning is no faster, and takes the core from others.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_cpu_mem_arena = False  # no faster, and never gives memory back
@@ -55,13 +64,30 @@ class Predictor:
             self.classes = from_metadata(self.session.get_modelmeta().custom_metadata_map)
         except (ValueError, TypeError) as error:
             raise UserError(f"{file} does not say which classes it has: {error}") from None
-        self.file = file
+        self.file, self.version = file, version
         self.input = self.session.get_inputs()[0].name
+        outputs = [output.name for output in self.session.get_outputs()]
+        self.mask = outputs[0]
+        self.tells_confidence = CONFIDENCE in outputs  # earlier exports do not
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What an answer says of the model that gave it: version, file and data set."""
+        digest = file_digest(self.file)[:DIGITS]
+        return {"version": self.version, "digest": digest, "dataset": self.classes.dataset}
 
     def __call__(self, image: Array) -> Array:
         """(H, W, 3) uint8 RGB to (H, W) uint8 class ids."""
-        (mask,) = self.session.run(None, {self.input: image})
+        (mask,) = self.session.run([self.mask], {self.input: image})
         return mask
+
+    def confident(self, image: Array) -> tuple[Array, Array | None]:
+        """As the call, and the confidence: (H, W) uint8, None if the model does not tell it."""
+        if not self.tells_confidence:
+            return self(image), None
+        asked = {self.input: image, WITH_CONFIDENCE: np.array(True)}
+        mask, confidence = self.session.run([self.mask, CONFIDENCE], asked)
+        return mask, confidence
 
     def tried(self) -> Self:
         """Predict one black image, then return self. Raises UserError for another kind of model."""
@@ -82,6 +108,15 @@ def predict_mask(model: Predict, image: Array, side: int) -> Array:
     """
     mask = model(reduce_image(image, side))
     return enlarge_mask(mask, *image.shape[:2])
+
+
+def predict_confidence(model: Predictor, image: Array, side: int) -> tuple[Array, Array | None]:
+    """As `predict_mask`, and the confidence of each pixel, enlarged in the same way."""
+    mask, confidence = model.confident(reduce_image(image, side))
+    size = image.shape[:2]
+    return enlarge_mask(mask, *size), None if confidence is None else enlarge_mask(
+        confidence, *size
+    )
 
 
 def enlarge_mask(mask: Array, height: int, width: int) -> Array:

@@ -1,9 +1,10 @@
-"""What people get of a prediction: four marked image files, shares, or the foreground cut out."""
+"""What people get of a prediction: marked image files, shares, or the foreground cut out."""
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -15,9 +16,10 @@ from pipeline.data.images import size_within, with_palette
 from pipeline.deploy.predictor import LONGEST_SIDE, Array
 from pipeline.scoring.pictures import overlay
 
-KINDS = ("input", "mask", "palette", "overlay")
+KINDS = ("input", "mask", "palette", "overlay", "confidence")
 
-MARK = "petseg.photograph"  # the PNG text that holds the key of the image it belongs to
+# PNG texts: the key of the image that a file belongs to, and the parts of the model's identity.
+MARK, MODEL_MARK = "petseg.photograph", "petseg.model"
 
 # zlib's quickest level: compression takes most of the time beside the model. An image of 256x256
 # takes 4 ms, against 21 ms at level 6, which makes it 5 % smaller.
@@ -64,29 +66,64 @@ def owner(file: Path) -> str | None:
 
 
 def is_result(file: Path) -> bool:
-    return file.name.endswith(tuple(f".{kind}.png" for kind in KINDS)) and owner(file) is not None
+    names = tuple(f".{kind}.png" for kind in KINDS)
+    return file.name.endswith(names) and owner(file) is not None
 
 
 def save_results(
-    files: Mapping[str, Path], image: Array, mask: Array, classes: Classes, key: str
-) -> None:
+    files: Mapping[str, Path],
+    image: Array,
+    mask: Array,
+    classes: Classes,
+    *,
+    texts: Mapping[str, str],
+    confidence: Array | None = None,
+) -> list[str]:
     """Write an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids as `result_files`.
 
     input: the image. mask: the ids themselves, almost black to look at. palette: the same ids in
     the colours of the classes. overlay: the image tinted by class, but for the background.
+    confidence: if it is given, (H, W) uint8, its `heat_map`. texts: what each file says of itself,
+    from `png_texts`. Returns the kinds that were written.
     """
-    # One after the other: at 50 megapixels, each takes 200 MB of memory.
-    _save(files["input"], Image.fromarray(image), key)
-    _save(files["mask"], Image.fromarray(mask), key)
-    _save(files["palette"], with_palette(mask, classes.palette), key)
-    _save(files["overlay"], Image.fromarray(_overlay(image, mask, classes)), key)
+    # One after the other, each drawn when its turn comes: at 50 megapixels, one takes 200 MB.
+    drawn: dict[str, Callable[[], Image.Image]] = {
+        "input": lambda: Image.fromarray(image),
+        "mask": lambda: Image.fromarray(mask),
+        "palette": lambda: with_palette(mask, classes.palette),
+        "overlay": lambda: Image.fromarray(_overlay(image, mask, classes)),
+    }
+    if confidence is not None:
+        drawn["confidence"] = lambda: heat_map(confidence)
+    for kind, draw in drawn.items():
+        with atomic_file(files[kind]) as temporary:
+            save_png(temporary, draw(), texts)
+    return [*drawn]
 
 
-def _save(file: Path, image: Image.Image, key: str) -> None:
-    mark = PngInfo()
-    mark.add_text(MARK, key)
-    with atomic_file(file) as temporary:
-        image.save(temporary, format="PNG", compress_level=COMPRESSION, pnginfo=mark)
+def png_texts(identity: Mapping[str, object], key: str | None = None) -> dict[str, str]:
+    """What a result says of itself: the model's identity, and the `image_key`, if there is one."""
+    known = {name: str(value) for name, value in identity.items() if value is not None}
+    said = {f"{MODEL_MARK}.{name}": text for name, text in known.items()}
+    return said if key is None else {MARK: key, **said}
+
+
+def save_png(file: Path | IO[bytes], image: Image.Image, texts: Mapping[str, str]) -> None:
+    info = PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    image.save(file, format="PNG", compress_level=COMPRESSION, pnginfo=info)
+
+
+def heat_map(confidence: Array) -> Image.Image:
+    """(H, W) uint8 confidence as an image in 256 colours: light where the model is sure.
+
+    The colours are matplotlib's inferno, from black over violet to yellow: ever lighter.
+    """
+    from matplotlib import colormaps  # noqa: PLC0415 - few predictions show it
+
+    shades = (255 * colormaps["inferno"](range(256))[:, :3]).round().astype(np.uint8)
+    return with_palette(confidence, shades.tolist())
 
 
 def _overlay(image: Array, mask: Array, classes: Classes) -> Array:

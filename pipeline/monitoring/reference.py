@@ -18,7 +18,7 @@ from pipeline.core.layout import reference_beside
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pairs import image_path, mask_path
-from pipeline.deploy.predictor import Array, Predictor, longest_side
+from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
 from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
 from pipeline.scoring.confusion import Counts
 
@@ -42,8 +42,6 @@ def write_reference(model: Path, data: Path, names: Sequence[str], workers: int)
 
     The file comes beside the model, which must give its confidence. Equal inputs, equal bytes.
     """
-    from pipeline.deploy.predictor import predict_confidence
-
     predictor = Predictor(model, threads=1)  # the workers fill the cores
     classes = predictor.classes
 

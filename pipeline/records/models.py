@@ -40,6 +40,7 @@ class ModelFile:
 
     file: Path
     source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
+    version: int | None = None
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -89,7 +90,8 @@ def _of_version(version: Version, precision: str) -> ModelFile:
         file = _file_of(version, INT8_FILE)
     else:
         file = _file_of(version, FP32_FILE)
-    return ModelFile(file, source + (DRAWINGS if saw_only_drawings(version.tags) else ""))
+    warning = DRAWINGS if saw_only_drawings(version.tags) else ""
+    return ModelFile(file, source + warning, version.number)
 
 
 def find_reference(version: Version) -> Path:

@@ -88,7 +88,8 @@ def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
 
     Raises UserError if its file is missing, cannot be loaded, or is another kind of model.
     """
-    return Predictor(find_model(reference, precision).file, cores()).tried()
+    found = find_model(reference, precision)
+    return Predictor(found.file, cores(), found.version).tried()
 
 
 def show_facts(tags: Tags, model: Predictor, precision: str) -> None:

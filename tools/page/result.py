@@ -17,8 +17,8 @@ from PIL import Image
 
 from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image, size_within, with_palette
-from pipeline.deploy.predictor import Array, Predict, longest_side, predict_mask
-from pipeline.deploy.results import COMPRESSION, class_shares, cut_out
+from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
+from pipeline.deploy.results import class_shares, cut_out, heat_map, png_texts, save_png
 from pipeline.scoring.pictures import colour, overlay
 from tools.decoding import decode_apart
 from tools.page.gallery import gallery, plain, show_choice
@@ -38,7 +38,9 @@ class Result:
     size: tuple[int, int]  # width, height
     image: Array  # (H, W, 3) uint8 RGB of at most VIEW pixels
     mask: Array  # (H, W) uint8, as large
+    confidence: Array | None  # (H, W) uint8, 255 for certain; None if the model does not tell it
     classes: Classes
+    identity: dict[str, object]  # of the model
     shares: dict[str, float]  # of each class in the whole mask, if it is there; the largest first
     seconds: float  # in the model
 
@@ -50,7 +52,7 @@ class Result:
         """The foreground on transparent ground, at full size."""
         image = decode_image(io.BytesIO(self.file.content))
         mask = np.array(Image.open(io.BytesIO(self.mask_png)))
-        return _png(cut_out(image, mask, self.classes))
+        return _png(cut_out(image, mask, self.classes), self.identity)
 
     def overlay(self, opacity: float = 0.45) -> Image.Image:
         return overlay(self.image, self.mask, self.classes, opacity)
@@ -66,19 +68,35 @@ def percent(share: float) -> str:
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
-def label_image(model: Predict, classes: Classes, file: ImageFile) -> Result:
+def label_image(model: Predictor, file: ImageFile) -> Result:
     """Label the photograph. Raises ImageError for a file that cannot be used."""
     image, _ = asyncio.run(decode_apart(file.content))
+    classes = model.classes
     start = perf_counter()
-    mask = predict_mask(model, image, longest_side(len(classes)))
+    mask, confidence = predict_confidence(model, image, longest_side(len(classes)))
     seconds = perf_counter() - start
     size = size_within(VIEW, *mask.shape)
     view = np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-    small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    small = _reduced(mask, size)
     found = class_shares(mask, classes)
     shares = {name: found[name] for name in sorted(found, key=lambda name: -found[name])}
-    png, (height, width) = _png(with_palette(mask, classes.palette)), mask.shape
-    return Result(file, png, (width, height), view, small, classes, shares, seconds)
+    sure = None if confidence is None else _reduced(confidence, size)
+    return Result(
+        file,
+        mask_png=_png(with_palette(mask, classes.palette), model.identity),
+        size=mask.shape[::-1],
+        image=view,
+        mask=small,
+        confidence=sure,
+        classes=classes,
+        identity=model.identity,
+        shares=shares,
+        seconds=seconds,
+    )
+
+
+def _reduced(ids: Array, size: tuple[int, int]) -> Array:
+    return np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
 
 
 def show_results(results: Mapping[str, Result]) -> None:
@@ -152,6 +170,12 @@ def show_result(result: Result) -> None:
         alt = f"The mask, in the colours of the classes: {result.in_words()}"
         st.image(colour(result.mask, classes), "Mask", width="stretch", alt=alt)
         offer("Download the mask", result.mask_png, "mask.png")
+        if result.confidence is not None:
+            share = percent(float(result.confidence.mean()) / 255)
+            caption = f"Confidence, {share} on average: light where the model is sure"
+            st.image(
+                heat_map(result.confidence).convert("RGB"), caption, width="stretch", alt=caption
+            )
 
 
 def _legend(result: Result) -> str:
@@ -172,14 +196,16 @@ def _legend(result: Result) -> str:
         summary = f"and {len(tail)} more, {escape(rest)} together"
         folded = f"<details><summary>{summary}</summary>{''.join(tail)}</details>"
     width, height = result.size
-    facts = f"{width}x{height} pixels, {1000 * result.seconds:,.0f} ms in the model"
+    number, digest = result.identity["version"], result.identity["digest"]
+    origin = f"model {digest}" if number is None else f"version {number}, {digest}"
+    facts = f"{width}x{height} pixels, {1000 * result.seconds:,.0f} ms in the model ({origin})"
     return (
         f'<div class="shares">{bar}</div><div class="classes">{"".join(names[:LISTED])}'
         f"<small>{facts}</small>{folded}</div>"
     )
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(picture: Image.Image, identity: Mapping[str, object]) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=COMPRESSION)
+    save_png(stream, picture, png_texts(identity))
     return stream.getvalue()

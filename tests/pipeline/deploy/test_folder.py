@@ -11,11 +11,12 @@ from PIL import Image
 from tiny_models import BACKGROUND, COLOURS, PET, write_traffic_light
 from tiny_pets import PETS
 
+from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.deploy import folder
 from pipeline.deploy.folder import find_images, predict_all
 from pipeline.deploy.predictor import Predictor
-from pipeline.deploy.results import image_key, result_files, save_results
+from pipeline.deploy.results import MARK, image_key, result_files, save_results
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,8 @@ def test_results_are_left_out():
     pixels = np.zeros((2, 2, 3), np.uint8)
     for out in ("data", "results"):
         files = result_files(Path(out), "a")
-        save_results(files, pixels, pixels[..., 0], PETS, image_key(Path("data/a.jpg")))
+        texts = {MARK: image_key(Path("data/a.jpg"))}
+        save_results(files, pixels, pixels[..., 0], PETS, texts=texts)
     assert found("data") == found("data/*") == ["data/a.jpg", "data/b.mask.png"]
     assert found("results") == ["results: nothing but results of earlier predictions"]
 
@@ -104,8 +106,8 @@ def image(name, mask=((PET,),)):
     return Path(name)
 
 
-def predict(model, images, threads=1, classes=PETS):
-    return predict_all(model, classes, images, Path("out"), threads)
+def predict(model, images, threads=1, **settings):
+    return predict_all(model, images, Path("out"), threads, **settings)
 
 
 def test_shares_of_the_classes_and_box_of_the_foreground(model):
@@ -116,13 +118,22 @@ def test_shares_of_the_classes_and_box_of_the_foreground(model):
     size = {"width": 5, "height": 4}
     found = {"foreground_share": 3 / 20, "foreground_box": (2, 1, 4, 3)}
     found["shares"] = {"pet": 3 / 20, "background": 14 / 20, "border": 3 / 20}
-    assert line == {"name": "a.png", **size, **found, "warning": None}
+    digest = file_digest(model.file)[:12]
+    origin = {"version": None, "digest": digest, "dataset": PETS.dataset}
+    assert line == {
+        "name": "a.png",
+        **(size | found),
+        "confidence": None,
+        "model": origin,
+        "warning": None,
+    }
     [line] = predict(model, [image("b.png", [[BACKGROUND] * 3] * 2)])
     assert (line["foreground_share"], line["foreground_box"]) == (0, None)
     assert line["shares"] == {"background": 1}
     roles = [["foreground", None, "foreground"], [None, None, None]]
     for of_classes, expected in zip(roles, [(6 / 20, (1, 1, 5, 3)), (None, None)], strict=True):
-        [line] = predict(model, [image("a.png", mask)], classes=with_roles(of_classes))
+        other = write_traffic_light(Path("other.onnx"), with_roles(of_classes))
+        [line] = predict(Predictor(other, threads=1), [image("a.png", mask)])
         assert (line["foreground_share"], line["foreground_box"]) == expected
 
 
@@ -156,15 +167,34 @@ def test_outcomes_and_errors_come_in_order(model, threads):
     assert len(list(Path("out").iterdir())) == 4 * 36
 
 
+def test_the_confidence_is_told_where_it_is_asked_for(model_file):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save("a.png")
+    model = Predictor(model_file, threads=1, version=3)
+    [plain] = predict(model, [Path("a.png")])
+    before = Path(plain["files"]["mask"]).read_bytes()
+    [line] = predict(model, [Path("a.png")], confidence=True)
+    assert Path(line["files"]["mask"]).read_bytes() == before
+    shown = np.asarray(Image.open(line["files"]["confidence"]))
+    assert (shown == model.confident(np.asarray(Image.open("a.png")))[1]).all()
+    assert line["confidence"] == round(shown.mean() / 255, 4)
+    assert (plain["confidence"], "confidence" in plain["files"]) == (None, False)
+    said = {f"petseg.model.{name}": str(value) for name, value in model.identity.items()}
+    for file in line["files"].values():
+        assert said.items() <= Image.open(file).text.items()
+
+
 def test_the_threads_work_side_by_side(model):
     """Each waits in the model for the other: one after the other they would wait forever."""
     meeting = threading.Barrier(2, timeout=30)
 
-    def sociable(pixels):
-        meeting.wait()
-        return model(pixels)
+    class Sociable(Predictor):
+        def __call__(self, pixels):
+            meeting.wait()
+            return super().__call__(pixels)
 
-    outcomes = predict(sociable, [image(f"{n}.png") for n in range(4)], threads=2)
+    outcomes = predict(
+        Sociable(model.file, threads=1), [image(f"{n}.png") for n in range(4)], threads=2
+    )
     assert not any(isinstance(each, UserError) for each in outcomes)
 
 
@@ -172,11 +202,14 @@ def test_few_images_are_begun_before_their_turn(model, monkeypatch):
     monkeypatch.setattr(folder, "AHEAD", 3)
     begun = []
 
-    def counting(pixels):
-        begun.append(pixels.shape)
-        return model(pixels)
+    class Counting(Predictor):
+        def __call__(self, pixels):
+            begun.append(pixels.shape)
+            return super().__call__(pixels)
 
-    outcomes = predict(counting, [image(f"{n}.png") for n in range(30)], threads=2)
+    outcomes = predict(
+        Counting(model.file, threads=1), [image(f"{n}.png") for n in range(30)], threads=2
+    )
     next(outcomes)
     outcomes.close()  # as Ctrl-C does: images already begun are finished, the rest is dropped
     assert 1 <= len(begun) <= 7

@@ -1,4 +1,4 @@
-"""Four files for each image, which replace nothing but their own; and the foreground, cut out."""
+"""Five files for each image, which replace nothing but their own; and the foreground, cut out."""
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from pipeline.deploy.results import (
     is_result,
     opacity,
     owner,
+    png_texts,
     result_files,
     save_results,
 )
@@ -25,12 +26,15 @@ from pipeline.scoring.pictures import overlay
 RANDOM = np.random.default_rng(0)
 IMAGE = RANDOM.integers(0, 256, (5, 7, 3), dtype=np.uint8)
 MASK = RANDOM.integers(0, 3, (5, 7), dtype=np.uint8)
+SURE = RANDOM.integers(85, 256, (5, 7), dtype=np.uint8)
+IDENTITY = {"version": 3, "digest": "0123456789ab", "dataset": "oxford"}
 
 
 def save(out, path, claimed=None):
     """Save results for the image; return their stem."""
     stem = claim_stem(out, path, {} if claimed is None else claimed)
-    save_results(result_files(out, stem), IMAGE, MASK, PETS, image_key(path))
+    texts = png_texts(IDENTITY, image_key(path))
+    save_results(result_files(out, stem), IMAGE, MASK, PETS, texts=texts, confidence=SURE)
     return stem
 
 
@@ -38,7 +42,7 @@ def pixels(file):
     return np.asarray(Image.open(file))
 
 
-def test_the_four_files_agree(tmp_path, monkeypatch):
+def test_the_five_files_agree(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "STRIP", 14)  # the overlay is drawn two rows at a time
     assert save(tmp_path / "out", tmp_path / "a cat.v2.jpg") == "a cat.v2"
     files = result_files(tmp_path / "out", "a cat.v2")
@@ -48,9 +52,17 @@ def test_the_four_files_agree(tmp_path, monkeypatch):
     np.testing.assert_array_equal(pixels(files["mask"]), MASK)
     np.testing.assert_array_equal(pixels(files["palette"]), MASK)
     np.testing.assert_array_equal(pixels(files["overlay"]), np.asarray(overlay(IMAGE, MASK, PETS)))
+    np.testing.assert_array_equal(pixels(files["confidence"]), SURE)
     assert Image.open(files["mask"]).mode == "L"
     in_colour = Image.open(files["palette"]).convert("RGB")
     np.testing.assert_array_equal(np.asarray(in_colour), np.array(PETS.palette, np.uint8)[MASK])
+
+
+def test_the_heat_map_is_lighter_where_the_model_is_surer():
+    shown = np.asarray(results.heat_map(np.arange(256, dtype=np.uint8)[None]).convert("L"))[0]
+    assert shown[0] < 10
+    assert shown[-1] > 230
+    assert (np.diff(shown.astype(int)) >= 0).all()
 
 
 # The last differ in case alone, which makes them one to some file systems.
