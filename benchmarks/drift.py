@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from rich.table import Table
 
-from pipeline.core.layout import ONNX, PAIRS, SPLITS, reference_beside
+from pipeline.core.layout import ONNX, PAIRS, SPLITS
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command, track
 from pipeline.data.images import decode_image, load_image, load_mask
@@ -100,10 +100,9 @@ CHANGES: dict[str, Callable[[Array, Array], Pair]] = {
 def reference_of(model: Path, data: Path, names: Sequence[str]) -> Reference:
     """As the export stage makes it, of these pictures."""
     with TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.onnx"
-        copy.symlink_to(model.resolve())
-        write_reference(copy, data, names, cores())
-        return read_reference(reference_beside(copy))
+        file = Path(folder) / "reference.json"
+        write_reference(file, model, data, names, cores())
+        return read_reference(file)
 
 
 def every_change(

@@ -13,7 +13,7 @@ from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, path_arguments, run_command, track
 from pipeline.data.classes import to_metadata
-from pipeline.records.versions import CHECKPOINT_TAG, ModelName
+from pipeline.records.versions import CHECKPOINT_TAG, ModelName, reference_beside
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -61,7 +61,9 @@ def main() -> None:
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
     require_agreement(metrics, files[FP32], params.max_disagreement)
-    write_reference(files[FP32], arguments.data, test, params.threads)
+    write_reference(
+        reference_beside(files[FP32]), files[FP32], arguments.data, test, params.threads
+    )
     scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})

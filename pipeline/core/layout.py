@@ -32,11 +32,6 @@ def int8_beside(model: Path) -> Path:
     return model.with_suffix(f".int8{model.suffix}")
 
 
-def reference_beside(model: Path) -> Path:
-    """What a model saw at its evaluation: model.reference.json beside model.onnx."""
-    return model.with_suffix(".reference.json")
-
-
 def workspace_root() -> Path:
     """The repository that owns the lasting state: the MLflow store and the caches.
 

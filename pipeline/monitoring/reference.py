@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.files import atomic_file
-from pipeline.core.layout import reference_beside
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
 from pipeline.data.pairs import image_path, mask_path
@@ -37,10 +36,12 @@ class Reference:
     confusion: Counts  # (C, C): row = true class, column = predicted
 
 
-def write_reference(model: Path, data: Path, names: Sequence[str], workers: int) -> None:
+def write_reference(
+    file: Path, model: Path, data: Path, names: Sequence[str], workers: int
+) -> None:
     """Let the exported model label the named pictures of a data set, and write what it saw.
 
-    The file comes beside the model, which must give its confidence. Equal inputs, equal bytes.
+    The model must give its confidence. Equal inputs give equal bytes.
     """
     predictor = Predictor(model, threads=1)  # the workers fill the cores
     classes = predictor.classes
@@ -61,9 +62,7 @@ def write_reference(model: Path, data: Path, names: Sequence[str], workers: int)
         for seen, counts in tracked:
             rows.append({key: seen[key] for key in seen if not key.startswith(LEVEL)})
             totals = [total + own for total, own in zip(totals, counts, strict=True)]
-    save_reference(
-        reference_beside(model), Reference(list(classes.names), pd.DataFrame(rows), *totals)
-    )
+    save_reference(file, Reference(list(classes.names), pd.DataFrame(rows), *totals))
 
 
 def save_reference(file: Path, reference: Reference) -> None:

@@ -11,8 +11,8 @@ from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from pipeline.core.layout import int8_beside, reference_beside
-from pipeline.records.versions import FP32_FILE, INT8_FILE, REFERENCE_FILE
+from pipeline.core.layout import int8_beside
+from pipeline.records.versions import FP32_FILE, INT8_FILE, REFERENCE_FILE, reference_beside
 
 # Shown with the model and sent by `mlflow models serve` to try it: a small grey image.
 EXAMPLE = np.full((24, 32, 3), 128, np.uint8)

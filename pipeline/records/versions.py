@@ -36,6 +36,11 @@ MIOU_TAG = "test.miou"
 CHANGED_TAG = "params.changed"  # of a run too: the params that differ from the commit's
 
 
+def reference_beside(model: Path) -> Path:
+    """What an exported model saw at its evaluation: model.reference.json beside model.onnx."""
+    return model.with_suffix(".reference.json")
+
+
 @dataclass(frozen=True)
 class Version:
     """One registered version of the model."""

@@ -15,12 +15,11 @@ from tiny_models import write_onnx
 from tiny_pets import REPOSITORY, write_params
 
 from pipeline.core.files import file_digest
-from pipeline.core.layout import reference_beside
 from pipeline.core.terminal import UserError
 from pipeline.monitoring.log import PredictionLog
 from pipeline.monitoring.observation import observe
 from pipeline.monitoring.reference import save_reference
-from pipeline.records.versions import find_named, list_versions
+from pipeline.records.versions import find_named, list_versions, reference_beside
 from tools import monitor
 
 LOG = Path("log")

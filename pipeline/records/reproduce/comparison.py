@@ -14,7 +14,6 @@ from pipeline.core.layout import (
     ONNX,
     PARAMS,
     int8_beside,
-    reference_beside,
 )
 from pipeline.core.params import flatten, load_yaml
 from pipeline.records.lineage import WINGS, describe_environment, source_digests
@@ -29,6 +28,7 @@ from pipeline.records.versions import (
     MIOU_TAG,
     ONNX_TAG,
     REFERENCE_TAG,
+    reference_beside,
 )
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
