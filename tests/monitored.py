@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from tiny_pets import PETS
 
-from pipeline.monitoring.observation import LEVEL, observe
-from pipeline.monitoring.reference import Reference, count
+from pipeline.monitoring.observation import observe
+from pipeline.monitoring.reference import Reference, count, true_shares
 
 CLASSES = PETS
 SIZE = (24, 32)
@@ -50,7 +50,7 @@ def log_rows(seen: Sequence[Seen]) -> pd.DataFrame:
 
 def make_reference(seen: Sequence[Seen]) -> Reference:
     rows = log_rows(seen).drop(columns="time")
-    features = rows[[name for name in rows if not name.startswith(LEVEL)]].astype(float)
     counts = [count(each.truth, each.mask, each.confidence, len(CLASSES)) for each in seen]
+    truth = pd.DataFrame([true_shares(each[2], CLASSES.names) for each in counts])
     totals = (np.sum(each, axis=0) for each in zip(*counts, strict=True))
-    return Reference(list(CLASSES.names), features, *totals)
+    return Reference(list(CLASSES.names), rows.astype(float).join(truth), *totals)

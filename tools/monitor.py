@@ -211,7 +211,7 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
             "chart": figure_url(
                 draw_features(
                     each.rows.tail(params.window * params.windows),
-                    each.reference.pictures,
+                    each.reference.features,
                     each.verdict.shifts,
                     each.verdict.moved,
                 )

@@ -82,13 +82,13 @@ def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Ve
     windows = [look(newest[at : at + params.window], reference, params) for at in starts]
     broken = sum(window.broken for window in windows)
     together = newest if windows else rows
-    shifts = compare(together, reference.pictures)
+    shifts = compare(together, reference.features)
     return Verdict(broken >= params.broken, windows, shifts, estimate(together, reference))
 
 
 def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
     """The verdict on one window."""
-    shifts = compare(rows, reference.pictures)
+    shifts = compare(rows, reference.features)
     moved = [
         shift
         for shift in shifts

@@ -4,6 +4,8 @@ On the test pictures each class and level of confidence (`observation.EDGES`) wa
 the same pixels are taken to be right as often in other pictures, and the wrong ones to belong to
 the classes that they belonged to there. That holds for other mixtures of the same pictures; on
 unlike ones models are surer than they should be, and the estimate is too high (docs/operations.md).
+The interval is that of new pictures like these: both are drawn again, the pictures, and from the
+test pictures how far off the estimate of as many is.
 """
 
 from collections.abc import Sequence
@@ -14,14 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.monitoring.observation import EDGES, LEVEL, LEVELS
-from pipeline.monitoring.reference import Reference
-from pipeline.scoring.confusion import (
-    Scores,
-    divide,
-    margins,
-    mean_iou,
-    pixel_accuracy,
-)
+from pipeline.monitoring.reference import RIGHT, TRUE, Reference
+from pipeline.scoring.confusion import Scores, divide, margins, mean_iou, pixel_accuracy
 from pipeline.scoring.intervals import Weights, bootstrap, interval
 
 Levels = NDArray[np.float64]  # (..., C, LEVELS): of the pixels with a class and a level
@@ -71,13 +67,37 @@ def estimate(rows: pd.DataFrame, reference: Reference) -> Estimate | None:
     levels = level_shares(rows, reference.classes) * pixels[:, None, None]
     counted = estimated_margins(levels, reference)
 
-    def resampled(weights: Weights) -> Scores:
-        return _both(np.tensordot(weights.astype(np.float64), counted, axes=1), reference)
-
-    low, high = interval(bootstrap(resampled, len(counted)))
+    drawn = _resampled(counted) + _resampled(errors(reference), seed=1) * (
+        # The mean error of as many pictures as these, and that of the reference itself.
+        pixels.sum() / len(reference.pictures) * np.sqrt(1 + len(reference.pictures) / len(rows))
+    )
+    low, high = interval(_both(drawn.clip(0), reference))
     value = _both(counted.sum(axis=0), reference)
     accuracy, miou = np.stack([value, low, high], axis=-1).tolist()
     return Estimate(tuple(accuracy), tuple(miou))
+
+
+def errors(reference: Reference) -> NDArray[np.float64]:
+    """(N, C, 3): how far the margins of each test picture are from the estimated, in its pixels.
+
+    The mean over the pictures, which calibration makes 0 up to ignored pixels, is taken off.
+    """
+    pictures, names = reference.pictures, reference.classes
+    found = estimated_margins(level_shares(pictures, names), reference)
+    for place, start in ((0, TRUE), (2, RIGHT)):
+        columns = [f"{start}{name}" for name in names]
+        found[..., place] -= pictures.reindex(columns=columns).to_numpy(np.float64, na_value=0)
+    found[..., 1] = 0
+    return found - found.mean(axis=0)
+
+
+def _resampled(counted: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
+    """The sums of the resamples: (R, C, 3) from the pictures' (N, C, 3)."""
+
+    def added(weights: Weights) -> Scores:
+        return np.tensordot(weights.astype(np.float64), counted, axes=1)
+
+    return bootstrap(added, len(counted), seed=seed)
 
 
 def reference_scores(reference: Reference) -> tuple[float, float]:

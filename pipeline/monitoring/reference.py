@@ -22,6 +22,7 @@ from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
 from pipeline.scoring.confusion import Counts
 
 COUNTS = ("pixels", "right", "confusion")
+TRUE, RIGHT = "true.", "right."  # the beginnings of columns
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,19 @@ class Reference:
     """Of one version."""
 
     classes: list[str]
-    pictures: pd.DataFrame  # a row for each test picture: an observation's features, no levels
+    # A row for each test picture: an observation, and the shares of its scored pixels that belong
+    # to each class (true.NAME), and that do and are labelled so (right.NAME).
+    pictures: pd.DataFrame
     # The test pixels, at the pictures' own size, without ignored ones.
     pixels: NDArray[np.int64]  # (C, LEVELS): by predicted class and level of confidence
     right: NDArray[np.int64]  # (C, LEVELS): those of them that were right
     confusion: Counts  # (C, C): row = true class, column = predicted
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The columns of the pictures that are compared with a log's."""
+        others = (LEVEL, TRUE, RIGHT)
+        return self.pictures[[name for name in self.pictures if not str(name).startswith(others)]]
 
 
 def write_reference(
@@ -50,8 +59,9 @@ def write_reference(
         image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
         mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
         assert confidence is not None, f"{model} does not give its confidence"
+        counts = count(truth, mask, confidence, len(classes))
         seen = observe(image, mask, confidence, classes)
-        return seen, count(truth, mask, confidence, len(classes))
+        return seen | true_shares(counts[2], classes.names), counts
 
     rows: list[dict[str, float | None]] = []
     totals: list[NDArray[np.int64]] = [np.zeros(1, np.int64)] * len(COUNTS)
@@ -60,7 +70,7 @@ def write_reference(
         track(pool.map(look, names), "noting what it sees", len(names)) as tracked,
     ):
         for seen, counts in tracked:
-            rows.append({key: seen[key] for key in seen if not key.startswith(LEVEL)})
+            rows.append(seen)
             totals = [total + own for total, own in zip(totals, counts, strict=True)]
     save_reference(file, Reference(list(classes.names), pd.DataFrame(rows), *totals))
 
@@ -83,6 +93,17 @@ def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np
     right = np.bincount(cells[true == found], minlength=classes * LEVELS)
     confusion = np.bincount(true * classes + found, minlength=classes**2)
     return [each.reshape(classes, -1) for each in (pixels, right, confusion)]
+
+
+def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:
+    """The columns true.NAME and right.NAME of a picture, from its (C, C) confusion."""
+    pixels = max(1, int(confusion.sum()))
+    kinds = ((TRUE, confusion.sum(axis=1)), (RIGHT, confusion.diagonal()))
+    return {
+        f"{start}{name}": round(number / pixels, 6)
+        for start, numbers in kinds
+        for name, number in zip(classes, numbers.tolist(), strict=True)
+    }
 
 
 def read_reference(file: Path) -> Reference:

@@ -17,7 +17,7 @@ def by_hand() -> Reference:
     pixels[:, [0, 7]] = [[20, 80], [60, 40]]
     right[:, [0, 7]] = [[10, 80], [30, 40]]
     confusion = np.array([[90, 30], [10, 70]])
-    return Reference(["sky", "road"], pd.DataFrame(), pixels, right, confusion)
+    return Reference(["sky", "road"], pd.DataFrame({"width": [10]}), pixels, right, confusion)
 
 
 def row(sizes, **levels):
@@ -34,6 +34,18 @@ def test_an_estimate_by_hand():
     assert found.miou[0] == pytest.approx((75 / 100 + 100 / 125) / 2)
     # The two resamples of one picture alone: 0.75 and 1.
     assert found.pixel_accuracy[1:] == (0.75, 1.0)
+
+
+def test_the_truth_of_new_pictures_is_in_the_interval():
+    """Sixty times forty pictures: 95 % of the truths are to be within, by chance 90."""
+    reference, within = make_reference(pictures(150)), 0
+    for seed in range(60):
+        seen = pictures(40, seed=seed + 1)
+        truth = float(pixel_accuracy(margins(make_reference(seen).confusion)))
+        _, low, high = estimate(log_rows(seen), reference).pixel_accuracy
+        assert high - low < 0.1
+        within += low <= truth <= high
+    assert within >= 54
 
 
 def test_larger_pictures_weigh_more():
