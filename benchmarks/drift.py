@@ -21,7 +21,7 @@ from rich.table import Table
 
 from pipeline.core.layout import ONNX, PAIRS, SPLITS
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, run_command, track
+from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.images import decode_image, load_image, load_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.splits import read_split
@@ -129,6 +129,8 @@ def every_change(
                 yield title, list(it)
         if arguments.other:
             files = [each for each in find_images([arguments.other]) if isinstance(each, Path)]
+            if not files:
+                raise UserError(f"--other {arguments.other}: no picture is in it")
             files = files[:: max(1, len(files) // PICTURES)][:PICTURES]
             rows = pool.map(lambda file: look(decode_image(file), None), files)
             with track(rows, "another data set", len(files)) as it:
