@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve report models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor report models promote verify \
   sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -68,6 +68,10 @@ app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501
 serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
 	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) \
 	  $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) $(if $(SHADOW),--shadow "$(SHADOW)")
+
+monitor: $(INSTALLED) ## Compare what served models see with their evaluation (LOG=folder; docs/operations.md)
+	$(if $(LOG),,$(error say which log: make monitor LOG=log, the folder that make serve LOG=log writes))
+	python -m tools.monitor "$(LOG)"
 
 report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report

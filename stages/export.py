@@ -1,4 +1,4 @@
-"""Export the checkpoint to ONNX, float32 and INT8, prove both, register them as one version."""
+"""Export the checkpoint to ONNX, float32 and INT8, prove both, register them and what they see."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, path_arguments, run_command, track
 from pipeline.data.classes import to_metadata
-from pipeline.records.versions import ModelName
+from pipeline.records.versions import CHECKPOINT_TAG, ModelName, reference_beside
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -33,7 +33,7 @@ def main() -> None:
         "splits": "folder of train.csv and test.csv, from split",
         "models": "folder of checkpoint.pth and config.json",
         "scores": "JSON file of the test scores, from evaluate",
-        "model": "ONNX file to write; .int8.onnx comes beside it",
+        "model": "ONNX file to write; .int8.onnx and .reference.json come beside it",
         "metrics": "JSON file for agreement, scores and sizes",
     }
     arguments = path_arguments("export", __doc__, paths)
@@ -43,16 +43,16 @@ def main() -> None:
     from pipeline.deploy.onnx_export import export_onnx
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
+    from pipeline.monitoring.reference import write_reference
     from pipeline.records.registry import register_model
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.segmenter import Segmenter
 
     prepare_torch(seed=0, threads=1)  # in each of the threads that compare
-    network, config = load_checkpoint(arguments.models)
-    segmenter, digest = Segmenter(network, config), checkpoint_digest(arguments.models)
+    segmenter = Segmenter(*load_checkpoint(arguments.models))
+    digest = checkpoint_digest(arguments.models)
     files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
-    metadata = {**to_metadata(config.classes), "checkpoint.sha256": digest}
-    export_onnx(files[FP32], segmenter, metadata)
+    export_onnx(files[FP32], segmenter, to_metadata(segmenter.classes) | {CHECKPOINT_TAG: digest})
     train, test = (
         read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")
     )
@@ -60,17 +60,15 @@ def main() -> None:
     found = agreement(files, segmenter, arguments.data, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
-    if metrics["disagreement"] > params.max_disagreement:
-        raise UserError(
-            f"{files[FP32]} differs from the checkpoint in {metrics['disagreement']:.4%} of the"
-            f" test pixels; export.max_disagreement allows {params.max_disagreement:.4%}."
-            " It was not registered."
-        )
+    require_agreement(metrics, files[FP32], params.max_disagreement)
+    write_reference(
+        reference_beside(files[FP32]), files[FP32], arguments.data, test, params.threads
+    )
+    scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
-        scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
         register_model(run, files[FP32], scores)
 
 
@@ -95,6 +93,16 @@ def export_metrics(
     sized = {name: {**found[name], "bytes": file.stat().st_size} for name, file in files.items()}
     drop = round(found[FP32]["miou"] - found[INT8]["miou"], 6)
     return sized[FP32] | {INT8: {**sized[INT8], "miou_drop": drop, "offered": drop <= allowed_drop}}
+
+
+def require_agreement(metrics: Mapping[str, Any], file: Path, allowed: float) -> None:
+    """Raise UserError if the float32 file labels more pixels unlike the checkpoint than allowed."""
+    if metrics["disagreement"] > allowed:
+        raise UserError(
+            f"{file} differs from the checkpoint in {metrics['disagreement']:.4%} of the"
+            f" test pixels; export.max_disagreement allows {allowed:.4%}."
+            " It was not registered."
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from pipeline.model.settings import ModelConfig
 from tools.scores import existing, lowest, read_config
 
 if TYPE_CHECKING:
+    import jinja2
     import pandas as pd
+    from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
 STAGES = ("download", "extract", "split", "train", "evaluate", "export")
@@ -101,9 +103,19 @@ def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
 
 def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) -> str:
     """The page of the report; the template says what it needs."""
-    import jinja2
-
     from pipeline.scoring.tables import headline_words
+
+    words = headline_words(config.classes)
+    values = {name: row["value"] for name, row in scores.items()}
+    shown = {name: words[name] for name in lowest(words, values)}
+    top = tiles(config.classes, words)
+    template = load_template("report.html")
+    return template.render(config=config, scores=scores, words=shown, tiles=top, **content)
+
+
+def load_template(name: str) -> "jinja2.Template":
+    """A template of a page that people may mail: one file, whose texts are escaped."""
+    import jinja2
 
     loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
@@ -118,19 +130,14 @@ def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) ->
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["score"] = lambda score: f"{score:.3f}".replace("nan", "absent")
     environment.filters["count"] = "{:,}".format
-    template = environment.get_template("report.html")
-    words = headline_words(config.classes)
-    values = {name: row["value"] for name, row in scores.items()}
-    shown = {name: words[name] for name in lowest(words, values)}
-    top = tiles(config.classes, words)
-    return template.render(config=config, scores=scores, words=shown, tiles=top, **content)
+    return environment.get_template(name)
 
 
 def pictures() -> dict[str, str]:
     """All pictures as data URLs; photographs as JPEG, to make the file small enough to mail."""
     from PIL import Image
 
-    from pipeline.scoring.plots import draw_curves, save_figure
+    from pipeline.scoring.plots import draw_curves
 
     files = {name: existing(PLOTS / f"evaluate/{name}.png") for name in (*SHEETS, *CHARTS)}
     found = {name: _data_url(files[name].read_bytes(), "png") for name in CHARTS}
@@ -139,9 +146,17 @@ def pictures() -> dict[str, str]:
         with Image.open(files[name]) as image:
             image.convert("RGB").save(buffer, format="JPEG", quality=85)
         found[name] = _data_url(buffer.getvalue(), "jpeg")
+    curves = draw_curves(read_csv(existing(PLOTS / "train/curves.csv")))
+    return found | {"curves": figure_url(curves)}
+
+
+def figure_url(figure: "Figure") -> str:
+    """The figure as a PNG in a data URL."""
+    from pipeline.scoring.plots import save_figure
+
     buffer = io.BytesIO()
-    save_figure(buffer, draw_curves(read_csv(existing(PLOTS / "train/curves.csv"))))
-    return found | {"curves": _data_url(buffer.getvalue(), "png")}
+    save_figure(buffer, figure)
+    return _data_url(buffer.getvalue(), "png")
 
 
 def _data_url(content: bytes, kind: str) -> str:

@@ -11,11 +11,14 @@ from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
     CHAMPION,
+    FILE_TAGS,
     FP32_FILE,
     INT8_FILE,
     INT8_OFFERED_TAG,
     INT8_TAG,
     ONNX_TAG,
+    REFERENCE_FILE,
+    REFERENCE_TAG,
     Version,
     find_champion,
     find_named,
@@ -91,18 +94,34 @@ def _of_version(version: Version, precision: str) -> ModelFile:
     if precision == "int8" and INT8_TAG not in version.tags:
         raise UserError(f"{source} has no INT8 file: it was registered without one; use fp32")
     if precision == "int8" or (precision == "auto" and offered):
-        name, digest = INT8_FILE, version.tags[INT8_TAG]
+        file = _file_of(version, INT8_FILE)
     else:
-        name, digest = FP32_FILE, version.tags[ONNX_TAG]
+        file = _file_of(version, FP32_FILE)
+    warning = DRAWINGS if saw_only_drawings(version.tags) else ""
+    return ModelFile(file, source + warning, version.number)
+
+
+def find_reference(version: Version) -> Path:
+    """What the version saw at its evaluation, fetched as its model is. Raises UserError."""
+    if REFERENCE_TAG not in version.tags:
+        raise UserError(
+            f"version {version.number} was registered without a reference, so that nothing can be "
+            "compared with what it saw at its evaluation: export it again (`dvc repro`, which "
+            "registers what the export now writes), and serve that version"
+        )
+    return _file_of(version, REFERENCE_FILE)
+
+
+def _file_of(version: Version, name: str) -> Path:
+    source, digest = f"version {' '.join(version.names)}", version.tags[FILE_TAGS[name]]
     if folder := local_path(version.place):
         file = folder / name
         _verify(file, digest, source)
-    else:
-        file = cache_folder("models") / version.tags[ONNX_TAG] / name
-        if not file.is_file() or file_digest(file) != digest:
-            _fetch(f"{version.place}/{name}", file, digest, source)
-    warning = DRAWINGS if saw_only_drawings(version.tags) else ""
-    return ModelFile(file, source + warning, version.number)
+        return file
+    file = cache_folder("models") / version.tags[ONNX_TAG] / name
+    if not file.is_file() or file_digest(file) != digest:
+        _fetch(f"{version.place}/{name}", file, digest, source)
+    return file
 
 
 def _fetch(place: str, file: Path, digest: str, source: str) -> None:

@@ -12,7 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from pipeline.core.layout import int8_beside
-from pipeline.records.versions import FP32_FILE, INT8_FILE
+from pipeline.records.versions import FP32_FILE, INT8_FILE, REFERENCE_FILE, reference_beside
 
 # Shown with the model and sent by `mlflow models serve` to try it: a small grey image.
 EXAMPLE = np.full((24, 32, 3), 128, np.uint8)
@@ -26,7 +26,7 @@ SIGNATURE = ModelSignature(
 def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
     """Write the file itself, byte for byte, with signature, example and requirements.
 
-    The INT8 file beside it, if there is one, is copied too; MLflow serves the other.
+    The files beside it, if there are any, are copied too; MLflow serves this one.
     """
     packages = ("numpy", "onnx", "onnxruntime")
     mlflow.onnx.save_model(
@@ -40,6 +40,12 @@ def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:
         onnx_execution_providers=["CPUExecutionProvider"],  # what the scores were measured with
         save_as_external_data=False,
     )
-    shutil.copyfile(onnx_file, folder / FP32_FILE)  # these bytes, and not equivalent ones
-    if int8_beside(onnx_file).is_file():
-        shutil.copyfile(int8_beside(onnx_file), folder / INT8_FILE)
+    for name, file in exported_files(onnx_file).items():
+        shutil.copyfile(file, folder / name)  # these bytes, and not equivalent ones
+
+
+def exported_files(onnx_file: Path) -> dict[str, Path]:
+    """The files of an export that there are, by their names in a version."""
+    beside = {INT8_FILE: int8_beside(onnx_file), REFERENCE_FILE: reference_beside(onnx_file)}
+    files = {FP32_FILE: onnx_file, **beside}
+    return {name: file for name, file in files.items() if file.is_file()}

@@ -13,10 +13,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from pipeline.core.files import file_digest
-from pipeline.core.layout import int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.card import describe
-from pipeline.records.packaging import pack_model
+from pipeline.records.packaging import exported_files, pack_model
 from pipeline.records.runs import Run, numbers
 from pipeline.records.snapshot import log_export_snapshot
 from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
@@ -25,10 +24,9 @@ from pipeline.records.versions import (
     CHAMPION,
     CHANGED_TAG,
     CHECKPOINT_TAG,
-    FP32_FILE,
+    FILE_TAGS,
     INT8_FILE,
     INT8_OFFERED_TAG,
-    INT8_TAG,
     ONNX_TAG,
     RUN_TAG,
     Version,
@@ -40,6 +38,7 @@ from pipeline.records.versions import (
 )
 
 GATE_TAGS = "gate."  # the beginning of each tag that the gate writes on a version
+MONITOR_TAGS = "monitor."  # likewise, of what the monitor found last
 
 # The tags of the run that a version repeats, so that it explains itself.
 LINEAGE = (
@@ -61,9 +60,10 @@ class Decision:
 def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
     """Register the exported model under its run, once for each content; return the version.
 
-    The INT8 file beside it, if there is one, goes into the version too. The version is tagged with
-    its lineage and the `tags_of` its files. Scores and INT8 file of a file that is registered
-    already are updated. No alias moves. Raises UserError if the store fails.
+    The INT8 file and the reference beside it, if there are any, go into the version too. The
+    version is tagged with its lineage and the `tags_of` its files. Scores and further files of a
+    file that is registered already are updated. No alias moves. Raises UserError if the store
+    fails.
     """
     store = run.store
     tags = tags_of(onnx_file, scores) | {RUN_TAG: run.run_id}
@@ -78,9 +78,9 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
             number = _keep_first(store, _create_version(run, onnx_file, tags), digest)
             _describe(store, number, tags)
             return number
-        kept = known.local_files.items()
+        kept, added = known.local_files.items(), FILE_TAGS.values()
         intact = all(file.is_file() and file_digest(file) == sha256 for file, sha256 in kept)
-        if known.tags.get(INT8_TAG) != tags.get(INT8_TAG, known.tags.get(INT8_TAG)):
+        if any(known.tags.get(tag) != tags.get(tag, known.tags.get(tag)) for tag in added):
             tags |= log_export_snapshot(store, run.run_id, digest)
             intact = False
         if not intact:
@@ -103,10 +103,11 @@ def tags_of(onnx_file: Path, scores: Mapping[str, Any]) -> dict[str, str]:
     whether its INT8 file, if there is one, is offered (`scores["export"]["int8"]["offered"]`).
     """
     tags = {name: str(value) for name, value in numbers(scores).items()}
-    tags[ONNX_TAG] = file_digest(onnx_file)
-    if (int8_file := int8_beside(onnx_file)).is_file():
+    files = exported_files(onnx_file)
+    tags |= {FILE_TAGS[name]: file_digest(file) for name, file in files.items()}
+    if INT8_FILE in files:
         offered = scores.get("export", {}).get("int8", {}).get("offered", False)
-        tags |= {INT8_TAG: file_digest(int8_file), INT8_OFFERED_TAG: str(bool(offered)).lower()}
+        tags[INT8_OFFERED_TAG] = str(bool(offered)).lower()
     return tags
 
 
@@ -157,15 +158,26 @@ def _record(store: Store, version: Version, decision: Decision, champion: Versio
     tags = {"decision": outcome, "reason": decision.reason, "against": against}
     for name, score in decision.numbers.items():  # z: -0.0 is 0.0
         tags[name] = str(score) if isinstance(score, int) else f"{score:z.4f}"
-    tags = {f"{GATE_TAGS}{name}": text for name, text in tags.items()}
-    for key in version.tags:
-        if key.startswith(GATE_TAGS) and key not in tags:  # of an earlier decision
-            store.client.delete_model_version_tag(model_name(), number, key)
-    for key, value in tags.items():
-        store.client.set_model_version_tag(model_name(), number, key, value)
+    _replace_tags(store, version, GATE_TAGS, tags)
     if decision.champion:
         os.sync()  # a power cut must not empty the files that people are now led to
         store.client.set_registered_model_alias(model_name(), CHAMPION, number)
+
+
+def record_monitoring(store: Store, version: Version, tags: Mapping[str, str]) -> None:
+    """Write what the monitor found on the version, in place of what it found before."""
+    with store_errors(store.uri), store_lock():
+        _replace_tags(store, version, MONITOR_TAGS, tags)
+
+
+def _replace_tags(store: Store, version: Version, start: str, tags: Mapping[str, str]) -> None:
+    """Write the tags with this start to their names; no others with it stay on the version."""
+    number, named = str(version.number), {f"{start}{name}": text for name, text in tags.items()}
+    for key in version.tags:
+        if key.startswith(start) and key not in named:  # of earlier
+            store.client.delete_model_version_tag(model_name(), number, key)
+    for key, value in named.items():
+        store.client.set_model_version_tag(model_name(), number, key, value)
 
 
 def _number(version: Version | None) -> int | None:
@@ -173,13 +185,12 @@ def _number(version: Version | None) -> int | None:
 
 
 def _replace_files(store: Store, version: Version, onnx_file: Path) -> None:
-    """Put the exported files into their version: it had no INT8 file yet, or one was damaged."""
+    """Put the exported files into their version: it lacked one, or one was damaged."""
     place = store.client.get_model_version_download_uri(model_name(), str(version.number))
     repository = get_artifact_repository(place, tracking_uri=store.uri)
     with TemporaryDirectory() as folder:
-        for file, name in ((onnx_file, FP32_FILE), (int8_beside(onnx_file), INT8_FILE)):
-            if file.is_file():
-                repository.log_artifact(str(shutil.copyfile(file, Path(folder) / name)))
+        for name, file in exported_files(onnx_file).items():
+            repository.log_artifact(str(shutil.copyfile(file, Path(folder) / name)))
 
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:

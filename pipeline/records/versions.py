@@ -20,17 +20,25 @@ from pipeline.records.database import Row, configured_uri, local_path, read_vers
 ModelName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*$", max_length=200)]
 DEFAULT_NAME = "pet-segmentation"
 CHALLENGER, CHAMPION = "challenger", "champion"  # aliases
-FP32_FILE, INT8_FILE = "model.onnx", "model.int8.onnx"  # in a version; the first is mlflow's name
+# In a version; the first is mlflow's name. The last is what it saw at its evaluation.
+FP32_FILE, INT8_FILE, REFERENCE_FILE = "model.onnx", "model.int8.onnx", "model.reference.json"
 
 # Tags of a version.
 CHECKPOINT_TAG = "checkpoint.sha256"  # of a run too
 ONNX_TAG = "onnx.sha256"
 INT8_TAG = "int8.sha256"
+REFERENCE_TAG = "reference.sha256"
+FILE_TAGS = {FP32_FILE: ONNX_TAG, INT8_FILE: INT8_TAG, REFERENCE_FILE: REFERENCE_TAG}
 INT8_OFFERED_TAG = "int8.offered"  # "true" where the INT8 file is as good and meant to be used
 RUN_TAG = "run.id"
 DATA_NAME_TAG, DATA_TAG = "data.name", "data.index_md5"
 MIOU_TAG = "test.miou"
 CHANGED_TAG = "params.changed"  # of a run too: the params that differ from the commit's
+
+
+def reference_beside(model: Path) -> Path:
+    """What an exported model saw at its evaluation: model.reference.json beside model.onnx."""
+    return model.with_suffix(".reference.json")
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Version:
     @property
     def local_files(self) -> dict[Path, str]:
         """Its files with their sha256; none if the store keeps them on another machine."""
-        folder, pairs = local_path(self.place), ((FP32_FILE, ONNX_TAG), (INT8_FILE, INT8_TAG))
+        folder, pairs = local_path(self.place), FILE_TAGS.items()
         return {folder / name: self.tags[tag] for name, tag in pairs if folder and tag in self.tags}
 
     def score(self, tag: str) -> float:
@@ -103,6 +111,15 @@ def list_versions(uri: str | None = None) -> list[Version]:
         created = datetime.fromtimestamp(ms / 1000)
         versions.append(Version(number, tags, tuple(sorted(aliases)), created, place or ""))
     return versions
+
+
+def find_served(versions: Sequence[Version], digest: str) -> Version | None:
+    """The version one of whose models has a sha256 that begins with `digest`."""
+    for version in versions:
+        known = (version.tags.get(tag, "")[: len(digest)] for tag in (ONNX_TAG, INT8_TAG))
+        if digest and digest in known:
+            return version
+    return None
 
 
 def find_version(uri: str, onnx_sha256: str) -> Version | None:

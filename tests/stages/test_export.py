@@ -14,13 +14,18 @@ from training import runs
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.data.images import save_mask
+from pipeline.data.images import load_image, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.deploy.predictor import Predictor
 from pipeline.model.checkpoint import checkpoint_digest
+from pipeline.monitoring.reference import read_reference
+from pipeline.records.models import find_reference
+from pipeline.records.versions import list_versions
+from pipeline.scoring.confusion import margins, mean_iou
 from stages import export as stage
 
 MODEL, INT8 = Path("models/model.onnx"), Path("models/model.int8.onnx")
+REFERENCE = Path("models/model.reference.json")
 PAIRS = Path("data/pairs")
 
 
@@ -87,6 +92,27 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
     export(monkeypatch)
     assert {file: file.read_bytes() for file in before} == before
     assert len(versions(checkpoint)) == 1
+
+
+def test_what_the_file_sees_of_the_test_pictures_is_registered_with_it(checkpoint, monkeypatch):
+    metrics = export(monkeypatch)
+    seen = read_reference(REFERENCE)
+    assert seen.classes == list(PETS.names)
+    images = [load_image(image_path(PAIRS, name)) for name in LISTS["test"]]
+    assert seen.pictures["height"].tolist() == [len(image) for image in images]
+    counted = margins(seen.confusion)
+    assert float(mean_iou(counted)) == pytest.approx(metrics["miou"], abs=1e-6)
+    assert seen.pixels.sum(axis=1).tolist() == counted[:, 1].tolist()
+    assert seen.right.sum(axis=1).tolist() == counted[:, 2].tolist()
+    (version,) = versions(checkpoint)
+    assert version.tags["reference.sha256"] == file_digest(REFERENCE)
+    kept = find_reference(list_versions()[0])
+    assert kept.read_bytes() == REFERENCE.read_bytes()
+
+    before = REFERENCE.read_bytes()
+    REFERENCE.unlink()
+    export(monkeypatch)
+    assert REFERENCE.read_bytes() == before
 
 
 def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypatch):

@@ -11,6 +11,7 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.params import ParamsError, Seed, read_section
 from pipeline.model.settings import ModelParams
+from pipeline.monitoring.settings import MonitorParams
 from pipeline.records.lineage import flatten
 from stages import download, evaluate, export, extract, split, train
 from tools import models
@@ -30,6 +31,7 @@ SECTIONS = {
     "evaluate": evaluate.EvaluateParams,
     "export": export.ExportParams,
     "gate": GateParams,
+    "monitor": MonitorParams,
 }
 GOOD = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
 KEYS = sorted(flatten(GOOD))

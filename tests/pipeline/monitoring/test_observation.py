@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 from tiny_pets import PETS
 
-from pipeline.monitoring.observation import LEVELS, PIXELS, level_shares, observe
+from pipeline.monitoring.observation import PIXELS, observe
 
 GREY = np.full((2, 4, 3), 51, np.uint8)  # a fifth of white
 MASK = np.array([[0, 0, 1, 1], [1, 1, 1, 2]], np.uint8)
@@ -28,8 +28,8 @@ def test_shares_and_levels_by_hand():
     seen = observe(GREY, MASK, CONFIDENCE, PETS, size=(20, 40))
     assert (seen["width"], seen["height"]) == (40, 20)
     assert seen["brightness"] == pytest.approx(0.2, abs=1e-6)
-    assert (seen["contrast"], seen["sharpness"], seen["light_from_above"]) == (0, 0, 0)
-    shares = [seen[f"share.{name}"] for name in ("pet", "background", "border")]
+    assert (seen["contrast"], seen["sharpness"]) == (0, 0)
+    shares = [seen[f"share.{name}"] for name in PETS.names]
     assert shares == [0.25, 0.625, 0.125]
     assert seen["confidence"] == pytest.approx(CONFIDENCE.mean() / 255, abs=1e-6)
     levels = {name: seen[name] for name in seen if name.startswith("level")}
@@ -40,10 +40,12 @@ def test_shares_and_levels_by_hand():
         "level.background.7": 0.375,
         "level.border.0": 0.125,
     }
-    found = level_shares(seen, PETS)
-    assert found.shape == (3, LEVELS)
-    assert found.sum(axis=1).tolist() == shares
-    assert found[1].tolist() == [0.125, 0.125, 0, 0, 0, 0, 0, 0.375]
+    # Rows are at a quarter and three quarters of the height.
+    assert [seen["centre.pet"], seen["centre.background"], seen["centre.border"]] == [
+        0.25,
+        0.55,
+        0.75,
+    ]
 
 
 def test_a_model_without_confidence_leaves_it_open():
@@ -61,10 +63,17 @@ def test_each_change_moves_the_feature_that_names_it():
     assert dark["sharpness"] == pytest.approx(before["sharpness"], rel=0.05)
     blurred = Image.fromarray(picture()).filter(ImageFilter.GaussianBlur(2))
     assert looks(np.array(blurred))["sharpness"] < before["sharpness"] / 3
-    turned = looks(picture()[::-1, ::-1])
-    assert turned["light_from_above"] == pytest.approx(-before["light_from_above"], abs=1e-5)
-    for name in ("brightness", "contrast", "sharpness"):
-        assert turned[name] == pytest.approx(before[name], abs=1e-5)
+
+
+def test_a_picture_on_its_head_differs_in_where_the_classes_are_alone():
+    mask = np.zeros((200, 160), np.uint8)
+    mask[20:60] = 1
+    upright = observe(picture(), mask, None, PETS)
+    turned = observe(picture()[::-1, ::-1], mask[::-1, ::-1], None, PETS)
+    assert (upright["centre.background"], turned["centre.background"]) == (0.2, 0.8)
+    assert upright["centre.border"] is None
+    for name in ("brightness", "contrast", "sharpness", "share.pet"):
+        assert turned[name] == pytest.approx(upright[name], abs=1e-5)
 
 
 def test_a_large_picture_is_sampled_without_changing_what_is_seen():

@@ -1,0 +1,116 @@
+"""Whether a model sees what it was scored on: the newest windows of its log against its reference.
+
+A window breaks a limit if a feature has moved, or if the estimated mIoU has fallen. Moved means two
+things: the two-sample test of Kolmogorov and Smirnov takes the difference for no chance, at a level
+divided by the number of features (Bonferroni), so that unchanged pictures break a window with at
+most that probability; and the difference matters, so that huge windows do not alarm for nothing.
+Drift is `broken` of `windows` windows: of three independent ones of unchanged pictures at 0.01, two
+break in 3 of 10,000 cases, and however dependent they are, in 1.5 of 100 at most.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from pipeline.monitoring.estimate import Estimate, estimate, reference_scores
+from pipeline.monitoring.reference import Reference
+from pipeline.monitoring.settings import MonitorParams
+
+FEW = 20  # values of a feature: fewer are not compared
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A feature in a window and in the reference: medians, distance in [0, 1], corrected p."""
+
+    feature: str
+    now: float
+    before: float
+    distance: float  # of Kolmogorov and Smirnov: the largest between the cumulative shares
+    p: float
+
+    def __str__(self) -> str:
+        return f"{self.feature}: median {self.now:.3g}, was {self.before:.3g}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive pictures of a version."""
+
+    start: datetime
+    end: datetime
+    moved: list[Shift]  # the farthest first
+    estimate: Estimate | None  # None for a model that gives no confidence
+    fallen: bool  # whether the estimated mIoU is below its limit
+
+    @property
+    def broken(self) -> bool:
+        return bool(self.moved) or self.fallen
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the newest pictures of a version say. Fewer than a window say nothing."""
+
+    drifted: bool
+    windows: list[Window]  # the newest last
+    shifts: list[Shift]  # of all these windows together, the farthest first
+    estimate: Estimate | None  # likewise
+
+    @property
+    def outcome(self) -> str:
+        """What people and machines read: "drift", "ok" or "too few pictures"."""
+        return "drift" if self.drifted else "ok" if self.windows else "too few pictures"
+
+    @property
+    def broken(self) -> int:
+        return sum(window.broken for window in self.windows)
+
+    @property
+    def moved(self) -> list[str]:
+        """The features that moved in a window, those of most windows first."""
+        names = [shift.feature for window in self.windows for shift in window.moved]
+        return sorted(set(names), key=lambda name: (-names.count(name), names.index(name)))
+
+
+def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Verdict:
+    """rows: of one version's log, the oldest first; the newest are cut into windows."""
+    number = min(len(rows) // params.window, params.windows)
+    newest = rows.tail(number * params.window)
+    starts = range(0, len(newest), params.window)
+    windows = [look(newest[at : at + params.window], reference, params) for at in starts]
+    broken = sum(window.broken for window in windows)
+    together = newest if windows else rows
+    shifts = compare(together, reference.features)
+    return Verdict(broken >= params.broken, windows, shifts, estimate(together, reference))
+
+
+def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
+    """The verdict on one window."""
+    shifts = compare(rows, reference.features)
+    moved = [
+        shift
+        for shift in shifts
+        if shift.p <= params.significance and shift.distance >= params.min_distance
+    ]
+    found = estimate(rows, reference)
+    lowest = reference_scores(reference)[1] - params.max_miou_drop
+    fallen = found is not None and found.miou[2] < lowest
+    return Window(rows["time"].iloc[0], rows["time"].iloc[-1], moved, found, fallen)
+
+
+def compare(rows: pd.DataFrame, pictures: pd.DataFrame) -> list[Shift]:
+    """The shift of each feature that both have enough values of, the farthest first."""
+    from scipy.stats import ks_2samp  # noqa: PLC0415 - half a second
+
+    names = [name for name in map(str, pictures) if name in rows]
+    pairs = {name: (rows[name].dropna(), pictures[name].dropna()) for name in names}
+    pairs = {name: pair for name, pair in pairs.items() if min(map(len, pair)) >= FEW}
+    shifts = []
+    for name, (now, before) in pairs.items():
+        found = ks_2samp(now.astype(float), before)
+        p = min(1.0, float(found.pvalue) * len(pairs))
+        shift = Shift(name, float(now.median()), float(before.median()), float(found.statistic), p)
+        shifts.append(shift)
+    return sorted(shifts, key=lambda shift: -shift.distance)

@@ -1,0 +1,117 @@
+"""What a version saw when it was scored, and how right it was: later pictures are compared with it.
+
+Its test pictures are noted as the prediction log would note them.
+"""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.core.files import atomic_file
+from pipeline.core.terminal import UserError, track
+from pipeline.data.images import load_image, load_mask
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
+from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
+from pipeline.scoring.confusion import Counts
+
+COUNTS = ("pixels", "right", "confusion")
+TRUE, RIGHT = "true.", "right."  # the beginnings of columns
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Of one version."""
+
+    classes: list[str]
+    # A row for each test picture: an observation, and the shares of its scored pixels that belong
+    # to each class (true.NAME), and that do and are labelled so (right.NAME).
+    pictures: pd.DataFrame
+    # The test pixels, at the pictures' own size, without ignored ones.
+    pixels: NDArray[np.int64]  # (C, LEVELS): by predicted class and level of confidence
+    right: NDArray[np.int64]  # (C, LEVELS): those of them that were right
+    confusion: Counts  # (C, C): row = true class, column = predicted
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The columns of the pictures that are compared with a log's."""
+        others = (LEVEL, TRUE, RIGHT)
+        return self.pictures[[name for name in self.pictures if not str(name).startswith(others)]]
+
+
+def write_reference(
+    file: Path, model: Path, data: Path, names: Sequence[str], workers: int
+) -> None:
+    """Let the exported model label the named pictures of a data set, and write what it saw.
+
+    The model must give its confidence. Equal inputs give equal bytes.
+    """
+    predictor = Predictor(model, threads=1)  # the workers fill the cores
+    classes = predictor.classes
+
+    def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
+        image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
+        mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
+        assert confidence is not None, f"{model} does not give its confidence"
+        counts = count(truth, mask, confidence, len(classes))
+        seen = observe(image, mask, confidence, classes)
+        return seen | true_shares(counts[2], classes.names), counts
+
+    rows: list[dict[str, float | None]] = []
+    totals: list[NDArray[np.int64]] = [np.zeros(1, np.int64)] * len(COUNTS)
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        track(pool.map(look, names), "noting what it sees", len(names)) as tracked,
+    ):
+        for seen, counts in tracked:
+            rows.append(seen)
+            totals = [total + own for total, own in zip(totals, counts, strict=True)]
+    save_reference(file, Reference(list(classes.names), pd.DataFrame(rows), *totals))
+
+
+def save_reference(file: Path, reference: Reference) -> None:
+    """Write it as JSON."""
+    pictures = reference.pictures.astype(object).where(reference.pictures.notna(), None)
+    content = {"classes": reference.classes, "pictures": pictures.to_dict("list")}
+    content |= {name: getattr(reference, name).tolist() for name in COUNTS}
+    with atomic_file(file) as temporary:
+        temporary.write_text(json.dumps(content) + "\n")
+
+
+def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np.ndarray]:
+    """What a `Reference` counts, of one picture: three (H, W) uint8 arrays of one shape."""
+    scored = truth < classes
+    true, found = truth[scored].astype(np.int64), mask[scored].astype(np.int64)
+    cells = found * LEVELS + LEVEL_OF[confidence[scored]]
+    pixels = np.bincount(cells, minlength=classes * LEVELS)
+    right = np.bincount(cells[true == found], minlength=classes * LEVELS)
+    confusion = np.bincount(true * classes + found, minlength=classes**2)
+    return [each.reshape(classes, -1) for each in (pixels, right, confusion)]
+
+
+def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:
+    """The columns true.NAME and right.NAME of a picture, from its (C, C) confusion."""
+    pixels = max(1, int(confusion.sum()))
+    kinds = ((TRUE, confusion.sum(axis=1)), (RIGHT, confusion.diagonal()))
+    return {
+        f"{start}{name}": round(number / pixels, 6)
+        for start, numbers in kinds
+        for name, number in zip(classes, numbers.tolist(), strict=True)
+    }
+
+
+def read_reference(file: Path) -> Reference:
+    """Raises UserError for a file that is not what `save_reference` writes."""
+    try:
+        content = json.loads(file.read_text())
+        counts = (np.array(content[key], np.int64) for key in COUNTS)
+        pictures = pd.DataFrame(content["pictures"]).astype(float)
+        return Reference(content["classes"], pictures, *counts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not a model's reference: {error!r}") from None

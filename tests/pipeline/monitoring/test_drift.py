@@ -1,0 +1,116 @@
+"""Drift: false alarms as rare as promised, real shifts found, huge windows not upset by little."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from monitored import log_rows, make_reference, pictures
+
+from pipeline.core.params import ParamsError, check_values
+from pipeline.monitoring.drift import compare, judge
+from pipeline.monitoring.settings import MonitorParams
+
+LIMITS = {"window": 50, "windows": 3, "broken": 2, "days": 7, "significance": 0.01,
+          "min_distance": 0.2, "max_miou_drop": 0.1, "on_drift": None}  # fmt: skip
+PARAMS = MonitorParams(**LIMITS)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return make_reference(pictures(150))
+
+
+@pytest.fixture(scope="module")
+def unchanged():
+    return log_rows(pictures(150, seed=1))
+
+
+@pytest.fixture(scope="module")
+def darkened():
+    return log_rows(pictures(150, seed=2, brightness=0.5))
+
+
+def test_unchanged_pictures_are_no_drift(reference, unchanged):
+    verdict = judge(unchanged, reference, PARAMS)
+    assert (verdict.outcome, verdict.broken, len(verdict.windows)) == ("ok", 0, 3)
+    assert verdict.windows[0].start == unchanged["time"].iloc[0]
+    assert verdict.windows[2].end == unchanged["time"].iloc[-1]
+
+
+def test_a_shift_is_named_in_units_that_people_know(reference, darkened):
+    verdict = judge(darkened, reference, PARAMS)
+    assert (verdict.outcome, verdict.broken) == ("drift", 3)
+    shift = next(each for each in verdict.windows[0].moved if each.feature == "brightness")
+    before, now = reference.pictures["brightness"].median(), darkened["brightness"][:50].median()
+    assert str(shift) == f"brightness: median {now:.3g}, was {before:.3g}"
+    assert verdict.moved[:2] in (["brightness", "contrast"], ["contrast", "brightness"])
+
+
+def test_only_the_newest_windows_count_and_one_is_no_drift(reference, unchanged, darkened):
+    for parts, broken in (((50, 100), 1), ((100, 50), 2), ((150, 150), 0)):
+        rows = pd.concat([darkened[: parts[0]], unchanged[: parts[1]]])
+        verdict = judge(rows, reference, PARAMS)
+        assert (verdict.broken, verdict.outcome == "drift") == (broken, broken >= 2)
+
+
+def test_fewer_pictures_than_a_window_say_nothing(reference, darkened):
+    verdict = judge(darkened[:49], reference, PARAMS)
+    assert (verdict.outcome, verdict.windows) == ("too few pictures", [])
+    assert verdict.shifts[0].distance > 0.5  # but they can be looked at
+
+
+def test_the_distance_and_the_correction_by_hand():
+    """All of 100 values differ from all of 200: the distance is 1. Another feature is the same."""
+    rows = pd.DataFrame({"a": np.arange(100.0), "b": np.arange(100) % 10, "c": 1.0})
+    before = pd.DataFrame({"a": np.arange(200.0) + 100, "b": np.arange(200) % 10, "d": 1.0})
+    moved, same = compare(rows, before)
+    assert (moved.feature, moved.distance, moved.now, moved.before) == ("a", 1, 49.5, 199.5)
+    assert moved.p < 1e-50
+    assert (same.feature, same.distance, same.p) == ("b", 0, 1)
+
+
+def test_a_feature_that_few_rows_have_is_not_compared():
+    before = pd.DataFrame({"a": np.arange(100.0)})
+    assert compare(pd.DataFrame({"a": [500.0] * 19 + [None] * 81}), before) == []
+    assert len(compare(pd.DataFrame({"a": [500.0] * 20 + [None] * 80}), before)) == 1
+
+
+def test_false_alarms_of_a_window_are_as_rare_as_promised():
+    """Ten features that do not differ, 400 windows: 0.05 of them at most, and by chance 0.09."""
+    random = np.random.default_rng(0)
+    params = PARAMS.significance * 5
+    alarms = 0
+    for _ in range(400):
+        rows, before = (
+            pd.DataFrame(random.normal(size=(size, 10))).rename(columns=str) for size in (50, 80)
+        )
+        alarms += min(shift.p for shift in compare(rows, before)) <= params
+    assert 0 < alarms / 400 <= 0.09
+
+
+def test_a_shift_too_small_to_matter_is_none_however_sure(reference):
+    random = np.random.default_rng(0)
+    large = make_reference(pictures(10))
+    before = pd.DataFrame({"brightness": random.normal(0.5, 0.1, 20_000)})
+    rows = log_rows(pictures(1)).sample(20_000, replace=True, random_state=0)
+    rows["brightness"] = random.normal(0.52, 0.1, 20_000)
+    params = MonitorParams(**LIMITS | {"window": 20_000, "windows": 1, "broken": 1})
+    large = type(large)(large.classes, before, large.pixels, large.right, large.confusion)
+    verdict = judge(rows.drop(columns="confidence").assign(confidence=None), large, params)
+    assert verdict.shifts[0].p < 1e-10
+    assert verdict.outcome == "ok"
+
+
+def test_an_estimate_that_has_fallen_breaks_a_window(reference):
+    unsure = sorted(pictures(800, seed=3), key=lambda each: each.confidence.mean())[:150]
+    params = MonitorParams(**LIMITS | {"min_distance": 0.999})
+    verdict = judge(log_rows(unsure), reference, params)
+    assert [window.fallen for window in verdict.windows] == [True] * 3
+    assert (verdict.outcome, verdict.moved) == ("drift", [])
+    kept = MonitorParams(**LIMITS | {"min_distance": 0.999, "max_miou_drop": 0.9})
+    assert judge(log_rows(unsure), reference, kept).outcome == "ok"
+
+
+def test_more_broken_windows_than_there_are_cannot_be_asked_for(tmp_path):
+    values = LIMITS | {"broken": 4}
+    with pytest.raises(ParamsError, match=r"broken is 4: accepted is 1 to windows \(3\)"):
+        check_values(values, MonitorParams, tmp_path / "params.yaml", "monitor")

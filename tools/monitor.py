@@ -1,0 +1,235 @@
+"""Compare what served models saw with what they were scored on, and estimate how right they are."""
+
+import argparse
+import json
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.files import atomic_file
+from pipeline.core.params import read_section
+from pipeline.core.terminal import UserError, console, printable, run_command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.monitoring.drift import Verdict
+    from pipeline.monitoring.reference import Reference
+    from pipeline.monitoring.settings import MonitorParams
+    from pipeline.records.versions import Version
+
+NAMED = 3  # features that the line for a shell names; the page has all
+PAGE = Path("reports/monitor.html")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a log says of one version."""
+
+    version: "Version"
+    rows: "pd.DataFrame"
+    reference: "Reference"
+    verdict: "Verdict"
+
+    @property
+    def name(self) -> str:
+        return f"version {' '.join(self.version.names)}"
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    from pipeline.monitoring.log import read_log
+    from pipeline.monitoring.settings import MonitorParams
+    from pipeline.records.registry import record_monitoring
+    from pipeline.records.store import open_store
+    from pipeline.records.versions import list_versions
+
+    params = read_section("monitor", MonitorParams)
+    rows = read_log(arguments.log, datetime.now(UTC) - timedelta(days=params.days))
+    if rows.empty:
+        raise UserError(f"{arguments.log}: no row in the last {params.days:g} days (monitor.days)")
+    store = open_store()
+    found, refused, unknown = judge_versions(rows, list_versions(store.uri), params)
+    problems = refused + unknown
+    with atomic_file(arguments.out) as temporary:
+        temporary.write_text(render(arguments.log, found, problems, params), encoding="utf-8")
+    for line in (*map(line_of, found), *problems, f"page: {arguments.out}"):
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    drifted = [each for each in found if each.verdict.drifted]
+    failed = [said for each in drifted if (said := alert(params.on_drift, summary(each)))]
+    for each in found:
+        record_monitoring(store, each.version, tags_of(each))
+    if failed:
+        raise UserError(failed[0])
+    return int(bool(drifted or refused or not found))
+
+
+def judge_versions(
+    rows: "pd.DataFrame", versions: "Sequence[Version]", params: "MonitorParams"
+) -> tuple[list[Found], list[str], list[str]]:
+    """Each version in a log against its own reference.
+
+    Also what is said of the versions whose reference is missing, and of the digests that no
+    version has.
+    """
+    from pipeline.monitoring.drift import judge
+    from pipeline.monitoring.reference import read_reference
+    from pipeline.records.models import find_reference
+    from pipeline.records.versions import find_served
+
+    digests = rows["digest"].astype(str)
+    labelled = {digest: find_served(versions, digest) for digest in digests.unique()}
+    found, refused = [], []
+    for version in {each.number: each for each in labelled.values() if each}.values():
+        own = rows[digests.map(lambda digest, version=version: labelled[digest] == version)]
+        try:
+            reference = read_reference(find_reference(version))
+        except UserError as error:
+            refused.append(f"{len(own)} pictures not compared: {error}")
+            continue
+        found.append(Found(version, own, reference, judge(own, reference, params)))
+    unknown = [
+        f"{(digests == digest).sum()} pictures not compared: no registered version has a file "
+        f"whose sha256 begins with {digest}"
+        for digest, version in labelled.items()
+        if version is None
+    ]
+    return found, refused, unknown
+
+
+def line_of(found: Found) -> str:
+    """All that matters in one line."""
+    from pipeline.monitoring.estimate import reference_scores
+
+    verdict, parts = found.verdict, []
+    if verdict.windows:
+        parts.append(f"{verdict.broken} of {len(verdict.windows)} windows break a limit")
+    else:
+        parts.append(f"{len(found.rows)} pictures are less than a window")
+    shifts = {shift.feature: str(shift) for shift in verdict.shifts}
+    parts += [shifts[name] for name in verdict.moved[:NAMED]]
+    if more := verdict.moved[NAMED:]:
+        parts.append(f"{len(more)} more features")
+    if verdict.estimate:
+        names = ("pixel accuracy", "mIoU")
+        values = (verdict.estimate.pixel_accuracy, verdict.estimate.miou)
+        for name, (value, low, high), test in zip(
+            names, values, reference_scores(found.reference), strict=True
+        ):
+            interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
+            parts.append(f"estimated {name} {interval}, {test:.3f} in the test")
+    return f"{verdict.outcome}: {found.name}: {'; '.join(parts)}"
+
+
+def summary(found: Found) -> dict[str, Any]:
+    """The verdict for programs, as `monitor.on_drift` gets it."""
+    from pipeline.monitoring.estimate import reference_scores
+    from pipeline.records.versions import model_name
+
+    verdict = found.verdict
+    moved = {each.feature: each for each in verdict.shifts if each.feature in verdict.moved}
+    values: dict[str, Any] = {
+        "model": model_name(),
+        "version": found.version.number,
+        "verdict": verdict.outcome,
+        "line": line_of(found),
+        "windows": len(verdict.windows),
+        "broken": verdict.broken,
+        "since": (verdict.windows[0].start if verdict.windows else found.rows["time"].iloc[0]),
+        "until": found.rows["time"].iloc[-1],
+        "moved": {
+            name: {"median": each.now, "was": each.before, "distance": each.distance}
+            for name, each in moved.items()
+        },
+    }
+    if verdict.estimate:
+        tests = reference_scores(found.reference)
+        for name, test in zip(("pixel_accuracy", "miou"), tests, strict=True):
+            value, low, high = getattr(verdict.estimate, name)
+            values[name] = {"estimate": value, "low": low, "high": high, "test": test}
+    return values | {key: values[key].isoformat() for key in ("since", "until")}
+
+
+def tags_of(found: Found) -> dict[str, str]:
+    """What the version's tags say, each after `monitor.`."""
+    told = summary(found)
+    tags = {key: str(told[key]) for key in ("verdict", "windows", "broken", "since", "until")}
+    tags["moved"] = ", ".join(told["moved"]) or "nothing"
+    scores = [name for name in ("pixel_accuracy", "miou") if name in told]
+    return tags | {name: f"{told[name]['estimate']:.4f}" for name in scores}
+
+
+def alert(command: str | None, told: dict[str, Any]) -> str:
+    """Run the command with the verdict on its standard input; return what went wrong, if it did."""
+    if command is None:
+        return ""
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, input=json.dumps(told) + "\n", text=True, check=False)
+    except (OSError, ValueError, IndexError) as error:
+        return f"monitor.on_drift: {command!r} cannot be run: {error}"
+    return f"monitor.on_drift: {command!r} failed: {done.returncode}" if done.returncode else ""
+
+
+def shadows(rows: "pd.DataFrame") -> dict[str, Any] | None:
+    """How far a shadow model agrees: its version, pictures, share of the pixels, IoU by class.
+
+    Of the columns that the server writes: shadow.agreement, shadow.both.NAME, shadow.either.NAME.
+    None without any.
+    """
+    if "shadow.agreement" not in rows or rows["shadow.agreement"].isna().all():
+        return None
+    rows = rows[rows["shadow.agreement"].notna()]
+    start, pixels = "shadow.either.", rows["width"] * rows["height"]
+    names = [name.removeprefix(start) for name in map(str, rows) if name.startswith(start)]
+    totals = {
+        name: (rows[f"shadow.both.{name}"].sum(), rows[f"{start}{name}"].sum()) for name in names
+    }
+    return {
+        "digests": ", ".join(sorted(set(rows["shadow.digest"]))),
+        "pictures": len(rows),
+        "agreement": float((rows["shadow.agreement"] * pixels).sum() / pixels.sum()),
+        "iou": {name: float(both / either) for name, (both, either) in totals.items() if either},
+    }
+
+
+def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: Any) -> str:
+    """The page; the template says what it needs."""
+    from pipeline.monitoring.estimate import reference_scores
+    from pipeline.monitoring.plots import draw_features
+    from pipeline.records.versions import model_name
+    from tools.report import figure_url, load_template
+
+    shown = [
+        {
+            "found": each,
+            "test": reference_scores(each.reference),
+            "chart": figure_url(
+                draw_features(
+                    each.rows.tail(params.window * params.windows),
+                    each.reference.features,
+                    each.verdict.shifts,
+                    each.verdict.moved,
+                )
+            ),
+            "shadow": shadows(each.rows),
+        }
+        for each in found
+    ]
+    content = {"log": log, "shown": shown, "problems": problems, "params": params}
+    return load_template("monitor.html").render(model=model_name(), **content)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.monitor", description=__doc__)
+    parser.add_argument("log", type=Path, help="folder of a prediction log: serve --log writes one")
+    parser.add_argument("--out", type=Path, default=PAGE, help=f"HTML file ({PAGE})")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)
