@@ -57,13 +57,14 @@ visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Ben
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 # The shell takes IMAGE from the environment, where make puts it: any name stays one word.
-predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results)
+predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results LOG=folder)
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
-	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
+	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") \
+	  $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) -- "$$IMAGE"
 
-app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501
-	PYTHONPATH=. streamlit run tools/app.py
+app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
+	PYTHONPATH=. streamlit run tools/app.py -- $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP))
 
 serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
 	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) \

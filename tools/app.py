@@ -3,6 +3,7 @@
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
+import argparse
 from pathlib import Path
 
 import streamlit as st
@@ -11,10 +12,12 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Predictor
+from pipeline.monitoring.log import PredictionLog
 from tools.page.gallery import plain
 from tools.page.images import ImageFile, choose_images
 from tools.page.models import choose_model
 from tools.page.result import Result, label_image, show_results
+from tools.serve import add_log_options, log_options
 
 NAMED = 8  # classes in the introduction
 STYLE = Path(__file__).parent / "page/style.css"
@@ -71,8 +74,17 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
     key = (model, file.key)
     if key not in results:
         with st.spinner(f"Labelling {plain(file.name)} …"):
-            results[key] = label_image(model, file)
+            results[key] = label_image(model, file, open_log())
     return results[key]
+
+
+@st.cache_resource
+def open_log() -> PredictionLog | None:
+    """The log that `make app LOG=folder` asks for. Raises UserError if it cannot be written."""
+    parser = argparse.ArgumentParser("streamlit run tools/app.py --", description=__doc__)
+    add_log_options(parser)
+    folder, keep = log_options(parser.parse_args())
+    return PredictionLog(folder, keep) if folder else None
 
 
 if __name__ == "__main__":

@@ -10,9 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
-from PIL import Image
 
-from pipeline.data.images import FORMATS, MAX_SIDE, ImageError, Problem, decode_image, reduce_image
+from pipeline.data.images import (
+    MAX_SIDE,
+    ImageError,
+    Problem,
+    decode_image,
+    image_format,
+    reduce_image,
+)
 from pipeline.ingest.parallel import process_pool
 
 Array = NDArray[np.uint8]
@@ -50,8 +56,7 @@ def _decode(content: bytes, longest_side: int) -> Decoded:
     resource.setrlimit(resource.RLIMIT_CPU, (end, most))
     try:
         image = decode_image(io.BytesIO(content))
-        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:  # reads its head
-            kind = opened.format or ""
+        kind = image_format(io.BytesIO(content))
         return Decoded(reduce_image(image, longest_side), image.shape[:2], kind)
     finally:  # not while the result is sent: that would leave the pool's lock taken
         resource.setrlimit(resource.RLIMIT_CPU, (most, most))

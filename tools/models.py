@@ -1,15 +1,27 @@
 """The registered versions of the model: list them, let the gate decide, promote one by hand."""
 
 import argparse
+from pathlib import Path
 
 from rich.table import Column, Table
 from rich.text import Text
 
 from pipeline.core.files import file_digest
+from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import ONNX
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, printable, run_command
-from pipeline.records.versions import CHAMPION, INT8_OFFERED_TAG, MIOU_TAG, Version, list_versions
+from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.records.versions import (
+    CHAMPION,
+    DATA_NAME_TAG,
+    DATA_TAG,
+    FILE_TAGS,
+    INT8_OFFERED_TAG,
+    MIOU_TAG,
+    Version,
+    find_served,
+    list_versions,
+)
 
 # The list's columns of scores, and the tags that they show.
 SHOWN_SCORES = {"mIoU": MIOU_TAG, "INT8": "export.int8.miou"}
@@ -26,6 +38,8 @@ def main() -> None:
 
         decision = promote(open_store(), arguments.version)
         console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
+    elif arguments.command == "trace":
+        _trace(arguments.answer)
     else:
         _print_versions(list_versions())
 
@@ -47,6 +61,48 @@ def _gate(arguments: argparse.Namespace) -> None:
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
     told = printable(f"Version {decision.version} {outcome}: {decision.reason}.")
     console.print(told, markup=False, soft_wrap=True)
+
+
+def _trace(answer: str) -> None:
+    """Say which version gave an answer: a PNG that names its model, or the digest in it.
+
+    Raises UserError if the PNG names none, or no version of the registry has such a file.
+    """
+    digest = _digest_in(Path(answer)) if Path(answer).is_file() else answer.lower()
+    version = find_served(list_versions(), digest)
+    if version is None:
+        raise UserError(f"{answer}: no registered version has a file whose sha256 begins {digest}")
+    tags = version.tags
+    dirty = " with changes (lineage/dirty.patch)" if tags.get("git.dirty") == "true" else ""
+    lines = {
+        "version": " ".join(version.names),
+        "file": next(
+            name for name, tag in FILE_TAGS.items() if tags.get(tag, "").startswith(digest)
+        ),
+        "MLflow run": version.run_id,
+        "commit": f"{tags.get('git.commit', UNKNOWN)}{dirty}",
+        "data set": f"{tags.get(DATA_NAME_TAG)}, index.csv {tags.get(DATA_TAG)}",
+        "rebuild it": f"make verify VERSION={version.number}",
+    }
+    for name, text in lines.items():
+        console.print(
+            f"{name:<11} {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def _digest_in(file: Path) -> str:
+    from PIL import Image
+
+    from pipeline.deploy.results import MODEL_MARK
+
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            digest = image.info.get(f"{MODEL_MARK}.digest")
+    except OSError:
+        digest = None
+    if not isinstance(digest, str):
+        raise UserError(f"{file}: no PNG that names the model that made it")
+    return digest
 
 
 def _print_versions(versions: list[Version]) -> None:
@@ -78,6 +134,8 @@ def parse_arguments() -> argparse.Namespace:
     gate = commands.add_parser("gate", help=rule)
     gate.add_argument("--version", type=int, help="number of the version (the newest)")
     gate.add_argument("--dry-run", action="store_true", help="decide and tell, but change nothing")
+    trace = commands.add_parser("trace", help="say which version gave an answer")
+    trace.add_argument("answer", help="PNG from predict, page or server, or a digest that it names")
     by_hand = commands.add_parser("promote", help="make a version @champion by hand")
     by_hand.add_argument("version", type=int, help="number of the version")
     return parser.parse_args()

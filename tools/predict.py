@@ -10,13 +10,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, printable, progress, run_command
+from tools.serve import add_log_options, log_options
+
+if TYPE_CHECKING:
+    from pipeline.deploy.folder import Answer, Note
+    from pipeline.deploy.predictor import Array, Predictor
 
 Report = Mapping[str, Any]
 
@@ -45,9 +50,12 @@ def main() -> int:
         told = "was exported without its confidence: export it again (dvc repro)"
         raise UserError(f"{chosen.source} {told}")
 
+    folder, keep = log_options(arguments)
+    note = log_into(folder, keep, model) if folder else None
     in_words = partial(sentence, subject=model.classes.subject)
     show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
-    outcomes = predict_all(model, images, arguments.out, cores(), arguments.confidence)
+    wanted = {"confidence": arguments.confidence, "note": note}
+    outcomes = predict_all(model, images, arguments.out, cores(), **wanted)
     try:
         done = print_reports(outcomes, len(images), show)
     except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
@@ -55,6 +63,22 @@ def main() -> int:
         return 1
     report(f"{done:,} of {len(found):,} predicted into {arguments.out}")
     return 0 if done == len(found) else 1
+
+
+def log_into(folder: Path, keep: float, model: "Predictor") -> "Note":
+    """What adds each image to the prediction log in the folder. Raises UserError."""
+    from pipeline.data.images import image_format
+    from pipeline.monitoring.log import PredictionLog
+    from pipeline.monitoring.observation import observe
+
+    log = PredictionLog(folder, keep)
+
+    def note(path: Path, image: "Array", answer: "Answer") -> None:
+        seen = observe(image, answer.mask, answer.confidence, model.classes)
+        kind, seconds = image_format(path), answer.seconds
+        log.write(model.identity, seen, format=kind, seconds=seconds, image=image)
+
+    return note
 
 
 def print_reports(
@@ -112,6 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)
+    add_log_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")
     return parser.parse_args()
 

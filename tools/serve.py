@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, console, positive, run_command
@@ -42,20 +43,19 @@ def main() -> None:
 
     if arguments.cors_origin and not re.fullmatch(r"https?://[^/\s*]+", arguments.cors_origin):
         raise UserError(f"--cors-origin: expected https://HOST[:PORT], not {arguments.cors_origin}")
-    if arguments.keep and not arguments.log:
-        raise UserError("--keep: pictures are kept beside a log; name its folder with --log")
+    log, keep = log_options(arguments)
     model = find_model(arguments.model, arguments.precision)
     if arguments.shadow and not alias_in(arguments.shadow):  # an alias may be given later
         find_model(arguments.shadow, arguments.precision)
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
-    if arguments.keep:
-        console.print(f"pictures are kept in {arguments.log}: they are their senders' data")
+    if keep:
+        console.print(f"pictures are kept in {log}: they are their senders' data")
     settings = Settings(
         model=arguments.model,
         precision=arguments.precision,
         origin=arguments.cors_origin,
-        log=arguments.log,
-        keep=arguments.keep,
+        log=str(log or ""),
+        keep=keep,
         shadow=arguments.shadow,
         shadow_share=arguments.shadow_share,
     )
@@ -85,15 +85,27 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--port", type=positive, default=5001, help="(5001)")
     origin = f"web pages of this origin, such as https://example.org, may ask the server ({ORIGIN})"
     parser.add_argument("--cors-origin", default=os.environ.get(ORIGIN, ""), help=origin)
-    log = "write one row of numbers about each picture into this folder (no log)"
-    parser.add_argument("--log", default="", metavar="FOLDER", help=log)
-    keep = "also keep this share of the pictures there, the least confident ones: people's data (0)"
-    parser.add_argument("--keep", type=share, default=0.0, metavar="FRACTION", help=keep)
+    add_log_options(parser)
     shadow = "another model, such as @challenger, that labels the same pictures to be compared"
     parser.add_argument("--shadow", default="", metavar="MODEL", help=shadow)
     some = "of the pictures that it labels (1)"
     parser.add_argument("--shadow-share", type=share, default=1.0, metavar="FRACTION", help=some)
     return parser.parse_known_args()
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """Of the server, the page and predict; `log_options` reads them."""
+    log = "write one row of numbers about each picture into this folder (no log)"
+    parser.add_argument("--log", type=Path, metavar="FOLDER", help=log)
+    keep = "also keep this share of the pictures there, the least confident ones: people's data (0)"
+    parser.add_argument("--keep", type=share, default=0.0, metavar="FRACTION", help=keep)
+
+
+def log_options(arguments: argparse.Namespace) -> tuple[Path | None, float]:
+    """The folder of the log and the share of the pictures to keep. Raises UserError."""
+    if arguments.keep and not arguments.log:
+        raise UserError("--keep: pictures are kept beside a log; name its folder with --log")
+    return arguments.log, arguments.keep
 
 
 def share(text: str) -> float:

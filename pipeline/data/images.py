@@ -89,6 +89,12 @@ def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.I
         return _opened(source, megapixels, whole)
 
 
+def image_format(source: Path | BinaryIO) -> str:
+    """Which of the FORMATS an image that has been opened before is in, by its first bytes."""
+    with Image.open(source, formats=FORMATS) as image:
+        return image.format or ""
+
+
 def turn_upright(image: Image.Image) -> None:
     """Apply the EXIF orientation in place; damaged EXIF data leave the image as it is."""
     try:

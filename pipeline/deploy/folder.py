@@ -3,11 +3,11 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
@@ -44,6 +44,18 @@ AHEAD = 16
 DARK = "nearly black: if its 16 bits hold the 12 of a camera, multiply them by 16 first"
 
 Report = dict[str, Any]  # one image's line of JSON, see `_predict`
+
+
+class Answer(NamedTuple):
+    """What a model said of an image, and the seconds that it took."""
+
+    mask: Array  # (H, W) class ids
+    confidence: Array | None  # (H, W), if it was asked for and the model tells it
+    seconds: float
+
+
+Note = Callable[[Path, Array, Answer], None]
+Files = Mapping[str, Path]
 
 
 def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
@@ -95,11 +107,18 @@ def _files_of(path: Path) -> list[Path | UserError]:
 
 
 def predict_all(
-    model: Predictor, images: Sequence[Path], out: Path, threads: int, confidence: bool = False
+    model: Predictor,
+    images: Sequence[Path],
+    out: Path,
+    threads: int,
+    *,
+    confidence: bool = False,
+    note: Note | None = None,
 ) -> Iterator[Report | UserError]:
     """Write each image's results into the folder; yield a report of each image, in order.
 
-    The model is called in that many threads at once. confidence: tell it, too, if the model does.
+    The model is called in that many threads at once. confidence: draw it, too, if the model tells
+    it. note: called in these threads with each image and what the model said of it.
     An image that cannot be used, or whose results cannot be written, yields an error.
     """
     claimed: dict[str, str] = {}
@@ -109,7 +128,8 @@ def predict_all(
     try:
         for path in images:
             stem = claim_stem(out, path, claimed)
-            waiting.append(pool.submit(_predict, model, path, out, stem, confidence))
+            files = result_files(out, stem) if stem else None
+            waiting.append(pool.submit(_predict, model, path, files, confidence, note))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         yield from (each.result() for each in waiting)
@@ -118,20 +138,21 @@ def predict_all(
 
 
 def _predict(
-    model: Predictor, path: Path, out: Path, stem: str | None, confidence: bool
+    model: Predictor, path: Path, files: Files | None, draws: bool, note: Note | None
 ) -> Report | UserError:
+    """files: where the results go; None if their names belong to other files."""
     start = time.perf_counter()
-    if stem is None:
-        return UserError(f"{path}: {out} has other files with the names of its results: move them")
-    files, side, sure = result_files(out, stem), longest_side(len(model.classes)), None
+    if files is None:
+        return UserError(f"{path}: the names of its results belong to other files: move them")
     try:
         image = decode_image(path)
-        if confidence:
-            mask, sure = predict_confidence(model, image, side)
-        else:
-            mask = predict_mask(model, image, side)
+        answer = _answer(model, image, confident=draws or note is not None)
+        mask, sure = answer.mask, answer.confidence
         texts = png_texts(model.identity, image_key(path))
-        written = save_results(files, image, mask, model.classes, texts=texts, confidence=sure)
+        drawn = sure if draws else None
+        written = save_results(files, image, mask, model.classes, texts=texts, confidence=drawn)
+        if note is not None:
+            note(path, image, answer)
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
@@ -148,6 +169,15 @@ def _predict(
         "files": {kind: str(files[kind]) for kind in written},
         "warning": DARK if image.max() < 16 else None,
     }
+
+
+def _answer(model: Predictor, image: Array, confident: bool) -> Answer:
+    side, start = longest_side(len(model.classes)), time.perf_counter()
+    if confident:
+        mask, confidence = predict_confidence(model, image, side)
+    else:
+        mask, confidence = predict_mask(model, image, side), None
+    return Answer(mask, confidence, time.perf_counter() - start)
 
 
 def _contents(mask: Array, classes: Classes) -> Report:

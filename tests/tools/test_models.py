@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 from pixel_tables import NAMES, miou_of, pixel_table, table_of
 from rich.console import Console
 from tiny_models import write_onnx, write_threshold_model
@@ -20,6 +21,7 @@ from pipeline.core.files import file_digest, write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Class
 from pipeline.deploy.agreement import count_pixels
+from pipeline.deploy.results import png_texts, save_png
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import open_store
@@ -87,6 +89,24 @@ def beside(gate):
     register(1, CHAMPION)
     gate()
     return gate
+
+
+def test_an_answer_is_traced_to_its_version(models):
+    register(1, CHAMPION)
+    register(2, CHAMPION)
+    digest = file_digest(Path("2.onnx"))
+    mask = Image.new("L", (2, 2))
+    save_png(Path("mask.png"), mask, png_texts({"version": 2, "digest": digest[:12]}))
+    for answer in ("mask.png", digest[:12], digest.upper()):
+        said = dict(line.split(maxsplit=1) for line in models("trace", answer).splitlines())
+        assert said["version"] == "2"
+        assert said["file"] == "model.onnx"
+        assert said["MLflow"] == f"run  {version(2).run_id}"
+        assert said["rebuild"] == "it  make verify VERSION=2"
+    mask.save("plain.png")
+    for answer, problem in [("plain.png", "names the model"), ("0" * 12, "no registered version")]:
+        with pytest.raises(UserError, match=problem):
+            models("trace", answer)
 
 
 def version(number: int) -> Version:

@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 from mlflow_workspace import make_workspace, register
 from PIL import Image
-from tiny_models import BACKGROUND, BORDER, COLOURS, MASK, PET, write_onnx, write_traffic_light
-from tiny_pets import REPOSITORY
+from tiny_models import (
+    BACKGROUND,
+    BORDER,
+    COLOURS,
+    MASK,
+    PET,
+    write_onnx,
+    write_sure_model,
+    write_traffic_light,
+)
+from tiny_pets import PETS, REPOSITORY
 
+from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS
+from pipeline.monitoring.log import read_log
 from tools.predict import main, sentence
 
 MODEL = ("--model", "models/model.onnx")
@@ -61,16 +72,22 @@ def test_a_photograph_becomes_four_pictures_and_a_line(predict):
     status, [line], _ = predict("my cat.png", *MODEL)
     assert status == 0
     assert line.pop("ms") > 0
-    assert line == {
-        "name": "my cat.png",
-        "width": 3,
-        "height": 2,
-        "foreground_share": 0.5,
-        "foreground_box": [0, 0, 2, 2],
-        "shares": {"pet": 0.5, "background": 0.333333, "border": 0.166667},
-        "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS},
-        "warning": None,
-    }
+    digest = file_digest(Path("models/model.onnx"))
+    assert (
+        line
+        == {
+            "name": "my cat.png",
+            "width": 3,
+            "height": 2,
+            "foreground_share": 0.5,
+            "foreground_box": [0, 0, 2, 2],
+            "shares": {"pet": 0.5, "background": 0.333333, "border": 0.166667},
+            "confidence": None,  # not asked for
+            "model": {"version": None, "digest": digest[:12], "dataset": PETS.dataset},
+            "files": {kind: f"results/my cat.{kind}.png" for kind in KINDS if kind != "confidence"},
+            "warning": None,
+        }
+    )
     assert pixels(line["files"]["mask"]) == pixels(line["files"]["palette"]) == MASK.tolist()
     assert pixels(line["files"]["input"]) == pixels("my cat.png")
 
@@ -127,6 +144,21 @@ def test_the_model_is_the_champion_unless_another_is_named(predict):
     for precision, kind in (("fp32", BACKGROUND), ("int8", PET)):
         _, [line], _ = predict("cat.png", "--precision", precision, *MODEL)
         assert pixels(line["files"]["mask"]) == [[kind]]
+
+
+def test_a_log_gets_a_row_for_each_photograph_and_keeps_the_least_sure(predict):
+    write_sure_model(Path("models/model.onnx"))
+    for number, brightness in enumerate((250, 40, 200, 100)):
+        photograph(f"data/{number}.png", np.full((4, 4, 3), brightness, np.uint8))
+    assert predict("data", *MODEL, "--log", "seen", "--keep", "0.3")[0] == 0
+    table = read_log(Path("seen"))
+    assert sorted(round(255 * each) for each in table["confidence"]) == [40, 100, 200, 250]
+    assert set(table["digest"]) == {file_digest(Path("models/model.onnx"))[:12]}
+    assert set(table["format"]) == {"PNG"}
+    kept = {file.stem for file in Path("seen/kept").iterdir()}
+    assert set(table["id"][table["confidence"] == table["confidence"].min()]) <= kept
+    with pytest.raises(UserError, match=r"--keep: .* --log"):
+        predict("data", *MODEL, "--keep", "0.3")
 
 
 def test_a_reader_that_stops_early_gets_no_traceback(workspace):

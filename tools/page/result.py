@@ -19,6 +19,8 @@ from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image, size_within, with_palette
 from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
 from pipeline.deploy.results import class_shares, cut_out, heat_map, png_texts, save_png
+from pipeline.monitoring.log import PredictionLog
+from pipeline.monitoring.observation import observe
 from pipeline.scoring.pictures import colour, overlay
 from tools.decoding import decode_apart
 from tools.page.gallery import gallery, plain, show_choice
@@ -68,13 +70,16 @@ def percent(share: float) -> str:
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
-def label_image(model: Predictor, file: ImageFile) -> Result:
-    """Label the photograph. Raises ImageError for a file that cannot be used."""
-    image = asyncio.run(decode_apart(file.content)).image
+def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None = None) -> Result:
+    """Label the photograph, and note it in the log. Raises ImageError for an unusable file."""
+    image, _, kind = asyncio.run(decode_apart(file.content))
     classes = model.classes
     start = perf_counter()
     mask, confidence = predict_confidence(model, image, longest_side(len(classes)))
     seconds = perf_counter() - start
+    if log is not None:
+        seen = observe(image, mask, confidence, classes)
+        log.write(model.identity, seen, format=kind, seconds=seconds, image=image)
     size = size_within(VIEW, *mask.shape)
     view = np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
     small = _reduced(mask, size)
