@@ -60,8 +60,8 @@ visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Ben
 predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results LOG=folder)
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
-	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)") \
-	  $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) -- "$$IMAGE"
+	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) \
+	  $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
 app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
 	PYTHONPATH=. streamlit run tools/app.py -- $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP))

@@ -57,10 +57,11 @@ class Server:
 def started(command: list[str], port: int, health: str, **options) -> Iterator[Server]:
     """Run a server's command until the block ends, then kill it and what it started.
 
-    The command's last word is the option that takes the port.
+    The command's last word is the option that takes the port, or holds "{port}".
     """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    command = [*command, str(port)]
+    place = [command.pop().format(port=port)] if "{port}" in command[-1] else [str(port)]
+    command = [*command, *place]
     process = subprocess.Popen(command, start_new_session=True, **(quiet | options))
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
