@@ -201,7 +201,8 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
     pixels: Counter[int] = Counter()
     masks: Counter[int] = Counter()
     palette: dict[int, str] = {}
-    in_colours, resized = False, 0
+    in_colours: bool | None = None
+    resized = 0
     with track(pairs, "reading masks", len(pairs)) as tracked:
         for image, file in tracked:
             try:
@@ -209,6 +210,11 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
             except ImageError as error:
                 raise UserError(str(error)) from None
             _require_classes(mask, file)
+            if in_colours not in (None, mask.mode == "RGB"):
+                raise UserError(
+                    f"{file} and {pairs[0][1]}: one holds colours, the other numbers (grey or a "
+                    "palette). The masks of a data set are all of one kind"
+                )
             in_colours = mask.mode == "RGB"
             values, counts = np.unique(
                 packed(np.asarray(mask)) if in_colours else np.asarray(mask), return_counts=True
@@ -228,7 +234,7 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
     total = pixels.total()
     found = []
     for number, count in pixels.most_common():
-        value = as_value(number, in_colours)
+        value = as_value(number, bool(in_colours))
         colour = value if isinstance(value, str) else palette.get(value)
         found.append(Value(value, count / total, masks[number], colour))
     return found, resized

@@ -59,3 +59,11 @@ def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders, monkeyp
         ("aeroplane", ("#800000",), "#800000", None),
     ]
     assert found.masks.ignore == ("#e0e0c0",)
+
+
+def test_masks_of_two_kinds_are_refused(folders, monkeypatch):
+    described(monkeypatch, [[0, 255]])
+    Image.new("RGB", (2, 1)).save("masks/b.png")
+    Path("datasets/own.yaml").unlink()
+    with pytest.raises(UserError, match=r"b\.png.* one holds colours, the other numbers"):
+        describe.main()
