@@ -38,6 +38,7 @@ class TrainParams:
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]  # of all steps
     dice_weight: Annotated[float, Field(ge=0)]  # of the Dice loss beside cross-entropy
+    class_balance: Annotated[float, Field(ge=0, le=1)]  # how much more rare classes' pixels weigh
     max_gradient_norm: Annotated[float, Field(gt=0)]
     augmentation: AugmentationParams
     precision: Precision
@@ -136,7 +137,7 @@ def prepare(
 ) -> "tuple[Learner, Callable]":
     """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
     from pipeline.data.transforms import Augmentation
-    from pipeline.model.losses import segmentation_loss
+    from pipeline.model.losses import balanced_weights, segmentation_loss
     from pipeline.model.training import build_batches, build_learner, fit
     from pipeline.scoring.confusion import class_scores, confusion_matrix
 
@@ -147,11 +148,14 @@ def prepare(
     rates = {name: getattr(train, name) for name in names}
     steps = train.epochs * len(batches[0])
     learner = build_learner(fabric, model, len(classes), **rates, steps=steps)
+    weights = balanced_weights(pictures["train"].masks, len(classes), train.class_balance)
     return learner, partial(
         fit,
         learner,
         *batches,
-        loss_function=partial(segmentation_loss, dice_weight=train.dice_weight),
+        loss_function=partial(
+            segmentation_loss, dice_weight=train.dice_weight, class_weights=weights
+        ),
         count_pixels=partial(confusion_matrix, classes=len(classes)),
         score=partial(class_scores, classes=classes.names),
         epochs=train.epochs,

@@ -27,11 +27,28 @@ def dice_loss(logits: Tensor, masks: Tensor, smooth: float = 1.0) -> Tensor:
     return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
 
 
-def segmentation_loss(logits: Tensor, masks: Tensor, dice_weight: float = 1.0) -> Tensor:
+def segmentation_loss(
+    logits: Tensor, masks: Tensor, dice_weight: float = 1.0, class_weights: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy (nats) plus the Dice loss by its weight; shapes as in `dice_loss`.
 
     An ignored pixel has no entropy, but counts in the mean: of several processes' shares of a
-    batch, the mean is then that of the whole.
+    batch, the mean is then that of the whole. class_weights: (C,), of a pixel by its true class.
     """
-    entropy = F.cross_entropy(logits.float(), masks, ignore_index=IGNORE, reduction="sum")
+    weights = None if class_weights is None else class_weights.to(logits.device)
+    entropy = F.cross_entropy(logits.float(), masks, weights, ignore_index=IGNORE, reduction="sum")
     return entropy / masks.numel() + dice_weight * dice_loss(logits, masks)
+
+
+def balanced_weights(masks: Tensor, classes: int, balance: float) -> Tensor | None:
+    """What each class's pixels weigh in cross-entropy: its share of the pixels to the -`balance`.
+
+    0 gives None: all pixels alike. 1 would give each class the same sum. A pixel weighs 1 in the
+    mean; a class that is nowhere weighs nothing. masks: (N, H, W) uint8 class ids, and IGNORE.
+    """
+    if balance == 0:
+        return None
+    pixels = masks.flatten().bincount(minlength=IGNORE + 1)[:classes].double()
+    shares = pixels / pixels.sum()
+    weights = torch.where(shares > 0, shares, torch.inf) ** -balance
+    return (weights / (weights * shares).sum()).float()
