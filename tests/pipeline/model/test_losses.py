@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.data.classes import IGNORE
-from pipeline.model.losses import dice_loss, segmentation_loss
+from pipeline.model.losses import balanced_weights, dice_loss, segmentation_loss
 
 SURE = 100.0  # a logit difference after which softmax is one in float32
 
@@ -72,3 +72,17 @@ def test_without_ignored_pixels_the_loss_is_the_mean_cross_entropy_plus_dice_to_
     assert dice_loss(logits, masks).item() == pytest.approx(dice.item(), rel=1e-6)
     plain = torch.nn.functional.cross_entropy(logits, masks) + dice_loss(logits, masks)
     assert torch.equal(segmentation_loss(logits, masks), plain)
+
+
+def test_rare_classes_weigh_more_by_hand():
+    masks = torch.tensor([[[0, 0, 0, 1], [IGNORE] * 4]], dtype=torch.uint8)
+    assert balanced_weights(masks, 3, 0) is None
+    # Shares 3/4 and 1/4; the third class is nowhere.
+    assert balanced_weights(masks, 3, 1).tolist() == pytest.approx([2 / 3, 2, 0])
+    root = (3 / 4) ** 0.5 + (1 / 4) ** 0.5  # the mean of 1 / sqrt(share) over the pixels
+    expected = [(4 / 3) ** 0.5 / root, 2 / root, 0]
+    weights = balanced_weights(masks, 3, 0.5)
+    assert weights.tolist() == pytest.approx(expected)
+    logits = torch.zeros(1, 3, 2, 4)
+    loss = segmentation_loss(logits, masks.long(), 0, weights)
+    assert loss.item() == pytest.approx(math.log(3) * 4 / 8)  # four valid pixels of weight 1
