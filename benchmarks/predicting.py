@@ -63,13 +63,14 @@ def plain_side(model: Path) -> Side:
     def side(photographs: Sequence[Path], out: Path) -> None:
         for path in photographs:
             photograph = np.array(Image.open(path).convert("RGB"))
-            (mask,) = session.run(None, {"photograph": photograph})
+            (mask,) = session.run(["mask"], {"photograph": photograph})
             palette = Image.fromarray(mask)
             palette.putpalette(np.array(classes.palette, dtype=np.uint8).tobytes())
             pictures = {"input": Image.fromarray(photograph), "mask": Image.fromarray(mask)}
             pictures |= {"palette": palette, "overlay": overlay(photograph, mask, classes)}
-            for kind, file in result_files(out, path.stem).items():
-                pictures[kind].save(file, compress_level=COMPRESSION)
+            files = result_files(out, path.stem)
+            for kind, picture in pictures.items():
+                picture.save(files[kind], compress_level=COMPRESSION)
 
     return side
 

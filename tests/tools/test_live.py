@@ -54,8 +54,9 @@ def metrics():
 
 
 @pytest.fixture
-def followed(workspace, metrics):
+def followed(workspace, metrics, monkeypatch):
     """A model that answers, by the champion's alias: version 1."""
+    monkeypatch.setattr(live.logger, "disabled", False)  # MLflow's migrations disable all others
     register(1, "champion")
     loaded = LiveModel(Followed(ANSWERS, None, "auto", metrics))
     loaded.answers.load_first()
