@@ -128,7 +128,8 @@ def predict_all(
     try:
         for path in images:
             stem = claim_stem(out, path, claimed)
-            files = result_files(out, stem) if stem else None
+            taken = f"{path}: {out} has other files with the names of its results: move them"
+            files = result_files(out, stem) if stem else UserError(taken)
             waiting.append(pool.submit(_predict, model, path, files, confidence, note))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
@@ -138,12 +139,12 @@ def predict_all(
 
 
 def _predict(
-    model: Predictor, path: Path, files: Files | None, draws: bool, note: Note | None
+    model: Predictor, path: Path, files: Files | UserError, draws: bool, note: Note | None
 ) -> Report | UserError:
-    """files: where the results go; None if their names belong to other files."""
+    """files: where the results go, or why they cannot."""
     start = time.perf_counter()
-    if files is None:
-        return UserError(f"{path}: the names of its results belong to other files: move them")
+    if isinstance(files, UserError):
+        return files
     try:
         image = decode_image(path)
         answer = _answer(model, image, confident=draws or note is not None)

@@ -111,11 +111,11 @@ def predict_mask(model: Predict, image: Array, side: int) -> Array:
 
 def predict_confidence(model: Predictor, image: Array, side: int) -> tuple[Array, Array | None]:
     """As `predict_mask`, and the confidence of each pixel, enlarged in the same way."""
-    mask, confidence = model.confident(reduce_image(image, side))
     size = image.shape[:2]
-    return enlarge_mask(mask, *size), None if confidence is None else enlarge_mask(
-        confidence, *size
-    )
+    mask, confidence = model.confident(reduce_image(image, side))
+    if confidence is not None:
+        confidence = enlarge_mask(confidence, *size)
+    return enlarge_mask(mask, *size), confidence
 
 
 def enlarge_mask(mask: Array, height: int, width: int) -> Array:

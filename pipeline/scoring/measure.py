@@ -92,10 +92,8 @@ def measure(
     """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
     import torch  # noqa: PLC0415
 
-    from pipeline.scoring.segmenter import confidence  # noqa: PLC0415
-
-    prediction = logits.max(dim=0).indices
-    sure = confidence(logits[None])[0]
+    best, prediction = logits.max(dim=0)
+    confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
     target, scored = torch.from_numpy(truth), truth != IGNORE
     confusion = confusion_matrix(target, prediction, len(classes)).numpy()
     predicted, right = prediction.numpy(), (prediction == target).numpy()
@@ -107,7 +105,7 @@ def measure(
         margins=margins(confusion),
         readings=reading_margins(confusion, classes),
         boundary=np.array(outlined),
-        bins=reliability_bins(sure.numpy()[scored], right[scored]),
+        bins=reliability_bins(confidence.numpy()[scored], right[scored]),
         brightness=np.asarray(image.mean() / 255),
         touches_frame=np.asarray(np.isin(edge, classes.with_role("foreground", "rim")).any()),
         confusion=confusion,

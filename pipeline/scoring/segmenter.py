@@ -59,15 +59,5 @@ class Segmenter(nn.Module):
 
     def restore(self, logits: Tensor, height: int, width: int) -> Tensor:
         """(1, C, S, S) logits to the (height, width) uint8 mask of the likeliest classes."""
-        return likeliest(self.enlarge(logits, height, width))[0]
-
-
-def likeliest(logits: Tensor) -> Tensor:
-    """(N, C, H, W) logits to the (N, H, W) uint8 ids of the largest."""
-    # Not argmax, which takes ten times as long on a CPU; exported, both are ArgMax.
-    return logits.max(dim=1).indices.to(torch.uint8)
-
-
-def confidence(logits: Tensor) -> Tensor:
-    """(N, C, H, W) logits to the (N, H, W) probabilities of the likeliest class, in [1 / C, 1]."""
-    return 1 / (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
+        # Not argmax, which takes ten times as long on a CPU; exported, both are ArgMax.
+        return self.enlarge(logits, height, width).max(dim=1).indices[0].to(torch.uint8)

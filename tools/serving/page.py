@@ -6,25 +6,24 @@ import io
 import json
 import re
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from starlette.responses import HTMLResponse, Response
 
-from pipeline.core.terminal import printable
 from pipeline.data.classes import Classes
 from pipeline.data.images import FORMATS, size_within
 from pipeline.deploy.results import class_shares, heat_map
 from pipeline.scoring.pictures import mask_legend, overlay
+from tools.report import TEMPLATES, load_template
 from tools.serving.afterwards import Answered
 from tools.serving.live import Served
 
 if TYPE_CHECKING:
     import jinja2
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+PAGE = "service.html"  # of TEMPLATES
 VIEW = 900  # pixels of the larger side of the pictures on the page
 
 
@@ -87,21 +86,9 @@ def score_words(classes: Classes) -> dict[str, str]:
 @cache
 def _template() -> "tuple[jinja2.Template, str]":
     """The page's template, and the digest of its style as the policy names it."""
-    import jinja2
-
-    source = (TEMPLATES / "service.html").read_text()
-    [style] = re.findall("<style>(.*?)</style>", source, re.DOTALL)
+    [style] = re.findall("<style>(.*?)</style>", (TEMPLATES / PAGE).read_text(), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters["percent"] = "{:.1%}".format
-    environment.filters["score"] = "{:.3f}".format
-    return environment.from_string(source), digest
+    return load_template(PAGE), digest
 
 
 def _data_url(picture: Image.Image) -> str:
