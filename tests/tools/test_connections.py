@@ -25,7 +25,8 @@ async def app(scope, receive, send):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(connections, "MAX_IDLE", 0.3)
-    settings = {"lifespan": "off", "log_level": "critical", "http": connections.Connection}
+    # Without a log_config, uvicorn leaves the loggers of this process to the other tests.
+    settings = {"lifespan": "off", "log_config": None, "http": connections.Connection}
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), **settings))
     thread = threading.Thread(target=server.run)
     thread.start()

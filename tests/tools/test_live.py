@@ -54,9 +54,8 @@ def metrics():
 
 
 @pytest.fixture
-def followed(workspace, metrics, monkeypatch):
+def followed(workspace, metrics):
     """A model that answers, by the champion's alias: version 1."""
-    monkeypatch.setattr(live.logger, "disabled", False)  # MLflow's migrations disable all others
     register(1, "champion")
     loaded = LiveModel(Followed(ANSWERS, None, "auto", metrics))
     loaded.answers.load_first()
