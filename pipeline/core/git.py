@@ -17,6 +17,7 @@ SOURCE = (
     "pipeline",
     "stages",
     "datasets",
+    "labels",
     "dvc.yaml",
     "pyproject.toml",
     "requirements.lock",

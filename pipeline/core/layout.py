@@ -8,7 +8,9 @@ DATASETS = Path("datasets")  # one file a data set
 LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 
+LABELS = Path("labels")  # what people decided about masks: an input of extract
 PAIRS = Path("data/pairs")  # pictures and masks, from extract
+REVIEWED = Path("data/reviewed")  # the decisions that hold, and what they changed
 INDEX = PAIRS / "index.csv"
 SPLITS = Path("data/splits")  # train.csv, val.csv and test.csv
 

@@ -51,10 +51,19 @@ class Measured:
     confusion: Counts  # (C, C) int64: row = true class, column = predicted; of all images together
 
 
+PER_IMAGE = [field.name for field in fields(Measured) if field.name != "confusion"]
+
+
 def evaluate_images(
-    segmenter: "Segmenter", data: Path, names: Sequence[str], batch_size: int
+    segmenter: "Segmenter",
+    data: Path,
+    names: Sequence[str],
+    batch_size: int,
+    masks: Path | None = None,
 ) -> Measured:
     """Segment the named images at their own sizes, and count everything for all N of them.
+
+    masks: the folder to take the masks from, if it is not `data`.
 
     Only a batch of images is in memory at a time. The network runs on all threads that torch has
     here; before and after it each thread works on an image of its own.
@@ -64,7 +73,7 @@ def evaluate_images(
     def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], "Tensor"]:
         image = load_image(image_path(data, name))
         prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
-        return image, load_mask(mask_path(data, name)), prepared
+        return image, load_mask(mask_path(masks or data, name)), prepared
 
     def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: "Tensor") -> Measured:
         return measure(
@@ -125,8 +134,7 @@ def reading_margins(confusion: Counts, classes: Classes) -> Margins:
 
 def joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
     """Several as one: `np.stack` for single images, `np.concatenate` for several of each."""
-    names = [field.name for field in fields(Measured) if field.name != "confusion"]
-    together = {name: join([getattr(each, name) for each in measured]) for name in names}
+    together = {name: join([getattr(each, name) for each in measured]) for name in PER_IMAGE}
     return Measured(**together, confusion=np.sum([each.confusion for each in measured], axis=0))
 
 

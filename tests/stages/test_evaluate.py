@@ -24,7 +24,9 @@ def segmenter(tiny_pets):
 
 
 def evaluate(monkeypatch):
-    command = "evaluate data/pairs data/splits models metrics/evaluate.json tables plots"
+    command = (
+        "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json tables plots"
+    )
     monkeypatch.setattr(sys, "argv", command.split())
     stage.main()
     return json.loads(Path("metrics/evaluate.json").read_text())

@@ -73,7 +73,7 @@ def run(
     (folder / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
     write_index(folder, index, groups)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["split", ".", "splits", "metrics/split.json"])
+    monkeypatch.setattr(sys, "argv", ["split", ".", "reviewed", "splits", "metrics/split.json"])
     stage.main()
     return {
         split: [row[0] for row in rows(folder / f"splits/{split}.csv")]

@@ -56,8 +56,8 @@ def evaluated(tiny_pets, monkeypatch):
     plots = tiny_pets / "metrics/plots"
     with training_run(Path("data/pairs"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))
-    command = "evaluate data/pairs data/splits models metrics/evaluate.json metrics/tables"
-    monkeypatch.setattr(sys, "argv", [*command.split(), str(plots / "evaluate")])
+    command = "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json"
+    monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/tables", str(plots / "evaluate")])
     evaluate.main()
     for name, values in METRICS.items():
         (tiny_pets / f"metrics/{name}.json").write_text(json.dumps(values))
