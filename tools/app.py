@@ -1,5 +1,6 @@
 """The page where people try the model: it shows a photograph's mask, and the foreground cut out.
 
+Where `make labels` has ranked the pairs, a second page lets people judge their masks.
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pipeline.core.layout import SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
@@ -17,6 +19,7 @@ from tools.page.gallery import plain
 from tools.page.images import ImageFile, choose_images
 from tools.page.models import choose_model
 from tools.page.result import Result, label_image, show_results
+from tools.page.review import review_page
 from tools.serve import add_log_options, log_options
 
 NAMED = 8  # classes in the introduction
@@ -26,6 +29,17 @@ STYLE = Path(__file__).parent / "page/style.css"
 def main() -> None:
     st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
+    if not SUSPECTS.is_file():
+        try_model()
+        return
+    pages = [
+        st.Page(try_model, title="Try the model", default=True),
+        st.Page(review_page, title="Review labels", url_path="review"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def try_model() -> None:
     head = st.container()
     try:
         model = choose_model()

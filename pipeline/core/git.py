@@ -63,6 +63,17 @@ def source_patch(workspace: Path) -> bytes | None:
         return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *SOURCE, **index)
 
 
+def committer(workspace: Path) -> str:
+    """Who commits here, as "Name <address>". Raises UserError if git knows nobody."""
+    found = _git(workspace, "config", "user.name"), _git(workspace, "config", "user.email")
+    name, email = ((text or b"").decode(errors="replace").strip() for text in found)
+    if not (name and email):
+        raise UserError(
+            "git does not know who you are: git config user.name NAME, and user.email ADDRESS"
+        )
+    return f"{name} <{email}>"
+
+
 def git_identity() -> dict[str, str]:
     """Variables that give DVC's experiment commits an author, where git knows none."""
     if _git(Path(), "config", "user.email") is not None:

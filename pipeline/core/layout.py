@@ -20,6 +20,7 @@ CONFIG = MODELS / "config.json"
 ONNX = MODELS / "model.onnx"
 
 METRICS = Path("metrics")  # one JSON file a stage
+SUSPECTS = METRICS / "labels/suspects.csv"  # pairs whose mask may be wrong, from tools.labels
 TRAIN_METRICS = METRICS / "train.json"
 EVALUATE_METRICS = METRICS / "evaluate.json"
 EXPORT_METRICS = METRICS / "export.json"

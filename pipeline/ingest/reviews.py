@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def reviewed_mask(review: Review, labels: Path, data: Path, classes: Classes) ->
             )
         return swapped(published, *map(classes.names.index, names))
     file = mask_path(labels, review.name)
-    mask = read_mask(file, classes)
+    mask = read_mask(file, file, classes)
     if mask.shape != published.shape:
         sizes = " and ".join(f"{width}x{height}" for height, width in (mask.shape, published.shape))
         raise UserError(f"{file}: it and the picture differ in size: {sizes}")
@@ -100,10 +101,10 @@ def swapped(mask: Mask, one: int, other: int) -> Mask:
     return ids[mask]
 
 
-def read_mask(file: Path, classes: Classes) -> Mask:
-    """A mask of class ids that a person gave. Raises UserError, naming the file."""
+def read_mask(source: Path | BinaryIO, file: Path, classes: Classes) -> Mask:
+    """A mask of class ids that a person gave. Raises UserError, which names the file."""
     try:
-        return _class_ids(classes).read(open_image(file, MAX_MEGAPIXELS, whole=True), file)
+        return _class_ids(classes).read(open_image(source, MAX_MEGAPIXELS, whole=True), file)
     except UnusableError as error:
         found = f" (found {error.found}; expected 0 to {len(classes) - 1})" if error.found else ""
         raise UserError(f"{file}: {error.reason}{found}") from None

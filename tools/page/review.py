@@ -1,0 +1,247 @@
+"""The page where people judge suspicious masks: one pair at a time, a key for each decision.
+
+`make labels` ranks the pairs; decisions go into labels/, which is an input of extract.
+"""
+
+import io
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from pipeline.core.files import file_digest, read_csv
+from pipeline.core.git import committer
+from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
+from pipeline.core.terminal import UserError
+from pipeline.data.classes import IGNORE, Classes, read_classes
+from pipeline.data.images import load_image, load_mask, save_mask, size_within
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.reviewed import Verdict
+from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_mask
+from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
+from pipeline.ingest.reviews import read_mask
+from pipeline.scoring.pictures import error_map, overlay
+from tools.page.gallery import plain
+from tools.page.models import choose_model
+
+ANY = "any"  # of a filter
+VIEW = 700  # pixels of a picture's longer side
+TEST_RULE = "In the test list: say why. Decisions on it are counted beside the scores."
+
+Row = Mapping[str, Any]  # of the table that `make labels` writes
+
+
+def review_page() -> None:
+    st.title("Review labels", anchor=False)
+    if said := st.session_state.pop("said", None):
+        st.warning(plain(said))
+    try:
+        show_next(choose_model())
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+
+
+def show_next(model: Predictor) -> None:
+    """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
+    classes, reviewer = read_classes(PAIRS), committer(Path())
+    if model.classes.names != classes.names:
+        raise UserError(f"this model knows other classes than the data set {classes.dataset}")
+    table = choose_rows(read_csv(SUSPECTS), classes.groups)
+    digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
+    decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
+    waiting = [name for name in table["name"] if name in digests and name not in decided]
+    total = int(table["name"].isin(digests).sum())
+    done = total - len(waiting)
+    st.progress(done / total if total else 1.0, f"{done} of {total} decided")
+    if waiting:
+        name = choose_name(waiting)
+        row = table.set_index("name", drop=False).loc[name].to_dict()
+        judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), model)
+    else:
+        st.success("Nothing is left to decide here.")
+    undo_label = "Undo :small[U]"
+    history = st.session_state.setdefault("history", [])
+    st.button(undo_label, shortcut="U", on_click=undo, disabled=not history, key="undo")
+
+
+def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
+    """The rows, the most suspicious first, that fit what people choose in the sidebar."""
+    with st.sidebar:
+        st.subheader("Pairs", anchor=False)
+        for column in ("kind", "list", *(group for group in groups if group in table)):
+            labels = [ANY, *sorted(table[column].astype(str).unique())]
+            if len(labels) > 2:
+                chosen = st.selectbox(plain(column), labels, key=f"filter {column}")
+                table = table[table[column].astype(str).eq(chosen) | (chosen == ANY)]
+    return table.sort_values(["score", "name"], ascending=[False, True])
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _digests(index: Path, modified: int) -> dict[str, str]:
+    table = pd.read_csv(index, usecols=["name", "mask_sha256"], dtype=str, keep_default_na=False)
+    return dict(zip(table["name"], table["mask_sha256"], strict=True))
+
+
+def mask_digests(index: Path) -> dict[str, str]:
+    """The sha256 of each mask, by name."""
+    return _digests(index, index.stat().st_mtime_ns)
+
+
+@st.cache_resource
+def claims() -> dict[str, str]:
+    """The pair that each open page shows, so that two reviewers get different ones."""
+    return {}
+
+
+def choose_name(waiting: list[str]) -> str:
+    """The pair to show: the one that is shown already, else the first that no other page shows.
+
+    Those that people passed over come again when no others are left.
+    """
+    state = st.session_state
+    own = state.setdefault("page", secrets.token_hex(8))
+    passed = state.setdefault("passed", [])
+    if state.get("current") not in waiting:
+        others = {name for page, name in claims().items() if page != own}
+        fresh = [name for name in waiting if name not in passed]
+        if not fresh:
+            passed.clear()
+        free = [name for name in fresh or waiting if name not in others]
+        state["current"] = [*free, *(fresh or waiting)][0]
+    claims()[own] = state["current"]
+    return state["current"]
+
+
+def judge(row: Row, blank: Review, before: Review | None, model: Predictor) -> None:
+    """Show the pair and a button, with a key, for each decision. `before`: one about another mask.
+
+    blank: the review to be, which lacks decision and reason.
+    """
+    name, classes = blank.name, model.classes
+    image, mask = load_image(image_path(PAIRS, name)), load_mask(mask_path(PAIRS, name))
+    predicted = predict(model, name, model.identity["digest"])
+    facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
+    st.markdown(f"**{plain(name)}** {plain(facts)}")
+    show_pictures(image, mask, predicted, classes)
+    if before is not None:
+        st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
+    testing = row["list"] == "test"
+    reason = st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
+    take = partial(decide, blank, before, testing)
+    with st.container(horizontal=True):
+        _key("Right as it is", "A", partial(take, Verdict.RIGHT))
+        _key("Leave out", "L", partial(take, Verdict.LEAVE_OUT))
+        _key("Take the model's mask", "M", partial(take, Verdict.MODEL, predicted))
+        _key("Next", "N", pass_over)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pair = likely_swap(mask, predicted, len(classes))
+        chosen = [
+            st.selectbox(f"{word} class", classes.names, place, key=f"{word} {name}", width=200)
+            for word, place in zip(("One", "Other"), pair, strict=True)
+        ]
+        _key("Swap them", "S", partial(take, f"{Verdict.SWAP}:{','.join(chosen)}"))
+    if file := st.file_uploader("Another mask, of class ids", "png", key=f"file {name}"):
+        drawn = read_mask(file, Path(file.name), classes)
+        if drawn.shape != mask.shape:
+            raise UserError(f"{file.name}: it and the picture differ in size")
+        st.image(overlay(*_reduced(image, drawn), classes), "This file", width=VIEW // 2)
+        _key("Take this file", "F", partial(take, Verdict.FILE, drawn))
+    if testing and not reason:
+        st.caption(TEST_RULE)
+
+
+def _key(label: str, key: str, action: partial[None] | Any) -> None:
+    st.button(label, shortcut=key, on_click=action, key=f"key {key}")
+
+
+def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
+    photograph, truth, guess = _reduced(image, mask, predicted)
+    pictures = {
+        "Photograph": Image.fromarray(photograph),
+        "Mask": overlay(photograph, truth, classes),
+        "Model": overlay(photograph, guess, classes),
+        "Where they differ": error_map(photograph, truth, guess, classes),
+    }
+    for column, (caption, picture) in zip(st.columns(4), pictures.items(), strict=True):
+        column.image(picture, caption, width="stretch", alt=caption)
+
+
+def _reduced(*arrays: Array) -> list[Array]:
+    """An image, and masks of its size, as large as the page shows them."""
+    size = size_within(VIEW, *arrays[0].shape[:2])
+    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
+    pairs = zip(arrays, ways, strict=True)
+    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
+
+
+@st.cache_data(max_entries=20, show_spinner="Labelling …")
+def predict(_model: Predictor, name: str, digest: str) -> Array:
+    """The model's mask of a pair's image. digest: of the model, which is not compared itself."""
+    image = load_image(image_path(PAIRS, name))
+    return predict_mask(_model, image, longest_side(len(_model.classes)))
+
+
+def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
+    """The two classes whose exchange in the mask would bring it nearest to the prediction."""
+    known = mask != IGNORE
+    flat = mask[known].astype(np.int64) * classes + predicted[known]
+    counts = np.bincount(flat, minlength=classes**2).reshape(classes, classes)
+    right = np.diag(counts)
+    gain = np.triu(counts + counts.T - right[:, None] - right + mask.size + 1, 1)  # above 0
+    one, other = np.unravel_index(gain.argmax(), gain.shape)
+    return int(one), int(other)
+
+
+def decide(
+    blank: Review,
+    before: Review | None,
+    testing: bool,
+    decision: str,
+    mask: Array | None = None,
+) -> None:
+    """Write the decision, and the mask that it needs; what prevents that is said on the page."""
+    state = st.session_state
+    reason = " ".join(state[f"reason {blank.name}"].split())
+    if testing and not reason and decision != Verdict.RIGHT:
+        state["said"] = TEST_RULE
+        return
+    review = Review(blank.name, blank.mask_sha256, str(decision), blank.reviewer, reason)
+    content = None if mask is None else _png(mask, read_classes(PAIRS))
+    old = Held(before, held(LABELS, blank.name).mask)
+    try:
+        if file_digest(mask_path(PAIRS, blank.name)) != blank.mask_sha256:
+            raise UserError(f"{blank.name}: its mask has changed: look at it again")
+        change(LABELS, blank.name, old, Held(review, content))
+    except UserError as error:
+        state["said"] = str(error)
+    else:
+        state["history"].append((blank.name, old, Held(review, content)))
+
+
+def _png(mask: Array, classes: Classes) -> bytes:
+    stream = io.BytesIO()
+    save_mask(stream, mask, classes.palette)
+    return stream.getvalue()
+
+
+def pass_over() -> None:
+    state = st.session_state
+    state["passed"].append(state.pop("current"))
+
+
+def undo() -> None:
+    """Take this page's latest decision back, and show its pair again."""
+    state = st.session_state
+    name, before, after = state["history"].pop()
+    try:
+        change(LABELS, name, after, before)
+    except UserError as error:
+        state["said"] = str(error)
+    else:
+        state["current"] = name
