@@ -137,7 +137,7 @@ def test_what_people_left_out_is_not_trained_on_but_stays_in_the_test_list(tmp_p
     index = index_of(TRAINVAL, TEST)
     before = run(tmp_path, monkeypatch, index)
     [in_train, other], [in_val] = before["train"][:2], before["val"][:1]
-    unwanted = {name: "leave out,blurred" for name in (in_train, in_val, TEST[0])}
+    unwanted = dict.fromkeys((in_train, in_val, TEST[0]), "leave out,blurred")
     review(tmp_path, **unwanted, **{other: "file,"})
     after = run(tmp_path, monkeypatch, index)
     assert after["train"] == before["train"][1:]

@@ -5,9 +5,10 @@
 
 import io
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def review_page() -> None:
 def show_next(model: Predictor) -> None:
     """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
+    history = st.session_state.setdefault("history", [])
     if model.classes.names != classes.names:
         raise UserError(f"this model knows other classes than the data set {classes.dataset}")
     table = choose_rows(read_csv(SUSPECTS), classes.groups)
@@ -61,13 +63,11 @@ def show_next(model: Predictor) -> None:
     st.progress(done / total if total else 1.0, f"{done} of {total} decided")
     if waiting:
         name = choose_name(waiting)
-        row = table.set_index("name", drop=False).loc[name].to_dict()
+        row = table[table["name"] == name].iloc[0].to_dict()
         judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), model)
     else:
         st.success("Nothing is left to decide here.")
-    undo_label = "Undo :small[U]"
-    history = st.session_state.setdefault("history", [])
-    st.button(undo_label, shortcut="U", on_click=undo, disabled=not history, key="undo")
+    st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
 
 
 def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
@@ -79,7 +79,8 @@ def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
             if len(labels) > 2:
                 chosen = st.selectbox(plain(column), labels, key=f"filter {column}")
                 table = table[table[column].astype(str).eq(chosen) | (chosen == ANY)]
-    return table.sort_values(["score", "name"], ascending=[False, True])
+    ranked = table.sort_values(["score", "name"], ascending=[False, True])
+    return ranked.drop_duplicates("name")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -94,9 +95,9 @@ def mask_digests(index: Path) -> dict[str, str]:
 
 
 @st.cache_resource
-def claims() -> dict[str, str]:
+def claims() -> tuple[Lock, dict[str, str]]:
     """The pair that each open page shows, so that two reviewers get different ones."""
-    return {}
+    return Lock(), {}
 
 
 def choose_name(waiting: list[str]) -> str:
@@ -106,58 +107,58 @@ def choose_name(waiting: list[str]) -> str:
     """
     state = st.session_state
     own = state.setdefault("page", secrets.token_hex(8))
-    passed = state.setdefault("passed", [])
-    if state.get("current") not in waiting:
-        others = {name for page, name in claims().items() if page != own}
-        fresh = [name for name in waiting if name not in passed]
-        if not fresh:
-            passed.clear()
-        free = [name for name in fresh or waiting if name not in others]
-        state["current"] = [*free, *(fresh or waiting)][0]
-    claims()[own] = state["current"]
+    passed = state.setdefault("passed", set())
+    if passed.issuperset(waiting):
+        passed.clear()
+    lock, claimed = claims()
+    with lock:
+        if state.get("current") not in waiting:
+            others = {name for page, name in claimed.items() if page != own}
+            fresh = [name for name in waiting if name not in passed]
+            state["current"] = [*(name for name in fresh if name not in others), *fresh][0]
+        claimed[own] = state["current"]
     return state["current"]
 
 
 def judge(row: Row, blank: Review, before: Review | None, model: Predictor) -> None:
-    """Show the pair and a button, with a key, for each decision. `before`: one about another mask.
+    """Show the pair, and a button with a key for each decision.
 
-    blank: the review to be, which lacks decision and reason.
+    blank: the review to be, without decision and reason. before: one about an earlier mask.
     """
     name, classes = blank.name, model.classes
     image, mask = load_image(image_path(PAIRS, name)), load_mask(mask_path(PAIRS, name))
     predicted = predict(model, name, model.identity["digest"])
-    facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
-    st.markdown(f"**{plain(name)}** {plain(facts)}")
-    show_pictures(image, mask, predicted, classes)
+    pictures = st.container()  # filled last: whoever sees them sees the buttons of this pair
     if before is not None:
         st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
     testing = row["list"] == "test"
-    reason = st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
+    st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
     take = partial(decide, blank, before, testing)
     with st.container(horizontal=True):
-        _key("Right as it is", "A", partial(take, Verdict.RIGHT))
-        _key("Leave out", "L", partial(take, Verdict.LEAVE_OUT))
-        _key("Take the model's mask", "M", partial(take, Verdict.MODEL, predicted))
-        _key("Next", "N", pass_over)
+        _key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
+        _key("Leave out", "L", name, partial(take, Verdict.LEAVE_OUT))
+        _key("Take the model's mask", "M", name, partial(take, Verdict.MODEL, predicted))
+        _key("Next", "N", name, pass_over)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        pair = likely_swap(mask, predicted, len(classes))
-        chosen = [
-            st.selectbox(f"{word} class", classes.names, place, key=f"{word} {name}", width=200)
-            for word, place in zip(("One", "Other"), pair, strict=True)
-        ]
-        _key("Swap them", "S", partial(take, f"{Verdict.SWAP}:{','.join(chosen)}"))
+        first, second = likely_swap(mask, predicted, len(classes))
+        one = st.selectbox("Class", classes.names, first, key=f"one {name}", width=200)
+        other = st.selectbox("and class", classes.names, second, key=f"other {name}", width=200)
+        _key("are swapped", "S", name, partial(take, f"{Verdict.SWAP}:{one},{other}"))
     if file := st.file_uploader("Another mask, of class ids", "png", key=f"file {name}"):
         drawn = read_mask(file, Path(file.name), classes)
         if drawn.shape != mask.shape:
             raise UserError(f"{file.name}: it and the picture differ in size")
         st.image(overlay(*_reduced(image, drawn), classes), "This file", width=VIEW // 2)
-        _key("Take this file", "F", partial(take, Verdict.FILE, drawn))
-    if testing and not reason:
-        st.caption(TEST_RULE)
+        _key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
+    with pictures:
+        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
+        st.markdown(f"**{plain(name)}** {plain(facts)}")
+        show_pictures(image, mask, predicted, classes)
 
 
-def _key(label: str, key: str, action: partial[None] | Any) -> None:
-    st.button(label, shortcut=key, on_click=action, key=f"key {key}")
+def _key(label: str, letter: str, name: str, action: Callable[[], None]) -> None:
+    """A button that the letter presses, too. It is another one for each pair."""
+    st.button(label, shortcut=letter, on_click=action, key=f"{letter} {name}")
 
 
 def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
@@ -207,6 +208,8 @@ def decide(
 ) -> None:
     """Write the decision, and the mask that it needs; what prevents that is said on the page."""
     state = st.session_state
+    if state.get("current") != blank.name:
+        return  # a key that was pressed twice
     reason = " ".join(state[f"reason {blank.name}"].split())
     if testing and not reason and decision != Verdict.RIGHT:
         state["said"] = TEST_RULE
@@ -222,6 +225,7 @@ def decide(
         state["said"] = str(error)
     else:
         state["history"].append((blank.name, old, Held(review, content)))
+        del state["current"]
 
 
 def _png(mask: Array, classes: Classes) -> bytes:
@@ -232,7 +236,7 @@ def _png(mask: Array, classes: Classes) -> bytes:
 
 def pass_over() -> None:
     state = st.session_state
-    state["passed"].append(state.pop("current"))
+    state["passed"].add(state.pop("current"))
 
 
 def undo() -> None:
