@@ -25,7 +25,7 @@ QUIET = (
 def open_browser(downloads: Path) -> Iterator[Chrome]:
     """A browser that saves what it downloads in the folder.
 
-    Without Chromium, the test is skipped; with PETSEG_REQUIRE_CHROMIUM in the environment, it fails.
+    Without Chromium, the test is skipped; with PETSEG_REQUIRE_CHROMIUM set, it fails.
     """
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (program and driver):
