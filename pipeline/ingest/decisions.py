@@ -81,7 +81,7 @@ def read_reviews(labels: Path) -> dict[str, Review]:
 
 def held(labels: Path, name: str) -> Held:
     """What the folder holds about the pair now."""
-    with _locked(labels):
+    with locked(labels):
         mask = mask_path(labels, name)
         return Held(read_reviews(labels).get(name), mask.read_bytes() if mask.is_file() else None)
 
@@ -92,7 +92,7 @@ def change(labels: Path, name: str, before: Held, after: Held) -> None:
     When this returns, the decision is in the file, whatever happens to the process. Rows are sorted
     by name. Raises DecidedMeanwhileError, and changes nothing, if the pair's row is not `before`'s.
     """
-    with _locked(labels):
+    with locked(labels):
         reviews = read_reviews(labels)
         if reviews.get(name) != before.review:
             other = reviews.get(name)
@@ -112,8 +112,8 @@ def change(labels: Path, name: str, before: Held, after: Held) -> None:
 
 
 @contextmanager
-def _locked(labels: Path) -> Iterator[None]:
-    """Hold the folder's own lock, which leaves no file in it, and ends with the process."""
+def locked(labels: Path) -> Iterator[None]:
+    """Hold the lock of labels/ itself: it leaves no file there, and ends with the process."""
     labels.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(labels, os.O_RDONLY)
     try:

@@ -22,15 +22,14 @@ from pipeline.data.description import Description, group_of
 from pipeline.data.images import ImageError, load_mask, open_image, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.reviewed import Verdict
+from pipeline.ingest import additions
 from pipeline.ingest.checks import MAX_MEGAPIXELS, MaskValues, UnusableError
 from pipeline.ingest.decisions import FILE, Review, read_reviews
 from pipeline.ingest.extraction import store_pair, store_pairs
 from pipeline.ingest.inventory import UNUSUAL
 from pipeline.ingest.vocabulary import Listed, Reason
 
-ADDED = "added"  # the folder in labels/: images/, masks/ and the table below
-ADDED_FILE = "added.csv"
-ADDED_COLUMNS = ("name", "dataset", "origin", "reviewer")
+ADDED = "added"  # in index.csv, the list of pairs that people added
 INDEX = "index.csv"
 NO_PAIR, CHANGED = "no such pair", "its mask has changed"  # why a decision does not hold
 
@@ -50,10 +49,10 @@ def apply_reviews(
     classes = description.to_classes(where.stem)
     digests = _published(data)
     holding, void = _sorted_out(read_reviews(labels).values(), digests)
-    added = _listed(labels / ADDED, description, classes, digests.keys())
+    added = _listed(labels, description, classes, digests.keys())
     with atomic_folder(target) as made:
         if added:
-            _store_added(added, labels / ADDED, classes, made)
+            _store_added(added, labels / additions.FOLDER, classes, made)
         for review in holding:
             mask = reviewed_mask(review, labels, data, classes)
             if mask is not None:
@@ -138,16 +137,12 @@ def _sorted_out(
 
 
 def _listed(
-    folder: Path, description: Description, classes: Classes, taken: Iterable[str]
+    labels: Path, description: Description, classes: Classes, taken: Iterable[str]
 ) -> list[Listed]:
     """The added pairs of this data set, by name; a group that the name does not tell is empty."""
-    file = folder / ADDED_FILE
-    if not file.is_file():
-        return []
-    with file.open(newline="", encoding="utf-8") as table:
-        names = sorted(
-            row["name"] for row in csv.DictReader(table) if row["dataset"] == classes.dataset
-        )
+    rows = additions.read_additions(labels).values()
+    names = sorted(row.name for row in rows if row.dataset == classes.dataset)
+    file = labels / additions.FOLDER / additions.FILE
     if bad := [name for name in names if UNUSUAL.search(name)]:
         raise UserError(f"{file}: {bad[0]!r}: {Reason.NAME}")
     if twice := sorted({*taken} & {*names}):
@@ -170,7 +165,7 @@ def _store_added(added: Sequence[Listed], folder: Path, classes: Classes, target
     for pair in added:
         for file in (folder / pair.image, folder / pair.mask):
             if not file.is_file():
-                raise UserError(f"{file} is missing: {folder / ADDED_FILE} names it")
+                raise UserError(f"{file} is missing: {folder / additions.FILE} names it")
     store = partial(
         store_pair, classes=classes, meaning=_class_ids(classes), source=folder, target=target
     )

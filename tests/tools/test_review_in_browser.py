@@ -74,7 +74,7 @@ def done(browser):
 def test_two_reviewers_at_once_lose_no_decision_and_a_kill_neither(server, tmp_path):
     with open_browser(tmp_path) as one, open_browser(tmp_path) as other:
         for browser in (one, other):
-            browser.get(f"{server.uri}/review")
+            browser.get(f"{server.uri}/review_page")
 
         def review(browser, letter):
             return [decide(browser, letter) for _ in range(EACH - 5)]

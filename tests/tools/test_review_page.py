@@ -15,7 +15,8 @@ from tiny_pets import LISTS, PETS, write_tiny_pets
 from pipeline.core.files import file_digest
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.data.images import load_mask
-from pipeline.data.pairs import mask_path
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.ingest.additions import read_additions
 from pipeline.ingest.decisions import Held, Review, change, read_reviews
 from tools.page.review import likely_swap
 
@@ -155,6 +156,39 @@ def test_a_decision_about_an_earlier_mask_is_asked_for_again(workspace):
     assert "has changed since Bob decided" in page.info[0].value
     press(page, "Right")
     assert decisions() == {"Bengal_1": "right"}
+
+
+def additions():
+    from pathlib import Path
+
+    from tools.page.additions import additions_page
+
+    additions_page(Path("log"))
+
+
+def test_kept_photographs_become_pairs_or_are_discarded_and_both_can_be_undone(workspace):
+    kept = workspace / "log/kept"
+    kept.mkdir(parents=True)
+    content = image_path(PAIRS, "pug_1").read_bytes()
+    for name in ("seen-1", "seen-2"):
+        (kept / f"{name}.jpg").write_bytes(content)
+    page = AppTest.from_function(additions, default_timeout=60).run()
+    assert not page.exception
+    press(page, "Accept")
+    [added] = read_additions(LABELS).values()
+    assert (added.name, added.dataset, added.reviewer) == ("seen-1", "tiny", ANN)
+    assert added.origin.startswith("prediction log; mask of the model ")
+    assert image_path(LABELS / "added", "seen-1").read_bytes() == content
+    assert (
+        load_mask(mask_path(LABELS / "added", "seen-1")).shape
+        == load_mask(mask_path(PAIRS, "pug_1")).shape
+    )
+    press(page, "Discard")
+    assert [file.name for file in kept.iterdir()] == ["seen-1.jpg"]
+    assert "No photograph is left" in page.success[0].value
+    press(press(page, "Undo"), "Undo")
+    assert sorted(file.name for file in kept.iterdir()) == ["seen-1.jpg", "seen-2.jpg"]
+    assert read_additions(LABELS) == {}
 
 
 def test_the_swap_that_helps_most_is_proposed():

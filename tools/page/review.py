@@ -52,8 +52,7 @@ def show_next(model: Predictor) -> None:
     """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
-    if model.classes.names != classes.names:
-        raise UserError(f"this model knows other classes than the data set {classes.dataset}")
+    require_classes(model, classes)
     table = choose_rows(read_csv(SUSPECTS), classes.groups)
     digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
     decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
@@ -68,6 +67,12 @@ def show_next(model: Predictor) -> None:
     else:
         st.success("Nothing is left to decide here.")
     st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
+
+
+def require_classes(model: Predictor, classes: Classes) -> None:
+    """Raise UserError for a model of another data set."""
+    if model.classes.names != classes.names:
+        raise UserError(f"This model knows other classes than the data set {classes.dataset}")
 
 
 def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
@@ -135,34 +140,43 @@ def judge(row: Row, blank: Review, before: Review | None, model: Predictor) -> N
     st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
     take = partial(decide, blank, before, testing)
     with st.container(horizontal=True):
-        _key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
-        _key("Leave out", "L", name, partial(take, Verdict.LEAVE_OUT))
-        _key("Take the model's mask", "M", name, partial(take, Verdict.MODEL, predicted))
-        _key("Next", "N", name, pass_over)
+        show_key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
+        show_key("Leave out", "L", name, partial(take, Verdict.LEAVE_OUT))
+        show_key("Take the model's mask", "M", name, partial(take, Verdict.MODEL, predicted))
+        show_key("Next", "N", name, pass_over)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first, second = likely_swap(mask, predicted, len(classes))
         one = st.selectbox("Class", classes.names, first, key=f"one {name}", width=200)
         other = st.selectbox("and class", classes.names, second, key=f"other {name}", width=200)
-        _key("are swapped", "S", name, partial(take, f"{Verdict.SWAP}:{one},{other}"))
-    if file := st.file_uploader("Another mask, of class ids", "png", key=f"file {name}"):
-        drawn = read_mask(file, Path(file.name), classes)
-        if drawn.shape != mask.shape:
-            raise UserError(f"{file.name}: it and the picture differ in size")
-        st.image(overlay(*_reduced(image, drawn), classes), "This file", width=VIEW // 2)
-        _key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
+        show_key("are swapped", "S", name, partial(take, f"{Verdict.SWAP}:{one},{other}"))
+    drawn = uploaded_mask(name, image, classes)
+    if drawn is not None:
+        show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
     with pictures:
         facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
         st.markdown(f"**{plain(name)}** {plain(facts)}")
         show_pictures(image, mask, predicted, classes)
 
 
-def _key(label: str, letter: str, name: str, action: Callable[[], None]) -> None:
+def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
+    """The mask that people upload for the pair, if they do. Raises UserError if it does not fit."""
+    file = st.file_uploader("Another mask, of class ids", "png", key=f"file {name}")
+    if not file:
+        return None
+    mask = read_mask(file, Path(file.name), classes)
+    if mask.shape != image.shape[:2]:
+        raise UserError(f"{file.name}: it and the picture differ in size")
+    st.image(overlay(*reduced(image, mask), classes), "This file", width=VIEW // 2)
+    return mask
+
+
+def show_key(label: str, letter: str, name: str, action: Callable[[], None]) -> None:
     """A button that the letter presses, too. It is another one for each pair."""
     st.button(label, shortcut=letter, on_click=action, key=f"{letter} {name}")
 
 
 def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
-    photograph, truth, guess = _reduced(image, mask, predicted)
+    photograph, truth, guess = reduced(image, mask, predicted)
     pictures = {
         "Photograph": Image.fromarray(photograph),
         "Mask": overlay(photograph, truth, classes),
@@ -173,7 +187,7 @@ def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes)
         column.image(picture, caption, width="stretch", alt=caption)
 
 
-def _reduced(*arrays: Array) -> list[Array]:
+def reduced(*arrays: Array) -> list[Array]:
     """An image, and masks of its size, as large as the page shows them."""
     size = size_within(VIEW, *arrays[0].shape[:2])
     ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
@@ -215,7 +229,7 @@ def decide(
         state["said"] = TEST_RULE
         return
     review = Review(blank.name, blank.mask_sha256, str(decision), blank.reviewer, reason)
-    content = None if mask is None else _png(mask, read_classes(PAIRS))
+    content = None if mask is None else mask_png(mask, read_classes(PAIRS))
     old = Held(before, held(LABELS, blank.name).mask)
     try:
         if file_digest(mask_path(PAIRS, blank.name)) != blank.mask_sha256:
@@ -228,7 +242,7 @@ def decide(
         del state["current"]
 
 
-def _png(mask: Array, classes: Classes) -> bytes:
+def mask_png(mask: Array, classes: Classes) -> bytes:
     stream = io.BytesIO()
     save_mask(stream, mask, classes.palette)
     return stream.getvalue()

@@ -8,13 +8,14 @@ import pytest
 from pictures import encoded
 from tiny_pets import OXFORD, PETS, write_index, write_pair
 
-from pipeline.core.files import file_digest, write_rows
+from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.images import load_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.reviewed import Decision, read_decisions
+from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
 from pipeline.ingest.decisions import Held, Review, change
-from pipeline.ingest.reviews import ADDED_COLUMNS, apply_reviews
+from pipeline.ingest.reviews import apply_reviews
 
 NAMES = ["Bengal_1", "pug_1", "pug_2"]
 SIZE = (40, 50)  # height, width
@@ -40,14 +41,7 @@ def apply():
 
 
 def add(name, image, mask, dataset="tiny"):
-    folder = Path("labels/added")
-    for file, content in ((image_path(folder, name), image), (mask_path(folder, name), mask)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    table = folder / "added.csv"
-    known = [line.split(",") for line in table.read_text().split()[1:]] if table.is_file() else []
-    rows = [*known, (name, dataset, "a-row-of-the-log", "Ann")]
-    write_rows(table, ADDED_COLUMNS, rows)
+    add_pair(Path("labels"), Addition(name, dataset, "row 7 of the log", "Ann"), image, mask)
 
 
 def files(folder):
@@ -127,6 +121,16 @@ def test_added_pairs_are_checked_and_indexed_like_others(workspace):
     assert index["mask_sha256"][1] == file_digest(Path("reviewed/masks/seen-2.png"))
     assert Path("reviewed/images/seen-2.jpg").read_bytes() == picture
     assert PETS.groups == ("breed", "species")
+
+
+def test_an_added_pair_that_is_taken_out_leaves_no_trace(workspace):
+    add("seen-1", b"an image", b"a mask")
+    add("seen-2", b"an image", b"a mask")
+    remove_pair(Path("labels"), "seen-1")
+    assert [*read_additions(Path("labels"))] == ["seen-2"]
+    remove_pair(Path("labels"), "seen-2")
+    assert apply() == {}
+    assert [*files("labels")] == [Path("labels/added/added.csv")]
 
 
 @pytest.mark.parametrize(
