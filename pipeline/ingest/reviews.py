@@ -38,7 +38,7 @@ Mask = NDArray[np.uint8]  # (H, W) class ids
 
 def apply_reviews(
     description: Description, where: Path, labels: Path, data: Path, target: Path
-) -> dict[str, dict[str, int] | int]:
+) -> dict[str, object]:
     """Write the folder `target`, as `reviewed` describes it, from `labels` and the pairs in `data`.
 
     A decision about a mask that is no longer the one it judged does not hold, and is counted. Added
@@ -64,7 +64,8 @@ def apply_reviews(
     for reason, count in void.items():
         console.print(f"warning: {labels / FILE}: {count} decisions do not hold: {reason}")
     counted = Counter(str(review.verdict) for review in holding)
-    found = {"reviews": dict(counted), "reviews_that_do_not_hold": dict(void), "added": len(added)}
+    found: dict[str, object] = {"reviews": dict(counted), "reviews_that_do_not_hold": dict(void)}
+    found["added"] = len(added)
     return {key: count for key, count in found.items() if count}
 
 

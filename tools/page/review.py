@@ -35,7 +35,7 @@ ANY = "any"  # of a filter
 VIEW = 700  # pixels of a picture's longer side
 TEST_RULE = "In the test list: say why. Decisions on it are counted beside the scores."
 
-Row = Mapping[str, Any]  # of the table that `make labels` writes
+Row = Mapping[Any, Any]  # of the table that `make labels` writes
 
 
 def review_page() -> None:
@@ -159,13 +159,17 @@ def judge(row: Row, blank: Review, before: Review | None, model: Predictor) -> N
 
 
 def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
-    """The mask that people upload for the pair, if they do. Raises UserError if it does not fit."""
+    """The mask that people upload for the pair, if they do, and if it fits."""
     file = st.file_uploader("Another mask, of class ids", "png", key=f"file {name}")
     if not file:
         return None
-    mask = read_mask(file, Path(file.name), classes)
-    if mask.shape != image.shape[:2]:
-        raise UserError(f"{file.name}: it and the picture differ in size")
+    try:
+        mask = read_mask(file, Path(file.name), classes)
+        if mask.shape != image.shape[:2]:
+            raise UserError(f"{file.name}: it and the picture differ in size")
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+        return None
     st.image(overlay(*reduced(image, mask), classes), "This file", width=VIEW // 2)
     return mask
 
