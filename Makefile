@@ -63,7 +63,7 @@ predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 P
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) \
 	  $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
-app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
+app: $(INSTALLED) ## Try the model and review labels in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
 	PYTHONPATH=. streamlit run tools/app.py -- $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP))
 
 serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
