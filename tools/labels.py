@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pipeline.scoring.segmenter import Segmenter
 
+Judged = tuple[Path, "pd.DataFrame"]  # the folder of a model, and the rows that it judges
+
 SHOWN = 12  # pairs in the terminal
 WAITING = "This model is being trained already: waiting for its end."
 ITSELF = (
@@ -51,42 +53,55 @@ def rank() -> None:
     """Write table, masks and sheets to metrics/labels, and copy them to the model's run."""
     params = read_section("labels", LabelsParams)
     engine = read_section("evaluate", dict[str, Any])
-    from pipeline.data.classes import read_classes
     from pipeline.data.splits import read_split
     from pipeline.model.checkpoint import checkpoint_digest
     from pipeline.model.engine import prepare_torch
     from pipeline.records.runs import checkpoint_run
-    from pipeline.scoring.suspects import TABLE, draw_suspects, find_suspects, ranked
+    from pipeline.scoring.suspects import TABLE
 
     lists = {name: read_split(SPLITS / f"{name}.csv") for name in ("test", "val", "train")}
     device = prepare_torch(seed=0, threads=engine["threads"])
-    classes = load_judge(MODELS, device).classes
-    if classes.names != read_classes(PAIRS).names:
-        raise UserError(f"{MODELS} holds a model of other classes: train first (dvc repro train)")
+    check_classes(load_judge(MODELS, device))
     with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
         run.set_tags({"labels": params})
-    judged = {name: [(MODELS, rows)] for name, rows in lists.items()}
+    judges = {name: [(MODELS, rows)] for name, rows in lists.items()}
     if params.folds:
-        judged["train"] = [*judge_folds(lists, params.folds, run.run_id)]
+        judges["train"] = [*judge_folds(lists, params.folds, run.run_id)]
     else:
         console.print(ITSELF, soft_wrap=True)
     with atomic_folder(SUSPECTS) as folder:
-        (folder / "sheets").mkdir()
-        found = {
-            name: [
-                find_suspects(load_judge(each, device), PAIRS, rows, engine["batch_size"], folder)
-                for each, rows in parts
-            ]
-            for name, parts in judged.items()
-        }
-        table = ranked(found)
-        write_csv(folder / TABLE, table)
-        for name, sheet in draw_suspects(PAIRS, folder, table, classes):
-            sheet.save(folder / "sheets" / f"{name}.png")
+        table = write_ranking(folder, judges, engine["batch_size"], device)
     with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
         run.log_artifact(SUSPECTS / TABLE, "labels")
         run.log_artifacts(SUSPECTS / "sheets", "labels/sheets")
     print_first(table)
+
+
+def write_ranking(
+    folder: Path, judges: Mapping[str, list[Judged]], batch_size: int, device: "torch.device"
+) -> "pd.DataFrame":
+    """Have each list judged, by the models it names; write and return the ranking."""
+    from pipeline.scoring.suspects import TABLE, draw_suspects, find_suspects, ranked
+
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in judges}
+    for name, parts in judges.items():
+        for models, rows in parts:
+            judge = load_judge(models, device)
+            found[name].append(find_suspects(judge, PAIRS, rows, batch_size, folder))
+    table = ranked(found)
+    write_csv(folder / TABLE, table)
+    (folder / "sheets").mkdir()
+    for name, sheet in draw_suspects(PAIRS, folder, table, judge.classes):
+        sheet.save(folder / "sheets" / f"{name}.png")
+    return table
+
+
+def check_classes(judge: "Segmenter") -> None:
+    """Raise UserError for a model of other classes than the pairs'."""
+    from pipeline.data.classes import read_classes
+
+    if judge.classes.names != read_classes(PAIRS).names:
+        raise UserError(f"{MODELS} holds a model of other classes: train first (dvc repro train)")
 
 
 def load_judge(models: Path, device: "torch.device") -> "Segmenter":
@@ -98,9 +113,7 @@ def load_judge(models: Path, device: "torch.device") -> "Segmenter":
     return Segmenter(BothWays(network), config).to(device)
 
 
-def judge_folds(
-    lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str
-) -> Iterator[tuple[Path, "pd.DataFrame"]]:
+def judge_folds(lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str) -> Iterator[Judged]:
     """Train a model without each fold of the training list; yield its folder and the fold.
 
     A model that is there already, of the same pairs, params and code, is not trained again. The
