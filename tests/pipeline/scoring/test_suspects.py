@@ -81,7 +81,7 @@ def test_a_thin_dispute_hardly_counts():
         (mask_with((2, 22, 10, 90)), ANOTHER),
         (mask_with((30, 70, 30, 70), (0, 20, 0, 60)), ANOTHER),
         (SEEN, RIM),
-        (np.where(SEEN == PET, np.uint8(BORDER), SEEN), SWAPPED),
+        (np.where(SEEN == PET, np.uint8(BORDER), SEEN), ONE_CLASS),  # besides the border
     ],
 )
 def test_each_kind_is_known(label, kind):
