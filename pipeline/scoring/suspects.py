@@ -37,6 +37,7 @@ KINDS = (SWAPPED, ONE_CLASS, SHIFTED, PART_MISSING, ANOTHER, RIM)
 
 THICK = 0.01  # of the diagonal: half the thickness from which on a dispute is thick
 THIN = 0.05  # what a pixel of a thin dispute counts
+HALF = 0.5  # what one counts that either side calls a rim, which is half an object
 SMALLEST = 0.01  # of the pixels: an object counts as at least so large
 USUAL = 0.9  # the quantile of a model's disputes that is still usual
 LEAST = 0.02  # less is never unusual
@@ -107,7 +108,11 @@ def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) 
     # Background that nobody disputes says nothing about the object.
     whole = scored & (disputed | ~np.isin(label, classes.with_role("background")))
     size = max(np.count_nonzero(whole), SMALLEST * pixels)
-    strength = float(lead[thick].sum() + THIN * lead[disputed & ~thick].sum()) / size
+    rims = classes.with_role("rim")
+    weights = np.where(thick, 1, THIN) * np.where(
+        np.isin(label, rims) | np.isin(seen, rims), HALF, 1
+    )
+    strength = float((lead * weights)[disputed].sum()) / size
     kind = kind_of(label, seen, thick, classes)
     return Dispute(kind, strength, np.count_nonzero(disputed) / pixels)
 

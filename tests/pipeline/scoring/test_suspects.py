@@ -70,6 +70,14 @@ def test_a_thin_dispute_hardly_counts():
     assert found.strength == pytest.approx(THIN * (42**2 - 40**2) / 42**2)
 
 
+def test_a_rim_is_half_an_object():
+    """A quarter of the pet is labelled as border."""
+    label = SEEN.copy()
+    label[30:70, 60:70] = BORDER
+    found = judged(label)
+    assert (found.kind, found.strength) == (PART_MISSING, pytest.approx(0.25 / 2))
+
+
 @pytest.mark.parametrize(
     ("label", "kind"),
     [
