@@ -179,7 +179,9 @@ def first_ranks(workspace: Path, damaged: dict[str, str]) -> pd.DataFrame:
     The first are as many as are damaged; a column for each ranking.
     """
     suspects = read_suspects(workspace / SUSPECTS).set_index("name")
-    scores = pd.DataFrame(rival_scores(workspace)).set_index("name").assign(ours=suspects["score"])
+    scores = (
+        pd.DataFrame([*rival_scores(workspace)]).set_index("name").assign(ours=suspects["score"])
+    )
     first = scores.rank(ascending=False, method="first") <= len(damaged)
     table = pd.DataFrame({"name": [*damaged], "damage": [*damaged.values()]}).set_index("name")
     table["known"] = suspects["kind"] == table["damage"].map(KNOWN_AS)
@@ -228,13 +230,14 @@ def predictions(
 
 def count_found(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """By damage, and in all: how many there are, and the shares found first, and known by kind."""
-    table = table.reset_index(drop=True)
-    groups = {way: table[table["damage"] == way] for way in KNOWN_AS} | {"all": table}
-    return {
-        way: {"damaged": len(rows), **rows.drop(columns="damage").mean().round(4).to_dict()}
-        for way, rows in groups.items()
-        if len(rows)
-    }
+    found = {}
+    for way in (*KNOWN_AS, "all"):
+        rows = table if way == "all" else table[table["damage"] == way]
+        if len(rows):
+            each: dict[str, float] = {"damaged": len(rows)}
+            shares = rows.drop(columns="damage").mean()
+            found[way] = each | {str(key): round(float(share), 4) for key, share in shares.items()}
+    return found
 
 
 def table_of(found: dict[str, dict[str, float]]) -> Table:

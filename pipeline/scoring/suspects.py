@@ -108,10 +108,8 @@ def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) 
     # Background that nobody disputes says nothing about the object.
     whole = scored & (disputed | ~np.isin(label, classes.with_role("background")))
     size = max(np.count_nonzero(whole), SMALLEST * pixels)
-    rims = classes.with_role("rim")
-    weights = np.where(thick, 1, THIN) * np.where(
-        np.isin(label, rims) | np.isin(seen, rims), HALF, 1
-    )
+    rim = np.isin([label, seen], classes.with_role("rim")).any(axis=0)
+    weights = np.where(thick, 1, THIN) * np.where(rim, HALF, 1)
     strength = float((lead * weights)[disputed].sum()) / size
     kind = kind_of(label, seen, thick, classes)
     return Dispute(kind, strength, np.count_nonzero(disputed) / pixels)
