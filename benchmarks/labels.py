@@ -179,12 +179,11 @@ def first_ranks(workspace: Path, damaged: dict[str, str]) -> pd.DataFrame:
     The first are as many as are damaged; a column for each ranking.
     """
     suspects = read_suspects(workspace / SUSPECTS).set_index("name")
-    scores = (
-        pd.DataFrame([*rival_scores(workspace)]).set_index("name").assign(ours=suspects["score"])
-    )
+    scores = pd.DataFrame([*rival_scores(workspace)]).set_index("name")
+    scores["ours"] = suspects["score"]
     first = scores.rank(ascending=False, method="first") <= len(damaged)
     table = pd.DataFrame({"name": [*damaged], "damage": [*damaged.values()]}).set_index("name")
-    table["known"] = suspects["kind"] == table["damage"].map(KNOWN_AS)
+    table["known"] = suspects.loc[table.index, "kind"] == table["damage"].map(KNOWN_AS)
     return table.join(first)
 
 
