@@ -56,7 +56,7 @@ def main() -> None:
     measure = partial(evaluate_images, segmenter, arguments.data, batch_size=params.batch_size)
     measured = measure(names)
     tables, scores = score(test, measured, classes)
-    measure_again = partial(measure, masks=arguments.reviewed)
+    measure_again = partial(measure, truth=arguments.reviewed)
     scores |= reviewed_headline(measured, names, arguments.reviewed, classes, measure_again)
 
     write_json(arguments.metrics, scores)

@@ -16,6 +16,7 @@ from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Predictor
 from pipeline.monitoring.log import KEPT, PredictionLog
+from pipeline.scoring.suspects import TABLE
 from tools.page.additions import additions_page
 from tools.page.gallery import plain
 from tools.page.images import ImageFile, choose_images
@@ -32,7 +33,7 @@ def main() -> None:
     st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
     pages = {try_model: "Try the model"}
-    if SUSPECTS.is_file():
+    if (SUSPECTS / TABLE).is_file():
         pages[review_page] = "Review labels"
     if (folder := open_options()[0]) and (folder / KEPT).is_dir():
         pages[add_photographs] = "Add photographs"

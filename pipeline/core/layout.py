@@ -20,12 +20,12 @@ CONFIG = MODELS / "config.json"
 ONNX = MODELS / "model.onnx"
 
 METRICS = Path("metrics")  # one JSON file a stage
-SUSPECTS = METRICS / "labels/suspects.csv"  # pairs whose mask may be wrong, from tools.labels
 TRAIN_METRICS = METRICS / "train.json"
 EVALUATE_METRICS = METRICS / "evaluate.json"
 EXPORT_METRICS = METRICS / "export.json"
 TABLES = METRICS / "tables"  # scores.csv, slices.csv and per_image.csv
 PLOTS = METRICS / "plots"
+SUSPECTS = METRICS / "labels"  # suspects.csv, masks/ and sheets/, from tools.labels
 
 FP32, INT8 = PRECISIONS = ("fp32", "int8")  # of an exported model: it has a file in each
 

@@ -19,6 +19,7 @@ from tiny_pets import REPOSITORY, write_index, write_pair
 
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.ingest.decisions import read_reviews
+from pipeline.scoring.suspects import TABLE
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +35,9 @@ def server(tmp_path, monkeypatch):
         write_pair(PAIRS, name, 40, 50)
     write_index(PAIRS, sorted(NAMES))
     write_traffic_light(Path("models/model.onnx"))
-    SUSPECTS.parent.mkdir(parents=True)
+    shutil.copytree(PAIRS / "masks", SUSPECTS / "masks")
     same = {"list": "train", "kind": "shifted", "score": 0.5, "share": 0.1}
-    pd.DataFrame({"name": NAMES} | same).to_csv(SUSPECTS, index=False)
+    pd.DataFrame({"name": NAMES} | same).to_csv(SUSPECTS / TABLE, index=False)
     subprocess.run(["git", "init", "--quiet"], check=True)
     for key in ("name", "email"):
         subprocess.run(["git", "config", f"user.{key}", "ann@example.org"], check=True)

@@ -24,12 +24,12 @@ from pipeline.data.classes import IGNORE, Classes, read_classes
 from pipeline.data.images import load_image, load_mask, save_mask, size_within
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.reviewed import Verdict
-from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_mask
+from pipeline.deploy.predictor import Array
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
 from pipeline.ingest.reviews import read_mask
 from pipeline.scoring.pictures import error_map, overlay
+from pipeline.scoring.suspects import TABLE
 from tools.page.gallery import plain
-from tools.page.models import choose_model
 
 ANY = "any"  # of a filter
 VIEW = 700  # pixels of a picture's longer side
@@ -43,17 +43,16 @@ def review_page() -> None:
     if said := st.session_state.pop("said", None):
         st.warning(plain(said))
     try:
-        show_next(choose_model())
+        show_next()
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
 
 
-def show_next(model: Predictor) -> None:
+def show_next() -> None:
     """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
-    require_classes(model, classes)
-    table = choose_rows(read_csv(SUSPECTS), classes.groups)
+    table = choose_rows(read_csv(SUSPECTS / TABLE), classes.groups)
     digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
     decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
     waiting = [name for name in table["name"] if name in digests and name not in decided]
@@ -63,16 +62,10 @@ def show_next(model: Predictor) -> None:
     if waiting:
         name = choose_name(waiting)
         row = table[table["name"] == name].iloc[0].to_dict()
-        judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), model)
+        judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), classes)
     else:
         st.success("Nothing is left to decide here.")
     st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
-
-
-def require_classes(model: Predictor, classes: Classes) -> None:
-    """Raise UserError for a model of another data set."""
-    if model.classes.names != classes.names:
-        raise UserError(f"This model knows other classes than the data set {classes.dataset}")
 
 
 def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
@@ -125,14 +118,14 @@ def choose_name(waiting: list[str]) -> str:
     return state["current"]
 
 
-def judge(row: Row, blank: Review, before: Review | None, model: Predictor) -> None:
+def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> None:
     """Show the pair, and a button with a key for each decision.
 
     blank: the review to be, without decision and reason. before: one about an earlier mask.
     """
-    name, classes = blank.name, model.classes
+    name = blank.name
     image, mask = load_image(image_path(PAIRS, name)), load_mask(mask_path(PAIRS, name))
-    predicted = predict(model, name, model.identity["digest"])
+    predicted = load_mask(mask_path(SUSPECTS, name))  # of a model that was not trained on the pair
     pictures = st.container()  # filled last: whoever sees them sees the buttons of this pair
     if before is not None:
         st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
@@ -197,13 +190,6 @@ def reduced(*arrays: Array) -> list[Array]:
     ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
     pairs = zip(arrays, ways, strict=True)
     return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
-
-
-@st.cache_data(max_entries=20, show_spinner="Labelling …")
-def predict(_model: Predictor, name: str, digest: str) -> Array:
-    """The model's mask of a pair's image. digest: of the model, which is not compared itself."""
-    image = load_image(image_path(PAIRS, name))
-    return predict_mask(_model, image, longest_side(len(_model.classes)))
 
 
 def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
