@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pipeline.core.files import file_digest, read_csv
+from pipeline.core.files import file_digest
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
@@ -52,7 +52,8 @@ def show_next() -> None:
     """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
-    table = choose_rows(read_csv(SUSPECTS / TABLE), classes.groups)
+    suspects = pd.read_csv(SUSPECTS / TABLE, dtype=str, keep_default_na=False)
+    table = choose_rows(suspects.astype({"score": float, "share": float}), classes.groups)
     digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
     decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
     waiting = [name for name in table["name"] if name in digests and name not in decided]

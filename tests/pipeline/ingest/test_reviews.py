@@ -108,18 +108,18 @@ def test_what_cannot_be_applied_is_refused_by_its_file(workspace, decision, mask
 
 def test_added_pairs_are_checked_and_indexed_like_others(workspace):
     picture = image_path(Path("pairs"), "pug_1").read_bytes()
-    add("seen-2", picture, encoded(HALVES))
+    add("2026-ab", picture, encoded(HALVES))
     add("Bengal_7", picture, encoded(HALVES))
     add("street", picture, encoded(HALVES), dataset="camvid")
     assert apply() == {"added": 2}
     index = pd.read_csv("reviewed/index.csv", keep_default_na=False)
     columns = ["name", "breed", "species", "split", "width", "height"]
     assert index[columns].to_numpy().tolist() == [
+        ["2026-ab", "", "", "added", 50, 40],
         ["Bengal_7", "Bengal", "cat", "added", 50, 40],
-        ["seen-2", "", "", "added", 50, 40],
     ]
-    assert index["mask_sha256"][1] == file_digest(Path("reviewed/masks/seen-2.png"))
-    assert Path("reviewed/images/seen-2.jpg").read_bytes() == picture
+    assert index["mask_sha256"][0] == file_digest(Path("reviewed/masks/2026-ab.png"))
+    assert Path("reviewed/images/2026-ab.jpg").read_bytes() == picture
     assert PETS.groups == ("breed", "species")
 
 
