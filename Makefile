@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor report models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels report models promote verify \
   sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -63,7 +63,7 @@ predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 P
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) \
 	  $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
-app: $(INSTALLED) ## Try the model in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
+app: $(INSTALLED) ## Try the model and review labels in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
 	PYTHONPATH=. streamlit run tools/app.py -- $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP))
 
 serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
@@ -73,6 +73,9 @@ serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT
 monitor: $(INSTALLED) ## Compare what served models see with their evaluation (LOG=folder; docs/operations.md)
 	$(if $(LOG),,$(error say which log: make monitor LOG=log, the folder that make serve LOG=log writes))
 	python -m tools.monitor "$(LOG)"
+
+labels: $(INSTALLED) ## Rank the pairs by how strongly a model disputes their masks (docs/labels.md)
+	python -m tools.labels rank
 
 report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report
@@ -147,7 +150,7 @@ sbom: $(INSTALLED) ## List the pinned packages as a CycloneDX SBOM, reports/sbom
 	  --output-file reports/sbom.json
 
 clean: ## Remove outputs and caches; keep runs, artifacts and results
-	rm -rf data models metrics/plots metrics/tables .cache
+	rm -rf data models metrics/labels metrics/plots metrics/tables .cache
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

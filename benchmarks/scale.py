@@ -22,7 +22,7 @@ import psutil
 import yaml
 from PIL import Image, ImageDraw
 
-from pipeline.core.layout import INDEX, ONNX, PAIRS, SPLITS
+from pipeline.core.layout import INDEX, LABELS, ONNX, PAIRS, REVIEWED, SPLITS
 from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.splits import read_split
 from pipeline.ingest.duplicates import nearest_within
@@ -49,16 +49,19 @@ PARAMS = {  # replacing those of the repository
     "export": {"max_disagreement": 1.0},  # so small a network has many near ties
 }
 SCORES, PLOTS = "metrics/evaluate.json", "metrics/plots"
-EXTRACT = f"-m stages.extract {DATASET} data/raw {PAIRS} metrics/extract.json"
+EXTRACT = f"-m stages.extract {DATASET} data/raw {LABELS} {PAIRS} {REVIEWED} metrics/extract.json"
+EVALUATE = (
+    f"-m stages.evaluate {PAIRS} {REVIEWED} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test"
+)
 STEPS = {  # in this order; arguments of python
     "extract": EXTRACT,
     "dvc commit": "-m dvc commit --quiet --force",
     "dvc status": "-m dvc status --quiet",
-    "split": f"-m stages.split {PAIRS} {SPLITS} metrics/split.json",
+    "split": f"-m stages.split {PAIRS} {REVIEWED} {SPLITS} metrics/split.json",
     "near-duplicates": "-c 'from benchmarks.scale import search; search()'",
     "cache": "-c 'from benchmarks.scale import decode; decode()'",
     "train": f"-m stages.train {PAIRS} {SPLITS} models metrics/train.json {PLOTS}/train",
-    "evaluate": f"-m stages.evaluate {PAIRS} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test",
+    "evaluate": EVALUATE,
     "dvc checkout": "-m dvc checkout --quiet",
     "export": f"-m stages.export {PAIRS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
     "dvc push": "-m dvc push --quiet",

@@ -1,7 +1,8 @@
 """Score the model on the test list, at each image's own size: numbers, tables and pictures."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -29,6 +30,7 @@ class EvaluateParams:
 def main() -> None:
     paths = {
         "data": "folder of images and masks, from extract",
+        "reviewed": "folder of people's decisions and the masks that they changed, from extract",
         "splits": "folder with test.csv, from split",
         "models": "folder of checkpoint.pth and config.json",
         "metrics": "JSON file for the scores",
@@ -43,32 +45,24 @@ def main() -> None:
     from pipeline.model.engine import prepare_torch
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.measure import evaluate_images
+    from pipeline.scoring.reviewed import reviewed_headline
     from pipeline.scoring.segmenter import Segmenter
-    from pipeline.scoring.tables import (
-        headline,
-        headline_words,
-        per_image_table,
-        score_table,
-        slice_table,
-    )
 
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
     test = read_split(arguments.splits / "test.csv")
 
-    measured = evaluate_images(segmenter, arguments.data, test["name"].tolist(), params.batch_size)
-    classes = segmenter.classes
-    tables = {
-        "scores": score_table(measured, classes),
-        "per_image": per_image_table(test, measured, classes),
-    }
-    scores = headline(tables["scores"], len(test), headline_words(classes))
-    whole = (scores["miou_low"], scores["miou_high"])
-    tables["slices"] = slice_table(tables["per_image"], classes, whole)
+    names, classes = test["name"].tolist(), segmenter.classes
+    measure = partial(evaluate_images, segmenter, arguments.data, batch_size=params.batch_size)
+    measured = measure(names)
+    tables, scores = score(test, measured, classes)
+    measure_again = partial(measure, truth=arguments.reviewed)
+    scores |= reviewed_headline(measured, names, arguments.reviewed, classes, measure_again)
 
     write_json(arguments.metrics, scores)
     for name, table in tables.items():
         write_csv(arguments.tables / f"{name}.csv", table)
+    whole = (scores["miou_low"], scores["miou_high"])
     save_plots(arguments.plots, measured, tables["slices"], classes, whole)
     save_sheets(arguments.plots, segmenter, arguments.data, tables["per_image"])
 
@@ -78,6 +72,19 @@ def main() -> None:
         run.log_artifact(arguments.metrics, "metrics")
         run.log_artifacts(arguments.tables, "tables")
         run.log_artifacts(arguments.plots, "plots/evaluate")
+
+
+def score(
+    test: "pd.DataFrame", measured: "Measured", classes: Classes
+) -> tuple[dict[str, "pd.DataFrame"], dict[str, Any]]:
+    """The tables by name, and the headline, on the masks as published."""
+    from pipeline.scoring import tables
+
+    scores = tables.score_table(measured, classes)
+    images = tables.per_image_table(test, measured, classes)
+    top = tables.headline(scores, len(test), tables.headline_words(classes))
+    slices = tables.slice_table(images, classes, (top["miou_low"], top["miou_high"]))
+    return {"scores": scores, "per_image": images, "slices": slices}, top
 
 
 def save_plots(

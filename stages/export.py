@@ -56,7 +56,11 @@ def main() -> None:
     train, test = (
         read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")
     )
-    calibrate(files, arguments.data, evenly_spaced(train, params.calibration_images))
+    calibrate(
+        files,
+        (arguments.splits, arguments.data),
+        evenly_spaced(train, params.calibration_images),
+    )
     found = agreement(files, segmenter, arguments.data, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
@@ -72,14 +76,14 @@ def main() -> None:
         register_model(run, files[FP32], scores)
 
 
-def calibrate(files: Mapping[str, Path], data: Path, names: Sequence[str]) -> None:
+def calibrate(files: Mapping[str, Path], folders: Sequence[Path], names: Sequence[str]) -> None:
     """Write the INT8 file, with the value ranges of the named images."""
     from pipeline.data.images import load_image
-    from pipeline.data.pairs import image_path
+    from pipeline.data.pairs import image_path, newest
     from pipeline.deploy.int8 import export_int8
 
     with track(names, "calibrating", len(names)) as tracked:
-        images = (load_image(image_path(data, name)) for name in tracked)
+        images = (load_image(newest(image_path, folders, name)) for name in tracked)
         export_int8(files[INT8], files[FP32], images)
 
 

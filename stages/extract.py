@@ -1,4 +1,4 @@
-"""Extract the archives, check every pair of image and mask, and write the usable ones."""
+"""Extract the archives, check every pair of image and mask, and apply people's reviews of them."""
 
 from typing import Annotated
 
@@ -22,19 +22,23 @@ def main() -> None:
     paths = {
         "description": "file of the data set in datasets/",
         "raw": "folder with the archives of the data set",
+        "labels": "folder of people's decisions about masks, and of added pairs",
         "data": "folder to write: images/, masks/, tables about them",
+        "reviewed": "folder to write: decisions that hold, masks that they changed, added pairs",
         "metrics": "JSON file to write: counts",
     }
     arguments = path_arguments("extract", __doc__, paths)
     params = read_section("extract", ExtractParams)
     from pipeline.ingest.extraction import extract
+    from pipeline.ingest.reviews import apply_reviews
 
     where = arguments.description
     description = read_description(where)
     metrics = extract(
         description, where, arguments.raw, arguments.data, params.max_quarantined_fraction
     )
-    write_json(arguments.metrics, metrics)
+    counts = apply_reviews(description, where, arguments.labels, arguments.data, arguments.reviewed)
+    write_json(arguments.metrics, metrics | counts)
 
 
 if __name__ == "__main__":

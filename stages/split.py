@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import math
+import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 from sys import intern
@@ -17,6 +18,7 @@ from pipeline.core.files import atomic_folder, write_json, write_rows
 from pipeline.core.params import STRICT, Seed, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
 from pipeline.data.classes import read_classes
+from pipeline.data.reviewed import Decision, Verdict, read_decisions
 
 FEW = 12  # labels of a group: metrics/split.json counts each
 
@@ -51,35 +53,52 @@ class SplitParams:
 def main() -> None:
     paths = {
         "data": "folder with index.csv and dataset.json, from extract",
-        "splits": "folder to write: train, val and test.csv",
+        "reviewed": "folder of people's decisions and added pairs, from extract",
+        "splits": "folder to write: train, val and test.csv; reviewed masks of the first two",
         "metrics": "JSON file to write: counts",
     }
     arguments = path_arguments("split", __doc__, paths)
     params = read_section("split", SplitParams)
     seed: int = read_section("seed", Seed)
     groups = read_classes(arguments.data).groups
-    index = read_index(arguments.data / "index.csv", groups)
     if params.by == "apart" and not groups:
         raise UserError("split.by: apart needs groups, and the file of the data set names none")
+    index = read_index(arguments.data / "index.csv", groups)
+    added = read_added(arguments.reviewed, groups)
+    drawn, duplicates, straddling = draw_lists(index, added, params, seed)
+    refused = refused_names(read_decisions(arguments.reviewed), drawn["test"])
+    splits = {split: without(refused, drawn[split]) for split in ("train", "val")}
+    splits["test"] = drawn["test"]  # its scores are of all pictures, and beside it of those left
+    check_splits(splits, arguments.data / "index.csv")
+    write_splits(arguments.splits, groups, splits, duplicates, arguments.reviewed)
+    left = {"duplicates": len(duplicates), "straddling": straddling}
+    if reviewed := sum(len(drawn[split]) - len(splits[split]) for split in drawn):
+        left["reviewed"] = reviewed
+    write_json(arguments.metrics, counts(splits, groups, left))
+
+
+def draw_lists(
+    index: Entries, added: Entries, params: SplitParams, seed: int
+) -> tuple[dict[str, list[Entry]], list[Duplicate], int]:
+    """The lists, the images too near to a test image, and how many are of a group in another list.
+
+    Added pairs are for training alone, and move no other from list to list.
+    """
     draw = draw_by_share if params.by == "stratify" else draw_apart
     rest, test = take_list(index, "test", params.test_fraction, seed, draw)
-    duplicates = find_duplicates(rest, test, params.duplicate_distance)
+    duplicates = find_duplicates([*rest, *added], test, params.duplicate_distance)
     near = {name for name, *_ in duplicates}
-    rest = [entry for entry in rest if entry.name not in near]
-    before = len(rest)
+    rest, added = without(near, rest), without(near, added)
+    before = len(rest) + len(added)
     if params.by == "apart":
         rest = of_other_groups(rest, test)
     train, val = take_list(rest, "val", params.val_fraction, seed, draw)
     if params.by == "apart":
-        train = of_other_groups(train, val)
-    straddling = before - len(train) - len(val)
+        train, added = of_other_groups(train, val), of_other_groups(added, [*val, *test])
+    straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
         _, train = draw(train, params.train_fraction, seed)
-    splits = {"train": train, "val": val, "test": test}
-    check_splits(splits, arguments.data / "index.csv")
-    write_splits(arguments.splits, groups, splits, duplicates)
-    left = {"duplicates": len(duplicates), "straddling": straddling}
-    write_json(arguments.metrics, counts(splits, groups, left))
+    return {"train": sorted([*train, *added]), "val": val, "test": test}, duplicates, straddling
 
 
 def read_index(path: Path, groups: Sequence[str]) -> list[Entry]:
@@ -96,6 +115,32 @@ def _entry(row: Mapping[str, str], groups: Sequence[str]) -> Entry:
     # One string object for each word that repeats: of a million rows it saves 150 MB.
     own = tuple(intern(row[group]) for group in groups)
     return Entry(row["name"], own, intern(row["split"]), int(row["phash"], 16))
+
+
+def read_added(reviewed: Path, groups: Sequence[str]) -> list[Entry]:
+    """The pairs that people added: they are for training alone."""
+    index = reviewed / "index.csv"
+    return read_index(index, groups) if index.is_file() else []
+
+
+def without(names: Set[str], entries: Entries) -> list[Entry]:
+    return [entry for entry in entries if entry.name not in names]
+
+
+def refused_names(decisions: Mapping[str, Decision], test: Entries) -> set[str]:
+    """The names that people left out.
+
+    Raises UserError for a decision against a test mask that gives no reason: a test list that is
+    changed without one is bent towards the model.
+    """
+    for entry in test:
+        decision = decisions.get(entry.name)
+        if decision and decision.verdict is not Verdict.RIGHT and not decision.reason:
+            raise UserError(
+                f"labels/review.csv: {entry.name} is in the test list: give the reason for"
+                f" {decision.text!r}"
+            )
+    return {name for name in decisions if decisions[name].verdict is Verdict.LEAVE_OUT}
 
 
 def take_list(
@@ -209,9 +254,17 @@ def check_splits(splits: Splits, index: Path) -> None:
 
 
 def write_splits(
-    folder: Path, groups: Sequence[str], splits: Splits, duplicates: Sequence[Duplicate]
+    folder: Path,
+    groups: Sequence[str],
+    splits: Splits,
+    duplicates: Sequence[Duplicate],
+    reviewed: Path,
 ) -> None:
-    """Write the lists, sorted by name, duplicates.csv and by_group.csv into the folder."""
+    """Write the lists, sorted by name, duplicates.csv and by_group.csv into the folder.
+
+    What people changed or added of the lists that train uses comes beside them, in images/ and
+    masks/: a decision about a test picture then trains nothing again.
+    """
     found = {split: Counter(entry.groups for entry in entries) for split, entries in splits.items()}
     with atomic_folder(folder) as target:
         for split, entries in splits.items():
@@ -221,12 +274,19 @@ def write_splits(
         every = sorted(set().union(*found.values()))
         table = ((*group, *(found[split][group] for split in splits)) for group in every)
         write_rows(target / "by_group.csv", (*groups, *splits), table)
+        trained = {entry.name for split in ("train", "val") for entry in splits[split]}
+        for file in sorted(reviewed.glob("*/*")):
+            if file.stem in trained:
+                (target / file.parent.name).mkdir(exist_ok=True)
+                shutil.copyfile(file, target / file.parent.name / file.name)
 
 
 def counts(splits: Splits, groups: Sequence[str], left_out: Mapping[str, int]) -> dict[str, object]:
     """The content of metrics/split.json; the main numbers are printed, too."""
     console.print(", ".join(f"{split} {len(entries)}" for split, entries in splits.items()))
     console.print(f"left out, too near to a test picture: {left_out['duplicates']}")
+    if left_out.get("reviewed"):
+        console.print(f"left out, by review: {left_out['reviewed']}")
     if left_out["straddling"]:
         console.print(f"left out, of a group in another list: {left_out['straddling']}")
     totals: dict[str, dict[str, object]] = {}

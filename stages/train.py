@@ -49,7 +49,7 @@ class TrainParams:
 def main() -> None:
     paths = {
         "data": "folder of images and masks, from extract",
-        "splits": "folder of train.csv and val.csv, from split",
+        "splits": "folder of train.csv, val.csv and what was reviewed of them, from split",
         "models": "folder for checkpoint.pth and config.json",
         "metrics": "JSON file for the validation scores",
         "plots": "folder for the curves",
@@ -72,7 +72,9 @@ def main() -> None:
     pictures = {}
     for split in ("train", "val"):
         names = read_split(arguments.splits / f"{split}.csv")["name"].tolist()
-        pictures[split] = open_pictures(arguments.data, names, train.image_size)
+        pictures[split] = open_pictures(
+            arguments.data, names, train.image_size, reviewed=arguments.splits
+        )
     sections: dict[str, Any] = {"seed": seed, "model": model, "train": train}
     learner, run_epochs = prepare(fabric, pictures, classes, **sections)
     if not fabric.is_global_zero:  # this process only helps to compute

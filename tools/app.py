@@ -1,5 +1,7 @@
 """The page where people try the model: it shows a photograph's mask, and the foreground cut out.
 
+Where `make labels` has ranked the pairs, a second page lets people judge their masks; where the
+log keeps photographs, another one makes training pairs of them.
 `make app` starts it, for this machine alone; its settings are in .streamlit/config.toml.
 """
 
@@ -8,15 +10,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from pipeline.core.layout import SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Predictor
-from pipeline.monitoring.log import PredictionLog
+from pipeline.monitoring.log import KEPT, PredictionLog
+from pipeline.scoring.suspects import TABLE
+from tools.page.additions import additions_page
 from tools.page.gallery import plain
 from tools.page.images import ImageFile, choose_images
 from tools.page.models import choose_model
 from tools.page.result import Result, label_image, show_results
+from tools.page.review import review_page
 from tools.serve import add_log_options, log_options
 
 NAMED = 8  # classes in the introduction
@@ -26,6 +32,24 @@ STYLE = Path(__file__).parent / "page/style.css"
 def main() -> None:
     st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
+    pages = {try_model: "Try the model"}
+    if (SUSPECTS / TABLE).is_file():
+        pages[review_page] = "Review labels"
+    if (folder := open_options()[0]) and (folder / KEPT).is_dir():
+        pages[add_photographs] = "Add photographs"
+    if len(pages) == 1:
+        try_model()
+    else:
+        st.navigation([st.Page(page, title=words) for page, words in pages.items()]).run()
+
+
+def add_photographs() -> None:
+    folder, _ = open_options()
+    assert folder is not None, "only then is there such a page"
+    additions_page(folder)
+
+
+def try_model() -> None:
     head = st.container()
     try:
         model = choose_model()
@@ -79,11 +103,17 @@ def remembered(model: Predictor, file: ImageFile) -> Result:
 
 
 @st.cache_resource
-def open_log() -> PredictionLog | None:
-    """The log that `make app LOG=folder` asks for. Raises UserError if it cannot be written."""
+def open_options() -> tuple[Path | None, float]:
+    """The folder of `make app LOG=folder`, and the share of pictures to keep."""
     parser = argparse.ArgumentParser("streamlit run tools/app.py --", description=__doc__)
     add_log_options(parser)
-    folder, keep = log_options(parser.parse_args())
+    return log_options(parser.parse_args())
+
+
+@st.cache_resource
+def open_log() -> PredictionLog | None:
+    """The log that `make app LOG=folder` asks for. Raises UserError if it cannot be written."""
+    folder, keep = open_options()
     return PredictionLog(folder, keep) if folder else None
 
 

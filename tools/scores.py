@@ -38,7 +38,8 @@ def main() -> None:
     show_next = parser.parse_args().next
     from pipeline.scoring.tables import headline_words
 
-    images = read_json(existing(EVALUATE_METRICS))["images"]
+    metrics = read_json(existing(EVALUATE_METRICS))
+    images = metrics["images"]
     table = read_csv(existing(TABLES / "scores.csv"))
     scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
     words = headline_words(read_config().classes)
@@ -52,6 +53,11 @@ def main() -> None:
     console.print(told)
     if more := len(words) - len(shown):
         console.print(f"{more} scores of classes that do better: {TABLES}/scores.csv")
+    if reviewed := metrics.get("reviewed"):
+        decisions = sum(reviewed["decisions"].values())
+        console.print(
+            f"mIoU on the list as reviewed: {reviewed['miou']:.4f} ({decisions} decisions)"
+        )
     console.print(f"pictures: {PLOTS}/evaluate/")
     if show_next:
         if changed := not_committed():

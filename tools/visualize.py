@@ -58,12 +58,13 @@ def draw(data: Path, names: list[str], classes: "Classes") -> "Image.Image":
     from PIL import Image
 
     from pipeline.data.images import load_image, load_mask
-    from pipeline.data.pairs import image_path, mask_path
+    from pipeline.data.pairs import image_path, mask_path, newest
     from pipeline.scoring.pictures import grid, mask_legend, overlay, with_legend
 
     tiles, captions = [], []
     for name in names:
-        image, mask = load_image(image_path(data, name)), load_mask(mask_path(data, name))
+        image = load_image(newest(image_path, (SPLITS, data), name))
+        mask = load_mask(newest(mask_path, (SPLITS, data), name))
         tiles += [Image.fromarray(image), overlay(image, mask, classes)]
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions += [f"{name}, {size}", _content(mask, classes)]

@@ -17,6 +17,7 @@ SOURCE = (
     "pipeline",
     "stages",
     "datasets",
+    "labels",
     "dvc.yaml",
     "pyproject.toml",
     "requirements.lock",
@@ -60,6 +61,17 @@ def source_patch(workspace: Path) -> bytes | None:
         if names := [os.fsdecode(name) for name in new.split(b"\0") if name]:
             _git(workspace, "add", "--intent-to-add", "--", *names, **index)
         return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *SOURCE, **index)
+
+
+def committer(workspace: Path) -> str:
+    """Who commits here, as "Name <address>". Raises UserError if git knows nobody."""
+    found = _git(workspace, "config", "user.name"), _git(workspace, "config", "user.email")
+    name, email = ((text or b"").decode(errors="replace").strip() for text in found)
+    if not (name and email):
+        raise UserError(
+            "git does not know who you are: git config user.name NAME, and user.email ADDRESS"
+        )
+    return f"{name} <{email}>"
 
 
 def git_identity() -> dict[str, str]:

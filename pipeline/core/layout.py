@@ -8,7 +8,9 @@ DATASETS = Path("datasets")  # one file a data set
 LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 
+LABELS = Path("labels")  # what people decided about masks: an input of extract
 PAIRS = Path("data/pairs")  # pictures and masks, from extract
+REVIEWED = Path("data/reviewed")  # the decisions that hold, and what they changed
 INDEX = PAIRS / "index.csv"
 SPLITS = Path("data/splits")  # train.csv, val.csv and test.csv
 
@@ -23,6 +25,7 @@ EVALUATE_METRICS = METRICS / "evaluate.json"
 EXPORT_METRICS = METRICS / "export.json"
 TABLES = METRICS / "tables"  # scores.csv, slices.csv and per_image.csv
 PLOTS = METRICS / "plots"
+SUSPECTS = METRICS / "labels"  # suspects.csv, masks/ and sheets/, from tools.labels
 
 FP32, INT8 = PRECISIONS = ("fp32", "int8")  # of an exported model: it has a file in each
 

@@ -42,14 +42,17 @@ class Pictures:
     key: str
 
 
-def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
+def open_pictures(
+    folder: Path, names: Sequence[str], size: int, reviewed: Path | None = None
+) -> Pictures:
     """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
 
+    `reviewed`: a folder whose images and masks come before those of `folder`.
     The first process that asks decodes them; others wait for it. Files that are no longer what was
     written are decoded again. Raises UserError if an image is missing, or the disk is full; no
     half-written file is left.
     """
-    key = content_key(folder, names, size)
+    key = content_key(folder, names, size, reviewed)
     cache = cache_folder("pictures") / key[:32]
     with FileLock(f"{cache}.lock"):
         if not _intact(cache):
@@ -57,7 +60,7 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
                 console.print(f"{cache} is damaged: the images are decoded again", soft_wrap=True)
             try:
                 with atomic_folder(cache) as made:
-                    _write_pictures(made, folder, names, size)
+                    _write_pictures(made, [*filter(None, [reviewed]), folder], names, size)
                     (made / DIGESTS).write_bytes(_digests(made))
             except OSError as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
@@ -66,11 +69,13 @@ def open_pictures(folder: Path, names: Sequence[str], size: int) -> Pictures:
     return Pictures(torch.from_numpy(pixels), torch.from_numpy(ids), key)
 
 
-def content_key(folder: Path, names: Sequence[str], size: int) -> str:
+def content_key(folder: Path, names: Sequence[str], size: int, reviewed: Path | None = None) -> str:
     """A digest of all that decides the bytes: index.csv (of digests), the list, size and code."""
+    changed = sorted(reviewed.glob("*/*")) if reviewed else []
     code = [file_digest(Path(str(module.__file__))) for module in (images, pairs, transforms)]
     versions = [np.__version__, PIL.__version__, torch.__version__]
     parts = [size, code, versions, file_digest(folder / "index.csv"), names]
+    parts += [(file.parent.name, file.name, file_digest(file)) for file in changed]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -86,13 +91,13 @@ def _digests(cache: Path) -> bytes:
     return "\n".join(file_digest(cache / name) for name in ARRAYS).encode()
 
 
-def _write_pictures(cache: Path, folder: Path, names: Sequence[str], size: int) -> None:
+def _write_pictures(cache: Path, folders: Sequence[Path], names: Sequence[str], size: int) -> None:
     def image(name: str) -> NDArray[np.uint8]:
-        pixels = torch.from_numpy(images.load_image(pairs.image_path(folder, name)))
+        pixels = torch.from_numpy(images.load_image(pairs.newest(pairs.image_path, folders, name)))
         return transforms.resize_image(pixels.permute(2, 0, 1)[None], size)[0].numpy()
 
     def mask(name: str) -> NDArray[np.uint8]:
-        loaded = torch.from_numpy(images.load_mask(pairs.mask_path(folder, name)))
+        loaded = torch.from_numpy(images.load_mask(pairs.newest(pairs.mask_path, folders, name)))
         return transforms.resize_mask(loaded, size).numpy()
 
     _write_array(cache / "images.npy", image, names, (3, size, size))

@@ -228,7 +228,7 @@ def load_mask(path: Path) -> NDArray[np.uint8]:
         return np.array(image)
 
 
-def save_mask(path: Path, mask: NDArray[np.uint8], palette: Sequence[RGB]) -> None:
+def save_mask(path: Path | BinaryIO, mask: NDArray[np.uint8], palette: Sequence[RGB]) -> None:
     """Write (H, W) uint8 class ids as a PNG with the palette, for people to look at."""
     # Run-length compression leaves deflate no choice: every zlib build writes the same bytes.
     with_palette(mask, palette).save(path, format="PNG", compress_type=zlib.Z_RLE)

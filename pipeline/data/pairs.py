@@ -1,6 +1,7 @@
 """The pairs of image and mask on disk, in the folder that extract writes."""
 
 import csv
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.core.files import file_digest
@@ -15,6 +16,15 @@ def image_path(root: Path, name: str) -> Path:
 def mask_path(root: Path, name: str) -> Path:
     """The mask of a pair: its class ids."""
     return root / "masks" / f"{name}.png"
+
+
+def newest(path: Callable[[Path, str], Path], folders: Sequence[Path], name: str) -> Path:
+    """The image or mask of a pair in the first of the folders that has it, else in the last.
+
+    path: `image_path` or `mask_path`. People's reviews come before what was published.
+    """
+    files = [path(folder, name) for folder in folders]
+    return next((file for file in files[:-1] if file.is_file()), files[-1])
 
 
 def changed_files(data: Path) -> dict[Path, tuple[str, str]]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, ViewType
 from mlflow.entities import Run as StoredRun
+from mlflow.environment_variables import MLFLOW_RUN_CONTEXT
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
@@ -157,6 +158,11 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         if trained:
             _log_training(run)
         yield run
+
+
+def nested_in(run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process whose runs shall be nested in this one, with these tags too."""
+    return {MLFLOW_RUN_CONTEXT.name: json.dumps({MLFLOW_PARENT_RUN_ID: run_id, **tags})}
 
 
 def find_run(store: Store, value: str, tag: str = CHECKPOINT_TAG) -> StoredRun | None:

@@ -10,11 +10,11 @@ expected calibration error is the mean distance between a bin's accuracy and its
 weighted by its pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ DISTANCE = 0.02  # of the image's diagonal: the paper's choice
 
 Bins = NDArray[np.float64]  # (..., BINS, 3): pixels, those that were right, sum of confidence
 Region = NDArray[np.bool_]  # (H, W)
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Mask = NDArray[np.uint8]  # (H, W) class ids, and IGNORE
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -51,44 +54,71 @@ class Measured:
     confusion: Counts  # (C, C) int64: row = true class, column = predicted; of all images together
 
 
+PER_IMAGE = [field.name for field in fields(Measured) if field.name != "confusion"]
+
+
 def evaluate_images(
-    segmenter: "Segmenter", data: Path, names: Sequence[str], batch_size: int
+    segmenter: "Segmenter",
+    data: Path,
+    names: Sequence[str],
+    batch_size: int,
+    truth: Path | None = None,
 ) -> Measured:
     """Segment the named images at their own sizes, and count everything for all N of them.
 
-    Only a batch of images is in memory at a time. The network runs on all threads that torch has
-    here; before and after it each thread works on an image of its own.
+    truth: the folder to take the masks from, if it is not `data`.
+    """
+
+    def count(_: str, image: Image, mask: Mask, logits: "Tensor") -> Measured:
+        return measure(image, mask, logits, segmenter.classes)
+
+    shown = "evaluating batches"
+    batches = look_at_images(
+        segmenter, data, names, batch_size, look=count, title=shown, truth=truth
+    )
+    # Stacked at once: of thousands of images, small arrays of each would take the most.
+    return joined(np.concatenate, [joined(np.stack, batch) for batch in batches])
+
+
+def look_at_images(
+    segmenter: "Segmenter",
+    data: Path,
+    names: Sequence[str],
+    batch_size: int,
+    *,
+    look: Callable[[str, Image, Mask, "Tensor"], Seen],
+    title: str,
+    truth: Path | None = None,
+) -> Iterator[list[Seen]]:
+    """Segment the named images at their own sizes; yield what `look` gives of each, by batches.
+
+    `look` gets name, image, mask and the (C, H, W) logits, all of one size. truth: the folder to
+    take the masks from, if it is not `data`. Only a batch of images is in memory at a time. The
+    network runs on all threads that torch has here; before and after it each thread works on an
+    image of its own.
     """
     import torch  # noqa: PLC0415
 
-    def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], "Tensor"]:
+    def load(name: str) -> tuple[Image, Mask, "Tensor"]:
         image = load_image(image_path(data, name))
         prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
-        return image, load_mask(mask_path(data, name)), prepared
+        return image, load_mask(mask_path(truth or data, name)), prepared
 
-    def count(image: NDArray[np.uint8], mask: NDArray[np.uint8], logits: "Tensor") -> Measured:
-        return measure(
-            image, mask, segmenter.enlarge(logits[None], *mask.shape)[0], segmenter.classes
-        )
+    def see(name: str, image: Image, mask: Mask, logits: "Tensor") -> Seen:
+        return look(name, image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])
 
     threads = torch.get_num_threads()
     batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
-    measured: list[Measured] = []
     with (
         ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        track(batches, "evaluating batches", len(batches)) as tracked,
+        track(batches, title, len(batches)) as tracked,
     ):
         for batch in tracked:
             images, masks, prepared = zip(*pool.map(load, batch), strict=True)
-            logits = segmenter.logits(prepared)
-            # Stacked at once: of thousands of images, small arrays of each would take the most.
-            measured.append(joined(np.stack, list(pool.map(count, images, masks, logits))))
-    return joined(np.concatenate, measured)
+            yield list(pool.map(see, batch, images, masks, segmenter.logits(prepared)))
 
 
-def measure(
-    image: NDArray[np.uint8], truth: NDArray[np.uint8], logits: "Tensor", classes: Classes
-) -> Measured:
+def measure(image: Image, truth: Mask, logits: "Tensor", classes: Classes) -> Measured:
     """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
     import torch  # noqa: PLC0415
 
@@ -123,8 +153,7 @@ def reading_margins(confusion: Counts, classes: Classes) -> Margins:
 
 def joined(join: Callable[[list[NDArray]], NDArray], measured: Sequence[Measured]) -> Measured:
     """Several as one: `np.stack` for single images, `np.concatenate` for several of each."""
-    names = [field.name for field in fields(Measured) if field.name != "confusion"]
-    together = {name: join([getattr(each, name) for each in measured]) for name in names}
+    together = {name: join([getattr(each, name) for each in measured]) for name in PER_IMAGE}
     return Measured(**together, confusion=np.sum([each.confusion for each in measured], axis=0))
 
 

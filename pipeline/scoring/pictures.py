@@ -3,7 +3,7 @@
 Serving draws overlays too: neither torch nor pandas is imported here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,18 +114,33 @@ def draw_sheet(
     segment: Callable[[Photograph], Mask], data: Path, rows: "pd.DataFrame", classes: Classes
 ) -> Image.Image:
     """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
-    tiles, captions = [], []
+    compared, captions = [], []
     for name, miou in rows[["name", "miou"]].itertuples(index=False):
         photograph = load_image(image_path(data, name))
-        truth, prediction = load_mask(mask_path(data, name)), segment(photograph)
+        compared.append((photograph, load_mask(mask_path(data, name)), segment(photograph)))
+        captions += [name, "", f"mIoU {miou:.3f}", ""]
+    headings = ("photograph", "truth", "prediction", "errors")
+    return draw_comparison(compared, captions, headings, classes)
+
+
+def draw_comparison(
+    compared: Iterable[tuple[Photograph, Mask, Mask]],
+    captions: Sequence[str],
+    headings: Sequence[str],
+    classes: Classes,
+) -> Image.Image:
+    """A row for each photograph, true mask and predicted mask: these three, and the errors.
+
+    Four captions a row, and four headings above the columns.
+    """
+    tiles = []
+    for photograph, truth, prediction in compared:
         tiles += [
             Image.fromarray(photograph),
             overlay(photograph, truth, classes),
             overlay(photograph, prediction, classes),
             error_map(photograph, truth, prediction, classes),
         ]
-        captions += [name, "", f"mIoU {miou:.3f}", ""]
-    headings = ["photograph", "truth", "prediction", "errors"]
     drawn = grid(tiles, captions, len(headings), headings, **TILE)
     return with_legend(drawn, mask_legend(classes) | error_legend(classes))
 

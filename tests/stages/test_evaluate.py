@@ -13,8 +13,11 @@ from sklearn import metrics
 from tiny_models import save_random_model
 from tiny_pets import LISTS, PETS, write_params
 
-from pipeline.data.images import load_image, load_mask
+from pipeline.core.files import write_rows
+from pipeline.core.terminal import UserError
+from pipeline.data.images import load_image, load_mask, save_mask
 from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.reviewed import COLUMNS
 from stages import evaluate as stage
 
 
@@ -24,7 +27,9 @@ def segmenter(tiny_pets):
 
 
 def evaluate(monkeypatch):
-    command = "evaluate data/pairs data/splits models metrics/evaluate.json tables plots"
+    command = (
+        "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json tables plots"
+    )
     monkeypatch.setattr(sys, "argv", command.split())
     stage.main()
     return json.loads(Path("metrics/evaluate.json").read_text())
@@ -87,3 +92,43 @@ def test_the_sheets_show_every_image_and_a_second_evaluation_gives_the_same_byte
     evaluate(monkeypatch)
     assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
     assert len(first) == 1 + 3 + 6
+
+
+def review(decisions, masks=None):
+    """What extract leaves of people's decisions."""
+    rows = [(name, decision, "odd") for name, decision in decisions.items()]
+    write_rows(Path("data/reviewed/decisions.csv"), COLUMNS, rows)
+    for name, mask in (masks or {}).items():
+        file = mask_path(Path("data/reviewed"), name)
+        file.parent.mkdir(exist_ok=True)
+        save_mask(file, mask, PETS.palette)
+
+
+def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmenter, monkeypatch):
+    published = evaluate(monkeypatch)
+    assert "reviewed" not in published
+    files = {file: file.read_bytes() for file in (tiny_pets / "tables").iterdir()}
+    own = {key: value for key, value in published.items() if key != "reviewed"}
+    first, second, third = LISTS["test"]
+
+    review({first: "right", "Bengal_1": "leave out"})  # the second is not in the list
+    reviewed = evaluate(monkeypatch).pop("reviewed")
+    assert reviewed == {"decisions": {"right": 1}, **own}
+
+    data = tiny_pets / "data/pairs"
+    predicted = segmenter(torch.from_numpy(load_image(image_path(data, second)))).numpy()
+    review(
+        {first: "leave out", second: "model", third: "leave out"},
+        {second: predicted.astype(np.uint8)},
+    )
+    scores = evaluate(monkeypatch)
+    reviewed = scores.pop("reviewed")
+    assert scores == own
+    assert {file: file.read_bytes() for file in (tiny_pets / "tables").iterdir()} == files
+    assert reviewed["decisions"] == {"leave out": 2, "model": 1}
+    assert reviewed["images"] == 1
+    assert reviewed["miou"] == reviewed["pixel_accuracy"] == 1
+
+    review(dict.fromkeys(LISTS["test"], "leave out"))
+    with pytest.raises(UserError, match="leaves out the whole test list"):
+        evaluate(monkeypatch)

@@ -16,6 +16,7 @@ from pipeline.records.lineage import flatten
 from stages import download, evaluate, export, extract, split, train
 from tools import models
 from tools.gate import GateParams
+from tools.labels import LabelsParams
 
 STAGES = {
     each.__name__.removeprefix("stages."): each
@@ -32,6 +33,7 @@ SECTIONS = {
     "export": export.ExportParams,
     "gate": GateParams,
     "monitor": MonitorParams,
+    "labels": LabelsParams,
 }
 GOOD = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
 KEYS = sorted(flatten(GOOD))

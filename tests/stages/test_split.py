@@ -73,7 +73,7 @@ def run(
     (folder / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
     write_index(folder, index, groups)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["split", ".", "splits", "metrics/split.json"])
+    monkeypatch.setattr(sys, "argv", ["split", ".", "reviewed", "splits", "metrics/split.json"])
     stage.main()
     return {
         split: [row[0] for row in rows(folder / f"splits/{split}.csv")]
@@ -123,6 +123,59 @@ def test_near_duplicates_of_test_images_are_left_out_and_reported(tmp_path, monk
     assert (tmp_path / "splits/duplicates.csv").read_text() == (
         "name,test_name,distance\npug_3,pug_50,6\npug_5,pug_50,0\n"
     )
+
+
+def review(folder: Path, **decisions: str) -> None:
+    """decisions.csv as extract writes it; no decision here has commas in it."""
+    (folder / "reviewed").mkdir(exist_ok=True)
+    lines = [f"{name},{decision}" for name, decision in decisions.items()]
+    table = "\n".join(["name,decision,reason", *lines, ""])
+    (folder / "reviewed/decisions.csv").write_text(table)
+
+
+def test_what_people_left_out_is_not_trained_on_but_stays_in_the_test_list(tmp_path, monkeypatch):
+    index = index_of(TRAINVAL, TEST)
+    before = run(tmp_path, monkeypatch, index)
+    [in_train, other], [in_val] = before["train"][:2], before["val"][:1]
+    unwanted = dict.fromkeys((in_train, in_val, TEST[0]), "leave out,blurred")
+    review(tmp_path, **unwanted, **{other: "file,"})
+    after = run(tmp_path, monkeypatch, index)
+    assert after["train"] == before["train"][1:]
+    assert after["val"] == before["val"][1:]
+    assert after["test"] == before["test"]
+    left_out = json.loads((tmp_path / "metrics/split.json").read_text())["left_out"]
+    assert left_out == {"duplicates": 0, "straddling": 0, "reviewed": 2}
+
+
+def test_a_decision_against_a_test_mask_needs_a_reason(tmp_path, monkeypatch):
+    review(tmp_path, pug_50="leave out,", pug_51="right,")
+    with pytest.raises(UserError, match="pug_50 is in the test list: give the reason for 'leave"):
+        run(tmp_path, monkeypatch, index_of(TRAINVAL, TEST))
+
+
+def test_added_pairs_are_trained_on_alone_and_move_no_other(tmp_path, monkeypatch):
+    index = index_of(TRAINVAL, TEST, pug_50=0)
+    before = run(tmp_path, monkeypatch, index)
+    review(tmp_path)
+    added = [replace_split(entry, "added") for entry in index_of(["new_1", "pug_99"], [], new_1=1)]
+    write_index(tmp_path / "reviewed", added, PETS.groups)
+    after = run(tmp_path, monkeypatch, index)
+    assert after == before | {"train": sorted([*before["train"], "pug_99"])}
+    assert rows(tmp_path / "splits/duplicates.csv") == [["new_1", "pug_50", "1"]]
+
+
+def test_reviewed_files_of_the_lists_that_train_uses_lie_beside_them(tmp_path, monkeypatch):
+    review(tmp_path)
+    for file in ("masks/pug_1.png", "images/pug_1.jpg", f"masks/{TEST[0]}.png"):
+        (tmp_path / "reviewed" / file).parent.mkdir(exist_ok=True)
+        (tmp_path / "reviewed" / file).write_text(file)
+    run(tmp_path, monkeypatch, index_of(TRAINVAL, TEST))
+    copied = {str(file.relative_to(tmp_path / "splits")) for file in tmp_path.glob("splits/*/*")}
+    assert copied == {"masks/pug_1.png", "images/pug_1.jpg"}
+
+
+def replace_split(entry: Entry, split: str) -> Entry:
+    return entry._replace(split=split, groups=tuple(group or "" for group in entry.groups))
 
 
 def test_the_nearest_of_several_test_images_is_reported():

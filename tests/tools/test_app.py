@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,7 @@ SCORES = {
 def workspace(tmp_path, monkeypatch):
     st.cache_data.clear()
     st.cache_resource.clear()
+    monkeypatch.setattr(sys, "argv", ["app"])
     return make_workspace(tmp_path, monkeypatch)
 
 

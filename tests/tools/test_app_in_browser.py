@@ -9,12 +9,12 @@ from urllib.parse import urlparse
 import numpy as np
 import psutil
 import pytest
+from browsers import open_browser, shown, wait
 from mlflow_workspace import make_workspace
 from PIL import Image
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 from servers import free_port, started
 from tiny_models import BACKGROUND, BLUE, PET, RED, write_traffic_light
 from tiny_pets import REPOSITORY
@@ -23,14 +23,6 @@ pytestmark = pytest.mark.slow
 
 SIZE = (120, 80)  # width, height
 FILE_INPUT = "[data-testid=stFileUploaderDropzoneInput]"
-
-QUIET = (
-    "--headless=new",
-    "--no-sandbox",  # which root cannot have; it sees nothing but our own page
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--window-size=1280,900",
-)
 
 PASTE = """
 const canvas = document.createElement("canvas");
@@ -65,21 +57,8 @@ def downloads(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(downloads):
-    """Debian's Chromium, one for all tests, which saves what it downloads in the folder.
-
-    Without it, the test is skipped; with PETSEG_REQUIRE_CHROMIUM in the environment, it fails.
-    """
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        missing = "chromium and chromedriver (Debian: chromium, chromium-driver) are not installed"
-        pytest.fail(missing) if os.environ.get("PETSEG_REQUIRE_CHROMIUM") else pytest.skip(missing)
-    options = ChromeOptions()
-    options.binary_location = program
-    for argument in QUIET:
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    with Chrome(options, ChromeService(driver)) as running:
+    """One for all tests, which saves what it downloads in the folder."""
+    with open_browser(downloads) as running:
         yield running
 
 
@@ -88,14 +67,6 @@ def page(browser, server):
     browser.get(server.uri)
     wait(browser, lambda: shown(browser, FILE_INPUT) and shown(browser, "[data-testid=stExpander]"))
     return browser
-
-
-def wait(browser, condition):
-    return WebDriverWait(browser, 120).until(lambda _: condition())
-
-
-def shown(browser, selector):
-    return browser.find_elements(By.CSS_SELECTOR, selector)
 
 
 def says(browser, text):

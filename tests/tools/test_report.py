@@ -56,8 +56,8 @@ def evaluated(tiny_pets, monkeypatch):
     plots = tiny_pets / "metrics/plots"
     with training_run(Path("data/pairs"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))
-    command = "evaluate data/pairs data/splits models metrics/evaluate.json metrics/tables"
-    monkeypatch.setattr(sys, "argv", [*command.split(), str(plots / "evaluate")])
+    command = "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json"
+    monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/tables", str(plots / "evaluate")])
     evaluate.main()
     for name, values in METRICS.items():
         (tiny_pets / f"metrics/{name}.json").write_text(json.dumps(values))
@@ -103,6 +103,19 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "drawings only" in page
     assert "gives every pixel of an image the class pet, background or border." in page
     assert "border merged: pet and border count as pet." in " ".join(page.split())
+
+
+def test_the_reviewed_list_is_named_with_its_decisions(evaluated, monkeypatch):
+    report(monkeypatch, "--out", "card.html")
+    assert "reviewed" not in Path("card.html").read_text()
+    scores = json.loads(Path("metrics/evaluate.json").read_text())
+    interval = {"miou_low": 0.8111, "miou_high": 0.9222}
+    reviewed = {"decisions": {"leave out": 1, "swap": 2}, "images": 2, "miou": 0.8765, **interval}
+    Path("metrics/evaluate.json").write_text(json.dumps(scores | {"reviewed": reviewed}))
+    report(monkeypatch, "--out", "card.html")
+    page = " ".join(Path("card.html").read_text().split())
+    assert "3 decisions (leave out: 1, swap: 2)" in page
+    assert "2 images with the corrected masks, mIoU is 0.876 (0.811 to 0.922)" in page
 
 
 def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, monkeypatch):

@@ -63,6 +63,15 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
     assert "make ui" in capsys.readouterr().out
 
 
+def test_the_reviewed_list_is_told_of_beside_the_headline(metrics, monkeypatch, capsys):
+    reviewed = {"decisions": {"leave out": 2, "right": 3}, "images": 5, "miou": 0.8765}
+    Path("metrics/evaluate.json").write_text(json.dumps({"images": 7, "reviewed": reviewed}))
+    run(monkeypatch)
+    printed = capsys.readouterr().out
+    assert "7 pictures" in printed
+    assert "mIoU on the list as reviewed: 0.8765 (5 decisions)" in printed
+
+
 def test_of_many_classes_the_lowest_are_shown_and_the_others_counted(metrics, monkeypatch, capsys):
     write_metrics(MANY)  # without foreground: each class has a Boundary IoU, too
     run(monkeypatch)

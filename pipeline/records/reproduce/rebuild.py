@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.git import path_in_git, run_git
-from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS
+from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS, REVIEWED
 from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
@@ -26,7 +26,7 @@ LEADING_BACK = ("DVC_", "MLFLOW_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, bool]]:
     """Rebuild the model in a checkout; give that, and whether every stage ended well.
 
-    data: a data set to take instead of making it again.
+    data: a data set to take instead of making it again, with the folder of reviews beside it.
     """
     with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
         if provenance.params_file is not None:  # else the commit's has to do
@@ -36,6 +36,8 @@ def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, b
         console.print(f"Rebuilding {provenance.name}: {commit}")
         if data:
             shutil.copytree(data, root / PAIRS)
+            if (reviewed := data.with_name(REVIEWED.name)).is_dir():
+                shutil.copytree(reviewed, root / REVIEWED)
         yield root, rebuild(root, AFTER_EXTRACT if data else None) == 0
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 from small_disk import small_disk
-from tiny_pets import LISTS
+from tiny_pets import LISTS, PETS, write_pair
 
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
 from pipeline.data.dataset import PairDataset
-from pipeline.data.images import load_mask
+from pipeline.data.images import load_mask, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.transforms import resize_image, resize_mask
 
@@ -47,6 +47,21 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
     assert PairDataset(pictures)[0, 0][1].dtype == torch.int64
     assert pictures.images.shape == (8, 3, 32, 32)
     assert pictures.masks.shape == (8, 32, 32)
+
+
+def test_reviewed_masks_and_added_pairs_come_before_the_published_ones(tiny_pets):
+    reviewed = tiny_pets / "data/splits"
+    before, key = digest(open_pictures(PAIRS, NAMES, 32, reviewed)), content_key(PAIRS, NAMES, 32)
+    assert before == digest(open_pictures(PAIRS, NAMES, 32))
+    assert content_key(PAIRS, NAMES, 32, reviewed) == key
+    write_pair(reviewed, "added_1", 40, 50)
+    mask = mask_path(reviewed, NAMES[1])
+    save_mask(mask, np.full_like(load_mask(mask_path(PAIRS, NAMES[1])), 2), PETS.palette)
+    changed = open_pictures(PAIRS, [*NAMES, "added_1"], 32, reviewed)
+    assert (changed.masks[1] == 2).all()
+    assert torch.equal(changed.masks[0], open_pictures(PAIRS, NAMES, 32).masks[0])
+    assert len(changed.images) == len(NAMES) + 1
+    assert content_key(PAIRS, NAMES, 32, reviewed) != key
 
 
 def test_opening_again_decodes_and_writes_nothing(tiny_pets):

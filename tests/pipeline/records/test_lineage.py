@@ -52,12 +52,12 @@ def repository(tmp_path: Path) -> Path:
 
 
 CLEAN = ("params.yaml", "dvc.lock", "metrics/train.json", "notes.txt", "data/script.py")
-DIRTY = ("stages/train.py", "pipeline/new.py", "datasets/new.yaml", "dvc.yaml")
+DIRTY = ("stages/train.py", "pipeline/new.py", "datasets/new.yaml", "labels/review.csv", "dvc.yaml")
 
 
 @pytest.mark.parametrize("name", [*CLEAN, *DIRTY])
 def test_changed_and_new_source_is_dirty_and_no_other_change(repository, name):
-    for folder in ("data", "datasets"):
+    for folder in ("data", "datasets", "labels"):
         (repository / folder).mkdir()
     (repository / name).write_text("changed: 1\n")
     tags = lineage_tags(repository / "data/pairs", repository)

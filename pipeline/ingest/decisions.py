@@ -1,0 +1,124 @@
+"""labels/review.csv: what people decided about masks, and the masks that they put in their place.
+
+The folder is an input like the archives: it is committed, and a decision is undone by reverting a
+commit. Several processes may write to it at once.
+"""
+
+import csv
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from pipeline.core.files import atomic_file, naming, write_rows
+from pipeline.core.terminal import UserError
+from pipeline.data.pairs import mask_path
+from pipeline.data.reviewed import Verdict, verdict_of
+
+FILE = "review.csv"
+DECISION = re.compile("|".join(v + (":[^,]+,[^,]+" if v is Verdict.SWAP else "") for v in Verdict))
+
+
+class DecidedMeanwhileError(UserError):
+    """Somebody else has decided about the pair since it was looked at."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """A row of review.csv."""
+
+    name: str  # of the pair
+    mask_sha256: str  # of the mask that was judged, as extract wrote it into data/pairs
+    decision: str  # a Verdict; after that of swap the two classes: swap:cat,dog
+    reviewer: str
+    reason: str  # perhaps empty; in the test list it must not be
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.decision)
+
+
+COLUMNS = tuple(field.name for field in fields(Review))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the folder holds about a pair."""
+
+    review: Review | None = None
+    mask: bytes | None = None  # the file in masks/, which some decisions need
+
+
+def read_reviews(labels: Path) -> dict[str, Review]:
+    """The rows of review.csv by name; none without the file.
+
+    Raises UserError, naming the line, for what is no decision, and for a second one about a pair.
+    """
+    file = labels / FILE
+    if not file.is_file():
+        return {}
+    found: dict[str, Review] = {}
+    with file.open(newline="", encoding="utf-8") as table:
+        rows = csv.reader(table)
+        if tuple(next(rows, ())) != COLUMNS:
+            raise UserError(f"{file}: its first line must be {','.join(COLUMNS)}")
+        for row in rows:
+            where = f"{file}, line {rows.line_num}"
+            if len(row) != len(COLUMNS):
+                raise UserError(f"{where}: {len(row)} columns, expected {len(COLUMNS)}")
+            review = Review(*row)
+            if not DECISION.fullmatch(review.decision):
+                known = ", ".join(Verdict).replace(Verdict.SWAP, "swap:CLASS,CLASS")
+                raise UserError(f"{where}: {review.decision!r} is no decision; accepted: {known}")
+            if review.name in found:
+                raise UserError(f"{where}: a second decision about {review.name}: keep one of them")
+            found[review.name] = review
+    return found
+
+
+def held(labels: Path, name: str) -> Held:
+    """What the folder holds about the pair now."""
+    with locked(labels):
+        mask = mask_path(labels, name)
+        return Held(read_reviews(labels).get(name), mask.read_bytes() if mask.is_file() else None)
+
+
+def change(labels: Path, name: str, before: Held, after: Held) -> None:
+    """Replace what the folder holds about the pair; with the two exchanged, it is undone.
+
+    When this returns, the decision is in the file, whatever happens to the process. Rows are sorted
+    by name. Raises DecidedMeanwhileError, and changes nothing, if the pair's row is not `before`'s.
+    """
+    with locked(labels):
+        reviews = read_reviews(labels)
+        if reviews.get(name) != before.review:
+            other = reviews.get(name)
+            said = f"{other.decision}, by {other.reviewer}" if other else "it was taken back"
+            raise DecidedMeanwhileError(f"{name} has been decided meanwhile: {said}")
+        mask = mask_path(labels, name)
+        if after.mask is not None:  # before the row that needs it
+            with atomic_file(mask) as temporary:
+                temporary.write_bytes(after.mask)
+        reviews.pop(name, None)
+        if after.review is not None:
+            reviews[name] = after.review
+        rows = (astuple(reviews[each]) for each in sorted(reviews))
+        write_rows(labels / FILE, COLUMNS, rows)
+        if after.mask is None:
+            mask.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(labels: Path) -> Iterator[None]:
+    """Hold the lock of labels/ itself: it leaves no file there, and ends with the process."""
+    labels.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(labels, os.O_RDONLY)
+    try:
+        with naming(labels):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,235 @@
+"""Labels that a model disputes: how strongly, and what seems to be wrong with them.
+
+The errors of a good model are thin: they follow outlines, which nobody draws alike twice. Mistakes
+of a label are thick. So each disputed pixel counts by the model's lead: how much likelier it holds
+its own class than the label's (the normalised margin of confident learning, Northcutt et al. 2021,
+arXiv 1911.00068). It counts fully only where the dispute is thick, and is compared with the size of
+the object: half of a small one is as wrong as half of a large one. What the same model disputes
+elsewhere is the measure of how unusual that is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.core.terminal import UserError
+from pipeline.data.classes import IGNORE, Classes
+from pipeline.data.images import load_image, load_mask, save_mask
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.scoring.confusion import Counts, confusion_matrix
+from pipeline.scoring.measure import Image, Mask, Region, look_at_images
+from pipeline.scoring.pictures import draw_comparison
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from torch import Tensor
+
+    from pipeline.scoring.segmenter import Segmenter
+
+SWAPPED, ONE_CLASS, SHIFTED = "classes swapped", "empty or full", "shifted"
+PART_MISSING, ANOTHER, RIM = "part missing", "another object", "rim"
+KINDS = (SWAPPED, ONE_CLASS, SHIFTED, PART_MISSING, ANOTHER, RIM)
+
+THICK = 0.01  # of the diagonal: half the thickness from which on a dispute is thick
+THIN = 0.05  # what a pixel of a thin dispute counts
+HALF = 0.5  # what one counts that either side calls a rim, which is half an object
+SMALLEST = 0.01  # of the pixels: an object counts as at least so large
+USUAL = 0.9  # the quantile of a model's disputes that is still usual
+LEAST = 0.02  # less is never unusual
+EXPLAINED = 0.5  # more than this share of a dispute must vanish with the mistake that explains it
+TOO_MUCH = 0.25  # where a part is missing, the label has at most so much that is too much
+
+A_SHEET = 12  # pairs
+SHEETS = 10  # of each list
+TABLE = "suspects.csv"
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """What a model has against one mask."""
+
+    kind: str  # one of KINDS
+    strength: float  # at least 0; about 1 if the model is sure that all of the object is wrong
+    share: float  # of the scored pixels, those disputed
+
+
+def find_suspects(
+    segmenter: "Segmenter", data: Path, rows: pd.DataFrame, batch_size: int, folder: Path
+) -> pd.DataFrame:
+    """A split list's rows with kind, score and share; the model's masks go to `folder`/masks.
+
+    The score is in [0, 1): 0.5 for a dispute as strong as the strongest usual one of this model.
+    """
+    import torch  # noqa: PLC0415
+
+    classes = segmenter.classes
+
+    def look(name: str, _: Image, label: Mask, logits: "Tensor") -> Dispute:
+        probabilities = logits.softmax(dim=0)
+        likeliest, seen = probabilities.max(dim=0)
+        named = torch.from_numpy(np.where(label == IGNORE, 0, label)).long()
+        lead = likeliest - probabilities.gather(0, named[None])[0]
+        file, predicted = mask_path(folder, name), seen.to(torch.uint8).numpy()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_mask(file, predicted, classes.palette)
+        return judge(label, predicted, lead.numpy(), classes)
+
+    names = rows["name"].tolist()
+    shown = "judging batches"
+    batches = look_at_images(segmenter, data, names, batch_size, look=look, title=shown)
+    found = [dispute for batch in batches for dispute in batch]
+    strengths = np.array([dispute.strength for dispute in found])
+    return rows.assign(
+        kind=[dispute.kind for dispute in found],
+        score=unusual(strengths),
+        share=[dispute.share for dispute in found],
+    )
+
+
+def unusual(strengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One model's disputes (N,) as scores in [0, 1), in the same order; 0.5 is still usual."""
+    return strengths / (strengths + max(float(np.quantile(strengths, USUAL)), LEAST))
+
+
+def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) -> Dispute:
+    """Compare a label with the mask that a model sees, and say what seems to be wrong with it.
+
+    lead: (H, W) in [0, 1], the probability of the seen class less that of the label's.
+    """
+    scored = label != IGNORE
+    disputed = (label != seen) & scored
+    thick = thick_parts(disputed)
+    pixels = max(1, int(np.count_nonzero(scored)))
+    # Background that nobody disputes says nothing about the object.
+    whole = scored & (disputed | ~np.isin(label, classes.with_role("background")))
+    size = max(float(np.count_nonzero(whole)), SMALLEST * pixels)
+    rim = np.isin([label, seen], classes.with_role("rim")).any(axis=0)
+    weights = np.where(thick, 1, THIN) * np.where(rim, HALF, 1)
+    strength = float((lead * weights)[disputed].sum()) / size
+    kind = kind_of(label, seen, thick, classes)
+    return Dispute(kind, strength, np.count_nonzero(disputed) / pixels)
+
+
+def thick_parts(region: Region) -> Region:
+    """What is left of the region without all that is narrower than a square of side 2 d + 1.
+
+    d is THICK of the diagonal, and at least one pixel; the region is taken to go on, mirrored,
+    beyond the image's edge.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter  # noqa: PLC0415 - as in `boundary`
+
+    side = 2 * max(1, round(THICK * float(np.hypot(*region.shape)))) + 1
+    return maximum_filter(minimum_filter(region.view(np.uint8), side), side).astype(bool)
+
+
+def kind_of(label: Mask, seen: Mask, thick: Region, classes: Classes) -> str:
+    """The kind of mistake that explains the thick parts of a dispute; RIM if there are none."""
+    if not thick.any():
+        return RIM
+    counts = count_pairs(label, seen, classes)
+    rims, ground = classes.with_role("rim"), classes.with_role("background")
+    if np.count_nonzero(np.delete(counts.sum(axis=1), rims)) <= 1:
+        return ONE_CLASS
+    if swapped_classes(counts):
+        return SWAPPED
+    disputed = count_pairs(label[thick], seen[thick], classes)
+    of_class = disputed.sum(axis=0) + disputed.sum(axis=1)
+    if len(rims + ground) < len(classes):
+        of_class[rims + ground] = 0
+    if not of_class.any():
+        return RIM
+    place = int(of_class.argmax())
+    return kind_of_object(label == place, (seen == place) & (label != IGNORE), thick)
+
+
+def kind_of_object(label: Region, seen: Region, thick: Region) -> str:
+    """The same for one class, where it is labelled and where the model sees it."""
+    if is_shifted(label, seen):
+        return SHIFTED
+    missing = np.count_nonzero(seen & ~label & thick)
+    too_much = np.count_nonzero(label & ~seen & thick)
+    mostly_right = 2 * np.count_nonzero(label & seen) >= np.count_nonzero(label)
+    return PART_MISSING if mostly_right and too_much <= TOO_MUCH * missing else ANOTHER
+
+
+def count_pairs(label: Mask, seen: Mask, classes: Classes) -> Counts:
+    """The scored pixels of each pair: (C, C) int64, row = label, column = seen."""
+    import torch  # noqa: PLC0415
+
+    pair = torch.from_numpy(label), torch.from_numpy(seen)
+    return confusion_matrix(*pair, len(classes)).numpy()
+
+
+def swapped_classes(counts: Counts) -> tuple[int, int] | None:
+    """The two classes of (C, C) counts whose swapping would end most of the dispute, if any do.
+
+    Most of what is labelled as either must be seen as the other; one of them may be labelled
+    nowhere, when all of a class has the wrong name.
+    """
+    labelled = counts.sum(axis=1, keepdims=True)
+    taken = (2 * counts > labelled) | (labelled == 0)
+    between = np.triu(counts + counts.T, 1) * (taken & taken.T)
+    one, other = np.unravel_index(between.argmax(), between.shape)
+    dispute = counts.sum() - np.trace(counts)
+    explains = between[one, other] > EXPLAINED * dispute
+    return (int(one), int(other)) if explains else None
+
+
+def is_shifted(label: Region, seen: Region) -> bool:
+    """Whether most of the dispute ends when the labelled region moves to the seen one's centre."""
+    from scipy.ndimage import shift  # noqa: PLC0415
+
+    if not (label.any() and seen.any()):
+        return False
+    way = np.rint(np.argwhere(seen).mean(axis=0) - np.argwhere(label).mean(axis=0))
+    moved = shift(label.view(np.uint8), way, order=0).astype(bool)
+    before, after = (
+        np.count_nonzero(region & seen) / np.count_nonzero(region | seen)
+        for region in (label, moved)
+    )
+    return bool(after - before > EXPLAINED * (1 - before))
+
+
+def ranked(lists: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
+    """The results of `find_suspects`, by list, as one table, the most suspicious pair first."""
+    tables = [table.assign(list=name) for name, found in lists.items() for table in found]
+    table = pd.concat(tables).sort_values(["score", "name"], ascending=[False, True])
+    names = table.pop("list")
+    table.insert(1, "list", names)
+    return table.round(6).reset_index(drop=True)
+
+
+def read_suspects(folder: Path) -> pd.DataFrame:
+    """The table of a ranking: name, list, groups, all of them texts, kind, score and share."""
+    file = folder / TABLE
+    if not file.is_file():
+        raise UserError(f"{file} is missing: rank the labels first (make labels)")
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    return table.astype({"score": float, "share": float})
+
+
+def draw_suspects(
+    data: Path, folder: Path, table: pd.DataFrame, classes: Classes
+) -> Iterator[tuple[str, "Picture"]]:
+    """The most suspicious pairs of each list, a name and a sheet at a time: (test-01, ...)."""
+    for split, rows in table.groupby("list", sort=False):
+        for start in range(0, min(len(rows), A_SHEET * SHEETS), A_SHEET):
+            page = rows.iloc[start : start + A_SHEET]
+            yield f"{split}-{start // A_SHEET + 1:02}", draw_page(data, folder, page, classes)
+
+
+def draw_page(data: Path, folder: Path, rows: pd.DataFrame, classes: Classes) -> "Picture":
+    """Photograph, mask, the model's mask and the disagreement of each row of a ranking."""
+    compared, captions = [], []
+    shown = rows[["name", "kind", "score", "share"]]
+    for name, kind, score, share in shown.itertuples(index=False):
+        image, mask = load_image(image_path(data, name)), load_mask(mask_path(data, name))
+        compared.append((image, mask, load_mask(mask_path(folder, name))))
+        captions += [name, kind, f"score {score:.3f}", f"{share:.1%} of the pixels"]
+    headings = ("photograph", "mask", "model's mask", "disagreement")
+    return draw_comparison(compared, captions, headings, classes)

@@ -1,0 +1,105 @@
+"""The page where people turn photographs that the model has seen in use into training pairs.
+
+The prediction log keeps those that the model was least sure of (`make serve LOG=folder KEEP=0.01`).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from pipeline.core.git import committer
+from pipeline.core.layout import LABELS, PAIRS
+from pipeline.core.terminal import UserError
+from pipeline.data.classes import Classes, read_classes
+from pipeline.data.images import decode_image
+from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_mask
+from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
+from pipeline.monitoring.log import KEPT
+from pipeline.scoring.pictures import overlay
+from tools.page.gallery import plain
+from tools.page.models import choose_model
+from tools.page.review import (
+    choose_name,
+    mask_png,
+    pass_over,
+    reduced,
+    show_key,
+    uploaded_mask,
+)
+
+
+def additions_page(log: Path) -> None:
+    """log: the folder of a prediction log that keeps photographs."""
+    st.title("Add photographs", anchor=False)
+    st.markdown(
+        "Photographs from use, with the model's mask. Pairs that you accept are trained on."
+    )
+    try:
+        show_next(log / KEPT, choose_model())
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+
+
+def show_next(kept: Path, model: Predictor) -> None:
+    """Show the next photograph that is no pair yet. Raises UserError if that cannot be."""
+    classes, reviewer = read_classes(PAIRS), committer(Path())
+    require_classes(model, classes)
+    steps = st.session_state.setdefault("additions", [])
+    added = read_additions(LABELS)
+    waiting = [file.stem for file in sorted(kept.glob("*.jpg")) if file.stem not in added]
+    st.markdown(f"{len(waiting)} to look at, {len(added)} added")
+    if waiting:
+        name = choose_name(waiting)
+        judge(kept / f"{name}.jpg", Addition(name, classes.dataset, "", reviewer), model)
+    else:
+        st.success("No photograph is left to look at.")
+    st.button("Undo", shortcut="U", on_click=_undo, disabled=not steps, key="undo addition")
+
+
+def require_classes(model: Predictor, classes: Classes) -> None:
+    """Raise UserError for a model of another data set."""
+    if model.classes.names != classes.names:
+        raise UserError(f"This model knows other classes than the data set {classes.dataset}")
+
+
+def judge(file: Path, blank: Addition, model: Predictor) -> None:
+    """Show the photograph, and a button with a key for each decision. blank: without origin."""
+    image, classes = decode_image(file), model.classes
+    predicted = predict_mask(model, image, longest_side(len(classes)))
+    pictures, name = st.container(), blank.name
+    with st.container(horizontal=True):
+        origin = f"prediction log; mask of the model {model.identity['digest']}"
+        show_key("Accept", "A", name, partial(_accept, file, blank, origin, predicted))
+        show_key("Discard", "D", name, partial(_discard, file))
+        show_key("Next", "N", name, pass_over)
+    drawn = uploaded_mask(name, image, classes)
+    if drawn is not None:
+        origin = "prediction log; mask from a file"
+        show_key("Take this file", "F", name, partial(_accept, file, blank, origin, drawn))
+    photograph, mask = reduced(image, predicted)
+    shown = {"Photograph": Image.fromarray(photograph), "Model": overlay(photograph, mask, classes)}
+    for column, (caption, picture) in zip(pictures.columns(2), shown.items(), strict=True):
+        column.image(picture, caption, width="stretch", alt=f"{caption}: {name}")
+
+
+def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
+    addition = Addition(blank.name, blank.dataset, origin, blank.reviewer)
+    add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
+    _remember(partial(remove_pair, LABELS, blank.name))
+
+
+def _discard(file: Path) -> None:
+    content = file.read_bytes()
+    file.unlink()
+    _remember(partial(file.write_bytes, content))
+
+
+def _remember(way_back: Callable[[], object]) -> None:
+    st.session_state["additions"].append(way_back)
+
+
+def _undo() -> None:
+    st.session_state["additions"].pop()()

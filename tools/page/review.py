@@ -1,0 +1,256 @@
+"""The page where people judge suspicious masks: one pair at a time, a key for each decision.
+
+`make labels` ranks the pairs; decisions go into labels/, which is an input of extract.
+"""
+
+import io
+import secrets
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from pipeline.core.files import file_digest
+from pipeline.core.git import committer
+from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
+from pipeline.core.terminal import UserError
+from pipeline.data.classes import IGNORE, Classes, read_classes
+from pipeline.data.images import load_image, load_mask, save_mask, size_within
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.reviewed import Verdict
+from pipeline.deploy.predictor import Array
+from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
+from pipeline.ingest.reviews import read_mask
+from pipeline.scoring.pictures import error_map, overlay
+from pipeline.scoring.suspects import read_suspects
+from tools.page.gallery import plain
+
+ANY = "any"  # of a filter
+VIEW = 700  # pixels of a picture's longer side
+TEST_RULE = "In the test list: say why. Decisions on it are counted beside the scores."
+
+Row = Mapping[Any, Any]  # of the table that `make labels` writes
+
+
+def review_page() -> None:
+    st.title("Review labels", anchor=False)
+    if said := st.session_state.pop("said", None):
+        st.warning(plain(said))
+    try:
+        show_next()
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+
+
+def show_next() -> None:
+    """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
+    classes, reviewer = read_classes(PAIRS), committer(Path())
+    history = st.session_state.setdefault("history", [])
+    table = choose_rows(read_suspects(SUSPECTS), classes.groups)
+    digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
+    decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
+    waiting = [name for name in table["name"] if name in digests and name not in decided]
+    total = int(table["name"].isin(digests).sum())
+    done = total - len(waiting)
+    st.progress(done / total if total else 1.0, f"{done} of {total} decided")
+    if waiting:
+        name = choose_name(waiting)
+        row = table[table["name"] == name].iloc[0].to_dict()
+        judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), classes)
+    else:
+        st.success("Nothing is left to decide here.")
+    st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
+
+
+def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
+    """The rows, the most suspicious first, that fit what people choose in the sidebar."""
+    with st.sidebar:
+        st.subheader("Pairs", anchor=False)
+        for column in ("kind", "list", *(group for group in groups if group in table)):
+            labels = [ANY, *sorted(table[column].astype(str).unique())]
+            if len(labels) > 2:
+                chosen = st.selectbox(plain(column), labels, key=f"filter {column}")
+                table = table[table[column].astype(str).eq(chosen) | (chosen == ANY)]
+    ranked = table.sort_values(["score", "name"], ascending=[False, True])
+    return ranked.drop_duplicates("name")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _digests(index: Path, modified: int) -> dict[str, str]:
+    table = pd.read_csv(index, usecols=["name", "mask_sha256"], dtype=str, keep_default_na=False)
+    return dict(zip(table["name"], table["mask_sha256"], strict=True))
+
+
+def mask_digests(index: Path) -> dict[str, str]:
+    """The sha256 of each mask, by name."""
+    return _digests(index, index.stat().st_mtime_ns)
+
+
+@st.cache_resource
+def claims() -> tuple[Lock, dict[str, str]]:
+    """The pair that each open page shows, so that two reviewers get different ones."""
+    return Lock(), {}
+
+
+def choose_name(waiting: list[str]) -> str:
+    """The pair to show: the one that is shown already, else the first that no other page shows.
+
+    Those that people passed over come again when no others are left.
+    """
+    state = st.session_state
+    own = state.setdefault("page", secrets.token_hex(8))
+    passed = state.setdefault("passed", set())
+    if passed.issuperset(waiting):
+        passed.clear()
+    lock, claimed = claims()
+    with lock:
+        if state.get("current") not in waiting:
+            others = {name for page, name in claimed.items() if page != own}
+            fresh = [name for name in waiting if name not in passed]
+            state["current"] = [*(name for name in fresh if name not in others), *fresh][0]
+        claimed[own] = state["current"]
+    return state["current"]
+
+
+def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> None:
+    """Show the pair, and a button with a key for each decision.
+
+    blank: the review to be, without decision and reason. before: one about an earlier mask.
+    """
+    name = blank.name
+    image, mask = load_image(image_path(PAIRS, name)), load_mask(mask_path(PAIRS, name))
+    predicted = load_mask(mask_path(SUSPECTS, name))  # of a model that was not trained on the pair
+    pictures = st.container()  # filled last: whoever sees them sees the buttons of this pair
+    if before is not None:
+        st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
+    testing = row["list"] == "test"
+    st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
+    take = partial(decide, blank, before, testing)
+    with st.container(horizontal=True):
+        show_key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
+        show_key("Leave out", "L", name, partial(take, Verdict.LEAVE_OUT))
+        show_key("Take the model's mask", "M", name, partial(take, Verdict.MODEL, predicted))
+        show_key("Next", "N", name, pass_over)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        first, second = likely_swap(mask, predicted, len(classes))
+        one = st.selectbox("Class", classes.names, first, key=f"one {name}", width=200)
+        other = st.selectbox("and class", classes.names, second, key=f"other {name}", width=200)
+        show_key("are swapped", "S", name, partial(take, f"{Verdict.SWAP}:{one},{other}"))
+    drawn = uploaded_mask(name, image, classes)
+    if drawn is not None:
+        show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
+    with pictures:
+        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
+        st.markdown(f"**{plain(name)}** {plain(facts)}")
+        show_pictures(image, mask, predicted, classes)
+
+
+def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
+    """The mask that people upload for the pair, if they do, and if it fits."""
+    file = st.file_uploader("Another mask, of class ids", "png", key=f"file {name}")
+    if not file:
+        return None
+    try:
+        mask = read_mask(file, Path(file.name), classes)
+        if mask.shape != image.shape[:2]:
+            raise UserError(f"{file.name}: it and the picture differ in size")
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+        return None
+    photograph, drawn = reduced(image, mask)
+    st.image(overlay(photograph, drawn, classes), "This file", width=VIEW // 2)
+    return mask
+
+
+def show_key(label: str, letter: str, name: str, action: Callable[[], None]) -> None:
+    """A button that the letter presses, too. It is another one for each pair."""
+    st.button(label, shortcut=letter, on_click=action, key=f"{letter} {name}")
+
+
+def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
+    photograph, truth, guess = reduced(image, mask, predicted)
+    pictures = {
+        "Photograph": Image.fromarray(photograph),
+        "Mask": overlay(photograph, truth, classes),
+        "Model": overlay(photograph, guess, classes),
+        "Where they differ": error_map(photograph, truth, guess, classes),
+    }
+    for column, (caption, picture) in zip(st.columns(4), pictures.items(), strict=True):
+        column.image(picture, caption, width="stretch", alt=caption)
+
+
+def reduced(*arrays: Array) -> list[Array]:
+    """An image, and masks of its size, as large as the page shows them."""
+    size = size_within(VIEW, *arrays[0].shape[:2])
+    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
+    pairs = zip(arrays, ways, strict=True)
+    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
+
+
+def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
+    """The two classes whose exchange in the mask would bring it nearest to the prediction."""
+    known = mask != IGNORE
+    flat = mask[known].astype(np.int64) * classes + predicted[known]
+    counts = np.bincount(flat, minlength=classes**2).reshape(classes, classes)
+    right = np.diag(counts)
+    gain = np.triu(counts + counts.T - right[:, None] - right + mask.size + 1, 1)  # above 0
+    one, other = np.unravel_index(gain.argmax(), gain.shape)
+    return int(one), int(other)
+
+
+def decide(
+    blank: Review,
+    before: Review | None,
+    testing: bool,
+    decision: str,
+    mask: Array | None = None,
+) -> None:
+    """Write the decision, and the mask that it needs; what prevents that is said on the page."""
+    state = st.session_state
+    if state.get("current") != blank.name:
+        return  # a key that was pressed twice
+    reason = " ".join(state[f"reason {blank.name}"].split())
+    if testing and not reason and decision != Verdict.RIGHT:
+        state["said"] = TEST_RULE
+        return
+    review = Review(blank.name, blank.mask_sha256, str(decision), blank.reviewer, reason)
+    content = None if mask is None else mask_png(mask, read_classes(PAIRS))
+    old = Held(before, held(LABELS, blank.name).mask)
+    try:
+        if file_digest(mask_path(PAIRS, blank.name)) != blank.mask_sha256:
+            raise UserError(f"{blank.name}: its mask has changed: look at it again")
+        change(LABELS, blank.name, old, Held(review, content))
+    except UserError as error:
+        state["said"] = str(error)
+    else:
+        state["history"].append((blank.name, old, Held(review, content)))
+        del state["current"]
+
+
+def mask_png(mask: Array, classes: Classes) -> bytes:
+    stream = io.BytesIO()
+    save_mask(stream, mask, classes.palette)
+    return stream.getvalue()
+
+
+def pass_over() -> None:
+    state = st.session_state
+    state["passed"].add(state.pop("current"))
+
+
+def undo() -> None:
+    """Take this page's latest decision back, and show its pair again."""
+    state = st.session_state
+    name, before, after = state["history"].pop()
+    try:
+        change(LABELS, name, after, before)
+    except UserError as error:
+        state["said"] = str(error)
+    else:
+        state["current"] = name
