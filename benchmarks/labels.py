@@ -35,6 +35,7 @@ from pipeline.data.images import load_image, load_mask, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import resize_mask
+from pipeline.ingest.reviews import swapped
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.scoring.confusion import confusion_matrix, margins, mean_iou
 from pipeline.scoring.segmenter import BothWays, Segmenter
@@ -134,7 +135,7 @@ def damage(
     """The (H, W) mask damaged in one of the ways; `other`: the mask of another pair."""
     thing, ground = main_classes(mask, classes)
     if way == "swapped":
-        return np.select([mask == thing, mask == ground], [ground, thing], mask).astype(np.uint8)
+        return swapped(mask, thing, ground)
     if way in ("empty", "full"):
         return np.full_like(mask, thing if way == "full" else ground)
     if way == "another's mask":
