@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels report models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report models promote verify \
   sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -76,6 +76,11 @@ monitor: $(INSTALLED) ## Compare what served models see with their evaluation (L
 
 labels: $(INSTALLED) ## Rank the pairs by how strongly a model disputes their masks (docs/labels.md)
 	python -m tools.labels rank
+
+retrain: $(INSTALLED) ## Train on what people reviewed and added, run the gate, say what it did (docs/review.md)
+	dvc repro
+	python -m tools.models gate
+	python -m tools.retrain
 
 report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report

@@ -101,7 +101,7 @@ def reference_of(model: Path, data: Path, names: Sequence[str]) -> Reference:
     """As the export stage makes it, of these pictures."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "reference.json"
-        write_reference(file, model, data, names, cores())
+        write_reference(file, model, [(data, names)], cores())
         return read_reference(file)
 
 

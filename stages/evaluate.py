@@ -1,5 +1,6 @@
 """Score the model on the test list, at each image's own size: numbers, tables and pictures."""
 
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,24 +41,15 @@ def main() -> None:
     arguments = path_arguments("evaluate", __doc__, paths)
     params = read_section("evaluate", EvaluateParams)
 
-    from pipeline.data.splits import read_split
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
     from pipeline.records.runs import checkpoint_run
-    from pipeline.scoring.measure import evaluate_images
-    from pipeline.scoring.reviewed import reviewed_headline
     from pipeline.scoring.segmenter import Segmenter
 
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
-    test = read_split(arguments.splits / "test.csv")
-
-    names, classes = test["name"].tolist(), segmenter.classes
-    measure = partial(evaluate_images, segmenter, arguments.data, batch_size=params.batch_size)
-    measured = measure(names)
-    tables, scores = score(test, measured, classes)
-    measure_again = partial(measure, truth=arguments.reviewed)
-    scores |= reviewed_headline(measured, names, arguments.reviewed, classes, measure_again)
+    measured, tables, scores = score_lists(segmenter, arguments, params.batch_size)
+    classes = segmenter.classes
 
     write_json(arguments.metrics, scores)
     for name, table in tables.items():
@@ -72,6 +64,30 @@ def main() -> None:
         run.log_artifact(arguments.metrics, "metrics")
         run.log_artifacts(arguments.tables, "tables")
         run.log_artifacts(arguments.plots, "plots/evaluate")
+
+
+def score_lists(
+    segmenter: "Segmenter", folders: Namespace, batch_size: int
+) -> tuple["Measured", dict[str, "pd.DataFrame"], dict[str, Any]]:
+    """The test list as published: what was measured, tables by name, and the headline.
+
+    With the headline come those of the list as reviewed, and of added pairs that were held out.
+    """
+    from pipeline.data.splits import read_added, read_split
+    from pipeline.scoring.measure import evaluate_images
+    from pipeline.scoring.reviewed import reviewed_headline
+
+    test = read_split(folders.splits / "test.csv")
+    names, classes = test["name"].tolist(), segmenter.classes
+    measure = partial(evaluate_images, segmenter, batch_size=batch_size)
+    measured = measure(names, data=folders.data)
+    tables, scores = score(test, measured, classes)
+    measure_again = partial(measure, data=folders.data, truth=folders.reviewed)
+    scores |= reviewed_headline(measured, names, folders.reviewed, classes, measure_again)
+    if (added := read_added(folders.splits)) is not None:
+        found = measure(added["name"].tolist(), data=folders.splits)
+        scores["added"] = score(added, found, classes)[1]
+    return measured, tables, scores
 
 
 def score(

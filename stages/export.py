@@ -1,7 +1,7 @@
 """Export the checkpoint to ONNX, float32 and INT8, prove both, register them and what they see."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ class ExportParams:
 def main() -> None:
     paths = {
         "data": "folder of pictures and masks, from extract",
-        "splits": "folder of train.csv and test.csv, from split",
+        "splits": "folder of train.csv, test.csv and added pairs, from split",
         "models": "folder of checkpoint.pth and config.json",
         "scores": "JSON file of the test scores, from evaluate",
         "model": "ONNX file to write; .int8.onnx and .reference.json come beside it",
@@ -38,12 +38,11 @@ def main() -> None:
     }
     arguments = path_arguments("export", __doc__, paths)
     params = read_section("export", ExportParams)
-    from pipeline.data.splits import evenly_spaced, read_split
+    from pipeline.data.splits import read_split
     from pipeline.deploy.agreement import agreement
     from pipeline.deploy.onnx_export import export_onnx
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
-    from pipeline.monitoring.reference import write_reference
     from pipeline.records.registry import register_model
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.segmenter import Segmenter
@@ -53,21 +52,13 @@ def main() -> None:
     digest = checkpoint_digest(arguments.models)
     files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
     export_onnx(files[FP32], segmenter, to_metadata(segmenter.classes) | {CHECKPOINT_TAG: digest})
-    train, test = (
-        read_split(arguments.splits / name)["name"].tolist() for name in ("train.csv", "test.csv")
-    )
-    calibrate(
-        files,
-        (arguments.splits, arguments.data),
-        evenly_spaced(train, params.calibration_images),
-    )
+    calibrate(files, arguments.data, arguments.splits, params.calibration_images)
+    test = read_split(arguments.splits / "test.csv")["name"].tolist()
     found = agreement(files, segmenter, arguments.data, test, params.threads)
     metrics = export_metrics(found, files, params.max_int8_miou_drop)
     write_json(arguments.metrics, metrics)
     require_agreement(metrics, files[FP32], params.max_disagreement)
-    write_reference(
-        reference_beside(files[FP32]), files[FP32], arguments.data, test, params.threads
-    )
+    note_seen(files[FP32], arguments.data, arguments.splits, params.threads)
     scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
@@ -76,14 +67,26 @@ def main() -> None:
         register_model(run, files[FP32], scores)
 
 
-def calibrate(files: Mapping[str, Path], folders: Sequence[Path], names: Sequence[str]) -> None:
-    """Write the INT8 file, with the value ranges of the named images."""
+def note_seen(model: Path, data: Path, splits: Path, workers: int) -> None:
+    """Write what the model sees of the test pictures, and of added ones that were held out."""
+    from pipeline.data.splits import read_added, read_split
+    from pipeline.monitoring.reference import write_reference
+
+    lists = {data: read_split(splits / "test.csv"), splits: read_added(splits)}
+    pairs = [(each, rows["name"].tolist()) for each, rows in lists.items() if rows is not None]
+    write_reference(reference_beside(model), model, pairs, workers)
+
+
+def calibrate(files: Mapping[str, Path], data: Path, splits: Path, number: int) -> None:
+    """Write the INT8 file, with the value ranges of so many training images."""
     from pipeline.data.images import load_image
     from pipeline.data.pairs import image_path, newest
+    from pipeline.data.splits import evenly_spaced, read_split
     from pipeline.deploy.int8 import export_int8
 
+    names = evenly_spaced(read_split(splits / "train.csv")["name"].tolist(), number)
     with track(names, "calibrating", len(names)) as tracked:
-        images = (load_image(newest(image_path, folders, name)) for name in tracked)
+        images = (load_image(newest(image_path, (splits, data), name)) for name in tracked)
         export_int8(files[INT8], files[FP32], images)
 
 

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 Entries = Sequence[Entry]
-Splits = Mapping[str, Entries]  # train, val and test
+Splits = Mapping[str, Entries]  # train, val and test, and perhaps added
 Duplicate = tuple[str, str, int]  # the names of a test image and another, their differing bits
 Group = TypeVar("Group")
 Draw = Callable[[Entries, float, int], tuple[list[Entry], list[Entry]]]  # see `draw_by_share`
@@ -47,6 +47,7 @@ class SplitParams:
     test_fraction: Annotated[float, Field(gt=0, lt=1)]  # of all, if there is no test list
     val_fraction: Annotated[float, Field(gt=0, lt=1)]  # of the rest, if there is no val list
     train_fraction: Annotated[float, Field(gt=0, le=1)]  # of what val leaves
+    held_out_fraction: Annotated[float, Field(ge=0, lt=1)]  # of the pairs that people added
     duplicate_distance: Annotated[int, Field(ge=0, le=16)]  # differing bits of 64
 
 
@@ -54,7 +55,7 @@ def main() -> None:
     paths = {
         "data": "folder with index.csv and dataset.json, from extract",
         "reviewed": "folder of people's decisions and added pairs, from extract",
-        "splits": "folder to write: train, val and test.csv; reviewed masks of the first two",
+        "splits": "folder to write: train, val and test.csv; reviewed masks and added pairs",
         "metrics": "JSON file to write: counts",
     }
     arguments = path_arguments("split", __doc__, paths)
@@ -67,8 +68,8 @@ def main() -> None:
     added = read_added(arguments.reviewed, groups)
     drawn, duplicates, straddling = draw_lists(index, added, params, seed)
     refused = refused_names(read_decisions(arguments.reviewed), drawn["test"])
-    splits = {split: without(refused, drawn[split]) for split in ("train", "val")}
-    splits["test"] = drawn["test"]  # its scores are of all pictures, and beside it of those left
+    # The test list's scores are of all its pictures, and beside that of those that are left.
+    splits = drawn | {split: without(refused, drawn[split]) for split in ("train", "val")}
     check_splits(splits, arguments.data / "index.csv")
     write_splits(arguments.splits, groups, splits, duplicates, arguments.reviewed)
     left = {"duplicates": len(duplicates), "straddling": straddling}
@@ -82,7 +83,8 @@ def draw_lists(
 ) -> tuple[dict[str, list[Entry]], list[Duplicate], int]:
     """The lists, the images too near to a test image, and how many are of a group in another list.
 
-    Added pairs are for training alone, and move no other from list to list.
+    Added pairs move no other from list to list. They are trained on, but for a part that is held
+    out, as a list of its own, to show what training on the others did: "added".
     """
     draw = draw_by_share if params.by == "stratify" else draw_apart
     rest, test = take_list(index, "test", params.test_fraction, seed, draw)
@@ -98,7 +100,21 @@ def draw_lists(
     straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
         _, train = draw(train, params.train_fraction, seed)
-    return {"train": sorted([*train, *added]), "val": val, "test": test}, duplicates, straddling
+    learned, held_out = hold_out(added, params, seed)
+    lists = {"train": sorted([*train, *learned]), "val": val, "test": test}
+    return lists | ({"added": held_out} if held_out else {}), duplicates, straddling
+
+
+def hold_out(added: Entries, params: SplitParams, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """(those to train on, those held out). Which a pair is, no other pair changes."""
+    most = math.floor(params.held_out_fraction * 2**256)
+
+    def is_held_out(entry: Entry) -> bool:
+        unit = entry.groups[0] if params.by == "apart" else entry.name
+        return int.from_bytes(_order(seed, unit)) < most
+
+    learned = [entry for entry in added if not is_held_out(entry)]
+    return learned, [entry for entry in added if is_held_out(entry)]
 
 
 def read_index(path: Path, groups: Sequence[str]) -> list[Entry]:
@@ -118,7 +134,7 @@ def _entry(row: Mapping[str, str], groups: Sequence[str]) -> Entry:
 
 
 def read_added(reviewed: Path, groups: Sequence[str]) -> list[Entry]:
-    """The pairs that people added: they are for training alone."""
+    """The pairs that people added."""
     index = reviewed / "index.csv"
     return read_index(index, groups) if index.is_file() else []
 
@@ -262,8 +278,8 @@ def write_splits(
 ) -> None:
     """Write the lists, sorted by name, duplicates.csv and by_group.csv into the folder.
 
-    What people changed or added of the lists that train uses comes beside them, in images/ and
-    masks/: a decision about a test picture then trains nothing again.
+    What people added, and the masks that they changed of the lists that train uses, come beside
+    them, in images/ and masks/: a decision about a test picture then trains nothing again.
     """
     found = {split: Counter(entry.groups for entry in entries) for split, entries in splits.items()}
     with atomic_folder(folder) as target:
@@ -274,9 +290,9 @@ def write_splits(
         every = sorted(set().union(*found.values()))
         table = ((*group, *(found[split][group] for split in splits)) for group in every)
         write_rows(target / "by_group.csv", (*groups, *splits), table)
-        trained = {entry.name for split in ("train", "val") for entry in splits[split]}
+        used = {entry.name for split in {*splits} - {"test"} for entry in splits[split]}
         for file in sorted(reviewed.glob("*/*")):
-            if file.stem in trained:
+            if file.stem in used:
                 (target / file.parent.name).mkdir(exist_ok=True)
                 shutil.copyfile(file, target / file.parent.name / file.name)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.monitoring.drift import Verdict
-    from pipeline.monitoring.reference import Reference
     from pipeline.monitoring.settings import MonitorParams
     from pipeline.records.versions import Version
 
@@ -32,7 +31,6 @@ class Found:
 
     version: "Version"
     rows: "pd.DataFrame"
-    reference: "Reference"
     verdict: "Verdict"
 
     @property
@@ -91,7 +89,7 @@ def judge_versions(
         except UserError as error:
             refused.append(f"{len(own)} pictures not compared: {error}")
             continue
-        found.append(Found(version, own, reference, judge(own, reference, params)))
+        found.append(Found(version, own, judge(own, reference, params)))
     unknown = [
         f"{(digests == digest).sum()} pictures not compared: no registered version has a file "
         f"whose sha256 begins with {digest}"
@@ -118,7 +116,7 @@ def line_of(found: Found) -> str:
         names = ("pixel accuracy", "mIoU")
         values = (verdict.estimate.pixel_accuracy, verdict.estimate.miou)
         for name, (value, low, high), test in zip(
-            names, values, reference_scores(found.reference), strict=True
+            names, values, reference_scores(verdict.reference), strict=True
         ):
             interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
             parts.append(f"estimated {name} {interval}, {test:.3f} in the test")
@@ -147,7 +145,7 @@ def summary(found: Found) -> dict[str, Any]:
         },
     }
     if verdict.estimate:
-        tests = reference_scores(found.reference)
+        tests = reference_scores(verdict.reference)
         for name, test in zip(("pixel_accuracy", "miou"), tests, strict=True):
             value, low, high = getattr(verdict.estimate, name)
             values[name] = {"estimate": value, "low": low, "high": high, "test": test}
@@ -207,11 +205,11 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
     shown = [
         {
             "found": each,
-            "test": reference_scores(each.reference),
+            "test": reference_scores(each.verdict.reference),
             "chart": figure_url(
                 draw_features(
                     each.rows.tail(params.window * params.windows),
-                    each.reference.features,
+                    each.verdict.reference.features,
                     each.verdict.shifts,
                     each.verdict.moved,
                 )

@@ -9,6 +9,8 @@ import pandas as pd
 
 from pipeline.core.terminal import UserError
 
+ADDED = "added.csv"  # the list of added pairs that were held out, if there are any
+
 Item = TypeVar("Item")
 
 
@@ -25,6 +27,11 @@ def read_split(file: Path) -> pd.DataFrame:
             f"{file} lists no pictures: check the data set and the section split in params.yaml"
         )
     return table
+
+
+def read_added(splits: Path) -> pd.DataFrame | None:
+    """The list of added pairs that were held out; their files are in `splits`. None without any."""
+    return read_split(splits / ADDED) if (splits / ADDED).is_file() else None
 
 
 def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:

@@ -1,13 +1,15 @@
 """What a version saw when it was scored, and how right it was: later pictures are compared with it.
 
-Its test pictures are noted as the prediction log would note them.
+Its test pictures are noted as the prediction log would note them; those that people added and that
+were held out from training make a reference of their own.
 """
 
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +39,7 @@ class Reference:
     pixels: NDArray[np.int64]  # (C, LEVELS): by predicted class and level of confidence
     right: NDArray[np.int64]  # (C, LEVELS): those of them that were right
     confusion: Counts  # (C, C): row = true class, column = predicted
+    added: "Reference | None" = field(default=None, kw_only=True)  # of added photographs
 
     @property
     def features(self) -> pd.DataFrame:
@@ -46,19 +49,28 @@ class Reference:
 
 
 def write_reference(
-    file: Path, model: Path, data: Path, names: Sequence[str], workers: int
+    file: Path, model: Path, pairs: Sequence[tuple[Path, Sequence[str]]], workers: int
 ) -> None:
-    """Let the exported model label the named pictures of a data set, and write what it saw.
+    """Let the exported model label pictures, and write what it saw.
 
-    The model must give its confidence. Equal inputs give equal bytes.
+    pairs: folder and names of the test pictures, and perhaps those of added ones. The model must
+    give its confidence. Equal inputs give equal bytes.
     """
     predictor = Predictor(model, threads=1)  # the workers fill the cores
+    test, *added = (make_reference(predictor, *each, workers) for each in pairs)
+    save_reference(file, replace(test, added=added[0]) if added else test)
+
+
+def make_reference(
+    predictor: Predictor, data: Path, names: Sequence[str], workers: int
+) -> Reference:
+    """What the model sees of the named pairs in the folder."""
     classes = predictor.classes
 
     def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
         image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
         mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
-        assert confidence is not None, f"{model} does not give its confidence"
+        assert confidence is not None, "the model does not give its confidence"
         counts = count(truth, mask, confidence, len(classes))
         seen = observe(image, mask, confidence, classes)
         return seen | true_shares(counts[2], classes.names), counts
@@ -72,16 +84,20 @@ def write_reference(
         for seen, counts in tracked:
             rows.append(seen)
             totals = [total + own for total, own in zip(totals, counts, strict=True)]
-    save_reference(file, Reference(list(classes.names), pd.DataFrame(rows), *totals))
+    return Reference(list(classes.names), pd.DataFrame(rows), *totals)
 
 
 def save_reference(file: Path, reference: Reference) -> None:
     """Write it as JSON."""
+    with atomic_file(file) as temporary:
+        temporary.write_text(json.dumps(_to_json(reference)) + "\n")
+
+
+def _to_json(reference: Reference) -> dict[str, Any]:
     pictures = reference.pictures.astype(object).where(reference.pictures.notna(), None)
     content = {"classes": reference.classes, "pictures": pictures.to_dict("list")}
     content |= {name: getattr(reference, name).tolist() for name in COUNTS}
-    with atomic_file(file) as temporary:
-        temporary.write_text(json.dumps(content) + "\n")
+    return content | ({"added": _to_json(reference.added)} if reference.added else {})
 
 
 def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np.ndarray]:
@@ -109,9 +125,39 @@ def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:
 def read_reference(file: Path) -> Reference:
     """Raises UserError for a file that is not what `save_reference` writes."""
     try:
-        content = json.loads(file.read_text())
-        counts = (np.array(content[key], np.int64) for key in COUNTS)
-        pictures = pd.DataFrame(content["pictures"]).astype(float)
-        return Reference(content["classes"], pictures, *counts)
+        return _from_json(json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is not a model's reference: {error!r}") from None
+
+
+def _from_json(content: dict[str, Any]) -> Reference:
+    counts = (np.array(content[key], np.int64) for key in COUNTS)
+    pictures = pd.DataFrame(content["pictures"]).astype(float)
+    added = _from_json(content["added"]) if "added" in content else None
+    return Reference(content["classes"], pictures, *counts, added=added)
+
+
+def mixed(reference: Reference, share: float) -> Reference:
+    """The reference as if this share of its pictures, in [0, 1], were added ones.
+
+    As many pictures as possible of each kind, evenly spaced; counts in proportion.
+    """
+    test, added = reference, reference.added
+    assert added is not None, "there is nothing to mix"
+    most, others = len(test.pictures), len(added.pictures)
+    if share < others / (most + others):
+        wanted = (most, round(most * share / (1 - share)))
+    else:
+        wanted = (round(others * (1 - share) / share), others)
+    parts = [_thinned(part, number) for part, number in zip((test, added), wanted, strict=True)]
+    counts = (sum(getattr(part, name) for part in parts) for name in COUNTS)
+    pictures = pd.concat([part.pictures for part in parts if len(part.pictures)], ignore_index=True)
+    return Reference(reference.classes, pictures, *counts)
+
+
+def _thinned(reference: Reference, number: int) -> Reference:
+    """As if there were so many pictures."""
+    whole = len(reference.pictures)
+    rows = reference.pictures.iloc[np.linspace(0, whole - 1, number).round().astype(int)]
+    counts = (np.rint(getattr(reference, name) * (number / whole)).astype(int) for name in COUNTS)
+    return Reference(reference.classes, rows, *counts)

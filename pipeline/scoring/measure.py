@@ -59,8 +59,8 @@ PER_IMAGE = [field.name for field in fields(Measured) if field.name != "confusio
 
 def evaluate_images(
     segmenter: "Segmenter",
-    data: Path,
     names: Sequence[str],
+    data: Path,
     batch_size: int,
     truth: Path | None = None,
 ) -> Measured:

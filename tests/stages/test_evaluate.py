@@ -132,3 +132,16 @@ def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmen
     review(dict.fromkeys(LISTS["test"], "leave out"))
     with pytest.raises(UserError, match="leaves out the whole test list"):
         evaluate(monkeypatch)
+
+
+def test_added_pairs_that_were_held_out_have_scores_of_their_own(tiny_pets, segmenter, monkeypatch):
+    published = evaluate(monkeypatch)
+    data, splits = tiny_pets / "data/pairs", tiny_pets / "data/splits"
+    for name in LISTS["test"]:
+        for place in (image_path, mask_path):
+            file = place(splits, f"new_{name}")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(place(data, name).read_bytes())
+    listed = (splits / "test.csv").read_text().splitlines()
+    (splits / "added.csv").write_text("\n".join([listed[0], *(f"new_{row}" for row in listed[1:])]))
+    assert evaluate(monkeypatch) == published | {"added": published}

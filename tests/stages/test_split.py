@@ -69,7 +69,7 @@ def run(
 ) -> dict[str, list[str]]:
     """Run the stage as its command line does; return the names in the lists."""
     values = {"by": "stratify", "test_fraction": 0.25, "val_fraction": 0.2, "train_fraction": 1.0}
-    values |= {"duplicate_distance": 6} | params
+    values |= {"held_out_fraction": 0.25, "duplicate_distance": 6} | params
     (folder / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
     write_index(folder, index, groups)
     monkeypatch.chdir(folder)
@@ -159,9 +159,30 @@ def test_added_pairs_are_trained_on_alone_and_move_no_other(tmp_path, monkeypatc
     review(tmp_path)
     added = [replace_split(entry, "added") for entry in index_of(["new_1", "pug_99"], [], new_1=1)]
     write_index(tmp_path / "reviewed", added, PETS.groups)
-    after = run(tmp_path, monkeypatch, index)
+    after = run(tmp_path, monkeypatch, index, held_out_fraction=0)
     assert after == before | {"train": sorted([*before["train"], "pug_99"])}
     assert rows(tmp_path / "splits/duplicates.csv") == [["new_1", "pug_50", "1"]]
+    assert not (tmp_path / "splits/added.csv").exists()
+
+
+@pytest.mark.parametrize("by", ["stratify", "apart"])
+def test_a_part_of_the_added_pairs_is_held_out_whatever_else_is_added(tmp_path, monkeypatch, by):
+    review(tmp_path)
+    index, held_out = index_of(TRAINVAL, named("boxer", 5)), []
+    for number in (40, 80):
+        added = [
+            Entry(f"new_{n:02}", (f"g{n // 2}" if by == "apart" else "", ""), "added", 2**63 + 2**n)
+            for n in range(number)
+        ]
+        write_index(tmp_path / "reviewed", added, PETS.groups)
+        lists = run(tmp_path, monkeypatch, index, by=by, val_fraction=0.5, duplicate_distance=0)
+        held_out.append({row[0] for row in rows(tmp_path / "splits/added.csv")})
+        names = {entry.name for entry in added}
+        assert held_out[-1] == names - set(lists["train"])
+        assert 0.1 < len(held_out[-1]) / number < 0.5
+        counted = json.loads((tmp_path / "metrics/split.json").read_text())
+        assert counted["added"]["total"] == len(held_out[-1])
+    assert held_out[0] == {name for name in held_out[1] if int(name.removeprefix("new_")) < 40}
 
 
 def test_reviewed_files_of_the_lists_that_train_uses_lie_beside_them(tmp_path, monkeypatch):

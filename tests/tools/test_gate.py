@@ -50,6 +50,17 @@ def test_another_data_set_never_dethrones_and_the_reason_says_how_to_do_it_by_ha
         assert not decide_by_origin(version(2, unknown), version(1, unknown)).champion
 
 
+def test_a_gain_on_added_pairs_counts_unless_the_test_list_loses():
+    same, gain = changed(pet_missed=200), changed(pet_missed=100)
+    decision = verdict(same, PARAMS, (version(2), version(1)), gain)
+    assert decision.champion
+    assert f"on {gain.images} added photographs that were held out" in decision.reason
+    assert decision.numbers["added.gain"] == gain.miou.gain
+    assert objections(same, PARAMS, same) == [NO_GAIN]
+    worse = changed(pet_missed=200, border_missed=120)
+    assert any("border drops" in reason for reason in objections(worse, PARAMS, gain))
+
+
 # The last is better by 4 pixels an image on average, but by 150 better or 142 worse in each.
 @pytest.mark.parametrize(
     ("pet_missed", "min_gain", "found"),

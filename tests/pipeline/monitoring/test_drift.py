@@ -1,5 +1,7 @@
 """Drift: false alarms as rare as promised, real shifts found, huge windows not upset by little."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from monitored import log_rows, make_reference, pictures
 
 from pipeline.core.params import ParamsError, check_values
 from pipeline.monitoring.drift import compare, judge
+from pipeline.monitoring.reference import mixed, read_reference, save_reference
 from pipeline.monitoring.settings import MonitorParams
 
 LIMITS = {"window": 50, "windows": 3, "broken": 2, "days": 7, "significance": 0.01,
@@ -50,6 +53,42 @@ def test_only_the_newest_windows_count_and_one_is_no_drift(reference, unchanged,
         rows = pd.concat([darkened[: parts[0]], unchanged[: parts[1]]])
         verdict = judge(rows, reference, PARAMS)
         assert (verdict.broken, verdict.outcome == "drift") == (broken, broken >= 2)
+
+
+@pytest.mark.parametrize(("dark", "share"), [(0, 0), (75, 0.5), (150, 1)])
+def test_a_mixture_with_added_photographs_that_were_held_out_is_no_drift(
+    reference, unchanged, darkened, dark, share
+):
+    added = make_reference(pictures(40, seed=3, brightness=0.5))
+    known = replace(reference, added=added)
+    rows = pd.concat([darkened[:dark], unchanged[dark:]]).sample(frac=1, random_state=0)
+    verdict = judge(rows, known, PARAMS)
+    assert (verdict.outcome, verdict.broken) == ("ok", 0)
+    mixture = verdict.reference.pictures["brightness"]
+    assert mixture.isin(added.pictures["brightness"]).mean() == pytest.approx(share, abs=0.02)
+    assert judge(rows, reference, PARAMS).outcome == ("drift" if dark else "ok")
+    blind = judge(log_rows(pictures(150, seed=4, brightness=0.1)), known, PARAMS)
+    assert blind.outcome == "drift"
+    too_few = replace(reference, added=make_reference(pictures(19, seed=3, brightness=0.5)))
+    assert judge(rows, too_few, PARAMS).outcome == ("drift" if dark else "ok")
+
+
+def test_a_mixture_counts_in_proportion(reference):
+    known = replace(reference, added=make_reference(pictures(50, seed=3)))
+    for share, test, added in ((0, 150, 0), (0.25, 150, 50), (0.5, 50, 50), (1, 0, 50)):
+        mixture = mixed(known, share)
+        assert len(mixture.pictures) == test + added
+        expected = reference.pixels * (test / 150) + known.added.pixels * (added / 50)
+        np.testing.assert_allclose(mixture.pixels, expected, atol=1)
+
+
+def test_a_reference_is_read_as_it_was_written(reference, tmp_path):
+    known = replace(reference, added=make_reference(pictures(3, seed=3)))
+    save_reference(tmp_path / "reference.json", known)
+    read = read_reference(tmp_path / "reference.json")
+    for mine, its in ((read, known), (read.added, known.added)):
+        pd.testing.assert_frame_equal(mine.pictures, its.pictures)
+        np.testing.assert_array_equal(mine.confusion, its.confusion)
 
 
 def test_fewer_pictures_than_a_window_say_nothing(reference, darkened):

@@ -1,0 +1,66 @@
+"""Say what pairs that people added did: to the newest version, and to the one it was put against.
+
+`make retrain` runs it after `dvc repro` and the gate.
+"""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pipeline.core.layout import REVIEWED, SPLITS
+from pipeline.core.params import read_section
+from pipeline.core.terminal import console, run_command
+
+if TYPE_CHECKING:
+    from pipeline.records.versions import Version
+
+NAMED = 3  # features that moved
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.retrain", description=__doc__).parse_args()
+    index = REVIEWED / "index.csv"
+    if not index.is_file():
+        console.print("Nobody has added pairs (docs/review.md).")
+        return
+    from pipeline.core.files import read_csv
+    from pipeline.data.splits import read_added
+    from pipeline.records.registry import GATE_TAGS
+    from pipeline.records.versions import find_named, list_versions
+
+    names = read_csv(index)["name"].tolist()
+    versions = list_versions()
+    newest = versions[0]
+    against = newest.tags.get(f"{GATE_TAGS}against", "none")
+    compared = [find_named(versions, against)] if against != "none" else []
+    held_out = read_added(SPLITS)
+    number = 0 if held_out is None else len(held_out)
+    told = [sentence(version, names) for version in (*compared, newest)]
+    words = f"{len(names)} added pairs, {number} of them held out from training. {' '.join(told)}"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def sentence(version: "Version", names: list[str]) -> str:
+    """Whether the pictures are unlike what the version was scored on, and how right it is there."""
+    from pipeline.deploy.predictor import Predictor, cores
+    from pipeline.monitoring.drift import look
+    from pipeline.monitoring.estimate import reference_scores
+    from pipeline.monitoring.reference import make_reference, read_reference
+    from pipeline.monitoring.settings import MonitorParams
+    from pipeline.records.models import find_model, find_reference
+
+    predictor = Predictor(find_model(str(version.number), "fp32").file, threads=1)
+    seen = make_reference(predictor, REVIEWED, names, cores())
+    rows = seen.pictures.assign(time=datetime.now(UTC))
+    params = read_section("monitor", MonitorParams)
+    window = look(rows, read_reference(find_reference(version)), params)
+    features = "; ".join(map(str, window.moved[:NAMED])) or "the estimated mIoU has fallen"
+    drift = f"unlike its test ({features})" if window.broken else "like its test"
+    found = f"mIoU on them {reference_scores(seen)[1]:.3f}"
+    if window.estimate:
+        found = f"{found}, estimated {window.estimate.miou[0]:.3f}"
+    return f"To version {version.number} they are {drift}; {found}."
+
+
+if __name__ == "__main__":
+    run_command(main)
