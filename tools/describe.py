@@ -55,11 +55,11 @@ def main() -> None:
 
 def find_labels(masks: Path) -> dict[str, str]:
     """The names of colours in CVAT's labelmap.txt beside the masks, or above; empty without one."""
+    from pipeline.ingest.cvat import LABELMAP, read_labelmap
+
     for folder in (masks, *masks.resolve().parents[:2]):
-        if (folder / "labelmap.txt").is_file():
-            lines = (folder / "labelmap.txt").read_text(encoding="utf-8").splitlines()
-            rows = [line.split(":") for line in lines if not line.startswith("#")]
-            return {in_hex(map(int, row[1].split(","))): row[0] for row in rows if len(row) > 1}
+        if (folder / LABELMAP).is_file():
+            return {in_hex(colour): label for label, colour in read_labelmap(folder / LABELMAP)}
     return {}
 
 

@@ -1,230 +1,56 @@
-"""Find suspicious labels: pairs whose mask a model disputes that was not trained on them."""
+"""Find suspicious labels, and exchange them with the annotation tools CVAT and Label Studio."""
 
 import argparse
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from pipeline.core.files import atomic_folder, locked, write_csv
-from pipeline.core.layout import MODELS, PAIRS, SPLITS, SUSPECTS, cache_folder, in_repository
-from pipeline.core.params import STRICT, Seed, read_section
-from pipeline.core.terminal import UserError, console, run_command
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import torch
-
-    from pipeline.scoring.segmenter import Segmenter
-
-Judged = tuple[Path, "pd.DataFrame"]  # the folder of a model, and the rows that it judges
-
-SHOWN = 12  # pairs in the terminal
-REVIEWED_MASKS = SPLITS / "masks"  # that training takes in the place of published ones
-WAITING = "This model is being trained already: waiting for its end."
-ITSELF = (
-    "The training list is judged by the model that was trained on it, which has learned part of its"
-    " mistakes: labels.folds in params.yaml asks models that were not."
-)
+from pipeline.core.terminal import UserError, positive, run_command
 
 
-@dataclass(frozen=True, config=STRICT)
-class LabelsParams:
-    """The params.yaml section `labels`."""
-
-    # Models that judge the training list: each what it was not trained on. 0: the model itself.
-    folds: Literal[0] | Annotated[int, Field(ge=2, le=100)]
-
-
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.labels", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("rank", help="rank all pairs by how strongly a model disputes their masks")
-    parser.parse_args()
-    rank()
+    export = commands.add_parser("export", help="write pairs to correct for an annotation tool")
+    _add_export(export)
+    take = commands.add_parser("import", help="take decisions and pairs from such a tool")
+    take.add_argument("file", type=Path, help="what CVAT or Label Studio exported")
+    take.add_argument("--reason", default="", help="why masks of the test list change")
+    take.add_argument("--kept", type=Path, help="the prediction log that pictures came from")
+    arguments = parser.parse_args()
+    if arguments.command == "import" and not arguments.file.is_file():
+        raise UserError(f"{arguments.file} is missing")
+    return run(arguments)
 
 
-def rank() -> None:
-    """Write table, masks and sheets to metrics/labels, and copy them to the model's run."""
-    params = read_section("labels", LabelsParams)
-    engine = read_section("evaluate", dict[str, Any])
-    from pipeline.data.splits import read_split
-    from pipeline.model.checkpoint import checkpoint_digest
-    from pipeline.model.engine import prepare_torch
-    from pipeline.records.runs import checkpoint_run
-    from pipeline.scoring.suspects import TABLE
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT.zip", type=Path, help="the archive to write")
+    formats = ("cvat", "label-studio")
+    parser.add_argument("--format", choices=formats, required=True, help="whose archive it is")
+    text = "at most so many, the most suspicious first (%(default)s)"
+    parser.add_argument("--first", type=positive, default=100, metavar="N", help=text)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--list", choices=("test", "val", "train"), help="pairs of this list alone")
+    text = "instead, the photographs that this prediction log kept, with the champion's masks"
+    which.add_argument("--kept", type=Path, metavar="LOG", help=text)
 
-    lists = {name: read_split(SPLITS / f"{name}.csv") for name in ("test", "val", "train")}
-    lists["train"] = published(lists["train"])
-    device = prepare_torch(seed=0, threads=engine["threads"])
-    check_classes(load_judge(MODELS, device))
-    with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
-        run.set_tags({"labels": params})
-    judges = {name: [(MODELS, rows)] for name, rows in lists.items()}
-    if params.folds:
-        judges["train"] = [*judge_folds(lists, params.folds, run.run_id)]
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "rank":
+        from tools.labelling.ranking import rank
+
+        rank()
+        return 0
+    if arguments.command == "import":
+        from tools.labelling.importing import import_file
+
+        return import_file(arguments.file, arguments.reason, arguments.kept)
+    from tools.labelling.exporting import export_pairs, export_photographs
+
+    if arguments.kept:
+        export_photographs(arguments.out, arguments.format, arguments.first, arguments.kept)
     else:
-        console.print(ITSELF, soft_wrap=True)
-    with atomic_folder(SUSPECTS) as folder:
-        table = write_ranking(folder, judges, engine["batch_size"], device)
-    with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
-        run.log_artifact(SUSPECTS / TABLE, "labels")
-        run.log_artifacts(SUSPECTS / "sheets", "labels/sheets")
-    print_first(table)
-
-
-def published(table: "pd.DataFrame") -> "pd.DataFrame":
-    """The rows without the pairs that people added, whose masks they have judged already."""
-    from pipeline.data.pairs import image_path
-
-    return table[[image_path(PAIRS, name).is_file() for name in table["name"]]]
-
-
-def write_ranking(
-    folder: Path, judges: Mapping[str, list[Judged]], batch_size: int, device: "torch.device"
-) -> "pd.DataFrame":
-    """Have each list judged, by the models it names; write and return the ranking."""
-    from pipeline.scoring.suspects import TABLE, draw_suspects, find_suspects, ranked
-
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in judges}
-    for name, parts in judges.items():
-        for models, rows in parts:
-            judge = load_judge(models, device)
-            found[name].append(find_suspects(judge, PAIRS, rows, batch_size, folder))
-    table = ranked(found)
-    write_csv(folder / TABLE, table)
-    (folder / "sheets").mkdir()
-    for name, sheet in draw_suspects(PAIRS, folder, table, judge.classes):
-        sheet.save(folder / "sheets" / f"{name}.png")
-    return table
-
-
-def check_classes(judge: "Segmenter") -> None:
-    """Raise UserError for a model of other classes than the pairs'."""
-    from pipeline.data.classes import read_classes
-
-    if judge.classes.names != read_classes(PAIRS).names:
-        raise UserError(f"{MODELS} holds a model of other classes: train first (dvc repro train)")
-
-
-def load_judge(models: Path, device: "torch.device") -> "Segmenter":
-    """A trained model that looks at each image both ways."""
-    from pipeline.model.checkpoint import load_checkpoint
-    from pipeline.scoring.segmenter import BothWays, Segmenter
-
-    network, config = load_checkpoint(models)
-    return Segmenter(BothWays(network), config).to(device)
-
-
-def judge_folds(lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str) -> Iterator[Judged]:
-    """Train a model without each fold of the training list; yield its folder and the fold.
-
-    A model that is there already, of the same pairs, params and code, is not trained again. The
-    runs are nested in the run given.
-    """
-    from pipeline.model.resume import training_key
-    from pipeline.model.settings import ModelParams
-    from pipeline.records.runs import nested_in
-
-    seed: int = read_section("seed", Seed)
-    model = read_section("model", ModelParams)
-    train = read_section("train", dict[str, Any])
-    apart = read_section("split", dict[str, Any])["by"] == "apart"
-    fold_of = deal(lists["train"], folds, seed, apart)
-    weights = [in_repository(model.weights)] if model.weights else []
-    for fold in range(folds):
-        parts = {
-            "train": lists["train"][fold_of != fold],
-            "val": lists["val"],
-            "test": lists["train"][fold_of == fold],
-        }
-        names = [rows["name"].tolist() for rows in parts.values()]
-        files = [PAIRS / "index.csv", *weights, *sorted(REVIEWED_MASKS.glob("*"))]
-        key = training_key(seed, model, train, names, files=files)
-        tags = {"labels.fold": f"{fold + 1} of {folds}"}
-        console.print(f"The training list, fold {tags['labels.fold']}:", highlight=False)
-        folder = cache_folder("labels") / key[:32]
-        train_fold(folder, parts, nested_in(run_id, tags))
-        yield folder, parts["test"]
-
-
-def deal(table: "pd.DataFrame", folds: int, seed: int, apart: bool) -> "pd.Series":
-    """The fold of each row, 0 to `folds` - 1: each fold gets its share of each group.
-
-    apart: whole groups instead, as split.by says. The group is the table's first; which fold a
-    picture gets is decided by sha256 of "SEED:NAME". Raises UserError for too few pictures.
-    """
-    import numpy as np
-    import pandas as pd
-
-    def order(text: str) -> str:
-        return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
-
-    groups = table.iloc[:, 1] if table.shape[1] > 1 else pd.Series("", table.index)
-    units = groups if apart else table["name"]
-    if units.nunique() < folds:
-        what = "groups" if apart else "pictures"
-        raise UserError(f"labels.folds: {folds} is more than the training list has {what}")
-    if apart:
-        places = {unit: place for place, unit in enumerate(sorted(set(units), key=order))}
-        return groups.map(places) % folds
-    ordered = pd.DataFrame({"group": groups, "order": units.map(order)})
-    ordered = ordered.sort_values(["group", "order"])
-    return pd.Series(np.arange(len(table)) % folds, ordered.index).reindex(table.index)
-
-
-def train_fold(
-    folder: Path, lists: Mapping[str, "pd.DataFrame"], environment: Mapping[str, str]
-) -> None:
-    """Run the train stage on the lists, unless it has: checkpoint and config go to the folder.
-
-    Killed, the same command continues it after its last whole epoch, as DVC's would. Raises
-    UserError if it fails; it has said why.
-    """
-    with locked(folder.with_suffix(".lock"), WAITING):
-        if folder.exists():
-            return
-        with atomic_folder(folder) as made:
-            for name, rows in lists.items():
-                write_csv(made / "splits" / f"{name}.csv", rows)
-            if REVIEWED_MASKS.is_dir():
-                shutil.copytree(REVIEWED_MASKS, made / "splits" / REVIEWED_MASKS.name)
-            paths = [PAIRS, made / "splits", made, made / "train.json", made / "plots"]
-            command = [sys.executable, "-m", "stages.train", *map(str, paths)]
-            if run_process(command, environment):
-                raise UserError("the labels were not ranked: a training failed, see above")
-
-
-def run_process(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run it to its end; return its status. It ends with this process, and is waited for."""
-    process = subprocess.Popen(command, env=os.environ | environment)
-    try:
-        return process.wait()
-    except SystemExit:  # a SIGTERM came here alone; Ctrl-C reaches both
-        process.terminate()
-        raise
-    finally:
-        process.wait()
-
-
-def print_first(table: "pd.DataFrame") -> None:
-    """The first pairs of the ranking, and where the rest is."""
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    told = Table("pair", "list", "kind", *(Column(n, justify="right") for n in ("score", "pixels")))
-    shown = table[["name", "list", "kind", "score", "share"]].head(SHOWN)
-    for name, split, kind, score, share in shown.itertuples(index=False):
-        told.add_row(Text(name), split, kind, f"{score:.3f}", f"{share:.1%}")
-    console.print(told)
-    console.print(f"{len(table)} pairs, and sheets of the first: {SUSPECTS}", highlight=False)
+        export_pairs(arguments.out, arguments.format, arguments.first, arguments.list)
+    return 0
 
 
 if __name__ == "__main__":

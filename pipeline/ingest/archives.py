@@ -45,6 +45,10 @@ PAGE = (
     "not an archive: its url leads to a page about the file. Open the url in a browser, and put "
     "the address of the file itself into params.yaml"
 )
+AGAIN = (
+    "Download it again (dvc repro --force download), and if that gives the same, correct its url "
+    "in params.yaml"
+)
 REPACK = "which is not read here: repack it as .tar.gz"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
     b"<": f"a web page, {PAGE}",
@@ -162,20 +166,21 @@ def _raise(error: OSError) -> None:
 def check_archive(archive: Path) -> None:
     """Raise ArchiveError unless the file is a zip, or begins like a tar of any compression."""
     with _explained(archive):
-        (zipfile.ZipFile if _is_zip(archive) else _Tar.open)(archive).close()
+        (zipfile.ZipFile if is_zip(archive) else _Tar.open)(archive).close()
 
 
-def extract_archive(archive: Path, folder: Path) -> None:
+def extract_archive(archive: Path, folder: Path, remedy: str = AGAIN) -> None:
     """Extract the files of a zip archive, or of a tar of any compression, into the folder.
 
     Only files, folders and hard links inside the folder are extracted, without times, owners and
     permissions. What macOS adds (._NAME, .DS_Store) is left out. Raises ArchiveError for any other
     member, for two of one name (either could be meant), for more than the limits, for a damaged or
     truncated archive, and for a disk that refuses. The folder then holds what came before.
+    remedy: what the error says to do about a damaged archive.
     """
-    with _explained(archive), progress() as bars:
+    with _explained(archive, remedy), progress() as bars:
         task = bars.add_task(f"extracting {archive.name}", total=None)
-        for member in (_unzip if _is_zip(archive) else _untar)(archive, folder):
+        for member in (_unzip if is_zip(archive) else _untar)(archive, folder):
             bars.update(task, advance=not member.isdir())
 
 
@@ -228,7 +233,8 @@ def _as_in_tar(info: zipfile.ZipInfo) -> tarfile.TarInfo:
     return member
 
 
-def _is_zip(archive: Path) -> bool:
+def is_zip(archive: Path) -> bool:
+    """Whether the file begins like a zip archive."""
     with archive.open("rb") as stream:
         return stream.read(len(ZIP)) == ZIP
 
@@ -245,7 +251,7 @@ def _start(archive: Path) -> bytes:
 
 
 @contextmanager
-def _explained(archive: Path) -> Iterator[None]:
+def _explained(archive: Path, remedy: str = AGAIN) -> Iterator[None]:
     try:
         yield
     except _RefusedError as error:
@@ -253,23 +259,20 @@ def _explained(archive: Path) -> Iterator[None]:
     except MemoryError:
         raise ArchiveError(f"{archive}: its headers take more memory than there is") from None
     except DAMAGED as error:
-        raise _damaged(archive, str(error)) from None
+        raise _damaged(archive, str(error), remedy) from None
     except OSError as error:
         if error.errno is None:  # this is how gzip and bz2 report wrong data
-            raise _damaged(archive, str(error)) from None
+            raise _damaged(archive, str(error), remedy) from None
         raise ArchiveError(refusal(error, archive)) from None
 
 
-def _damaged(archive: Path, reason: str) -> ArchiveError:
+def _damaged(archive: Path, reason: str, remedy: str = AGAIN) -> ArchiveError:
     start = _start(archive)
     for other, words in OTHERS.items():
         if start.startswith(other):
             return ArchiveError(f"{archive} is {words}")
     first = (reason or "it ends too early").splitlines()[0].rstrip(":") if start else "it is empty"
-    return ArchiveError(
-        f"{archive} is not a whole archive: {first}. Download it again (dvc repro --force "
-        "download), and if that gives the same, correct its url in params.yaml"
-    )
+    return ArchiveError(f"{archive} is not a whole archive: {first}. {remedy}")
 
 
 def _checked(members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:

@@ -47,7 +47,7 @@ def apply_reviews(
     Raises UserError for a decision or a pair that cannot be used; `target` is then left as it was.
     """
     classes = description.to_classes(where.stem)
-    digests = _published(data)
+    digests = mask_digests(data)
     holding, void = _sorted_out(read_reviews(labels).values(), digests)
     added = _listed(labels, description, classes, digests.keys())
     with atomic_folder(target) as made:
@@ -118,7 +118,7 @@ def _class_ids(classes: Classes) -> MaskValues:
     return MaskValues(np.array(ids, np.uint32), np.array(ids, np.uint8), False, None)
 
 
-def _published(data: Path) -> dict[str, str]:
+def mask_digests(data: Path) -> dict[str, str]:
     """The sha256 of each mask, by name."""
     with (data / INDEX).open(newline="", encoding="utf-8") as index:
         return {row["name"]: row["mask_sha256"] for row in csv.DictReader(index)}

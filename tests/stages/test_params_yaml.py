@@ -16,7 +16,7 @@ from pipeline.records.lineage import flatten
 from stages import download, evaluate, export, extract, split, train
 from tools import models
 from tools.gate import GateParams
-from tools.labels import LabelsParams
+from tools.labelling.ranking import LabelsParams
 
 STAGES = {
     each.__name__.removeprefix("stages."): each

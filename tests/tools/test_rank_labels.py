@@ -1,7 +1,5 @@
 """`make labels` judges every pair once, the training list by models that were not trained on it."""
 
-import sys
-
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -12,7 +10,7 @@ from training import runs, train_here
 from pipeline.core.layout import SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.scoring.suspects import read_suspects
-from tools import labels as tool
+from tools.labelling import ranking as tool
 
 
 @pytest.fixture
@@ -20,7 +18,6 @@ def trained(tiny_pets, monkeypatch):
     """The tiny data set with its model."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # for the folds' trainings
     train_here(monkeypatch)
-    monkeypatch.setattr(sys, "argv", ["labels", "rank"])
     return tiny_pets
 
 
@@ -54,7 +51,7 @@ def test_more_folds_than_there_is_to_deal_are_refused(apart, what):
 
 def test_folds_are_trained_once_each_in_a_run_nested_in_the_models(trained):
     write_params(trained, labels={"folds": 2})
-    tool.main()
+    tool.rank()
     table = read_suspects(SUSPECTS)
     lists = {name: set(rows["name"]) for name, rows in table.groupby("list")}
     assert lists == {name: set(names) for name, names in LISTS.items()}
@@ -74,14 +71,14 @@ def test_folds_are_trained_once_each_in_a_run_nested_in_the_models(trained):
     assert logged == ["labels/sheets", "labels/suspects.csv"]
 
     before = (SUSPECTS / "suspects.csv").read_bytes()
-    tool.main()
+    tool.rank()
     assert len(runs(trained)) == 3
     assert (SUSPECTS / "suspects.csv").read_bytes() == before
 
 
 def test_without_folds_the_model_judges_what_it_learned_and_says_so(trained, capsys):
     write_params(trained, labels={"folds": 0})
-    tool.main()
+    tool.rank()
     assert "was trained on it" in capsys.readouterr().out.replace("\n", " ")
     assert len(read_suspects(SUSPECTS)) == sum(map(len, LISTS.values()))
     assert len(runs(trained)) == 1
@@ -91,6 +88,6 @@ def test_a_training_that_fails_leaves_no_fold(trained, monkeypatch):
     write_params(trained, labels={"folds": 2})
     monkeypatch.setattr(tool, "run_process", lambda *_: 1)
     with pytest.raises(UserError, match="not ranked: a training failed"):
-        tool.main()
+        tool.rank()
     assert not [each for each in trained.glob(".cache/labels/*") if each.is_dir()]
     assert not SUSPECTS.exists()

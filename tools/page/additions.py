@@ -13,17 +13,18 @@ from PIL import Image
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS
 from pipeline.core.terminal import UserError
-from pipeline.data.classes import Classes, read_classes
+from pipeline.data.classes import read_classes
 from pipeline.data.images import decode_image
 from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_mask
 from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
+from pipeline.ingest.annotation import mask_png
 from pipeline.monitoring.log import KEPT
 from pipeline.scoring.pictures import overlay
+from tools.labelling.exporting import require_classes
 from tools.page.gallery import plain
 from tools.page.models import choose_model
 from tools.page.review import (
     choose_name,
-    mask_png,
     pass_over,
     reduced,
     show_key,
@@ -57,12 +58,6 @@ def show_next(kept: Path, model: Predictor) -> None:
     else:
         st.success("No photograph is left to look at.")
     st.button("Undo", shortcut="U", on_click=_undo, disabled=not steps, key="undo addition")
-
-
-def require_classes(model: Predictor, classes: Classes) -> None:
-    """Raise UserError for a model of another data set."""
-    if model.classes.names != classes.names:
-        raise UserError(f"This model knows other classes than the data set {classes.dataset}")
 
 
 def judge(file: Path, blank: Addition, model: Predictor) -> None:

@@ -3,7 +3,6 @@
 `make labels` ranks the pairs; decisions go into labels/, which is an input of extract.
 """
 
-import io
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,10 +20,11 @@ from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, Classes, read_classes
-from pipeline.data.images import load_image, load_mask, save_mask, size_within
+from pipeline.data.images import load_image, load_mask, size_within
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
+from pipeline.ingest.annotation import mask_png
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
 from pipeline.ingest.reviews import read_mask
 from pipeline.scoring.pictures import error_map, overlay
@@ -231,12 +231,6 @@ def decide(
     else:
         state["history"].append((blank.name, old, Held(review, content)))
         del state["current"]
-
-
-def mask_png(mask: Array, classes: Classes) -> bytes:
-    stream = io.BytesIO()
-    save_mask(stream, mask, classes.palette)
-    return stream.getvalue()
 
 
 def pass_over() -> None:

@@ -1,0 +1,1 @@
+"""The work of tools.labels: ranking labels, and exchanging them with annotation tools."""

@@ -1,0 +1,80 @@
+"""Which pairs and photographs go to an annotation tool, and with which masks."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
+from pipeline.core.terminal import UserError, console, track
+from pipeline.data.classes import Classes, read_classes
+from pipeline.data.images import decode_image, load_mask
+from pipeline.data.pairs import image_path, mask_path
+from pipeline.deploy.predictor import Predictor, cores, longest_side, predict_mask
+from pipeline.ingest.additions import read_additions
+from pipeline.ingest.annotation import Proposal
+from pipeline.ingest.cvat import write_cvat
+from pipeline.ingest.decisions import read_reviews
+from pipeline.ingest.label_studio import write_label_studio
+from pipeline.ingest.reviews import mask_digests
+from pipeline.monitoring.log import KEPT
+from pipeline.records.models import find_model
+from pipeline.scoring.suspects import read_suspects
+
+WRITERS = {"cvat": write_cvat, "label-studio": write_label_studio}
+
+
+def export_pairs(out: Path, form: str, first: int, split: str | None) -> None:
+    """Write the most suspicious pairs that nobody has decided about, with their published masks.
+
+    form: one of WRITERS. split: pairs of this list alone. Raises UserError if there are none.
+    """
+    names = undecided(split)[:first]
+    proposals = (
+        Proposal(name, image_path(PAIRS, name).read_bytes(), load_mask(mask_path(PAIRS, name)))
+        for name in names
+    )
+    _write(out, form, names, proposals, read_classes(PAIRS))
+
+
+def undecided(split: str | None) -> list[str]:
+    """The names of the ranking, the most suspicious first, without a decision that holds."""
+    table = read_suspects(SUSPECTS)
+    if split:
+        table = table[table["list"] == split]
+    table = table.sort_values(["score", "name"], ascending=[False, True])
+    digests, reviews = mask_digests(PAIRS), read_reviews(LABELS)
+    decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
+    return [name for name in table["name"].unique() if name in digests and name not in decided]
+
+
+def export_photographs(out: Path, form: str, first: int, log: Path) -> None:
+    """Write photographs of a log that are no pairs yet, with the champion's masks.
+
+    Raises UserError if there are none, or if the champion knows other classes.
+    """
+    classes, known = read_classes(PAIRS), {*read_additions(LABELS), *mask_digests(PAIRS)}
+    found = find_model()
+    model = Predictor(found.file, cores(), found.version).tried()
+    require_classes(model, classes)
+    files = [file for file in sorted((log / KEPT).glob("*.jpg")) if file.stem not in known][:first]
+    side = longest_side(len(classes))
+    proposals = (
+        Proposal(file.stem, file.read_bytes(), predict_mask(model, decode_image(file), side))
+        for file in files
+    )
+    _write(out, form, [file.stem for file in files], proposals, classes)
+
+
+def require_classes(model: Predictor, classes: Classes) -> None:
+    """Raise UserError for a model of another data set."""
+    if model.classes.names != classes.names:
+        raise UserError(f"This model knows other classes than the data set {classes.dataset}")
+
+
+def _write(
+    out: Path, form: str, names: Sequence[str], proposals: Iterable[Proposal], classes: Classes
+) -> None:
+    if not names:
+        raise UserError("there is nothing to write: everything here has been decided about")
+    with track(proposals, f"writing {out.name}", len(names)) as tracked:
+        WRITERS[form](out, tracked, classes)
+    console.print(f"{len(names)} pictures: {out}", markup=False, highlight=False, soft_wrap=True)
