@@ -171,7 +171,12 @@ def test_a_part_of_the_added_pairs_is_held_out_whatever_else_is_added(tmp_path, 
     index, held_out = index_of(TRAINVAL, named("boxer", 5)), []
     for number in (40, 80):
         added = [
-            Entry(f"new_{n:02}", (f"g{n // 2}" if by == "apart" else "", ""), "added", 2**63 + 2**n)
+            Entry(
+                f"new_{n:02}",
+                (f"g{n // 2}" if by == "apart" else "", ""),
+                "added",
+                n * 0x9E3779B97F4A7C15 % 2**64,
+            )
             for n in range(number)
         ]
         write_index(tmp_path / "reviewed", added, PETS.groups)
