@@ -1,6 +1,7 @@
 """Fixtures that all tests share, and the order in which tests start."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def rank(item: pytest.Item) -> int:
     return next((place for place, part in enumerate(FIRST) if part in item.nodeid), len(FIRST))
+
+
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit's AppTest makes its script `__main__`, which spawned processes would then run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture

@@ -23,11 +23,12 @@ from pipeline.sample.archives import draw_files
 from pipeline.sample.looks import breeds
 from pipeline.scoring.confusion import iou_of_present, margins
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 DARK = 0.15  # of the brightness; training knows 0.9 to 1.1
 SIZE = (128, 96)
-PER_BREED = 6
+PER_BREED = 3
+LIMIT = 0.015  # of the gate: on so short a list, equal trainings differ by half of that
 JPEG = {"Content-Type": "image/jpeg"}
 
 
@@ -37,10 +38,13 @@ def clone(tmp_path_factory):
     made = make_clone(tmp_path_factory.mktemp("circle") / "petseg")
     sample, params = made.root / "datasets/sample.yaml", made.root / "params.yaml"
     described, values = (yaml.safe_load(file.read_text()) for file in (sample, params))
-    described["sources"] |= {"images_per_breed": 8, "width": SIZE[0], "height": SIZE[1]}
+    described["sources"] |= {"images_per_breed": 11, "width": SIZE[0], "height": SIZE[1]}
     sample.write_text(yaml.safe_dump(described, sort_keys=False))
     values["model"]["features"] = [16, 32, 64]
-    values["train"] |= {"epochs": 8, "batch_size": 4, "image_size": 64}
+    values["train"] |= {"epochs": 12, "batch_size": 4, "image_size": 64, "threads": 2}
+    values["split"]["held_out_fraction"] = 0.5
+    values["monitor"] |= {"window": 50, "windows": 2}
+    values["gate"]["max_class_drop"] = LIMIT
     params.write_text(yaml.safe_dump(values, sort_keys=False))
     made.commit("larger")
     made.run("make")
@@ -49,7 +53,7 @@ def clone(tmp_path_factory):
 
 
 def dark_pairs(seed):
-    """JPEGs and their (H, W) masks, nine of ten of which nobody has seen."""
+    """JPEGs and their (H, W) masks."""
     pairs = []
     for breed in breeds():
         for number in range(PER_BREED):
@@ -88,10 +92,10 @@ def label(clone, pairs):
     kept = sorted((clone.root / "before" / KEPT).glob("*.jpg"))
     assert len(kept) == len(pairs)
     classes = read_classes(clone.root / "data/pairs")
-    for file, (_, truth) in zip(kept, pairs, strict=True):
+    for number, (file, (_, truth)) in enumerate(zip(kept, pairs, strict=True)):
         stream = io.BytesIO()
         save_mask(stream, truth, classes.palette)
-        addition = Addition(file.stem, classes.dataset, "the truth", "the test")
+        addition = Addition(f"dark_{number}", classes.dataset, "the truth", "the test")
         add_pair(clone.root / "labels", addition, file.read_bytes(), stream.getvalue())
     clone.commit("Dark photographs")
 
@@ -118,6 +122,7 @@ def test_what_is_served_is_noticed_labelled_learned_and_known(clone):
     assert known > unknown + 0.05
     told = clone.run("python -m tools.monitor after")
     assert told.startswith("ok: version 2 "), told
-    drops = clone.client.get_model_version("pet-segmentation", "2").tags
-    assert all(float(drops[f"gate.drop.{name}"]) <= 0.005 for name in ("pet", "background"))
+    tags = clone.client.get_model_version("pet-segmentation", "2").tags
+    drops = [float(tags[f"gate.drop.{name}"]) for name in ("pet", "background", "border")]
+    assert max(drops) <= LIMIT
     assert "identical" in clone.run("make verify VERSION=2")
