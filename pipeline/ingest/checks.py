@@ -70,6 +70,8 @@ class MaskValues:
             if self.unknown is None:
                 raise UnusableError(Reason.MASK_VALUES, file, self._in_words(values))
             ids[strange] = self.unknown
+        if (ids == IGNORE).all():  # nothing to train on or to score
+            raise UnusableError(Reason.MASK_IGNORED, file)
         return ids
 
     def _in_words(self, values: NDArray) -> str:

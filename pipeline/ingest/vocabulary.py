@@ -27,6 +27,7 @@ class Reason(StrEnum):
     MASK_ALPHA = "mask has an alpha channel"
     MASK_CHANNELS = "mask has more than one channel"
     MASK_VALUES = "mask has values that no class has"
+    MASK_IGNORED = "mask has ignored pixels alone"
     SIZES = "image and mask differ in size"
 
 

@@ -222,6 +222,10 @@ REFUSED = {  # mask, kind of file, what its values mean, why not, and the values
         f"{BLUE}, {GREEN}, {RED}",
     ),
     "colours for numbers": (Image.fromarray(COLOURS[IDS]), "PNG", THREE, Reason.MASK_CHANNELS, ""),
+    "nothing known": (
+        Image.fromarray(IDS + np.uint8(50)), "PNG", meaning([[0], [7]], unknown="ignore"),
+        Reason.MASK_IGNORED, "",
+    ),
     "alpha": (RGBA, "PNG", IN_COLOURS, Reason.MASK_ALPHA, ""),
     "JPEG": (Image.fromarray(COLOURS[IDS]), "JPEG", IN_COLOURS, Reason.MASK_JPEG, ""),
 }  # fmt: skip
