@@ -71,7 +71,6 @@ def show_next() -> None:
 def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
     """The rows, the most suspicious first, that fit what people choose in the sidebar."""
     with st.sidebar:
-        st.subheader("Pairs", anchor=False)
         for column in ("kind", "list", *(group for group in groups if group in table)):
             labels = [ANY, *sorted(table[column].astype(str).unique())]
             if len(labels) > 2:
@@ -146,7 +145,7 @@ def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> N
     if drawn is not None:
         show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
     with pictures:
-        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} of it"
+        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} disputed"
         st.markdown(f"**{plain(name)}** {plain(facts)}")
         show_pictures(image, mask, predicted, classes)
 
