@@ -145,7 +145,8 @@ def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> N
     if drawn is not None:
         show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
     with pictures:
-        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} disputed"
+        disputed = f"{row['share']:.1%} disputed"
+        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {disputed}"
         st.markdown(f"**{plain(name)}** {plain(facts)}")
         show_pictures(image, mask, predicted, classes)
 
