@@ -105,17 +105,20 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "border merged: pet and border count as pet." in " ".join(page.split())
 
 
-def test_the_reviewed_list_is_named_with_its_decisions(evaluated, monkeypatch):
+def test_the_reviewed_list_and_added_photographs_have_their_scores(evaluated, monkeypatch):
     report(monkeypatch, "--out", "card.html")
     assert "reviewed" not in Path("card.html").read_text()
     scores = json.loads(Path("metrics/evaluate.json").read_text())
     interval = {"miou_low": 0.8111, "miou_high": 0.9222}
     reviewed = {"decisions": {"leave out": 1, "swap": 2}, "images": 2, "miou": 0.8765, **interval}
-    Path("metrics/evaluate.json").write_text(json.dumps(scores | {"reviewed": reviewed}))
+    added = {"images": 23, "miou": 0.75, "miou_low": 0.5, "miou_high": 0.8125}
+    scores |= {"reviewed": reviewed, "added": added}
+    Path("metrics/evaluate.json").write_text(json.dumps(scores))
     report(monkeypatch, "--out", "card.html")
     page = " ".join(Path("card.html").read_text().split())
     assert "3 decisions (leave out: 1, swap: 2)" in page
     assert "2 images with the corrected masks, mIoU is 0.876 (0.811 to 0.922)" in page
+    assert "On 23 photographs that people added" in page
 
 
 def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, monkeypatch):
