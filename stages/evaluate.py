@@ -76,6 +76,7 @@ def score_lists(
     from pipeline.data.splits import read_added, read_split
     from pipeline.scoring.measure import evaluate_images
     from pipeline.scoring.reviewed import reviewed_headline
+    from pipeline.scoring.tables import headline, headline_words, score_table
 
     test = read_split(folders.splits / "test.csv")
     names, classes = test["name"].tolist(), segmenter.classes
@@ -86,7 +87,8 @@ def score_lists(
     scores |= reviewed_headline(measured, names, folders.reviewed, classes, measure_again)
     if (added := read_added(folders.splits)) is not None:
         found = measure(added["name"].tolist(), data=folders.splits)
-        scores["added"] = score(added, found, classes)[1]
+        table = score_table(found, classes)
+        scores["added"] = headline(table, len(added), headline_words(classes))
     return measured, tables, scores
 
 

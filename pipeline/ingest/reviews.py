@@ -6,7 +6,7 @@ trained on different decisions compare with each other.
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +48,10 @@ def apply_reviews(
     """
     classes = description.to_classes(where.stem)
     digests = mask_digests(data)
-    holding, void = _sorted_out(read_reviews(labels).values(), digests)
+    reviews = read_reviews(labels)
+    decided = decided_names(reviews, digests)
+    holding = [reviews[name] for name in sorted(decided)]
+    void = Counter(CHANGED if name in digests else NO_PAIR for name in sorted({*reviews} - decided))
     added = _listed(labels, description, classes, digests.keys())
     with atomic_folder(target) as made:
         if added:
@@ -89,9 +92,14 @@ def reviewed_mask(review: Review, labels: Path, data: Path, classes: Classes) ->
     file = mask_path(labels, review.name)
     mask = read_mask(file, file, classes)
     if mask.shape != published.shape:
-        sizes = " and ".join(f"{width}x{height}" for height, width in (mask.shape, published.shape))
-        raise UserError(f"{file}: it and the picture differ in size: {sizes}")
+        raise UserError(f"{file}: {differing_sizes(mask.shape, published.shape)}")
     return mask
+
+
+def differing_sizes(mask: Sequence[int], picture: Sequence[int]) -> str:
+    """What is wrong with a mask of this (height, width)."""
+    sizes = " and ".join(f"{width}x{height}" for height, width in (mask, picture))
+    return f"it and the picture differ in size: {sizes}"
 
 
 def swapped(mask: Mask, one: int, other: int) -> Mask:
@@ -124,17 +132,9 @@ def mask_digests(data: Path) -> dict[str, str]:
         return {row["name"]: row["mask_sha256"] for row in csv.DictReader(index)}
 
 
-def _sorted_out(
-    reviews: Iterable[Review], digests: dict[str, str]
-) -> tuple[list[Review], Counter[str]]:
-    """The decisions that hold, by name; and how many do not, by the reason."""
-    holding, void = [], Counter[str]()
-    for review in sorted(reviews, key=lambda review: review.name):
-        if digests.get(review.name) == review.mask_sha256:
-            holding.append(review)
-        else:
-            void[CHANGED if review.name in digests else NO_PAIR] += 1
-    return holding, void
+def decided_names(reviews: Mapping[str, Review], digests: Mapping[str, str]) -> set[str]:
+    """The names of the pairs whose mask still is the one that was judged."""
+    return {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
 
 
 def _listed(

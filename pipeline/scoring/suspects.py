@@ -205,7 +205,7 @@ def ranked(lists: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
 
 
 def read_suspects(folder: Path) -> pd.DataFrame:
-    """The table of a ranking: name, list, groups, all of them texts, kind, score and share."""
+    """The table of a ranking, the most suspicious pair first: see `ranked`. Groups are texts."""
     file = folder / TABLE
     if not file.is_file():
         raise UserError(f"{file} is missing: rank the labels first (make labels)")

@@ -14,7 +14,7 @@ from pipeline.ingest.annotation import Proposal
 from pipeline.ingest.cvat import write_cvat
 from pipeline.ingest.decisions import read_reviews
 from pipeline.ingest.label_studio import write_label_studio
-from pipeline.ingest.reviews import mask_digests
+from pipeline.ingest.reviews import decided_names, mask_digests
 from pipeline.monitoring.log import KEPT
 from pipeline.records.models import find_model
 from pipeline.scoring.suspects import read_suspects
@@ -40,10 +40,9 @@ def undecided(split: str | None) -> list[str]:
     table = read_suspects(SUSPECTS)
     if split:
         table = table[table["list"] == split]
-    table = table.sort_values(["score", "name"], ascending=[False, True])
-    digests, reviews = mask_digests(PAIRS), read_reviews(LABELS)
-    decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
-    return [name for name in table["name"].unique() if name in digests and name not in decided]
+    digests = mask_digests(PAIRS)
+    decided = decided_names(read_reviews(LABELS), digests)
+    return [name for name in table["name"] if name in digests and name not in decided]
 
 
 def export_photographs(out: Path, form: str, first: int, log: Path) -> None:

@@ -24,7 +24,7 @@ from pipeline.ingest.cvat import LABELMAP, read_cvat
 from pipeline.ingest.decisions import Held, Review, change, held
 from pipeline.ingest.inventory import UNUSUAL
 from pipeline.ingest.label_studio import read_label_studio
-from pipeline.ingest.reviews import mask_digests
+from pipeline.ingest.reviews import differing_sizes, mask_digests
 from pipeline.monitoring.log import KEPT
 
 ADDED, BEFORE, UNTOUCHED = "added", "taken before", "not annotated"
@@ -139,5 +139,4 @@ def take_addition(name: str, mask: Mask, image: Path | None, desk: Desk) -> str:
 
 def _require_size(mask: Mask, size: tuple[int, ...]) -> None:
     if mask.shape != size:
-        sizes = " and ".join(f"{width}x{height}" for height, width in (mask.shape, size))
-        raise MaskError(f"it and the picture differ in size: {sizes}")
+        raise MaskError(differing_sizes(mask.shape, size))

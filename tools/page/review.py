@@ -26,7 +26,7 @@ from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
 from pipeline.ingest.annotation import mask_png
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
-from pipeline.ingest.reviews import read_mask
+from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests, read_mask
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
 from tools.page.gallery import plain
@@ -53,8 +53,8 @@ def show_next() -> None:
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
     table = choose_rows(read_suspects(SUSPECTS), classes.groups)
-    digests, reviews = mask_digests(PAIRS / "index.csv"), read_reviews(LABELS)
-    decided = {name for name in reviews if reviews[name].mask_sha256 == digests.get(name)}
+    digests, reviews = digests_of((PAIRS / "index.csv").stat().st_mtime_ns), read_reviews(LABELS)
+    decided = decided_names(reviews, digests)
     waiting = [name for name in table["name"] if name in digests and name not in decided]
     total = int(table["name"].isin(digests).sum())
     done = total - len(waiting)
@@ -76,19 +76,13 @@ def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
             if len(labels) > 2:
                 chosen = st.selectbox(plain(column), labels, key=f"filter {column}")
                 table = table[table[column].astype(str).eq(chosen) | (chosen == ANY)]
-    ranked = table.sort_values(["score", "name"], ascending=[False, True])
-    return ranked.drop_duplicates("name")
+    return table
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _digests(index: Path, modified: int) -> dict[str, str]:
-    table = pd.read_csv(index, usecols=["name", "mask_sha256"], dtype=str, keep_default_na=False)
-    return dict(zip(table["name"], table["mask_sha256"], strict=True))
-
-
-def mask_digests(index: Path) -> dict[str, str]:
-    """The sha256 of each mask, by name."""
-    return _digests(index, index.stat().st_mtime_ns)
+def digests_of(modified: int) -> dict[str, str]:
+    """The masks' digests, read again only when index.csv was modified."""
+    return mask_digests(PAIRS)
 
 
 @st.cache_resource
@@ -159,7 +153,7 @@ def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
     try:
         mask = read_mask(file, Path(file.name), classes)
         if mask.shape != image.shape[:2]:
-            raise UserError(f"{file.name}: it and the picture differ in size")
+            raise UserError(f"{file.name}: {differing_sizes(mask.shape, image.shape[:2])}")
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
         return None
