@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 INSTALLED_FOR_TEAMS := $(VENV)/installed-for-teams
+INSTALLED_FOR_RAY := $(VENV)/installed-for-ray
 # Wheels alone, with the digests in the lock files; one package has no wheel.
 PIP_INSTALL := $(VENV)/bin/python -m pip install --no-compile --require-hashes --only-binary :all: \
   --no-binary antlr4-python3-runtime
@@ -134,14 +135,17 @@ format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff check --fix .
 	ruff format .
 
-# One resolution, split by who installs it: everyone, teams on top, and machines with an NVIDIA GPU on top.
+# One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, and
+# machines with an NVIDIA GPU.
 lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock files
 	mkdir -p .cache/locks
-	$(UV_COMPILE) --upgrade --extra teams --output-file .cache/locks/all
+	$(UV_COMPILE) --upgrade --extra teams --extra ray --output-file .cache/locks/all
 	$(UV_COMPILE) --constraint .cache/locks/all --output-file .cache/locks/own
 	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } !cuda' .cache/locks/own > requirements.lock
 	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } cuda' .cache/locks/own > requirements-cuda.lock
-	grep -vxFf .cache/locks/own .cache/locks/all > requirements-teams.lock
+	for extra in teams ray; do \
+	  $(UV_COMPILE) --constraint .cache/locks/all --extra $$extra --output-file .cache/locks/$$extra && \
+	  grep -vxFf .cache/locks/own .cache/locks/$$extra > requirements-$$extra.lock || exit 1; done
 
 # Neither program is part of the project: uvx keeps an environment for each. --strict: without the network pip-audit
 # would skip every package and still report no vulnerabilities.
@@ -177,6 +181,6 @@ else
 endif
 	@touch $@
 
-$(INSTALLED_FOR_TEAMS): requirements-teams.lock $(INSTALLED)
-	$(PIP_INSTALL) --requirement requirements.lock --requirement requirements-teams.lock
+$(INSTALLED_FOR_TEAMS) $(INSTALLED_FOR_RAY): $(VENV)/installed-for-%: requirements-%.lock $(INSTALLED)
+	$(PIP_INSTALL) --requirement requirements.lock --requirement $<
 	@touch $@
