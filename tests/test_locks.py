@@ -1,8 +1,9 @@
-"""The pinned packages of everyone, of teams, and of machines with an NVIDIA GPU."""
+"""The pinned packages of everyone, of the extras, and of machines with an NVIDIA GPU."""
 
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tiny_pets import REPOSITORY
@@ -18,12 +19,13 @@ def pins(name):
 
 def test_each_package_is_pinned_with_digests_in_one_file():
     files = [pins(file.name).keys() for file in REPOSITORY.glob("requirements*.lock")]
-    assert len(files) == 3
+    assert len(files) == 4
     assert len(set().union(*files)) == sum(map(len, files)) > 200
 
 
-def test_what_teams_need_is_pinned_within_its_range():
+@pytest.mark.parametrize("extra", ["teams", "ray"])
+def test_what_an_extra_needs_is_pinned_within_its_range(extra):
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    pinned = pins("requirements-teams.lock")
-    for requirement in map(Requirement, project["optional-dependencies"]["teams"]):
+    pinned = pins(f"requirements-{extra}.lock")
+    for requirement in map(Requirement, project["optional-dependencies"][extra]):
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier
