@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report review models promote verify \
   sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -85,6 +85,9 @@ retrain: $(INSTALLED) ## Train on what people reviewed and added, run the gate, 
 
 report: $(INSTALLED) ## Write the model card to one HTML file in reports/
 	python -m tools.report
+
+review: $(INSTALLED) ## Write what this branch changed, for a pull request (BASE=main; docs/compare.md)
+	python -m tools.review $(if $(BASE),--base "$(BASE)")
 
 models: $(INSTALLED) ## List the registered versions
 	python -m tools.models list

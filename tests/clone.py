@@ -143,7 +143,7 @@ def make_clone(root: Path) -> Clone:
     borrow(Path(sys.prefix), root / ".venv")
     shrink(root)
     made = Clone(root)
-    made.run("git init --quiet")
+    made.run("git init --quiet --initial-branch main")
     made.commit("clone")
     return made
 

@@ -1,7 +1,6 @@
 """The gate's rule: whether a version is better than the champion on the same test images."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,7 @@ from pipeline.records.registry import Decision, contestants, register_model, set
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store
 from pipeline.records.versions import DATA_TAG, Version, find_version
-from pipeline.scoring.paired import Change, Comparison, paired_bootstrap
+from pipeline.scoring.paired import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     NotComparableError,
     Versions,
@@ -129,16 +128,17 @@ def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> De
     except NotComparableError as reason:
         return Decision(versions[0].number, False, str(reason))
     params.check_classes(pair.classes)
-    compare = partial(
-        paired_bootstrap,
-        confidence=params.confidence,
-        resamples=params.resamples,
-        seed=params.seed,
-    )
-    comparison, extra = compare(pair), added_pair(versions)
-    added = compare(extra) if extra else None
+    comparison, extra = compare(pair, params), added_pair(versions)
+    added = compare(extra, params) if extra else None
     console.print(comparison_table(comparison, params, versions))
     return verdict(comparison, params, versions, added)
+
+
+def compare(pair: Pair, params: GateParams) -> Comparison:
+    """What both models of the pair scored, with the interval that the params ask for."""
+    return paired_bootstrap(
+        pair, confidence=params.confidence, resamples=params.resamples, seed=params.seed
+    )
 
 
 def verdict(
@@ -210,14 +210,21 @@ def comparison_table(comparison: Comparison, params: GateParams, versions: Versi
     numbers = f"Version {versions[0].number} against version {versions[1].number}"
     title = f"{numbers}, on the same {comparison.images} test images"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    interval = f"{100 * params.confidence:g} % interval"
-    for column in ("champion", "challenger", "change", interval, "accepted"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_row("mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}")
-    for name, change in comparison.iou.items():
-        table.add_row(name, *_row(change), f">= {0 - params.allowed_drop(name):.4f}")
+    header, *rows = comparison_rows(comparison, params)
+    for column in header:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def comparison_rows(comparison: Comparison, params: GateParams) -> Iterator[Sequence[str]]:
+    """The header, then a row for the mIoU and for each class, as texts."""
+    interval = f"{100 * params.confidence:g} % interval"
+    yield "", "champion", "challenger", "change", interval, "accepted"
+    yield "mIoU", *_row(comparison.miou), f"> {params.min_gain:.4f}"
+    for name, change in comparison.iou.items():
+        yield name, *_row(change), f">= {0 - params.allowed_drop(name):.4f}"
 
 
 def _row(change: Change) -> list[str]:

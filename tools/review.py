@@ -1,0 +1,141 @@
+"""Write what a branch changed, as Markdown for a pull request: code, params, scores, pictures.
+
+It compares the workspace with a commit through what DVC keeps of both; no server is asked.
+"""
+
+import argparse
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.core.files import atomic_file, file_digest, read_csv
+from pipeline.core.git import GitError, run_git
+from pipeline.core.layout import PLOTS, TABLES
+from pipeline.core.params import read_section
+from pipeline.core.terminal import UserError, console, printable, run_command
+
+PER_IMAGE = TABLES / "per_image.csv"
+PICTURES = ("worst", "examples", "confusion")
+HEADER = 3  # lines of DVC's table without rows
+MOST = 20_000  # characters of one section: a comment on GitHub may have 65,536 in all
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    base = common_commit(arguments.base)
+    out: Path = arguments.out
+    sections = [
+        f"## What this branch changed\n\nSince `{base[:7]}`, where it left `{arguments.base}`.",
+        *verdict(base, out / "before"),
+        section("Params", compared("params", base)),
+        section("Scores", compared("metrics", base)),
+        section("Code and data", changed_files(base)),
+        *pictures(base, out),
+    ]
+    with atomic_file(out / "review.md") as temporary:
+        temporary.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    console.print(f"review: {out / 'review.md'}", highlight=False, soft_wrap=True)
+
+
+def common_commit(base: str) -> str:
+    """The full hash of the last commit that HEAD shares with the branch `base`.
+
+    Raises UserError if there is none.
+    """
+    try:
+        return run_git(Path(), "merge-base", base, "HEAD").decode().strip()
+    except GitError as error:
+        hint = "in a shallow clone, first: git fetch --unshallow"
+        raise UserError(
+            f"--base {base}: no commit of it is in HEAD's history ({hint}): {error}"
+        ) from None
+
+
+def verdict(base: str, before: Path) -> Iterator[str]:
+    """What the gate would say of the branch's model in place of the base's, and its table."""
+    from tabulate import tabulate
+
+    from pipeline.scoring.paired import paired_tables
+    from tools.gate import GateParams, compare, comparison_rows, objections
+
+    tables = [PER_IMAGE, copy_of(base, PER_IMAGE, before)]
+    if not all(map(Path.is_file, tables)):
+        remedy = f"`dvc repro` here and at `{base[:7]}`, or `dvc fetch`, brings it"
+        yield f"**The scores do not compare:** one side lacks `{PER_IMAGE}`: {remedy}."
+        return
+    if len({file_digest(table) for table in tables}) == 1:
+        yield "**The model is as good as before,** to the last pixel of each test image."
+        return
+    pair = paired_tables(*map(read_csv, tables))
+    if pair is None:
+        yield "**The scores do not compare:** the test images, their masks or the classes differ."
+        return
+    params = read_section("gate", GateParams)
+    comparison = compare(pair, params)
+    against = objections(comparison, params)
+    decision = f"refuse the model: {'; '.join(against)}" if against else "accept the model"
+    yield f"**The gate would {decision}** (on the same {comparison.images} test images)."
+    header, *rows = comparison_rows(comparison, params)
+    yield tabulate(rows, header, tablefmt="github", disable_numparse=True)
+
+
+def copy_of(base: str, path: Path, folder: Path) -> Path:
+    """Copy a file as it was in the commit if DVC's cache or its remote has it."""
+    from dvc.api import DVCFileSystem
+
+    copy = folder / path.name
+    with suppress(OSError), atomic_file(copy) as temporary:
+        temporary.write_bytes(DVCFileSystem(rev=base).read_bytes(path.as_posix()))
+    return copy
+
+
+def compared(kind: str, base: str) -> str:
+    """The params or metrics that differ, as DVC's table."""
+    done = subprocess.run(
+        ["dvc", kind, "diff", base[:7], "--md"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(f"dvc {kind} diff {base}: {printable(done.stderr.strip())}")
+    return done.stdout.strip() if done.stdout.count("\n") > HEADER else ""
+
+
+def changed_files(base: str) -> str:
+    """How many lines of which files differ; outputs as DVC's lock file names them."""
+    found = run_git(Path(), "diff", "--stat=100", "--relative", base)
+    return f"```\n{found.decode(errors='replace').rstrip()}\n```" if found else ""
+
+
+def section(title: str, body: str) -> str:
+    """A section that one opens by a click; what is too long for a comment is cut, and said."""
+    if len(body) > MOST:
+        body = f"{body[:MOST].rpartition(chr(10))[0]}\n\nThe rest is left out here."
+    return f"<details><summary>{title}</summary>\n\n{body or 'No change.'}\n\n</details>"
+
+
+def pictures(base: str, out: Path) -> list[str]:
+    """Copy the test's pictures of both sides into the folder; show those that differ."""
+    shown = []
+    for name in PICTURES:
+        file = PLOTS / "evaluate" / f"{name}.png"
+        before = copy_of(base, file, out / "before")
+        if file.is_file() and before.is_file() and file.read_bytes() != before.read_bytes():
+            with atomic_file(out / "after" / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+            both = " | ".join(f"![{name}]({side}/{file.name})" for side in ("before", "after"))
+            shown.append(f"| {name}, before | after |\n|---|---|\n| {both} |")
+    return ["## Pictures", *shown] if shown else []
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.review", description=__doc__)
+    parser.add_argument("--base", default="main", help="branch that it will be merged into (main)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("reports/review"), help="folder (reports/review)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_command(main)
