@@ -133,7 +133,8 @@ def _place(kind: Kind, name: str, folder: Path) -> Place:
             names, numbers = _read_index(index.absolute(), status.st_mtime_ns, status.st_ino)
         at = bisect_left(names, name)
         if names[at : at + 1] == [name]:
-            shard, *parts = numbers[len(SHARD_COLUMNS) * at :][: len(SHARD_COLUMNS)]
+            width = len(SHARD_COLUMNS)
+            shard, *parts = numbers[width * at : width * (at + 1)]
             offset, length = parts[:2] if kind == "image" else parts[2:]
             return Place(shard_path(folder, shard), offset, length)
     return Place(PATHS[kind](folder, name))
