@@ -125,8 +125,8 @@ bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain wa
 	python -m benchmarks.predicting
 	python -m benchmarks.deploy
 
-bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1000 10000"; docs/scale.md)
-	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES))
+bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1000 10000" SHARDS=64; docs/scale.md)
+	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES)) $(if $(SHARDS),--shards $(SHARDS))
 
 lint: $(INSTALLED) ## Check style, types, and which package imports which
 	ruff check .

@@ -22,8 +22,8 @@ from rich.table import Table
 from pipeline.core.layout import ONNX, PAIRS, SPLITS
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, console, run_command, track
-from pipeline.data.images import decode_image, load_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import decode_image
+from pipeline.data.pairs import pair_of
 from pipeline.data.splits import read_split
 from pipeline.deploy.folder import find_images
 from pipeline.deploy.predictor import Predictor, cores, longest_side, predict_confidence
@@ -121,7 +121,7 @@ def every_change(
         return observe(image, mask, confidence, classes), confusion
 
     def changed(change: Callable[[Array, Array], Pair], name: str) -> Row:
-        return look(*change(load_image(image_path(data, name)), load_mask(mask_path(data, name))))
+        return look(*change(*pair_of(name, data)))
 
     with ThreadPoolExecutor(cores()) as pool:
         for title, change in CHANGES.items():

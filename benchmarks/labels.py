@@ -31,8 +31,8 @@ from pipeline.core.files import file_digest, write_csv
 from pipeline.core.layout import MODELS, PAIRS, PARAMS, SPLITS, SUSPECTS
 from pipeline.core.terminal import UserError, console, positive, run_command
 from pipeline.data.classes import IGNORE, Classes, read_classes
-from pipeline.data.images import load_image, load_mask, save_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import load_mask, save_mask
+from pipeline.data.pairs import image_of, mask_of, mask_path
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import resize_mask
 from pipeline.ingest.reviews import swapped
@@ -221,8 +221,8 @@ def predictions(
         names = read_split(file)["name"].tolist()
         for batch in (names[start : start + BATCH] for start in range(0, len(names), BATCH)):
             data = workspace / PAIRS
-            images = [torch.from_numpy(load_image(image_path(data, name))) for name in batch]
-            masks = [torch.from_numpy(load_mask(mask_path(data, name))) for name in batch]
+            images = [torch.from_numpy(image_of(name, data)) for name in batch]
+            masks = [torch.from_numpy(mask_of(name, data)) for name in batch]
             labels = torch.stack([resize_mask(mask, segmenter.size) for mask in masks])
             logits = segmenter.logits([segmenter.prepare(image) for image in images])
             yield batch, labels.long().numpy(), logits.softmax(dim=1).numpy()

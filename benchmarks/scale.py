@@ -66,6 +66,8 @@ STEPS = {  # in this order; arguments of python
     "export": f"-m stages.export {PAIRS} {SPLITS} models {SCORES} {ONNX} metrics/export.json",
     "dvc push": "-m dvc push --quiet",
 }
+# The steps in which shards differ from files.
+OF_FORMS = ("extract", "dvc commit", "dvc status", "split", "cache", "dvc checkout", "dvc push")
 DVC_LOCAL = "[core]\nno_scm = true\nremote = store\n['remote \"store\"']\nurl = ../remote\n"
 SIDE = 40  # of the drawn images, in pixels
 PATCHES = 8  # random colours a side, so that no two images look alike
@@ -86,19 +88,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--images", type=positive, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--workdir", type=Path, help="for the images: 40 kB each are needed")
+    text = "compare files with so many tar shards, in the steps where they differ"
+    parser.add_argument("--shards", type=positive, help=text)
     arguments = parser.parse_args()
-    costs: dict[int, dict[str, Cost]] = {}
-    for images in arguments.images:
-        with TemporaryDirectory(dir=arguments.workdir, prefix="scale-") as folder:
-            prepare(Path(folder), images)
-            costs[images] = dict(run(Path(folder), images))
+    steps = OF_FORMS if arguments.shards else (*STEPS,)
+    report: dict[str, object] = {"cores": os.cpu_count()}
+    for form, shards in {"files": 0, "shards": arguments.shards}.items():
+        if shards is not None:
+            costs = {}
+            for images in arguments.images:
+                with TemporaryDirectory(dir=arguments.workdir, prefix="scale-") as folder:
+                    prepare(Path(folder), images, shards)
+                    costs[images] = dict(run(Path(folder), f"{images:,} {form}", steps))
+            print_growth(costs)
+            report[form] = {n: {s: asdict(c) for s, c in own.items()} for n, own in costs.items()}
+    print(json.dumps(report))
+
+
+def print_growth(costs: Mapping[int, Mapping[str, Cost]]) -> None:
+    """What more images cost each step."""
     for less, more in pairwise(costs):
-        for step in STEPS:
+        for step in costs[less]:
             seconds, factor = growth(costs[less][step], costs[more][step], more - less)
             text = f"{seconds:.2f} s for each further 1,000, memory times {factor:.2f}"
             console.print(f"{less:,} to {more:,} {step}: {text}", highlight=False)
-    plain = {n: {step: asdict(cost) for step, cost in steps.items()} for n, steps in costs.items()}
-    print(json.dumps({"cores": os.cpu_count(), "costs": plain}))
 
 
 def growth(less: Cost, more: Cost, images: int) -> tuple[float, float]:
@@ -109,13 +122,14 @@ def growth(less: Cost, more: Cost, images: int) -> tuple[float, float]:
     return (more.seconds - less.seconds) / images * 1000, more.megabytes / less.megabytes
 
 
-def prepare(workspace: Path, images: int) -> None:
+def prepare(workspace: Path, images: int, shards: int) -> None:
     """Make a workspace with archives, description and params; DVC keeps what extract writes."""
     with console.status(f"drawing {images:,} images"):
         draw_archives(workspace / "data/raw", images)
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     for section, values in PARAMS.items():
         params[section] |= values
+    params["extract"]["shards"] = shards
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
     (workspace / DATASET).parent.mkdir()
     (workspace / DATASET).write_text(yaml.safe_dump(DESCRIPTION))
@@ -126,16 +140,17 @@ def prepare(workspace: Path, images: int) -> None:
     (workspace / ".dvc/config.local").write_text(DVC_LOCAL)
 
 
-def run(workspace: Path, images: int) -> Iterator[tuple[str, Cost]]:
-    """Take the steps one after the other; yield the cost of each."""
+def run(workspace: Path, what: str, steps: Sequence[str]) -> Iterator[tuple[str, Cost]]:
+    """Take the STEPS of these names one after the other; yield the cost of each."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     environment = kept | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(workspace)}
-    for step, command in STEPS.items():
+    for step in steps:
         if step == "dvc checkout":
             shutil.rmtree(workspace / PAIRS)  # for DVC to bring back
-        cost = command_cost([sys.executable, *shlex.split(command)], workspace, environment)
+        command = [sys.executable, *shlex.split(STEPS[step])]
+        cost = command_cost(command, workspace, environment)
         times = f"{cost.seconds:.1f} s, {cost.processor:.1f} s of the processor"
-        console.print(f"{images:,} {step}: {times}, {cost.megabytes:.0f} MB", highlight=False)
+        console.print(f"{what}, {step}: {times}, {cost.megabytes:.0f} MB", highlight=False)
         yield step, cost
 
 

@@ -81,12 +81,12 @@ def score_lists(
     test = read_split(folders.splits / "test.csv")
     names, classes = test["name"].tolist(), segmenter.classes
     measure = partial(evaluate_images, segmenter, batch_size=batch_size)
-    measured = measure(names, data=folders.data)
+    measured = measure(names, folders=[folders.data])
     tables, scores = score(test, measured, classes)
-    measure_again = partial(measure, data=folders.data, truth=folders.reviewed)
+    measure_again = partial(measure, folders=[folders.reviewed, folders.data])
     scores |= reviewed_headline(measured, names, folders.reviewed, classes, measure_again)
     if (added := read_added(folders.splits)) is not None:
-        found = measure(added["name"].tolist(), data=folders.splits)
+        found = measure(added["name"].tolist(), folders=[folders.splits])
         table = score_table(found, classes)
         scores["added"] = headline(table, len(added), headline_words(classes))
     return measured, tables, scores

@@ -79,14 +79,13 @@ def note_seen(model: Path, data: Path, splits: Path, workers: int) -> None:
 
 def calibrate(files: Mapping[str, Path], data: Path, splits: Path, number: int) -> None:
     """Write the INT8 file, with the value ranges of so many training images."""
-    from pipeline.data.images import load_image
-    from pipeline.data.pairs import image_path, newest
+    from pipeline.data.pairs import image_of
     from pipeline.data.splits import evenly_spaced, read_split
     from pipeline.deploy.int8 import export_int8
 
     names = evenly_spaced(read_split(splits / "train.csv")["name"].tolist(), number)
     with track(names, "calibrating", len(names)) as tracked:
-        images = (load_image(newest(image_path, (splits, data), name)) for name in tracked)
+        images = (image_of(name, splits, data) for name in tracked)
         export_int8(files[INT8], files[FP32], images)
 
 

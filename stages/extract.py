@@ -16,6 +16,7 @@ class ExtractParams:
     """The params.yaml section `extract`."""
 
     max_quarantined_fraction: Annotated[float, Field(ge=0, le=1)]  # of the listed names
+    shards: Annotated[int, Field(ge=0, le=100_000)]  # tar files that hold the pairs; 0: none does
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
         "description": "file of the data set in datasets/",
         "raw": "folder with the archives of the data set",
         "labels": "folder of people's decisions about masks, and of added pairs",
-        "data": "folder to write: images/, masks/, tables about them",
+        "data": "folder to write: images/ and masks/, or shards/; tables about them",
         "reviewed": "folder to write: decisions that hold, masks that they changed, added pairs",
         "metrics": "JSON file to write: counts",
     }
@@ -35,7 +36,12 @@ def main() -> None:
     where = arguments.description
     description = read_description(where)
     metrics = extract(
-        description, where, arguments.raw, arguments.data, params.max_quarantined_fraction
+        description,
+        where,
+        arguments.raw,
+        arguments.data,
+        params.max_quarantined_fraction,
+        shards=params.shards,
     )
     counts = apply_reviews(description, where, arguments.labels, arguments.data, arguments.reviewed)
     write_json(arguments.metrics, metrics | counts)

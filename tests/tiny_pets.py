@@ -15,7 +15,8 @@ from pipeline.core.files import file_digest, write_json
 from pipeline.data.classes import FILE, Classes
 from pipeline.data.description import group_of, read_description
 from pipeline.data.images import save_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import SHARD_COLUMNS, image_path, mask_path
+from pipeline.ingest.shards import end_shards, move_into_shard
 
 OXFORD = read_description(REPOSITORY / "datasets/oxford.yaml")
 PETS = OXFORD.to_classes("tiny")  # pet, background, border, with breed and species
@@ -62,6 +63,15 @@ def write_index(data: Path, names: list[str]) -> None:
         "mask_sha256": [file_digest(mask_path(data, name)) for name in names],
     }
     pd.DataFrame({"name": names} | digests).to_csv(data / "index.csv", index=False)
+
+
+def move_into_shards(data: Path, shards: int) -> None:
+    """Turn the files of images and masks into shards, as extract does."""
+    index = pd.read_csv(data / "index.csv")
+    places = [move_into_shard(data, name, shards) for name in index["name"]]
+    end_shards(data, shards)
+    index[list(SHARD_COLUMNS)] = places
+    index.to_csv(data / "index.csv", index=False)
 
 
 def write_split(file: Path, names: list[str]) -> None:

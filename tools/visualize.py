@@ -57,14 +57,12 @@ def draw(data: Path, names: list[str], classes: "Classes") -> "Image.Image":
     """Image and overlay side by side, A_ROW of them a row, below the colours' legend."""
     from PIL import Image
 
-    from pipeline.data.images import load_image, load_mask
-    from pipeline.data.pairs import image_path, mask_path, newest
+    from pipeline.data.pairs import pair_of
     from pipeline.scoring.pictures import grid, mask_legend, overlay, with_legend
 
     tiles, captions = [], []
     for name in names:
-        image = load_image(newest(image_path, (SPLITS, data), name))
-        mask = load_mask(newest(mask_path, (SPLITS, data), name))
+        image, mask = pair_of(name, SPLITS, data)
         tiles += [Image.fromarray(image), overlay(image, mask, classes)]
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions += [f"{name}, {size}", _content(mask, classes)]

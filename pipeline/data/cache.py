@@ -93,11 +93,11 @@ def _digests(cache: Path) -> bytes:
 
 def _write_pictures(cache: Path, folders: Sequence[Path], names: Sequence[str], size: int) -> None:
     def image(name: str) -> NDArray[np.uint8]:
-        pixels = torch.from_numpy(images.load_image(pairs.newest(pairs.image_path, folders, name)))
+        pixels = torch.from_numpy(pairs.image_of(name, *folders))
         return transforms.resize_image(pixels.permute(2, 0, 1)[None], size)[0].numpy()
 
     def mask(name: str) -> NDArray[np.uint8]:
-        loaded = torch.from_numpy(images.load_mask(pairs.newest(pairs.mask_path, folders, name)))
+        loaded = torch.from_numpy(pairs.mask_of(name, *folders))
         return transforms.resize_mask(loaded, size).numpy()
 
     _write_array(cache / "images.npy", image, names, (3, size, size))

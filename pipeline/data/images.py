@@ -216,15 +216,15 @@ def _explained(source: Path | BinaryIO, megapixels: int) -> Iterator[None]:
     raise ImageError(f"{name}: {text}", problem)
 
 
-def load_image(path: Path) -> NDArray[np.uint8]:
+def load_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """An image that extract wrote, as (H, W, 3) uint8 RGB."""
-    with Image.open(path) as image:
+    with Image.open(source) as image:
         return np.array(image.convert("RGB"))
 
 
-def load_mask(path: Path) -> NDArray[np.uint8]:
+def load_mask(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """A mask that extract wrote, as (H, W) uint8: class ids, and IGNORE."""
-    with Image.open(path) as image:
+    with Image.open(source) as image:
         return np.array(image)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.core.terminal import UserError, track
-from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import PATHS, locate, pair_of
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.scoring.confusion import Margins, confusion_matrix, margins, mean_iou
 from pipeline.scoring.segmenter import Segmenter
@@ -45,8 +44,8 @@ def count_pixels(
     Raises UserError, before the first image, if one of the files is missing, or the models do not
     have the same classes.
     """
-    files = [place(data, name) for name in names for place in (image_path, mask_path)]
-    if missing := [str(file) for file in files if not file.is_file()]:
+    places = [locate(kind, name, data) for name in names for kind in PATHS]
+    if missing := [str(place.file) for place in places if not place.exists]:
         raise UserError(f"{missing[0]} is missing ({len(missing)} files are): run `dvc checkout`")
     predictors = [Predictor(model, threads=1) for model in models]  # the workers fill the cores
     known = {predictor.classes.names for predictor in predictors}
@@ -56,8 +55,8 @@ def count_pixels(
 
     def count(name: str) -> Margins:
         """One image to (R, M, C, 3)."""
-        image = load_image(image_path(data, name))
-        references = [torch.from_numpy(load_mask(mask_path(data, name)))]
+        image, truth = pair_of(name, data)
+        references = [torch.from_numpy(truth)]
         if segmenter is not None:
             references += segmenter.segment([torch.from_numpy(image)])
         masks = [torch.from_numpy(predict(image)) for predict in predictors]

@@ -1,4 +1,4 @@
-"""From archives to a folder of checked pairs: images/, masks/ and tables about them."""
+"""From archives to a folder of checked pairs, images/ and masks/ or shards/, and their tables."""
 
 import re
 from collections import Counter, defaultdict
@@ -22,11 +22,12 @@ from pipeline.core.terminal import UserError, console, printable, track
 from pipeline.data.classes import FILE, Classes
 from pipeline.data.description import Description
 from pipeline.data.images import save_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import SHARD_COLUMNS, image_path, mask_path
 from pipeline.ingest.archives import extract_archive, find_archives
 from pipeline.ingest.checks import MaskValues, UnusableError, check_pair, mask_values
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.parallel import map_processes
+from pipeline.ingest.shards import end_shards, move_into_shard
 from pipeline.ingest.vocabulary import Fault, Listed, Reason
 
 SHOWN = 10  # kinds of faults in an error message
@@ -37,14 +38,20 @@ Row = dict[str, str | int]
 
 
 def extract(
-    description: Description, where: Path, raw: Path, data: Path, max_quarantined_fraction: float
+    description: Description,
+    where: Path,
+    raw: Path,
+    data: Path,
+    max_quarantined_fraction: float,
+    *,
+    shards: int = 0,
 ) -> dict[str, object]:
     """Write the folder `data` from the archives in `raw`; return the counts.
 
-    `where`: the file of the description. The folder holds images/, masks/, dataset.json (the
-    classes), index.csv (a row for each usable pair) and quarantine.csv (a row for each name not
-    used). The quarantined fraction is the share of the listed names that have no usable pair;
-    files in no list are quarantined, but not counted.
+    `where`: the file of the description. The folder holds images/ and masks/, or so many shards
+    in shards/; dataset.json (the classes), index.csv (a row for each usable pair) and
+    quarantine.csv (a row for each name not used). The quarantined fraction is the share of the
+    listed names that have no usable pair; files in no list are quarantined, but not counted.
     Raises UserError for missing or unsafe archives, another layout, bad lists, or a quarantined
     fraction above the given one; `data` is then left as it was.
     """
@@ -56,7 +63,7 @@ def extract(
         with atomic_folder(data) as target:
             store = partial(store_pair, classes=classes, meaning=mask_values(description))
             unusable, pairs, notes = store_pairs(
-                listed, partial(store, source=source, target=target), classes.groups, target
+                listed, partial(store, source=source, target=target), classes.groups, target, shards
             )
             assert pairs.total() + len(unusable) == len(listed), "a pair is lost"
             quarantine = sorted([*faults, *unusable])
@@ -81,8 +88,9 @@ def store_pairs(
     store: Callable[[Listed], Row | Fault],
     groups: Sequence[str],
     target: Path,
+    shards: int = 0,
 ) -> tuple[list[Fault], Counter, Counter]:
-    """Check the pairs in all cores; write the usable ones and index.csv.
+    """Check the pairs in all cores; write the usable ones, as files or to shards, and index.csv.
 
     `store` is `store_pair` of one of them. Returns the pairs that cannot be used, and the counts
     of splits and of notes.
@@ -99,15 +107,21 @@ def store_pairs(
             if isinstance(result, dict):
                 pairs[result["split"] or "in no list"] += 1
                 notes.update(str(result["note"]).split("; ") if result["note"] else ())
-                yield result.values()
+                yield [
+                    *result.values(),
+                    *(move_into_shard(target, pair.name, shards) if shards else ()),
+                ]
             elif isinstance(result, Fault):
                 faults.append(result)
             else:
                 reason = Reason.HUNG if isinstance(result, TimeoutError) else Reason.CRASHED
                 faults.append(Fault(pair.name, pair.image, reason))
 
+    columns = ("name", *groups, *COLUMNS, *(SHARD_COLUMNS if shards else ()))
     with track(results, "checking pictures", len(listed)) as checked:
-        write_rows(target / "index.csv", ("name", *groups, *COLUMNS), usable())
+        write_rows(target / "index.csv", columns, usable())
+    if shards:
+        end_shards(target, shards)
     return faults, pairs, notes
 
 

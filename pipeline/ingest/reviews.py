@@ -19,8 +19,8 @@ from pipeline.core.terminal import UserError, console
 from pipeline.data import reviewed
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.description import Description, group_of
-from pipeline.data.images import ImageError, load_mask, open_image, save_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import ImageError, open_image, save_mask
+from pipeline.data.pairs import image_path, mask_of, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.ingest import additions
 from pipeline.ingest.checks import MAX_MEGAPIXELS, MaskValues, UnusableError
@@ -80,7 +80,7 @@ def reviewed_mask(review: Review, labels: Path, data: Path, classes: Classes) ->
     """
     if review.verdict in (Verdict.RIGHT, Verdict.LEAVE_OUT):
         return None
-    published = load_mask(mask_path(data, review.name))
+    published = mask_of(review.name, data)
     if review.verdict is Verdict.SWAP:
         names = review.decision.split(":")[1].split(",")
         if unknown := sorted({*names} - {*classes.names}):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError, track
-from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import pair_of
 from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
 from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
 from pipeline.scoring.confusion import Counts
@@ -68,7 +67,7 @@ def make_reference(
     classes = predictor.classes
 
     def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
-        image, truth = load_image(image_path(data, name)), load_mask(mask_path(data, name))
+        image, truth = pair_of(name, data)
         mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
         assert confidence is not None, "the model does not give its confidence"
         counts = count(truth, mask, confidence, len(classes))

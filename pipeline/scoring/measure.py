@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.terminal import track
 from pipeline.data.classes import IGNORE, Classes
-from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import pair_of
 from pipeline.scoring.confusion import Counts, Margins, confusion_matrix, divide, margins
 
 if TYPE_CHECKING:  # tables and comparisons of what was counted start without torch
@@ -58,51 +57,43 @@ PER_IMAGE = [field.name for field in fields(Measured) if field.name != "confusio
 
 
 def evaluate_images(
-    segmenter: "Segmenter",
-    names: Sequence[str],
-    data: Path,
-    batch_size: int,
-    truth: Path | None = None,
+    segmenter: "Segmenter", names: Sequence[str], folders: Sequence[Path], batch_size: int
 ) -> Measured:
     """Segment the named images at their own sizes, and count everything for all N of them.
 
-    truth: the folder to take the masks from, if it is not `data`.
+    Image and mask are taken from the first of the folders that has them.
     """
 
     def count(_: str, image: Image, mask: Mask, logits: "Tensor") -> Measured:
         return measure(image, mask, logits, segmenter.classes)
 
     shown = "evaluating batches"
-    batches = look_at_images(
-        segmenter, data, names, batch_size, look=count, title=shown, truth=truth
-    )
+    batches = look_at_images(segmenter, names, folders, batch_size, look=count, title=shown)
     # Stacked at once: of thousands of images, small arrays of each would take the most.
     return joined(np.concatenate, [joined(np.stack, batch) for batch in batches])
 
 
 def look_at_images(
     segmenter: "Segmenter",
-    data: Path,
     names: Sequence[str],
+    folders: Sequence[Path],
     batch_size: int,
     *,
     look: Callable[[str, Image, Mask, "Tensor"], Seen],
     title: str,
-    truth: Path | None = None,
 ) -> Iterator[list[Seen]]:
     """Segment the named images at their own sizes; yield what `look` gives of each, by batches.
 
-    `look` gets name, image, mask and the (C, H, W) logits, all of one size. truth: the folder to
-    take the masks from, if it is not `data`. Only a batch of images is in memory at a time. The
-    network runs on all threads that torch has here; before and after it each thread works on an
-    image of its own.
+    `look` gets name, image, mask and the (C, H, W) logits, all of one size. Image and mask are
+    taken from the first of the folders that has them. Only a batch of images is in memory at a
+    time. The network runs on all threads that torch has here; before and after it each thread
+    works on an image of its own.
     """
     import torch  # noqa: PLC0415
 
     def load(name: str) -> tuple[Image, Mask, "Tensor"]:
-        image = load_image(image_path(data, name))
-        prepared = segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
-        return image, load_mask(mask_path(truth or data, name)), prepared
+        image, mask = pair_of(name, *folders)
+        return image, mask, segmenter.prepare(torch.from_numpy(image).to(segmenter.device))
 
     def see(name: str, image: Image, mask: Mask, logits: "Tensor") -> Seen:
         return look(name, image, mask, segmenter.enlarge(logits[None], *mask.shape)[0])

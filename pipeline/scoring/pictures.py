@@ -13,8 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.colours import RGB, UNNAMED, rgb
-from pipeline.data.images import load_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.pairs import pair_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,8 +115,8 @@ def draw_sheet(
     """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
     compared, captions = [], []
     for name, miou in rows[["name", "miou"]].itertuples(index=False):
-        photograph = load_image(image_path(data, name))
-        compared.append((photograph, load_mask(mask_path(data, name)), segment(photograph)))
+        photograph, truth = pair_of(name, data)
+        compared.append((photograph, truth, segment(photograph)))
         captions += [name, "", f"mIoU {miou:.3f}", ""]
     headings = ("photograph", "truth", "prediction", "errors")
     return draw_comparison(compared, captions, headings, classes)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, Classes
-from pipeline.data.images import load_image, load_mask, save_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import save_mask
+from pipeline.data.pairs import mask_of, mask_path, pair_of
 from pipeline.scoring.confusion import Counts, confusion_matrix
 from pipeline.scoring.measure import Image, Mask, Region, look_at_images
 from pipeline.scoring.pictures import draw_comparison
@@ -81,7 +81,7 @@ def find_suspects(
 
     names = rows["name"].tolist()
     shown = "judging batches"
-    batches = look_at_images(segmenter, data, names, batch_size, look=look, title=shown)
+    batches = look_at_images(segmenter, names, [data], batch_size, look=look, title=shown)
     found = [dispute for batch in batches for dispute in batch]
     strengths = np.array([dispute.strength for dispute in found])
     return rows.assign(
@@ -228,8 +228,7 @@ def draw_page(data: Path, folder: Path, rows: pd.DataFrame, classes: Classes) ->
     compared, captions = [], []
     shown = rows[["name", "kind", "score", "share"]]
     for name, kind, score, share in shown.itertuples(index=False):
-        image, mask = load_image(image_path(data, name)), load_mask(mask_path(data, name))
-        compared.append((image, mask, load_mask(mask_path(folder, name))))
+        compared.append((*pair_of(name, data), mask_of(name, folder)))
         captions += [name, kind, f"score {score:.3f}", f"{share:.1%} of the pixels"]
     headings = ("photograph", "mask", "model's mask", "disagreement")
     return draw_comparison(compared, captions, headings, classes)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import scale
-from benchmarks.scale import STEPS, Cost, command_cost, growth
+from benchmarks.scale import OF_FORMS, STEPS, Cost, command_cost, growth
 from pipeline.core.terminal import UserError
 
 
@@ -30,11 +30,19 @@ def test_growth_is_without_the_start():
 
 
 @pytest.mark.slow
-def test_every_step_runs_and_the_last_line_holds_its_cost(tmp_path, monkeypatch, capsys):
-    options = ["--images", "160", "--workdir", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("more", "forms", "steps"),
+    [([], ["files"], STEPS), (["--shards", "4"], ["files", "shards"], OF_FORMS)],
+)
+def test_every_step_runs_and_the_last_line_holds_its_cost(
+    tmp_path, monkeypatch, capsys, more, forms, steps
+):
+    options = ["--images", "160", "--workdir", str(tmp_path), *more]
     monkeypatch.setattr(sys, "argv", ["scale", *options])
     scale.main()
-    costs = json.loads(capsys.readouterr().out.splitlines()[-1])["costs"]
-    assert list(costs["160"]) == list(STEPS)
-    assert all(cost["seconds"] > 0 and cost["megabytes"] > 10 for cost in costs["160"].values())
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(report) == ["cores", *forms]
+    for costs in (report[form]["160"] for form in forms):
+        assert list(costs) == list(steps)
+        assert all(cost["seconds"] > 0 and cost["megabytes"] > 10 for cost in costs.values())
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from sklearn import metrics
 from tiny_models import save_random_model
-from tiny_pets import LISTS, PETS, write_params
+from tiny_pets import LISTS, PETS, move_into_shards, write_params
 
 from pipeline.core.files import write_rows
 from pipeline.core.terminal import UserError
@@ -77,8 +77,8 @@ def test_the_tables_say_what_the_headline_says_and_count_every_pixel(
         assert sum(row[f"{name}_predicted"] for name in PETS.names) == mask.size
 
 
-def test_the_sheets_show_every_image_and_a_second_evaluation_gives_the_same_bytes(
-    segmenter, monkeypatch
+def test_the_sheets_show_every_image_and_pairs_in_shards_give_the_same_bytes(
+    tiny_pets, segmenter, monkeypatch
 ):
     folders = [Path("metrics"), Path("tables"), Path("plots")]
     evaluate(monkeypatch)
@@ -89,6 +89,7 @@ def test_the_sheets_show_every_image_and_a_second_evaluation_gives_the_same_byte
     for plot in ("confusion", "reliability", "slices"):
         assert min(Image.open(f"plots/{plot}.png").size) > 150
     first = {file: file.read_bytes() for folder in folders for file in folder.iterdir()}
+    move_into_shards(tiny_pets / "data/pairs", 2)
     evaluate(monkeypatch)
     assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
     assert len(first) == 1 + 3 + 6

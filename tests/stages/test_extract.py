@@ -20,6 +20,7 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, read_classes
 from pipeline.data.description import Description
 from pipeline.data.images import load_image, load_mask
+from pipeline.data.pairs import SHARD_COLUMNS, changed_files, locate
 from pipeline.ingest import extraction
 from pipeline.ingest.extraction import COLUMNS, extract, store_pair
 from pipeline.ingest.parallel import map_processes
@@ -64,9 +65,9 @@ def extracted(tmp_path_factory) -> tuple[Path, dict]:
     return root / "data" / "pairs", run(root / "raw", root / "data" / "pairs", 0.25)
 
 
-def run(raw: Path, data: Path, limit: float) -> dict:
+def run(raw: Path, data: Path, limit: float, shards: int = 0) -> dict:
     """Extract the official layout."""
-    return extract(OXFORD, Path("datasets/tiny.yaml"), raw, data, limit)
+    return extract(OXFORD, Path("datasets/tiny.yaml"), raw, data, limit, shards=shards)
 
 
 def index_of(data: Path) -> pd.DataFrame:
@@ -173,6 +174,25 @@ def test_the_same_archives_give_the_same_bytes(extracted, tmp_path):
     files = sorted(file.relative_to(data) for file in data.rglob("*") if file.is_file())
     assert files == sorted(file.relative_to(again) for file in again.rglob("*") if file.is_file())
     assert all((data / file).read_bytes() == (again / file).read_bytes() for file in files)
+
+
+def test_shards_hold_the_same_bytes_and_the_index_only_has_more_columns(extracted, tmp_path):
+    files, counts = extracted
+    data, again = tmp_path / "data", tmp_path / "again"
+    for each in (data, again):
+        assert run(files.parents[1] / "raw", each, 0.25, shards=4) == counts
+    names = {"shards", "dataset.json", "index.csv", "quarantine.csv"}
+    assert {entry.name for entry in data.iterdir()} == names
+    assert {file.name for file in data.glob("shards/*")} == {f"00000{n}.tar" for n in range(4)}
+    index = index_of(data)
+    assert list(index.columns[-len(SHARD_COLUMNS) :]) == [*SHARD_COLUMNS]
+    pd.testing.assert_frame_equal(index.drop(columns=[*SHARD_COLUMNS]), index_of(files))
+    assert changed_files(data) == {}
+    for name in index["name"]:
+        assert locate("image", name, data).read() == (files / f"images/{name}.jpg").read_bytes()
+        assert locate("mask", name, data).read() == (files / f"masks/{name}.png").read_bytes()
+    for file in filter(Path.is_file, data.rglob("*")):
+        assert file.read_bytes() == (again / file.relative_to(data)).read_bytes()
 
 
 @pytest.mark.parametrize(

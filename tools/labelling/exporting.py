@@ -6,8 +6,8 @@ from pathlib import Path
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError, console, track
 from pipeline.data.classes import Classes, read_classes
-from pipeline.data.images import decode_image, load_mask
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import decode_image
+from pipeline.data.pairs import locate, mask_of
 from pipeline.deploy.predictor import Predictor, cores, longest_side, predict_mask
 from pipeline.ingest.additions import read_additions
 from pipeline.ingest.annotation import Proposal
@@ -29,8 +29,7 @@ def export_pairs(out: Path, form: str, first: int, split: str | None) -> None:
     """
     names = undecided(split)[:first]
     proposals = (
-        Proposal(name, image_path(PAIRS, name).read_bytes(), load_mask(mask_path(PAIRS, name)))
-        for name in names
+        Proposal(name, locate("image", name, PAIRS).read(), mask_of(name, PAIRS)) for name in names
     )
     _write(out, form, names, proposals, read_classes(PAIRS))
 

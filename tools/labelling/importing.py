@@ -13,8 +13,8 @@ from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, printable
 from pipeline.data.classes import Classes, read_classes
-from pipeline.data.images import decode_image, image_format, load_mask
-from pipeline.data.pairs import mask_path
+from pipeline.data.images import decode_image, image_format
+from pipeline.data.pairs import mask_of, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.data.splits import read_split
 from pipeline.ingest.additions import FOLDER, Addition, add_pair, read_additions
@@ -99,7 +99,7 @@ def take(drawn: Drawn, desk: Desk) -> str:
 
 def take_decision(name: str, mask: Mask, desk: Desk) -> str:
     """Decide about the pair: its mask is right if this one is the same, else this one is."""
-    published = load_mask(mask_path(PAIRS, name))
+    published = mask_of(name, PAIRS)
     _require_size(mask, published.shape[:2])
     same = np.array_equal(mask, published)
     if not same and name in desk.testing and not desk.reason:

@@ -73,9 +73,9 @@ def rank() -> None:
 
 def published(table: "pd.DataFrame") -> "pd.DataFrame":
     """The rows without the pairs that people added, whose masks they have judged already."""
-    from pipeline.data.pairs import image_path
+    from pipeline.data.pairs import locate
 
-    return table[[image_path(PAIRS, name).is_file() for name in table["name"]]]
+    return table[[locate("image", name, PAIRS).exists for name in table["name"]]]
 
 
 def write_ranking(

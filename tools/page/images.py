@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pipeline.core.layout import PAIRS, SPLITS
-from pipeline.data.pairs import image_path
+from pipeline.data.pairs import locate
 from pipeline.data.splits import evenly_spaced, read_split
 from pipeline.sample.looks import Breed, breeds
 from pipeline.sample.picture import draw_pair
@@ -86,10 +86,9 @@ def _take(sample: ImageFile) -> None:
 def find_samples(drawn: bool) -> list[ImageFile]:
     """Images evenly spaced over the test list if there is one; else, if wanted, drawn animals."""
     listed = read_split(TEST_LIST)["name"].tolist() if TEST_LIST.is_file() else []
-    present = [name for name in listed if image_path(PAIRS, name).is_file()]
+    present = {name: place for name in listed if (place := locate("image", name, PAIRS)).exists}
     if present:
-        chosen = evenly_spaced(present, SAMPLES)
-        found = {name: image_path(PAIRS, name).read_bytes() for name in chosen}
+        found = {name: present[name].read() for name in evenly_spaced([*present], SAMPLES)}
     else:
         found = {each.name: _draw(each) for each in evenly_spaced(breeds(), SAMPLES) if drawn}
     return [ImageFile(name, name.replace("_", " "), found[name]) for name in found]

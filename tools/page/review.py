@@ -3,6 +3,7 @@
 `make labels` ranks the pairs; decisions go into labels/, which is an input of extract.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,13 +16,12 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pipeline.core.files import file_digest
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, Classes, read_classes
-from pipeline.data.images import load_image, load_mask, size_within
-from pipeline.data.pairs import image_path, mask_path
+from pipeline.data.images import size_within
+from pipeline.data.pairs import locate, mask_of, pair_of
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
 from pipeline.ingest.annotation import mask_png
@@ -117,8 +117,8 @@ def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> N
     blank: the review to be, without decision and reason. before: one about an earlier mask.
     """
     name = blank.name
-    image, mask = load_image(image_path(PAIRS, name)), load_mask(mask_path(PAIRS, name))
-    predicted = load_mask(mask_path(SUSPECTS, name))  # of a model that was not trained on the pair
+    image, mask = pair_of(name, PAIRS)
+    predicted = mask_of(name, SUSPECTS)  # of a model that was not trained on the pair
     pictures = st.container()  # filled last: whoever sees them sees the buttons of this pair
     if before is not None:
         st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
@@ -217,7 +217,8 @@ def decide(
     content = None if mask is None else mask_png(mask, read_classes(PAIRS))
     old = Held(before, held(LABELS, blank.name).mask)
     try:
-        if file_digest(mask_path(PAIRS, blank.name)) != blank.mask_sha256:
+        judged = locate("mask", blank.name, PAIRS).read()
+        if hashlib.sha256(judged).hexdigest() != blank.mask_sha256:
             raise UserError(f"{blank.name}: its mask has changed: look at it again")
         change(LABELS, blank.name, old, Held(review, content))
     except UserError as error:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from small_disk import small_disk
-from tiny_pets import LISTS, PETS, write_pair
+from tiny_pets import LISTS, PETS, move_into_shards, write_pair
 
 from pipeline.core.terminal import UserError
 from pipeline.data.cache import content_key, open_pictures
@@ -62,6 +62,10 @@ def test_reviewed_masks_and_added_pairs_come_before_the_published_ones(tiny_pets
     assert torch.equal(changed.masks[0], open_pictures(PAIRS, NAMES, 32).masks[0])
     assert len(changed.images) == len(NAMES) + 1
     assert content_key(PAIRS, NAMES, 32, reviewed) != key
+    files = digest(changed)
+    move_into_shards(PAIRS, 3)
+    assert digest(open_pictures(PAIRS, [*NAMES, "added_1"], 32, reviewed)) == files
+    assert len(cached(tiny_pets)) == 3  # decoded again, not found
 
 
 def test_opening_again_decodes_and_writes_nothing(tiny_pets):
