@@ -89,9 +89,9 @@ def _located(box: BytesIO, whole: int) -> int:
         start = _number(box, base)
         for _ in range(_number(box, 2)):
             _number(box, index * newer)
-            end = start + _number(box, offset)
+            at = start + _number(box, offset)
             size = _number(box, length)
-            if end + size > whole:
+            if at + size > whole:
                 raise EOFError
             read += size or whole  # without a length: all of it
             if read > whole:

@@ -31,13 +31,13 @@ MAX_SCANS = 100
 MAX_SCANNED = 1500  # megapixels in all scans: twelve of the largest image
 # Pillow joins the Exif data of all segments, each time copying what it has so far.
 MAX_SEGMENTS = 1000  # of a JPEG's image; profiles and depth maps of 20 MB take 300
-MAX_TILED = 480  # megapixels decoded for a HEIF: the largest image, its tiles, transparency, gain map
+MAX_TILED = 480  # megapixels decoded for a HEIF: the largest image, its tiles, and transparency
 
 # No other decoder of Pillow's gets to see an untrusted file: the one for EPS runs Ghostscript,
 # JPEG 2000 takes 2.8 GB for 191 bytes, and PPM reads text byte by byte.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 PNG_END = b"IEND\xaeB`\x82"  # with its checksum
-BOXES = b"ftyp"  # in the place of the first: AVIF, HEIF, and films
+BOXES = b"ftyp"  # from the fifth byte on: AVIF, HEIF, and films
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # in a JPEG
 # Inside a JPEG's compressed data, FF is followed by 00 or by the number of a restart.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
@@ -84,7 +84,8 @@ def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.I
     """An untrusted image, decoded and checked, but as stored: neither turned nor converted.
 
     The content tells which of the FORMATS it is in; of an animation or several pages the first
-    is taken. `whole` also refuses a PNG or JPEG that decodes, but lacks its end.
+    is taken, of a HEIF the primary image, upright as the file says whatever its EXIF says. `whole`
+    also refuses a PNG or JPEG that decodes, but lacks its end.
     Raises ImageError for other formats, damaged files, files above the limit of megapixels or
     one of those above, and floating-point pixels, whose range is unknown; UserError for a file
     that cannot be read.
