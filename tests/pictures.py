@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 
@@ -11,6 +12,19 @@ def encoded(picture: Image.Image | np.ndarray, kind: str = "PNG", **options) -> 
     stream = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def heic(pixels: np.ndarray, orientation: int = 1, **options) -> bytes:
+    """(H, W, 3 or 4) uint8 as a telephone stores it: both the file and its EXIF say the turn.
+
+    HEIF is not registered with Pillow here: that is the decoder's task.
+    """
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    options = {"exif": exif.tobytes(), "chroma": 444, "quality": 95} | options
+    mode = options.pop("mode", "RGB" if pixels.shape[2] == 3 else "RGBA")
+    pillow_heif.encode(mode, pixels.shape[1::-1], pixels.tobytes(), stream, **options)
     return stream.getvalue()
 
 

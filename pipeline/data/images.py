@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -17,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core.terminal import UserError
 from pipeline.data.colours import RGB
+from pipeline.data.heif import decoding_work
 
 # More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
 # drawing take about 12 bytes a pixel. A small file can claim any size.
@@ -29,11 +31,13 @@ MAX_SCANS = 100
 MAX_SCANNED = 1500  # megapixels in all scans: twelve of the largest image
 # Pillow joins the Exif data of all segments, each time copying what it has so far.
 MAX_SEGMENTS = 1000  # of a JPEG's image; profiles and depth maps of 20 MB take 300
+MAX_TILED = 480  # megapixels decoded for a HEIF: the largest image, its tiles, and transparency
 
 # No other decoder of Pillow's gets to see an untrusted file: the one for EPS runs Ghostscript,
 # JPEG 2000 takes 2.8 GB for 191 bytes, and PPM reads text byte by byte.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 PNG_END = b"IEND\xaeB`\x82"  # with its checksum
+BOXES = b"ftyp"  # from the fifth byte on: AVIF, HEIF, and films
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # in a JPEG
 # Inside a JPEG's compressed data, FF is followed by 00 or by the number of a restart.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
@@ -80,7 +84,8 @@ def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.I
     """An untrusted image, decoded and checked, but as stored: neither turned nor converted.
 
     The content tells which of the FORMATS it is in; of an animation or several pages the first
-    is taken. `whole` also refuses a PNG or JPEG that decodes, but lacks its end.
+    is taken, of a HEIF the primary image, upright as the file says whatever its EXIF says. `whole`
+    also refuses a PNG or JPEG that decodes, but lacks its end.
     Raises ImageError for other formats, damaged files, files above the limit of megapixels or
     one of those above, and floating-point pixels, whose range is unknown; UserError for a file
     that cannot be read.
@@ -91,7 +96,7 @@ def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.I
 
 def image_format(source: Path | BinaryIO) -> str:
     """Which of the FORMATS an image that has been opened before is in, by its first bytes."""
-    with Image.open(source, formats=FORMATS) as image:
+    with _identified(source) as image:
         return image.format or ""
 
 
@@ -143,7 +148,9 @@ def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
 def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
     data = _read(source)
     scans, ended = follow_scans(data) if data.startswith(START_OF_IMAGE) else (0, True)
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if data[4:8] == BOXES:
+        _check_boxes(data)
+    image = _identified(io.BytesIO(data))
     pixels = image.width * image.height
     if pixels > megapixels * 1_000_000:
         raise Image.DecompressionBombError  # as Pillow does, but only from 179 megapixels on
@@ -158,9 +165,28 @@ def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Imag
         ended = PNG_END in data
     if whole and not ended:
         raise ImageError("its end is missing", Problem.TRUNCATED)
-    image = Image.open(io.BytesIO(data), formats=FORMATS)  # after verify() it must be opened again
+    image = _identified(io.BytesIO(data))  # after verify() it must be opened again
     image.load()
     return image
+
+
+def _identified(source: Path | BinaryIO) -> Image.Image:
+    _register_heif()
+    return Image.open(source, formats=FORMATS)
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow open HEIF: the primary image, upright as the file says, and nothing beside it."""
+    from pillow_heif import register_heif_opener  # noqa: PLC0415 - only where images are read
+
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def _check_boxes(data: bytes) -> None:
+    work = decoding_work(data)
+    if work.pixels > MAX_TILED * 1_000_000 or work.read > len(data):
+        raise ImageError("it takes more decoding than any photograph", Problem.TOO_LARGE)
 
 
 def _read(source: Path | BinaryIO) -> bytes:
@@ -203,6 +229,8 @@ def _explained(source: Path | BinaryIO, megapixels: int) -> Iterator[None]:
         text = f"not a picture that can be read; accepted are {', '.join(FORMATS)}"
     except Image.DecompressionBombError:
         problem, text = Problem.TOO_LARGE, f"more than {megapixels} megapixels: reduce it first"
+    except EOFError:
+        problem, text = Problem.TRUNCATED, "its end is missing"
     except MemoryError:
         problem, text = Problem.TOO_LARGE, "too large for this machine's memory"
     except OSError as error:

@@ -30,11 +30,11 @@ from pipeline.deploy.results import (
     save_results,
 )
 
-# The files of a folder that count as images. HEIC cannot be read, but whoever put one there means
-# an image: it is taken, so that it is reported.
+# The files of a folder that count as images. Some formats cannot be read, but whoever put such a
+# file there means an image: it is taken, so that it is reported.
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp"),
-    *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"),
+    *(".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif", ".hif"),
 }
 
 # Images handed out to each thread beyond the oldest unfinished one, so that a large image does not

@@ -13,7 +13,10 @@ from pipeline.core.terminal import UserError
 from pipeline.data.description import PLACEHOLDER, Description, Layout, Split, group_of
 from pipeline.ingest.vocabulary import Fault, Listed, Note, Reason
 
-IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif")  # any case
+# In any case.
+IMAGE_SUFFIXES = (
+    *("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif", "heic", "heif", "hif"),
+)
 # The folders that {split} stands for, in any case, and the lists they are.
 SPLITS = {
     **{"train": "train", "training": "train", "trainval": "trainval"},

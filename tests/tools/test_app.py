@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from mlflow_workspace import make_workspace, register
-from pictures import decoded, encoded
+from pictures import decoded, encoded, heic
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tiny_models import (
@@ -130,6 +130,16 @@ def test_without_a_version_the_exported_file_is_used_unless_it_is_of_another_kin
     assert page.selectbox[0].options == ["models/model.onnx"]
     assert page.metric[0].value == "0.801"
     assert mask_of(give(page, picture())).tolist() == MASK.tolist()
+
+
+def test_a_telephones_heic_is_shown_upright(page):
+    write_traffic_light(Path("models/model.onnx"))
+    mask = np.kron(MASK, np.ones((32, 32), np.uint8))
+    stored = heic(COLOURS[np.rot90(mask)], orientation=6)  # 6: clockwise, to be upright
+    give(page.run(), ("cat.heic", stored, "image/heic"))
+    assert np.array_equal(mask_of(page), mask)
+    cut = np.array(Image.open(io.BytesIO(result_of(page).cut_out_png())))
+    assert np.array_equal(cut[..., 3] == 255, mask == PET)
 
 
 def test_int8_is_used_where_it_is_offered_and_float32_on_demand_each_with_its_facts(page):

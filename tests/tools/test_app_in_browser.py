@@ -11,6 +11,7 @@ import psutil
 import pytest
 from browsers import open_browser, shown, wait
 from mlflow_workspace import make_workspace
+from pictures import heic
 from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
@@ -132,6 +133,12 @@ def test_an_uploaded_photograph_is_shown_and_its_pet_can_be_downloaded(page, dow
 def test_a_picture_from_the_clipboard_is_taken_wherever_it_is_pasted(page):
     page.execute_script(PASTE)
     wait(page, lambda: says(page, "70x50 pixels"))
+
+
+def test_a_telephones_heic_is_taken(page, tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(heic(np.full((80, 120, 3), RED, np.uint8), orientation=6))
+    give(page, tmp_path / "IMG_1.HEIC")
+    wait(page, lambda: says(page, "80x120 pixels") and says(page, "pet 100.0%"))
 
 
 def test_a_file_that_is_too_large_gets_a_sentence(page, tmp_path):

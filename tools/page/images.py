@@ -44,7 +44,7 @@ def choose_images(dataset: str) -> list[ImageFile]:
     turn = state.setdefault("turn", 0)
     uploaded = st.file_uploader(
         "Your photographs: upload them, drop them here, or paste one anywhere on the page",
-        type="image",
+        type=["image", "heic", "heif"],  # browsers know no type for the latter
         accept_multiple_files=True,
         key=f"upload {turn}",
     )

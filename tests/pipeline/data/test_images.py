@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from pictures import encoded
+from pictures import encoded, heic
 from PIL import Image
 from tiny_pets import PETS
 
@@ -107,6 +107,37 @@ def test_an_image_is_turned_upright(orientation, kind):
     options = {"lossless": True} if kind == "WEBP" else {}
     decoded = decode(Image.fromarray(PIXELS), kind, exif=exif, **options)
     assert decoded == UPRIGHT[orientation](PIXELS).tolist()
+
+
+# Blocks, since the format smears single pixels.
+BLOCKS = PIXELS.repeat(32, axis=0).repeat(32, axis=1)
+
+
+@pytest.mark.parametrize("tile_size", [0, 64])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_telephones_heic_is_turned_once(orientation, tile_size):
+    turned = read(heic(BLOCKS, orientation, tile_size=tile_size)).astype(int)
+    upright = UPRIGHT[orientation](BLOCKS)
+    assert turned.shape == upright.shape
+    assert np.abs(turned - upright).max() <= 4
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_an_avif_is_turned_once(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(BLOCKS, "AVIF", exif=exif, quality=100, subsampling="4:4:4")
+    assert np.abs(read(content).astype(int) - UPRIGHT[orientation](BLOCKS)).max() <= 4
+
+
+def test_a_heic_of_ten_bits_and_transparency():
+    deep = heic(BLOCKS.astype(np.uint16) * 257, mode="RGB;16")
+    assert np.abs(read(deep).astype(int) - BLOCKS).max() <= 4
+    glass = np.dstack([BLOCKS, np.full(BLOCKS.shape[:2], 255, np.uint8)])
+    glass[:, :32, 3] = 0
+    seen = BLOCKS.copy()
+    seen[:, :32] = 255
+    assert np.abs(read(heic(glass)).astype(int) - seen).max() <= 4
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0not TIFF"])

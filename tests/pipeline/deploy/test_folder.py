@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import heic
 from PIL import Image
-from tiny_models import BACKGROUND, COLOURS, PET, write_traffic_light
+from tiny_models import BACKGROUND, COLOURS, MASK, PET, write_traffic_light
 from tiny_pets import PETS
 
 from pipeline.core.files import file_digest
@@ -135,6 +136,16 @@ def test_shares_of_the_classes_and_box_of_the_foreground(model):
         other = write_traffic_light(Path("other.onnx"), with_roles(of_classes))
         [line] = predict(Predictor(other, threads=1), [image("a.png", mask)])
         assert (line["foreground_share"], line["foreground_box"]) == expected
+
+
+def test_a_telephones_heic_is_predicted_upright_and_a_broken_one_named(model):
+    mask = np.kron(MASK, np.ones((32, 32), np.uint8))
+    turned = heic(COLOURS[np.rot90(mask)], orientation=6)  # 6: clockwise, to be upright
+    Path("cat.HEIC").write_bytes(turned)
+    Path("cut.heic").write_bytes(turned[:-9])
+    line, error = predict(model, [Path("cat.HEIC"), Path("cut.heic")])
+    assert np.array_equal(np.array(Image.open(line["files"]["mask"])), mask)
+    assert str(error) == "cut.heic: its end is missing"
 
 
 def with_roles(roles):

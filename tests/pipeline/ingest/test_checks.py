@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import encoded
+from pictures import encoded, heic
 from PIL import Image
 from tiny_pets import OXFORD
 
@@ -100,6 +100,7 @@ ODD = {
     ),
     "CMYK": (jpeg(Image.fromarray(smooth()).convert("CMYK")), [Note.CMYK]),
     "transparent palette": (transparent_palette(), [Note.GIF, Note.PALETTE, Note.ALPHA]),
+    "telephone": (heic(np.rot90(smooth()), 6, quality=100), [Note.OTHER_FORMAT]),
     "orientation": (rotated_jpeg(Image.fromarray(smooth(HEIGHT, WIDTH)), 6), [Note.ROTATED]),
 }
 
