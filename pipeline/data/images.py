@@ -18,7 +18,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core.terminal import UserError
 from pipeline.data.colours import RGB
-from pipeline.data.heif import decoding_work
 
 # More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
 # drawing take about 12 bytes a pixel. A small file can claim any size.
@@ -31,13 +30,11 @@ MAX_SCANS = 100
 MAX_SCANNED = 1500  # megapixels in all scans: twelve of the largest image
 # Pillow joins the Exif data of all segments, each time copying what it has so far.
 MAX_SEGMENTS = 1000  # of a JPEG's image; profiles and depth maps of 20 MB take 300
-MAX_TILED = 480  # megapixels decoded for a HEIF: the largest image, its tiles, and transparency
 
 # No other decoder of Pillow's gets to see an untrusted file: the one for EPS runs Ghostscript,
 # JPEG 2000 takes 2.8 GB for 191 bytes, and PPM reads text byte by byte.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 PNG_END = b"IEND\xaeB`\x82"  # with its checksum
-BOXES = b"ftyp"  # from the fifth byte on: AVIF, HEIF, and films
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # in a JPEG
 # Inside a JPEG's compressed data, FF is followed by 00 or by the number of a restart.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
@@ -148,8 +145,6 @@ def size_within(longest_side: int, height: int, width: int) -> tuple[int, int]:
 def _opened(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
     data = _read(source)
     scans, ended = follow_scans(data) if data.startswith(START_OF_IMAGE) else (0, True)
-    if data[4:8] == BOXES:
-        _check_boxes(data)
     image = _identified(io.BytesIO(data))
     pixels = image.width * image.height
     if pixels > megapixels * 1_000_000:
@@ -181,12 +176,6 @@ def _register_heif() -> None:
     from pillow_heif import register_heif_opener  # noqa: PLC0415 - only where images are read
 
     register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-
-
-def _check_boxes(data: bytes) -> None:
-    work = decoding_work(data)
-    if work.pixels > MAX_TILED * 1_000_000 or work.read > len(data):
-        raise ImageError("it takes more decoding than any photograph", Problem.TOO_LARGE)
 
 
 def _read(source: Path | BinaryIO) -> bytes:
@@ -229,8 +218,6 @@ def _explained(source: Path | BinaryIO, megapixels: int) -> Iterator[None]:
         text = f"not a picture that can be read; accepted are {', '.join(FORMATS)}"
     except Image.DecompressionBombError:
         problem, text = Problem.TOO_LARGE, f"more than {megapixels} megapixels: reduce it first"
-    except EOFError:
-        problem, text = Problem.TRUNCATED, "its end is missing"
     except MemoryError:
         problem, text = Problem.TOO_LARGE, "too large for this machine's memory"
     except OSError as error:

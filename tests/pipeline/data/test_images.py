@@ -203,6 +203,19 @@ def test_a_file_cut_short_is_damaged(kind):
     assert message.startswith("the photograph: damaged")
 
 
+@pytest.mark.parametrize("tile_size", [0, 64])
+def test_a_heic_cut_short_anywhere_is_refused_not_filled_with_black(tile_size):
+    content = heic(BLOCKS, tile_size=tile_size)
+    for end in [*range(12, len(content), 97), len(content) - 1]:
+        refusal(content[:end])
+
+
+def test_thumbnails_and_what_else_lies_beside_a_heic_are_left_alone():
+    image = open_image(io.BytesIO(heic(BLOCKS, thumbnails=[32, 16])), 1, whole=True)
+    assert (image.size, image.format) == (BLOCKS.shape[1::-1], "HEIF")
+    assert image.info["thumbnails"] == image.info["depth_images"] == []
+
+
 def test_a_wrong_bit_in_a_png_and_floating_point_pixels_are_refused():
     content = bytearray(encoded(NOISE))
     content[len(content) // 2] ^= 8

@@ -145,7 +145,7 @@ def test_a_telephones_heic_is_predicted_upright_and_a_broken_one_named(model):
     Path("cut.heic").write_bytes(turned[:-9])
     line, error = predict(model, [Path("cat.HEIC"), Path("cut.heic")])
     assert np.array_equal(np.array(Image.open(line["files"]["mask"])), mask)
-    assert str(error) == "cut.heic: its end is missing"
+    assert str(error).startswith("cut.heic: not a picture that can be read")
 
 
 def with_roles(roles):
