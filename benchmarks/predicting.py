@@ -17,7 +17,7 @@ from pipeline.core.layout import ONNX, PAIRS
 from pipeline.core.terminal import UserError, run_command
 from pipeline.data.classes import from_metadata
 from pipeline.data.pairs import image_path
-from pipeline.deploy.folder import predict_all
+from pipeline.deploy.folder import folder_jobs, predict_all
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
 from pipeline.scoring.pictures import overlay
@@ -46,7 +46,8 @@ def our_side(model: Path, threads: int) -> Side:
     predictor = Predictor(model, threads=1)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
-        for outcome in predict_all(predictor, photographs, out, threads):
+        jobs = folder_jobs(predictor, photographs, out)
+        for outcome in predict_all(predictor, jobs, threads):
             if isinstance(outcome, UserError):
                 raise outcome
 
