@@ -58,7 +58,7 @@ visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Ben
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 # The shell takes IMAGE from the environment, where make puts it: any name stays one word.
-predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results LOG=folder)
+predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder, pattern or s3://...; MODEL=3 PRECISION=fp32 OUT=results LOG=folder)
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) \

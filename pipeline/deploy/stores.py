@@ -66,7 +66,7 @@ class Place:
         try:
             # Without a range s3fs first asks for the size.
             end = min(file.size, MAX_BYTES + 1)
-            content = BytesIO(self.store.cat_file(file.path, 0, end) if end else b"")
+            content = BytesIO(self.store.cat_file(file.path, start=0, end=end) if end else b"")
         except Exception as error:  # as above
             raise UserError(f"{name}: it cannot be read: {error}") from None
         content.name = name  # errors name the file by it

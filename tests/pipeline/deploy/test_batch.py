@@ -147,10 +147,10 @@ def test_what_is_broken_is_named_and_what_the_store_withholds_is_tried_again(
     memory = type(fsspec.filesystem("memory"))
     real = memory.cat_file
 
-    def cat_file(self, path, *range_of):
+    def cat_file(self, path, **range_of):
         if path.endswith("/c.png"):
             raise ConnectionError("reset by peer")
-        return real(self, path, *range_of)
+        return real(self, path, **range_of)
 
     with monkeypatch.context() as patched:
         patched.setattr(memory, "cat_file", cat_file)
