@@ -29,7 +29,7 @@ Show = Callable[[Report], str]
 
 def main() -> int:
     arguments = parse_arguments()
-    if any("://" in each for each in (*arguments.photographs, arguments.out)):
+    if arguments.engine or any("://" in each for each in (*arguments.photographs, arguments.out)):
         return predict_store(arguments)
     return predict_files(arguments)
 
@@ -72,8 +72,12 @@ def predict_store(arguments: argparse.Namespace) -> int:
     images, out = Place(arguments.photographs[0]), Place(arguments.out)
     model = load_model(arguments)
     before = Done(out, model.identity)
-    files, settings = images_to_do(images, out, before), wishes(arguments, model)
-    outcomes = predict_batch(model, images, files, out, cores() * THREADS, **settings)
+    files = images_to_do(images, out, before)
+    if arguments.engine:
+        outcomes = on_cluster(arguments)(model, images, files, out, confidence=arguments.confidence)
+    else:
+        settings = wishes(arguments, model)
+        outcomes = predict_batch(model, images, files, out, cores() * THREADS, **settings)
     done, total = print_reports(outcomes, None, json.dumps if arguments.json else None)
     if not total + len(before):
         raise UserError(f"{arguments.photographs[0]}: no file in it has the suffix of a photograph")
@@ -81,6 +85,17 @@ def predict_store(arguments: argparse.Namespace) -> int:
         f"{done:,} of {total:,} predicted into {arguments.out}; {len(before):,} were done before"
     )
     return 0 if done == total else 1
+
+
+def on_cluster(arguments: argparse.Namespace) -> Callable[..., Iterator[Report | UserError]]:
+    """What predicts on Ray's machines. Raises UserError."""
+    if arguments.log:
+        raise UserError("--log: not with --engine ray: each machine would write a log of its own")
+    try:
+        from pipeline.deploy.cluster import predict_on_cluster
+    except ImportError as error:
+        raise UserError(f"--engine ray: {error}: run `make install-ray`") from None
+    return predict_on_cluster
 
 
 def load_model(arguments: argparse.Namespace) -> "Predictor":
@@ -190,6 +205,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="results", help=out)
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)
+    cluster = "on the cluster at RAY_ADDRESS, what an address names (docs/models.md)"
+    parser.add_argument("--engine", choices=["ray"], help=cluster)
     add_log_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")
     return parser.parse_args()

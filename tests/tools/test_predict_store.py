@@ -1,4 +1,7 @@
-"""From a bucket to a bucket, with an S3 server: killed on the way, and then to the end."""
+"""From a bucket to a bucket, with an S3 server: killed on the way, and then to the end.
+
+By one process, and by a Ray cluster of two nodes.
+"""
 
 import os
 import signal
@@ -8,14 +11,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow.dataset as ds
 import pytest
 from pictures import encoded
 from processes import REPOSITORY
 from servers import s3_server
 from tiny_models import COLOURS, write_traffic_light
-
-pytestmark = pytest.mark.teams
 
 BROKEN = 20
 
@@ -50,9 +52,8 @@ def fill(bucket, folder, count):
 
 def predict(*arguments):
     command = [sys.executable, "-m", "tools.predict", "--model", "models/model.onnx", *arguments]
-    return subprocess.Popen(
-        command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stderr=subprocess.PIPE, text=True
-    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_parts(bucket, table, count):
@@ -63,6 +64,7 @@ def wait_for_parts(bucket, table, count):
     pytest.fail(f"{table} has no {count} parts")
 
 
+@pytest.mark.teams
 def test_a_killed_run_is_continued(bucket):
     fill(bucket, "pets/in", 1300)
     command = ("s3://pets/in/", "--out", "s3://pets/out")
@@ -85,3 +87,48 @@ def test_a_killed_run_is_continued(bucket):
     alone.communicate()
     below = "masks/s3/pets/in/1/0400.png.mask.png"
     assert Path("alone", below).read_bytes() == bucket.cat_file(f"pets/out/{below}")
+
+
+@pytest.fixture
+def cluster(bucket, monkeypatch):
+    """Two nodes of one CPU each on this machine, which have access to the bucket."""
+    from ray.cluster_utils import Cluster
+
+    nodes = {"num_cpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=nodes)
+    cluster.add_node(num_cpus=1)
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster
+    cluster.shutdown()
+
+
+def workers(cluster):
+    """The processes that do the tasks."""
+    nodes = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
+    below = [each for node in nodes for each in psutil.Process(node).children(recursive=True)]
+    return [each for each in below if "_predict_part" in " ".join(each.cmdline())]
+
+
+@pytest.mark.nightly
+def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(bucket, cluster):
+    fill(bucket, "pets/in", 2000)
+    running = predict("s3://pets/in/", "--out", "s3://pets/cluster", "--engine", "ray")
+    wait_for_parts(bucket, "pets/cluster/table", 1)
+    busy = workers(cluster)
+    assert len(busy) == 2
+    busy[0].kill()
+    _, said = running.communicate()
+    assert f"{2000 - BROKEN:,} of 2,000 predicted into s3://pets/cluster" in said
+    alone = predict("s3://pets/in/", "--out", "s3://pets/alone")
+    alone.communicate()
+    assert running.returncode == alone.returncode == 1
+    found = {}
+    for out in ("cluster", "alone"):
+        masks = bucket.cat(f"pets/{out}/masks", recursive=True)
+        parts = {each.rpartition("/")[2] for each in bucket.ls(f"pets/{out}/table")}
+        rows = ds.dataset(f"pets/{out}/table", filesystem=bucket).to_table()
+        errors = {row["name"]: row["error"] for row in rows.to_pylist() if row["error"]}
+        named = {name.replace(f"pets/{out}/", ""): content for name, content in masks.items()}
+        found[out] = named, parts, errors
+        assert (len(named), len(parts), len(errors)) == (2000 - BROKEN, 4, BROKEN)
+    assert found["cluster"] == found["alone"]
