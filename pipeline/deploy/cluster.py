@@ -31,8 +31,8 @@ def predict_on_cluster(
     packages and access to both addresses; the code and the model are sent. Ray repeats a task
     whose process dies. Raises UserError.
     """
-    ray.init(runtime_env={"py_modules": [pipeline]}, log_to_driver=False)
     try:
+        ray.init(runtime_env={"py_modules": [pipeline]}, log_to_driver=False)
         sent = ray.put((model.file.read_bytes(), model.identity["version"]))
         remaining, running = iter(files), []
         while part := list(islice(remaining, ROWS)):
@@ -43,7 +43,7 @@ def predict_on_cluster(
         while running:
             [ready], running = ray.wait(running)
             yield from ray.get(ready)
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayError, ConnectionError) as error:
         raise UserError(f"Ray: {getattr(error, 'cause', error)}; what is done is kept") from error
     finally:
         ray.shutdown()
