@@ -62,7 +62,8 @@ def predict_batch(
 
     An image that cannot be decoded is in the table with the error, and one that the store does not
     give, or whose mask it does not take, is not: the next run tries it again.
-    Raises UserError if all images of a part are such: the store is out of reach.
+    Raises UserError if the files cannot be listed, or if as many images as a part has are such
+    before it is full: then the store is out of reach.
     """
     jobs, named = tee(_job(model, images, file, out, confidence) for file in files)
     rows: list[Report] = []
@@ -163,6 +164,10 @@ class Done:
             self.keys = np.sort(np.fromiter(_keys(out, identity["digest"]), np.uint64))
         except FileNotFoundError:
             self.keys = np.empty(0, np.uint64)
+        except UserError:
+            raise
+        except Exception as error:  # stores raise errors of many kinds
+            raise UserError(f"{out.address(out.path)}: {error}") from None
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -174,6 +174,12 @@ def test_a_store_out_of_reach_stops_the_run(model, store, monkeypatch):
     found = []
     with pytest.raises(UserError, match="stopped after 4 errors of the store"):
         found.extend(outcomes(model, f"{store}/in", f"{store}/out"))
+    assert len(found) == 4
+    monkeypatch.setattr(memory, "info", lambda *_, **__: 1 / 0)
+    with pytest.raises(UserError, match=f"{store}/out: division by zero"):
+        outcomes(model, f"{store}/in", f"{store}/out")
+    with pytest.raises(UserError, match=f"{store}/in: division by zero"):
+        list(Place(f"{store}/in").files())
 
 
 def test_no_two_names_share_a_mask(model, store):
