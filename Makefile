@@ -58,11 +58,11 @@ visualize: $(INSTALLED) ## Draw a grid of images and masks (SPLIT=test GROUP=Ben
 	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 # The shell takes IMAGE from the environment, where make puts it: any name stays one word.
-predict: $(INSTALLED) ## Predict masks (IMAGE=file, folder or pattern; MODEL=3 PRECISION=fp32 OUT=results LOG=folder)
+predict: $(if $(ENGINE),$(INSTALLED_FOR_RAY),$(INSTALLED)) ## Predict masks (IMAGE=file, folder, pattern or s3://...; MODEL=3 PRECISION=fp32 OUT=results LOG=folder ENGINE=ray)
 	$(if $(IMAGE),,$(error say which photograph: make predict IMAGE=pet.jpg))
 	python -m tools.predict $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(PRECISION),--precision $(PRECISION)) $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) \
-	  $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
+	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(OUT),--out "$(OUT)") -- "$$IMAGE"
 
 app: $(INSTALLED) ## Try the model and review labels in the browser at http://127.0.0.1:8501 (LOG=folder KEEP=0.01)
 	PYTHONPATH=. streamlit run tools/app.py -- $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP))

@@ -80,15 +80,16 @@ def report(title: str, samples: Samples, ratios: Ratios, **facts: Any) -> None:
 
 
 def parse(
-    name: str, description: str | None, threads: int, repeats: int, **more: tuple[int, str]
+    name: str, description: str | None, threads: int, repeats: int, **more: tuple[int | str, str]
 ) -> argparse.Namespace:
-    """Parse the options of the benchmark `name`. `more`: further numbers, as default and help."""
+    """Parse the options of the benchmark `name`. more: further ones, as default and help."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--threads", type=positive, default=threads, help=f"default: {threads}")
     parser.add_argument("--repeats", type=positive, help=f"measured rounds ({repeats}; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="short, only to see that it works")
     for option, (default, text) in more.items():
-        parser.add_argument(f"--{option}", type=positive, default=default, help=text)
+        kind = str if isinstance(default, str) else positive
+        parser.add_argument(f"--{option}", type=kind, default=default, help=text)
     arguments = parser.parse_args()
     arguments.repeats = arguments.repeats or (1 if arguments.quick else repeats)
     return arguments

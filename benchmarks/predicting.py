@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +18,11 @@ from pipeline.core.layout import ONNX, PAIRS
 from pipeline.core.terminal import UserError, run_command
 from pipeline.data.classes import from_metadata
 from pipeline.data.pairs import image_path
-from pipeline.deploy.folder import predict_all
+from pipeline.deploy.batch import THREADS, predict_batch
+from pipeline.deploy.folder import folder_jobs, predict_all
 from pipeline.deploy.predictor import Predictor, cores
 from pipeline.deploy.results import COMPRESSION, result_files
+from pipeline.deploy.stores import Found, Place
 from pipeline.scoring.pictures import overlay
 
 Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to write into
@@ -27,18 +30,25 @@ Side = Callable[[Sequence[Path], Path], None]  # photographs, and the folder to 
 
 def main() -> None:
     few = (50, "photographs a round (50): few, so that a disturbance meets both sides")
-    arguments = parse("predicting", __doc__, cores(), 20, slice=few)
+    text = "measure this folder of a store, too, such as s3://bucket/bench: it is written into"
+    arguments = parse("predicting", __doc__, cores(), 20, slice=few, store=("", text))
     photographs = [image_path(PAIRS, name) for name in train_names()]
     starts = range(0, len(photographs), arguments.slice)
     slices = [photographs[start : start + arguments.slice] for start in starts]
     sides = {"plain": plain_side(ONNX), "ours": our_side(ONNX, arguments.threads)}
+    if arguments.store:
+        sides |= store_sides(ONNX, photographs, arguments.store, arguments.threads)
     works = {name: partial(speed, side, cycle(slices)) for name, side in sides.items()}
     samples = measure_in_turn(works, arguments.repeats)
     report("Photographs per second", samples, ratio, **vars(arguments))
 
 
 def ratio(medians: dict[str, float]) -> dict[str, float]:
-    return {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
+    found = {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
+    if "store.ours" in medians:
+        of_store = medians["store.ours"] / medians["store.plain"]
+        found["predicting.store_ours_to_plain"] = of_store
+    return found
 
 
 def our_side(model: Path, threads: int) -> Side:
@@ -46,7 +56,8 @@ def our_side(model: Path, threads: int) -> Side:
     predictor = Predictor(model, threads=1)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
-        for outcome in predict_all(predictor, photographs, out, threads):
+        jobs = folder_jobs(predictor, photographs, out)
+        for outcome in predict_all(predictor, jobs, threads):
             if isinstance(outcome, UserError):
                 raise outcome
 
@@ -55,9 +66,7 @@ def our_side(model: Path, threads: int) -> Side:
 
 def plain_side(model: Path) -> Side:
     """A loop with Pillow and ONNX Runtime, on one thread, that writes the same pictures."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = plain_session(model)
     classes = from_metadata(session.get_modelmeta().custom_metadata_map)
 
     def side(photographs: Sequence[Path], out: Path) -> None:
@@ -73,6 +82,40 @@ def plain_side(model: Path) -> Side:
                 picture.save(files[kind], compress_level=COMPRESSION)
 
     return side
+
+
+def plain_session(model: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def store_sides(
+    model: Path, photographs: Sequence[Path], address: str, threads: int
+) -> dict[str, Side]:
+    """The same with the photographs in a store, which gets the masks and, of ours, the table."""
+    store, session, predictor = Place(address), plain_session(model), Predictor(model, threads=1)
+    files = {
+        path: Found(f"{store.path}/in/{path.name}", path.stat().st_size) for path in photographs
+    }
+    for path, file in files.items():
+        store.write(file.path, path.read_bytes())
+
+    def plain(photographs: Sequence[Path], _: Path) -> None:
+        for path in photographs:
+            photograph = np.array(Image.open(store.read(files[path])).convert("RGB"))
+            (mask,) = session.run(["mask"], {"photograph": photograph})
+            content = BytesIO()
+            Image.fromarray(mask).save(content, "PNG", compress_level=COMPRESSION)
+            store.write(f"{store.path}/plain/{path.stem}.png", content.getvalue())
+
+    def ours(photographs: Sequence[Path], _: Path) -> None:
+        out, found = Place(f"{address}/ours"), [files[path] for path in photographs]
+        for outcome in predict_batch(predictor, store, found, out, threads * THREADS):
+            if isinstance(outcome, UserError):
+                raise outcome
+
+    return {"store.plain": plain, "store.ours": ours}
 
 
 def speed(side: Side, slices: Iterator[Sequence[Path]]) -> float:

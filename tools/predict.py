@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 from rich.progress import Progress
@@ -24,24 +24,85 @@ if TYPE_CHECKING:
     from pipeline.deploy.predictor import Array, Predictor
 
 Report = Mapping[str, Any]
+Show = Callable[[Report], str]
 
 
 def main() -> int:
     arguments = parse_arguments()
-    from pipeline.deploy.folder import find_images, predict_all
-    from pipeline.deploy.predictor import Predictor, cores
-    from pipeline.records.models import find_model
+    if arguments.engine or any("://" in each for each in (*arguments.photographs, arguments.out)):
+        return predict_store(arguments)
+    return predict_files(arguments)
 
-    found = list(find_images(arguments.photographs))
+
+def predict_files(arguments: argparse.Namespace) -> int:
+    from pipeline.deploy.folder import find_images, folder_jobs, predict_all
+    from pipeline.deploy.predictor import cores
+
+    found, out = list(find_images(arguments.photographs)), Path(arguments.out)
     images = [each for each in found if isinstance(each, Path)]
     for error in [each for each in found if isinstance(each, UserError)]:
         report(error)
     if not images:
         raise UserError("no photograph was found")
     try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {arguments.out}: {error.strerror}") from None
+        raise UserError(f"--out {out}: {error.strerror}") from None
+    model = load_model(arguments)
+    jobs = folder_jobs(model, images, out, arguments.confidence)
+    outcomes = predict_all(model, jobs, cores(), **wishes(arguments, model))
+    in_words = partial(sentence, subject=model.classes.subject)
+    show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
+    done, _ = print_reports(outcomes, len(images), show)
+    report(f"{done:,} of {len(found):,} predicted into {out}")
+    return 0 if done == len(found) else 1
+
+
+def predict_store(arguments: argparse.Namespace) -> int:
+    """Predict what an address names, or into one: the reports go into a table, not to the output.
+
+    Raises UserError.
+    """
+    from pipeline.deploy.batch import THREADS, Done, images_to_do, predict_batch
+    from pipeline.deploy.predictor import cores
+    from pipeline.deploy.stores import Place
+
+    if len(arguments.photographs) > 1:
+        raise UserError("of addresses, one at a time: name a folder, or run it for each")
+    images, out = Place(arguments.photographs[0]), Place(arguments.out)
+    model = load_model(arguments)
+    before = Done(out, model.identity)
+    files = images_to_do(images, out, before)
+    if arguments.engine:
+        outcomes = on_cluster(arguments)(model, images, files, out, confidence=arguments.confidence)
+    else:
+        settings = wishes(arguments, model)
+        outcomes = predict_batch(model, images, files, out, cores() * THREADS, **settings)
+    done, total = print_reports(outcomes, None, json.dumps if arguments.json else None)
+    if not total + len(before):
+        raise UserError(f"{arguments.photographs[0]}: no file in it has the suffix of a photograph")
+    report(
+        f"{done:,} of {total:,} predicted into {arguments.out}; {len(before):,} were done before"
+    )
+    return 0 if done == total else 1
+
+
+def on_cluster(arguments: argparse.Namespace) -> Callable[..., Iterator[Report | UserError]]:
+    """What predicts on Ray's machines. Raises UserError."""
+    if arguments.log:
+        raise UserError("--log: not with --engine ray: each machine would write a log of its own")
+    try:
+        from pipeline.deploy.cluster import predict_on_cluster
+    except ImportError as error:
+        raise UserError(f"--engine ray: {error}: run `make install-ray`") from None
+    return predict_on_cluster
+
+
+def load_model(arguments: argparse.Namespace) -> "Predictor":
+    """The model that they name, for several threads, tried. Raises UserError."""
+    from pipeline.deploy.predictor import Predictor
+    from pipeline.records.models import find_model
+
     chosen = find_model(arguments.model, arguments.precision)
     # One thread an image: several images at a time use the cores better.
     model = Predictor(chosen.file, threads=1, version=chosen.version).tried()
@@ -49,20 +110,14 @@ def main() -> int:
     if arguments.confidence and not model.tells_confidence:
         told = "was exported without its confidence: export it again (dvc repro)"
         raise UserError(f"{chosen.source} {told}")
+    return model
 
+
+def wishes(arguments: argparse.Namespace, model: "Predictor") -> dict[str, Any]:
+    """What is to be done with each image, as `predict_all` takes it. Raises UserError."""
     folder, keep = log_options(arguments)
     note = log_into(folder, keep, model) if folder else None
-    in_words = partial(sentence, subject=model.classes.subject)
-    show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
-    wanted = {"confidence": arguments.confidence, "note": note}
-    outcomes = predict_all(model, images, arguments.out, cores(), **wanted)
-    try:
-        done = print_reports(outcomes, len(images), show)
-    except BrokenPipeError:  # the reader of the lines, such as `head`, wants no more of them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    report(f"{done:,} of {len(found):,} predicted into {arguments.out}")
-    return 0 if done == len(found) else 1
+    return {"confidence": arguments.confidence, "note": note}
 
 
 def log_into(folder: Path, keep: float, model: "Predictor") -> "Note":
@@ -73,32 +128,45 @@ def log_into(folder: Path, keep: float, model: "Predictor") -> "Note":
 
     log = PredictionLog(folder, keep)
 
-    def note(path: Path, image: "Array", answer: "Answer") -> None:
+    def note(source: Path | BinaryIO, image: "Array", answer: "Answer") -> None:
         seen = observe(image, answer.mask, answer.confidence, model.classes)
-        kind, seconds = image_format(path), answer.seconds
+        kind, seconds = image_format(source), answer.seconds
         log.write(model.identity, seen, format=kind, seconds=seconds, image=image)
 
     return note
 
 
 def print_reports(
-    outcomes: Iterator[Report | UserError], total: int, show: Callable[[Report], str]
-) -> int:
-    """Print a line for each image, errors to standard error; return how many succeeded."""
-    done, columns, console = 0, progress().columns, Console(stderr=True)
+    outcomes: Iterator[Report | UserError], expected: int | None, show: Show | None
+) -> tuple[int, int]:
+    """Print errors to standard error, and what `show` makes of the others; return both counts.
+
+    The first is of the images that succeeded, the second of all. expected: the second, if known.
+    A reader of the lines that wants no more of them, such as `head`, ends the process.
+    """
+    done, total, columns, console = 0, 0, progress().columns, Console(stderr=True)
     # The lines go above the bar, if both are on one terminal.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
-        task = bars.add_task("predicting", total=total)
-        for outcome in outcomes:
+        task = bars.add_task("predicting", total=expected)
+        for total, outcome in enumerate(outcomes, 1):  # noqa: B007 - the last is returned
             if isinstance(outcome, UserError):
                 report(outcome)
             else:
-                print(show(outcome), flush=True)
-                if outcome["warning"]:
-                    report(f"warning: {outcome['name']}: {outcome['warning']}")
                 done += 1
+                print_report(outcome, show)
             bars.advance(task)
-    return done
+    return done, total
+
+
+def print_report(outcome: Report, show: Show | None) -> None:
+    if show:
+        try:
+            print(show(outcome), flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+    if outcome["warning"]:
+        report(f"warning: {outcome['name']}: {outcome['warning']}")
 
 
 def sentence(outcome: Report, subject: str) -> str:
@@ -128,14 +196,17 @@ def parse_arguments() -> argparse.Namespace:
         "models:/NAME/3 (the champion, else models/model.onnx)"
     )
     kinds, auto = ("auto", *PRECISIONS), "auto: INT8 if its export found it as good (auto)"
-    given = "a file, a folder, or a pattern in quotes"
+    given = "a file, a folder, a pattern in quotes, or an address such as s3://bucket/folder"
     parser = argparse.ArgumentParser(prog="python -m tools.predict", description=__doc__)
     parser.add_argument("photographs", nargs="+", metavar="PATH", help=given)
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder (results)")
+    out = "folder, or its address (results)"
+    parser.add_argument("--out", default="results", help=out)
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)
+    cluster = "on the cluster at RAY_ADDRESS, what an address names (docs/models.md)"
+    parser.add_argument("--engine", choices=["ray"], help=cluster)
     add_log_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")
     return parser.parse_args()

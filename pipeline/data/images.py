@@ -208,7 +208,8 @@ def follow_scans(jpeg: bytes) -> tuple[int, bool]:
 @contextmanager
 def _explained(source: Path | BinaryIO, megapixels: int) -> Iterator[None]:
     """Turn whatever a decoder raises into an ImageError that names the file."""
-    name = str(source) if isinstance(source, Path) else "the photograph"
+    known = source if isinstance(source, Path) else getattr(source, "name", None)
+    name = str(known or "the photograph")
     try:
         yield
     except ImageError as error:

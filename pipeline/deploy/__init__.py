@@ -2,5 +2,6 @@
 
 import os
 
-# ONNX Runtime reports its use to Microsoft unless this is set before it is imported.
+# ONNX Runtime and Ray report their use to their makers unless this is set before they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

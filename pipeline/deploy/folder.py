@@ -3,11 +3,12 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from glob import glob
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
@@ -43,6 +44,7 @@ AHEAD = 16
 
 DARK = "nearly black: if its 16 bits hold the 12 of a camera, multiply them by 16 first"
 
+Files = Mapping[str, Path]
 Report = dict[str, Any]  # one image's line of JSON, see `_predict`
 
 
@@ -54,8 +56,15 @@ class Answer(NamedTuple):
     seconds: float
 
 
-Note = Callable[[Path, Array, Answer], None]
-Files = Mapping[str, Path]
+class Job(NamedTuple):
+    """An image to predict, and what to do with the answer."""
+
+    name: str  # in its report
+    open: Callable[[], Path | BinaryIO]
+    save: Callable[[Array, Answer], Mapping[str, str]]  # returns the files it wrote, by kind
+
+
+Note = Callable[[Path | BinaryIO, Array, Answer], None]
 
 
 def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
@@ -106,68 +115,90 @@ def _files_of(path: Path) -> list[Path | UserError]:
     return found or [UserError(f"{path}: no file in it has the suffix of a photograph")]
 
 
+def folder_jobs(
+    model: Predictor, images: Iterable[Path], out: Path, draws: bool = False
+) -> Iterator[Job | UserError]:
+    """Yield what writes each image's results into the folder; an error where it cannot.
+
+    draws: draw the confidence, too.
+    """
+    claimed: dict[str, str] = {}
+    for path in images:
+        if stem := claim_stem(out, path, claimed):
+            files = result_files(out, stem)
+            save = partial(_save, model=model, path=path, files=files, draws=draws)
+            yield Job(str(path), partial(Path, path), save)
+        else:
+            taken = f"{out} has other files with the names of its results: move them"
+            yield UserError(f"{path}: {taken}")
+
+
+def _save(
+    image: Array, answer: Answer, *, model: Predictor, path: Path, files: Files, draws: bool
+) -> dict[str, str]:
+    texts = png_texts(model.identity, image_key(path))
+    drawn = answer.confidence if draws else None
+    written = save_results(files, image, answer.mask, model.classes, texts=texts, confidence=drawn)
+    return {kind: str(files[kind]) for kind in written}
+
+
 def predict_all(
     model: Predictor,
-    images: Sequence[Path],
-    out: Path,
+    jobs: Iterable[Job | UserError],
     threads: int,
     *,
     confidence: bool = False,
     note: Note | None = None,
 ) -> Iterator[Report | UserError]:
-    """Write each image's results into the folder; yield a report of each image, in order.
+    """Do the jobs; yield a report of each image, in order.
 
-    The model is called in that many threads at once. confidence: draw it, too, if the model tells
+    The model is called in that many threads at once. confidence: ask for it, if the model tells
     it. note: called in these threads with each image and what the model said of it.
     An image that cannot be used, or whose results cannot be written, yields an error.
     """
-    claimed: dict[str, str] = {}
     waiting: deque[Future[Report | UserError]] = deque()
+    confident = confidence or note is not None
     # Threads, not processes: decoder, model and encoder release the interpreter lock.
     pool = ThreadPoolExecutor(threads)
     try:
-        for path in images:
-            stem = claim_stem(out, path, claimed)
-            taken = f"{path}: {out} has other files with the names of its results: move them"
-            files = result_files(out, stem) if stem else UserError(taken)
-            waiting.append(pool.submit(_predict, model, path, files, confidence, note))
+        for job in jobs:
+            waiting.append(pool.submit(_predict, model, job, confident, note))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
-        yield from (each.result() for each in waiting)
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _predict(
-    model: Predictor, path: Path, files: Files | UserError, draws: bool, note: Note | None
+    model: Predictor, job: Job | UserError, confident: bool, note: Note | None
 ) -> Report | UserError:
-    """files: where the results go, or why they cannot."""
     start = time.perf_counter()
-    if isinstance(files, UserError):
-        return files
+    if isinstance(job, UserError):
+        return job
     try:
-        image = decode_image(path)
-        answer = _answer(model, image, confident=draws or note is not None)
-        mask, sure = answer.mask, answer.confidence
-        texts = png_texts(model.identity, image_key(path))
-        drawn = sure if draws else None
-        written = save_results(files, image, mask, model.classes, texts=texts, confidence=drawn)
+        source = job.open()
+        image = decode_image(source)
+        answer = _answer(model, image, confident)
+        files = job.save(image, answer)
         if note is not None:
-            note(path, image, answer)
+            note(source, image, answer)
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or error or "not enough memory"
-        return UserError(f"{path}: its results cannot be written: {reason}")
+        return UserError(f"{job.name}: its results cannot be written: {reason}")
+    mask, sure = answer.mask, answer.confidence
     return {
-        "name": str(path),  # as it was given
+        "name": job.name,
         "width": mask.shape[1],
         "height": mask.shape[0],
         **_contents(mask, model.classes),
         "confidence": None if sure is None else round(float(sure.mean()) / 255, 4),
         "model": model.identity,
         "ms": round((time.perf_counter() - start) * 1000, 1),  # to the last file, beside the others
-        "files": {kind: str(files[kind]) for kind in written},
+        "files": files,
         "warning": DARK if image.max() < 16 else None,
     }
 

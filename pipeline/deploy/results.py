@@ -51,9 +51,10 @@ def claim_stem(out: Path, path: Path, claimed: dict[str, str]) -> str | None:
     return None
 
 
-def image_key(path: Path) -> str:
-    """A short digest of the resolved path: it tells images of the same name apart."""
-    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
+def image_key(image: Path | str) -> str:
+    """A short digest of the resolved path, or the address: it tells images of one name apart."""
+    place = os.fsencode(image.resolve()) if isinstance(image, Path) else image.encode()
+    return hashlib.sha256(place).hexdigest()[:8]
 
 
 def owner(file: Path) -> str | None:
@@ -79,15 +80,28 @@ def save_results(
     texts: Mapping[str, str],
     confidence: Array | None = None,
 ) -> list[str]:
-    """Write an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids as `result_files`.
+    """Write what `draw_results` draws as `result_files`; return the kinds that were written.
+
+    texts: what each file says of itself, from `png_texts`.
+    """
+    # One after the other, each drawn when its turn comes: at 50 megapixels, one takes 200 MB.
+    drawn = draw_results(image, mask, classes, confidence)
+    for kind, draw in drawn.items():
+        with atomic_file(files[kind]) as temporary:
+            save_png(temporary, draw(), texts)
+    return [*drawn]
+
+
+def draw_results(
+    image: Array, mask: Array, classes: Classes, confidence: Array | None
+) -> dict[str, Callable[[], Image.Image]]:
+    """What draws each result of an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids.
 
     input: the image. mask: the ids themselves, almost black to look at. palette: the same ids in
     the colours of the classes. overlay: the image tinted by class, but for the background.
-    confidence: if it is given, (H, W) uint8, its `heat_map`. texts: what each file says of itself,
-    from `png_texts`. Returns the kinds that were written.
+    confidence: if it is given, (H, W) uint8, its `heat_map`.
     """
-    # One after the other, each drawn when its turn comes: at 50 megapixels, one takes 200 MB.
-    drawn: dict[str, Callable[[], Image.Image]] = {
+    drawn = {
         "input": lambda: Image.fromarray(image),
         "mask": lambda: Image.fromarray(mask),
         "palette": lambda: with_palette(mask, classes.palette),
@@ -95,10 +109,7 @@ def save_results(
     }
     if confidence is not None:
         drawn["confidence"] = lambda: heat_map(confidence)
-    for kind, draw in drawn.items():
-        with atomic_file(files[kind]) as temporary:
-            save_png(temporary, draw(), texts)
-    return [*drawn]
+    return drawn
 
 
 def png_texts(identity: Mapping[str, object], key: str | None = None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from benchmarks import deploy, predicting, training
 from benchmarks.ours import Training
+from pipeline.data.images import load_mask
 from pipeline.model.settings import ModelParams
 
 TINY = ModelParams(features=(4, 8))
@@ -96,9 +97,20 @@ def test_both_sides_of_the_prediction_write_the_same_pictures(tiny_pets, tmp_pat
         assert plain.mode == written["ours"][name].mode
         np.testing.assert_array_equal(np.asarray(plain), np.asarray(written["ours"][name]))
 
-    found = bench(predicting, "--slice", "3")
+    found = bench(predicting, "--slice", "3", "--store", f"file://{tmp_path}/store")
     medians = found["medians"]
-    assert found["ratios"] == {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
+    assert found["ratios"] == {
+        "predicting.ours_to_plain": medians["ours"] / medians["plain"],
+        "predicting.store_ours_to_plain": medians["store.ours"] / medians["store.plain"],
+    }
+    plain = {file.stem: load_mask(file) for file in (tmp_path / "store/plain").iterdir()}
+    ours = {
+        file.name.partition(".")[0]: load_mask(file)
+        for file in tmp_path.glob("store/ours/masks/**/*.png")
+    }
+    assert plain.keys() == ours.keys()
+    for name, mask in plain.items():
+        np.testing.assert_array_equal(mask, ours[name])
 
 
 def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):

@@ -15,7 +15,7 @@ from tiny_pets import PETS
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.deploy import folder
-from pipeline.deploy.folder import find_images, predict_all
+from pipeline.deploy.folder import find_images, folder_jobs, predict_all
 from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.results import MARK, image_key, result_files, save_results
 
@@ -108,7 +108,8 @@ def image(name, mask=((PET,),)):
 
 
 def predict(model, images, threads=1, **settings):
-    return predict_all(model, images, Path("out"), threads, **settings)
+    jobs = folder_jobs(model, images, Path("out"), draws=settings.get("confidence", False))
+    return predict_all(model, jobs, threads, **settings)
 
 
 def test_shares_of_the_classes_and_box_of_the_foreground(model):
