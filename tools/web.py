@@ -21,10 +21,14 @@ SOURCES = Path(__file__).parent / "web"
 # ONNX Runtime for browsers, as npm has it; the registry says the same digest.
 PACKAGE = "https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
 INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
+    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
 RUNTIME, SCRIPT = "ort-wasm-simd-threaded.wasm", "ort.wasm.bundle.min.mjs"  # of the package
-LICENCES = {"LICENSE": "onnxruntime-LICENSE.txt", "ThirdPartyNotices.txt": "onnxruntime-NOTICES.txt"}
+LICENCES = {
+    "LICENSE": "onnxruntime-LICENSE.txt",
+    "ThirdPartyNotices.txt": "onnxruntime-NOTICES.txt",
+}
 MODEL, FACTS, WORKER = "model.onnx", "model.json", "service-worker.js"
 
 
@@ -49,7 +53,11 @@ def main() -> None:
 
 def refuse_foreign(out: Path) -> None:
     """Raise UserError if the folder, which is to be replaced, was not written by this command."""
-    if out.exists() and not (out / FACTS).is_file() and not (out.is_dir() and not any(out.iterdir())):
+    if (
+        out.exists()
+        and not (out / FACTS).is_file()
+        and not (out.is_dir() and not any(out.iterdir()))
+    ):
         raise UserError(f"--out: {out} holds other files, and would be replaced: name a new folder")
 
 
@@ -160,8 +168,9 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         seen = "drawings" if saw_only_drawings(version.tags) else "photographs"
         facts["tested on"] = f"{version.score('test.images'):,.0f} {seen}"
         scores = {f"test.{name}": words for name, words in score_words(predictor.classes).items()}
-        if precision == INT8:
-            scores = {"export.int8.miou": "mean IoU"}
+        if precision == INT8:  # of these, export computes no more
+            other = {tag: f"{words}, in 32-bit floats" for tag, words in scores.items()}
+            scores = {"export.int8.miou": "mean IoU"} | other
         facts |= {words: f"{version.score(tag):.3f}" for tag, words in scores.items()}
     return {words: fact for words, fact in facts.items() if fact and not fact.startswith("nan")}
 

@@ -1,5 +1,6 @@
 // The page: photographs in, masks out, all of it in this browser.
 
+import { canvasOf, decode, painted, readerOf, scaled } from "./canvases.js";
 import { describeModel, loadModel } from "./model.js";
 import { opacity, reducePhotograph, sizeWithin } from "./pixels.js";
 
@@ -8,10 +9,6 @@ import { opacity, reducePhotograph, sizeWithin } from "./pixels.js";
 const VIEW = 1000; // pixels of the longer side on the page; downloads have the full size
 const THUMBNAIL = 150; // pixels
 const LISTED = 10; // classes named below a photograph, those with the largest shares
-
-// As Python's decoder: upright, and the colours as they are stored.
-/** @type {ImageBitmapOptions} */
-const DECODING = { imageOrientation: "from-image", colorSpaceConversion: "none" };
 
 /**
  * One labelled photograph. Its file is decoded again for what is downloaded.
@@ -39,7 +36,7 @@ await start();
 async function start() {
   takePhotographs();
   element("opacity").addEventListener("input", setOpacity);
-  element("save-mask").addEventListener("click", () => shown && save(shown.tint, "mask.png"));
+  element("save-mask").addEventListener("click", () => shown && saveMask(shown));
   element("save-cut").addEventListener("click", () => shown && saveCutOut(shown));
   try {
     introduce(await describing);
@@ -56,8 +53,9 @@ async function start() {
 function introduce({ classes, subject, facts }) {
   const title = `${subject} segmentation`;
   document.title = element("title").textContent = title[0].toUpperCase() + title.slice(1);
-  const names = classes.map(({ name }) => name);
-  const known = names.length > LISTED ? `one of ${names.length} classes` : new Intl.ListFormat("en", { type: "disjunction" }).format(names);
+  const list = new Intl.ListFormat("en-GB", { type: "disjunction" });
+  const names = classes.map(({ name }) => name), many = `one of ${names.length} classes`;
+  const known = names.length > LISTED ? many : list.format(names);
   element("introduction").textContent = `Labels each pixel of a photograph as ${known}.`;
   element("facts").replaceChildren(
     ...Object.entries(facts).flatMap(([term, text]) => [made("dt", term), made("dd", text)]),
@@ -68,7 +66,7 @@ function introduce({ classes, subject, facts }) {
 function showProgress(arrived, total) {
   /** @type {HTMLProgressElement} */ (element("progress")).value = arrived / total;
   const megabytes = [arrived, total].map((bytes) => (bytes / 1e6).toFixed(1));
-  say(`Loading the model: ${megabytes.join(" of ")} MB`);
+  element("arrived").textContent = `${megabytes.join(" of ")} MB`;
 }
 
 // Photographs come in.
@@ -129,28 +127,11 @@ async function predict(file) {
   const begun = performance.now();
   const mask = await run(rgb, reduced);
   const milliseconds = performance.now() - begun;
-  const colours = model.classes.map(({ colour, role }) => [...colour, role === "background" ? 0 : 255]);
-  return { file, size, reduced, mask, view, tint: painted(mask, reduced, (id) => colours[id]), milliseconds };
-}
-
-/** @param {File} file */
-async function decode(file) {
-  try {
-    return await createImageBitmap(file, DECODING);
-  } catch {
-    throw new Error("this browser cannot read it as a picture");
-  }
-}
-
-/** @param {ImageBitmap} bitmap gives its rows as RGBA; what is transparent is on white */
-function readerOf(bitmap) {
-  return (/** @type {number} */ top, /** @type {number} */ rows) => {
-    const { context } = canvasOf([bitmap.width, rows]);
-    context.fillStyle = "white";
-    context.fillRect(0, 0, bitmap.width, rows);
-    context.drawImage(bitmap, 0, -top);
-    return context.getImageData(0, 0, bitmap.width, rows).data;
-  };
+  const tint = painted(mask, reduced, (id) => {
+    const { colour, role } = model.classes[id] ?? { colour: [0, 0, 0], role: null };
+    return [...colour, role === "background" ? 0 : 255];
+  });
+  return { file, size, reduced, mask, view, tint, milliseconds };
 }
 
 // Results are shown.
@@ -204,14 +185,16 @@ function sharesOf({ mask }, classes) {
 
 /** @param {Result} result @param {ReturnType<typeof sharesOf>} shares */
 function sentence({ size, milliseconds }, shares) {
-  const named = shares.slice(0, LISTED).map(({ name, colour, share }) => {
+  const more = shares.length > LISTED ? [made("span", `and ${shares.length - LISTED} more.`)] : [];
+  const named = shares.slice(0, LISTED).map(({ name, colour, share }, place, { length }) => {
     const swatch = made("i", ""), entry = made("span", "");
     swatch.style.background = `rgb(${colour})`;
-    entry.append(swatch, `${name} ${percent(share)}`);
+    const end = more.length || place < length - 1 ? "," : ".";
+    entry.append(swatch, `${name} ${percent(share)}${end} `);
     return entry;
   });
-  const more = shares.length > LISTED ? [made("span", `and ${shares.length - LISTED} more`)] : [];
-  const facts = made("span", `${size.join("x")} pixels, ${Math.round(milliseconds)} ms in the model`);
+  const taken = `${Math.round(milliseconds)} ms in the model`;
+  const facts = made("span", `${size.join("x")} pixels, ${taken}`);
   facts.className = "soft";
   return [...named, ...more, facts];
 }
@@ -228,16 +211,28 @@ function setOpacity() {
 
 // Results are downloaded.
 
-/** @param {Result} result @param {CanvasImageSource & {width: number, height: number}} picture it, in any size */
+/**
+ * @param {Result} result
+ * @param {CanvasImageSource & {width: number, height: number}} picture the photograph, in any size
+ */
 async function cutOut({ mask, reduced }, picture) {
   const { classes } = await describing;
   const alpha = opacity(mask, reduced[0], classes.map(({ role }) => role));
-  const { canvas, context } = canvasOf([picture.width, picture.height]);
+  const { width, height } = picture;
+  const { canvas, context } = canvasOf([width, height]);
   context.drawImage(picture, 0, 0);
   // What gets transparent gets black, too: nothing of the background stays in the file.
   context.globalCompositeOperation = "destination-in";
-  context.drawImage(painted(alpha, reduced, (value) => [0, 0, 0, value]), 0, 0, canvas.width, canvas.height);
+  context.drawImage(painted(alpha, reduced, (value) => [0, 0, 0, value]), 0, 0, width, height);
   return canvas;
+}
+
+/** @param {Result} result in the colours of the classes; the background is transparent */
+function saveMask({ tint, size }) {
+  const { canvas, context } = canvasOf(size);
+  context.imageSmoothingEnabled = false; // as in Python: ids cannot be blended
+  context.drawImage(tint, 0, 0, ...size);
+  save(canvas, "mask.png");
 }
 
 /** @param {Result} result */
@@ -257,36 +252,7 @@ function save(canvas, name) {
   });
 }
 
-// Canvases, and elements of the page.
-
-/** @param {Size} size */
-function canvasOf([width, height]) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  return { canvas, context: /** @type {CanvasRenderingContext2D} */ (context) };
-}
-
-/** @param {CanvasImageSource} picture @param {Size} size */
-function scaled(picture, size) {
-  const { canvas, context } = canvasOf(size);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(picture, 0, 0, ...size);
-  return canvas;
-}
-
-/**
- * @param {Uint8Array | Uint8ClampedArray} values one a pixel @param {Size} size
- * @param {(value: number) => number[]} colour of a value, as RGBA
- */
-function painted(values, size, colour) {
-  const table = Array.from({ length: 256 }, (_, value) => colour(value));
-  const { canvas, context } = canvasOf(size);
-  const pixels = context.createImageData(...size);
-  values.forEach((value, place) => pixels.data.set(table[value], 4 * place));
-  context.putImageData(pixels, 0, 0);
-  return canvas;
-}
+// Elements of the page.
 
 /** @param {string} name @param {HTMLCanvasElement} picture @param {string} words what it shows */
 function put(name, picture, words) {

@@ -37,7 +37,8 @@ export function reducePhotograph(read, [width, height], [toWidth, toHeight]) {
     const rows = Math.min(strip, height - top);
     const pixels = read(top, rows);
     for (let row = 0; row < rows; row++) {
-      narrowRow(pixels.subarray(row * width * 4), narrow.subarray((top + row) * toWidth * 3), across);
+      const to = narrow.subarray((top + row) * toWidth * 3);
+      narrowRow(pixels.subarray(row * width * 4), to, across);
     }
   }
   return lower(narrow, toWidth * 3, filterOf(height, toHeight));
@@ -114,7 +115,7 @@ export function opacity(mask, width, roles) {
   for (let place = 0; place < mask.length; place++) {
     if (inside[place] || outside[place]) continue;
     const [near, far] = [Math.sqrt(toInside[place]), Math.sqrt(toOutside[place])];
-    alpha[place] = 255 * (far / (near + far)); // stored as the nearest number, a half as the even one
+    alpha[place] = 255 * (far / (near + far)); // the array rounds, a half to the even number
   }
   return alpha;
 }
@@ -126,9 +127,10 @@ export function opacity(mask, width, roles) {
 function squaredDistances(ones, width) {
   const height = ones.length / width, longest = Math.max(width, height);
   const squares = Float64Array.from(ones, (one) => (one ? 0 : FAR));
-  const work = { line: new Float64Array(longest), lowest: new Int32Array(longest), ends: new Float64Array(longest + 1) };
-  for (let column = 0; column < width; column++) distancesAlong(squares, column, width, height, work);
-  for (let row = 0; row < height; row++) distancesAlong(squares, row * width, 1, width, work);
+  const [line, ends] = [new Float64Array(longest), new Float64Array(longest + 1)];
+  const work = { line, ends, lowest: new Int32Array(longest) };
+  for (let x = 0; x < width; x++) distancesAlong(squares, x, width, height, work);
+  for (let y = 0; y < height; y++) distancesAlong(squares, y * width, 1, width, work);
   return squares;
 }
 

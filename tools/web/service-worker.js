@@ -6,7 +6,8 @@ const OWN = `petseg ${self.registration.scope} `;
 const NAME = OWN + VERSION;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(Promise.all(SHELL.map((name) => fetchAndKeep(event, new URL(name, location.href)))));
+  const addresses = SHELL.map((name) => new URL(name, location.href));
+  event.waitUntil(Promise.all(addresses.map((address) => fetchAndKeep(event, address))));
 });
 
 self.addEventListener("activate", (event) => {
