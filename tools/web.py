@@ -44,21 +44,17 @@ def main() -> None:
 
     found = find_model(arguments.model, arguments.precision)
     write_site(arguments.out, found, fetch_package())
-    console.print(f"{arguments.out}: {found.source}", highlight=False)
-    for file in sorted(arguments.out.iterdir()):
-        console.print(f"{file.stat().st_size:>12,}  {file.name}", highlight=False)
-    look = f"python -m http.server --bind 127.0.0.1 --directory {arguments.out}"
-    console.print(f"look at it: {look}", highlight=False, markup=False, soft_wrap=True)
+    sizes = [f"{file.stat().st_size:>12,}  {file.name}" for file in sorted(arguments.out.iterdir())]
+    look = f"look at it: python -m http.server --bind 127.0.0.1 --directory {arguments.out}"
+    lines = "\n".join((f"{arguments.out}: {found.source}", *sizes, look))
+    console.print(lines, highlight=False, markup=False, soft_wrap=True)
 
 
 def refuse_foreign(out: Path) -> None:
     """Raise UserError if the folder, which is to be replaced, was not written by this command."""
-    if (
-        out.exists()
-        and not (out / FACTS).is_file()
-        and not (out.is_dir() and not any(out.iterdir()))
-    ):
-        raise UserError(f"--out: {out} holds other files, and would be replaced: name a new folder")
+    ours = all((out / name).is_file() for name in (FACTS, WORKER))
+    if out.is_file() or (any(out.glob("*")) and not ours):
+        raise UserError(f"--out: {out} is not a page of ours, and is kept: name a new folder")
 
 
 def fetch_package() -> Path:

@@ -223,7 +223,7 @@ def test_photographs_are_upright_and_what_is_none_is_named(page, folder):
 def test_the_pages_commands_publish_the_champion(clone, package, tmp_path):
     (clone.root / ".cache/web").mkdir(parents=True, exist_ok=True)
     shutil.copy(package, clone.root / ".cache/web")
-    assert "version 1 @champion" in clone.run(WRITE)
+    assert re.search(r"^web: version 1 .*@champion", clone.run(WRITE), re.MULTILINE)
     with served(SERVE, clone.root) as address, open_browser(tmp_path) as browser:
         open_page(browser, address)
         assert says(browser, "title", "Pet segmentation")

@@ -104,8 +104,9 @@ def test_another_model_makes_another_worker_and_no_foreign_folder_is_replaced(np
     loaded_later = {web.MODEL, web.RUNTIME, *web.LICENCES.values(), web.WORKER}
     files = {file.name for file in Path("web").iterdir()}
     assert set(json.loads(shell)) == files - loaded_later | {"./"}
-    with pytest.raises(UserError, match="models holds other files"):
-        write(monkeypatch, "--out", "models")
+    for other in ("models", "other.onnx"):
+        with pytest.raises(UserError, match=f"{other} is not a page of ours"):
+            write(monkeypatch, "--out", other)
 
 
 def test_the_sources_name_no_other_origin():
