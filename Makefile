@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report review models promote verify \
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report review models promote verify web \
   sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -70,6 +70,9 @@ app: $(INSTALLED) ## Try the model and review labels in the browser at http://12
 serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT=5002 LOG=folder KEEP=0.01 SHADOW=@challenger)
 	python -m tools.serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) \
 	  $(if $(LOG),--log "$(LOG)") $(if $(KEEP),--keep $(KEEP)) $(if $(SHADOW),--shadow "$(SHADOW)")
+
+web: $(INSTALLED) ## Write a page that runs the model in the visitor's browser (MODEL=3 PRECISION=fp32 OUT=web)
+	python -m tools.web $(if $(MODEL),--model "$(MODEL)") $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)")
 
 monitor: $(INSTALLED) ## Compare what served models see with their evaluation (LOG=folder; docs/operations.md)
 	$(if $(LOG),,$(error say which log: make monitor LOG=log, the folder that make serve LOG=log writes))

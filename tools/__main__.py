@@ -5,7 +5,7 @@ import runpy
 import sys
 
 # What works on its own; the other tools belong to a checkout, and are make targets.
-COMMANDS = ("predict", "serve", "models", "doctor", "report", "scores", "sync", "verify")
+COMMANDS = ("predict", "serve", "models", "doctor", "report", "scores", "sync", "verify", "web")
 
 
 def main() -> None:
