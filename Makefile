@@ -21,7 +21,7 @@ export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report models promote verify \
-  sweep doctor train oxford describe sync bench bench-scale docs lint format lock audit sbom clean
+  sweep doctor train oxford describe sync move bench bench-scale docs lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -117,6 +117,10 @@ oxford: train ## The same for the official photographs of pets (IMAGES= ANNOTATI
 
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync
+
+move: $(INSTALLED_FOR_TEAMS) ## Copy mlflow.db into a server's empty database (TO=address; docs/by-hand.md)
+	$(if $(TO),,$(error say where: make move TO=postgresql+psycopg://USER@HOST:PORT/DATABASE))
+	python -m tools.move "$(TO)"
 
 bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way
 	python -m benchmarks.training
