@@ -1,5 +1,8 @@
 """The pages of the site, before mkdocs makes HTML of them and checks every link (`make docs`)."""
 
+import json
+import subprocess
+
 import pytest
 from pydantic import TypeAdapter
 from tiny_pets import REPOSITORY
@@ -49,3 +52,10 @@ def test_docs_readme_lists_every_page_and_the_site_shows_them_in_its_order():
 def test_a_rooms_page_names_all_its_modules():
     assert "::: pipeline.records.reproduce.provenance" in code_of("records").splitlines()
     assert code_of("core").startswith("# pipeline.core\n\nWhat every room stands on")
+
+
+def test_the_dev_container_installs_by_a_target_of_the_makefile():
+    container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
+    command = [*container["postCreateCommand"].split(), "--dry-run", "--always-make"]
+    planned = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "--requirement requirements.lock" in planned.stdout
