@@ -130,9 +130,10 @@ bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain wa
 bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1000 10000"; docs/scale.md)
 	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES))
 
+# Not --quiet: what it does not print, it does not count, and a broken link would pass.
 docs: $(INSTALLED_FOR_DOCS) ## Build the documentation as a site, site/index.html; a broken link fails
 	python -m docs.site.pages .cache/docs
-	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --config-file .cache/docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --config-file .cache/docs/mkdocs.yml
 
 lint: $(INSTALLED) ## Check style, types, and which package imports which
 	ruff check .
