@@ -132,7 +132,7 @@ bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1
 
 # Not --quiet: what it does not print, it does not count, and a broken link would pass.
 docs: $(INSTALLED_FOR_DOCS) ## Build the documentation as a site, site/index.html; a broken link fails
-	python -m docs.site.pages .cache/docs
+	python -m docs.site.pages
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --config-file .cache/docs/mkdocs.yml
 
 lint: $(INSTALLED) ## Check style, types, and which package imports which

@@ -3,7 +3,6 @@
 Files have the same paths in the site as in the repository, so that a link holds in both.
 """
 
-import argparse
 import ast
 import os
 import re
@@ -17,6 +16,7 @@ import yaml
 from docs.site.params import SECTIONS, reference
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".cache/docs"  # mkdocs.yml and pages/, for mkdocs to read
 LINK = re.compile(r"\]\(([^)#:]+)")  # the target of a relative link, without its anchor
 PAGES = [Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += [page.relative_to(ROOT) for page in sorted(ROOT.glob("docs/*.md"))]
@@ -24,11 +24,8 @@ ROOMS = [folder.parent.name for folder in sorted(ROOT.glob("pipeline/*/__init__.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="to write: mkdocs.yml and pages/")
-    folder = parser.parse_args().folder
-    shutil.rmtree(folder, ignore_errors=True)
-    pages = folder / "pages"
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    pages = FOLDER / "pages"
     for file in {*PAGES, *chain.from_iterable(map(linked, PAGES))}:
         write(pages / file, (ROOT / file).read_bytes())
     write(pages / "style.css", (ROOT / "docs/site/style.css").read_bytes())
@@ -37,7 +34,7 @@ def main() -> None:
         write(pages / f"docs/api/{room}.md", code_of(room).encode())
     settings = yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text())
     settings |= {"docs_dir": "pages", "site_dir": str(ROOT / "site"), "nav": navigation()}
-    write(folder / "mkdocs.yml", yaml.safe_dump(settings).encode())
+    write(FOLDER / "mkdocs.yml", yaml.safe_dump(settings).encode())
 
 
 def write(file: Path, content: bytes) -> None:
