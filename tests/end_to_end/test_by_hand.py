@@ -95,5 +95,9 @@ def found(client):
     runs = client.search_runs([experiment.experiment_id])
     data = {each.info.run_id: (each.data.params, each.data.metrics) for each in runs}
     versions = client.search_model_versions(f"name = '{model_name()}'")
-    model = client.get_registered_model(model_name())
-    return data, {each.version: each.tags for each in versions}, model.aliases
+    aliases = client.get_registered_model(model_name()).aliases
+    return (
+        data,
+        {int(each.version): each.tags for each in versions},
+        {alias: int(number) for alias, number in aliases.items()},
+    )
