@@ -5,6 +5,7 @@ VENV := .venv
 INSTALLED := $(VENV)/installed
 INSTALLED_FOR_TEAMS := $(VENV)/installed-for-teams
 INSTALLED_FOR_RAY := $(VENV)/installed-for-ray
+INSTALLED_FOR_DOCS := $(VENV)/installed-for-docs
 # Wheels alone, with the digests in the lock files; one package has no wheel.
 PIP_INSTALL := $(VENV)/bin/python -m pip install --no-compile --require-hashes --only-binary :all: \
   --no-binary antlr4-python3-runtime
@@ -19,8 +20,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report review models promote verify web \
-  sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve web monitor labels retrain \
+  report review models promote verify sweep doctor train oxford describe sync move bench bench-scale docs lint \
+  format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -123,6 +125,10 @@ oxford: train ## The same for the official photographs of pets (IMAGES= ANNOTATI
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync
 
+move: $(INSTALLED_FOR_TEAMS) ## Copy mlflow.db into a server's empty database (TO=address; docs/by-hand.md)
+	$(if $(TO),,$(error say where: make move TO=postgresql+psycopg://USER@HOST:PORT/DATABASE))
+	python -m tools.move "$(TO)"
+
 bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way
 	python -m benchmarks.training
 	python -m benchmarks.predicting
@@ -130,6 +136,11 @@ bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain wa
 
 bench-scale: $(INSTALLED) ## Measure what more images cost each stage (IMAGES="1000 10000" SHARDS=64; docs/scale.md)
 	python -m benchmarks.scale $(if $(IMAGES),--images $(IMAGES)) $(if $(SHARDS),--shards $(SHARDS))
+
+# Not --quiet: what it does not print, it does not count, and a broken link would pass.
+docs: $(INSTALLED_FOR_DOCS) ## Build the documentation as a site, site/index.html; a broken link fails
+	python -m docs.site.pages
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --config-file .cache/docs/mkdocs.yml
 
 lint: $(INSTALLED) ## Check style, types, and which package imports which
 	ruff check .
@@ -141,17 +152,18 @@ format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff check --fix .
 	ruff format .
 
-# One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, and
-# machines with an NVIDIA GPU.
+# One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, who
+# builds the documentation, and machines with an NVIDIA GPU.
 lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock files
 	mkdir -p .cache/locks
-	$(UV_COMPILE) --upgrade --extra teams --extra ray --output-file .cache/locks/all
+	$(UV_COMPILE) --upgrade --extra teams --extra ray --extra docs --output-file .cache/locks/all
 	$(UV_COMPILE) --constraint .cache/locks/all --output-file .cache/locks/own
 	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } !cuda' .cache/locks/own > requirements.lock
 	awk '/^[a-z]/ { cuda = /^(cuda|nvidia|triton)/ } cuda' .cache/locks/own > requirements-cuda.lock
-	for extra in teams ray; do \
+	for extra in teams ray docs; do \
 	  $(UV_COMPILE) --constraint .cache/locks/all --extra $$extra --output-file .cache/locks/$$extra && \
-	  grep -vxFf .cache/locks/own .cache/locks/$$extra > requirements-$$extra.lock || exit 1; done
+	  awk 'NR == FNR { own[$$0]; next } /^[a-z]/ { added = !($$0 in own) } added' .cache/locks/own .cache/locks/$$extra \
+	    > requirements-$$extra.lock || exit 1; done
 
 # Neither program is part of the project: uvx keeps an environment for each. --strict: without the network pip-audit
 # would skip every package and still report no vulnerabilities.
@@ -165,7 +177,7 @@ sbom: $(INSTALLED) ## List the pinned packages as a CycloneDX SBOM, reports/sbom
 	  --output-file reports/sbom.json
 
 clean: ## Remove outputs and caches; keep runs, artifacts and results
-	rm -rf data models metrics/labels metrics/plots metrics/tables .cache
+	rm -rf data models metrics/labels metrics/plots metrics/tables site .cache
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
@@ -187,6 +199,6 @@ else
 endif
 	@touch $@
 
-$(INSTALLED_FOR_TEAMS) $(INSTALLED_FOR_RAY): $(VENV)/installed-for-%: requirements-%.lock $(INSTALLED)
+$(INSTALLED_FOR_TEAMS) $(INSTALLED_FOR_RAY) $(INSTALLED_FOR_DOCS): $(VENV)/installed-for-%: requirements-%.lock $(INSTALLED)
 	$(PIP_INSTALL) --requirement requirements.lock --requirement $<
 	@touch $@

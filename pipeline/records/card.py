@@ -18,6 +18,11 @@ from pipeline.records.versions import (
     saw_only_drawings,
 )
 
+MODEL = (  # the description of all versions together
+    "Each version is a trained model. Its description says how good it is, and how to use and "
+    "rebuild it. The alias champion names the version that people use, challenger the one that the "
+    "gate judged last. `make models` lists them."
+)
 IOU = "test.iou."  # tags of the scores by class
 MOST, LOWEST = 12, 3  # classes that are all listed; else so many of them
 FILES = {
@@ -48,12 +53,13 @@ def describe(number: int, tags: Mapping[str, str]) -> str:
     listed = lowest if several else classes
     scores = ", ".join(f"{tag.removeprefix(IOU)} {shown(tag, 6)}" for tag in listed)
     uri = f"models:/{model_name()}/{number}"
+    # Plain text first: it is all that the table of versions has room for.
+    interval = f"95 % interval {shown('test.miou_low', 6)} to {shown('test.miou_high', 6)}"
+    begins = f"mIoU {shown(MIOU_TAG, 6)} ({interval}) on {images} test images of "
     lines = {
-        "Data set": f"{shown(DATA_NAME_TAG)}, index.csv {shown(DATA_TAG, 7)}{kind}",
-        "Test mIoU": f"{shown(MIOU_TAG, 6)}, 95 % interval {shown('test.miou_low', 6)} to "
-        f"{shown('test.miou_high', 6)}, on {images} images",
         "IoU by class": f"{several}{scores}" or UNKNOWN,
         "Changed params": shown(CHANGED_TAG) if CHANGED_TAG in tags else "none: as in the commit",
+        "Data": f"index.csv {shown(DATA_TAG, 7)}",
         "Commit": f"{shown('git.commit', 12)}{dirty}",
         "Run": f"{shown(RUN_TAG)}, checkpoint {shown(CHECKPOINT_TAG, 12)}",
         "Files": FILES.get(tags.get(INT8_OFFERED_TAG), FILES[None]),
@@ -61,4 +67,5 @@ def describe(number: int, tags: Mapping[str, str]) -> str:
         "Use": f"`make predict IMAGE=photo.jpg MODEL={number}`, or `{uri}`",
         "Rebuild": f"`make verify VERSION={number}`",
     }
-    return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
+    facts = "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
+    return f"{begins}{shown(DATA_NAME_TAG)}{kind}\n\n{facts}"

@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
-from pipeline.records.card import describe
+from pipeline.records.card import MODEL, describe
 from pipeline.records.packaging import exported_files, pack_model
 from pipeline.records.runs import Run, numbers
 from pipeline.records.snapshot import log_export_snapshot
@@ -215,7 +215,7 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
         client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _link_scores(run, model, tags)
     with unless_it_exists():
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=MODEL)
     # By its place: models:/ID would be looked up in whatever store is mlflow's global one.
     version = client.create_model_version(
         name, model.artifact_location, run.run_id, tags, model_id=model.model_id

@@ -29,6 +29,8 @@ COLUMNS = (
 )
 # What MLflow's pages read: that models are trained here, and a view of the runs.
 EXPERIMENT_TAGS = {
+    "mlflow.note.content": "Each run is one training. `make ui` prints the address of a table of "
+    "them, the best first. (From here: *Model training*, then *Training runs*.)",
     "mlflow.experimentKind": "custom_model_development",
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
         {"selectedColumns": COLUMNS, "orderByKey": COLUMNS[0], "orderByAsc": False}

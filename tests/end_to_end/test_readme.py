@@ -1,10 +1,10 @@
-"""Every command in the README and in seven of its pages runs, in a clone with tiny params; the
+"""Every command in the README and in eight of its pages runs, in a clone with tiny params; the
 README's picture of the pipeline is dvc.yaml's.
 
-The commands below one heading run in their order, in a clone that has run `make`. A few are
-replaced by what can be run anywhere: the sample stands for the official archives, this machine is
-also the second of two, pages are fetched, not looked at, and a training that another heading does
-is only put into the queue.
+The commands below one heading, and all of the tutorial's, run in their order, in a clone that has
+run `make`. A few are replaced by what can be run anywhere: the sample stands for the official
+archives, this machine is also the second of two, pages are fetched, not looked at, and a training
+that another heading does is only put into the queue.
 """
 
 import csv
@@ -29,14 +29,15 @@ NAMES = ("README", "docs/pipeline", "docs/evaluation", "docs/training", "docs/mo
 NAMES += ("docs/datasets", "docs/labels", "docs/review")
 OWN_TEST = "CVAT"  # tests/tools/test_exchange_labels.py
 PAGES = [(REPOSITORY / f"{name}.md").read_text() for name in NAMES]
+SECTIONS = [each for page in PAGES for each in re.split("^##? ", page, flags=re.MULTILINE)]
+SECTIONS.append((REPOSITORY / "docs/tutorial.md").read_text().removeprefix("# "))
 COMMANDS = {
     section.partition("\n")[0]: [
         line
         for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
         for line in block.strip().splitlines()
     ]
-    for page in PAGES
-    for section in re.split("^##? ", page, flags=re.MULTILINE)
+    for section in SECTIONS
     if "```sh" in section and not section.startswith(OWN_TEST)
 }
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
@@ -85,6 +86,10 @@ def test_every_command_runs(finished, tmp_path, heading):
 def run(clone, command):
     if command in SERVED:
         look_at_the_page(clone, command, *SERVED[command])
+    elif command.startswith("curl"):
+        with clone.running("make serve"):
+            wait_for(SERVED["make serve"][0])
+            assert "version" in clone.run(command)
     elif command == "dvc queue start --jobs 2":
         clone.run_queue(jobs=2)
     elif command == "make verify VERSION=1":

@@ -9,31 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_pets import REPOSITORY
 
-from pipeline.core.params import ParamsError, Seed, read_section
-from pipeline.model.settings import ModelParams
-from pipeline.monitoring.settings import MonitorParams
+from docs.site.params import SECTIONS
+from pipeline.core.params import ParamsError, read_section
 from pipeline.records.lineage import flatten
 from stages import download, evaluate, export, extract, split, train
 from tools import models
-from tools.gate import GateParams
-from tools.labelling.ranking import LabelsParams
 
 STAGES = {
     each.__name__.removeprefix("stages."): each
     for each in (download, extract, split, train, evaluate, export)
-}
-SECTIONS = {
-    "seed": Seed,
-    "download": download.DownloadParams,
-    "extract": extract.ExtractParams,
-    "split": split.SplitParams,
-    "model": ModelParams,
-    "train": train.TrainParams,
-    "evaluate": evaluate.EvaluateParams,
-    "export": export.ExportParams,
-    "gate": GateParams,
-    "monitor": MonitorParams,
-    "labels": LabelsParams,
 }
 GOOD = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
 KEYS = sorted(flatten(GOOD))

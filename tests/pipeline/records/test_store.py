@@ -28,6 +28,7 @@ def test_the_default_store_lies_in_the_root_from_any_folder(workspace, monkeypat
         EXPERIMENT,
         (workspace / "mlartifacts").as_uri(),
     )
+    assert "`make ui`" in experiment.tags["mlflow.note.content"]
 
 
 def test_a_store_that_is_there_is_opened_without_a_lock_file(workspace):

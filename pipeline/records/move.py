@@ -1,0 +1,74 @@
+"""Copy a store from SQLite to the empty database of a server, every id and address kept right."""
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Table,
+    create_engine,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from pipeline.core.terminal import UserError, redacted
+from pipeline.records.database import ADDRESSES, artifact_folder, database_file
+from pipeline.records.store import connect, store_errors
+
+SERVED = "mlflow-artifacts:/mlartifacts"  # that folder, where the server keeps its artifacts
+ACCEPTED = "accepted is postgresql+psycopg://USER@HOST:PORT/DATABASE"
+AT_ONCE = 10_000  # rows: a long training has a million measurements
+
+
+def move_store(source: str, target: str) -> dict[str, int]:
+    """Copy all rows of the SQLite store at `source`; return how many by table, empty ones left out.
+
+    target: postgresql+psycopg://USER@HOST:PORT/DATABASE. Its tables are made if it has none.
+    Addresses of the folder mlartifacts become those of a server that has the folder in its
+    `--artifacts-destination`. All rows arrive or none. Raises UserError if the target is no
+    PostgreSQL database or holds runs already, or if one of the two stores fails.
+    """
+    file, folder = database_file(source), artifact_folder(source)
+    if file is None or folder is None or not file.is_file():
+        raise UserError(f"{source} is no SQLite database: accepted is sqlite:///PATH of one")
+    if not target.startswith("postgresql"):
+        raise UserError(f"{redacted(target)} is no address of a PostgreSQL database: {ACCEPTED}")
+    with store_errors(redacted(target)):
+        for uri in (source, target):
+            connect(uri)  # both get the tables of this MLflow
+        from mlflow.store.db.base_sql_model import Base  # noqa: PLC0415 - complete only now
+
+        tables = Base.metadata.sorted_tables
+        with create_engine(source).connect() as old, create_engine(target).begin() as new:
+            if new.scalar(select(func.count()).select_from(Base.metadata.tables["runs"])):
+                raise UserError(f"{redacted(target)} holds runs already: name an empty database")
+            for table in reversed(tables):  # what MLflow puts into a new database
+                new.execute(table.delete())
+            copied = {table.name: _copy(table, old, new) for table in tables}
+            for name, column in ADDRESSES:
+                _readdress(Base.metadata.tables[name], column, folder.as_uri(), new)
+    return {name: rows for name, rows in copied.items() if rows}
+
+
+def _copy(table: Table, old: Connection, new: Connection) -> int:
+    """Copy a table, and have its next row numbered after the last one."""
+    count = 0
+    for rows in old.execute(select(table)).mappings().partitions(AT_ONCE):
+        new.execute(insert(table), [dict(row) for row in rows])
+        count += len(rows)
+    for column in table.primary_key.columns:
+        if isinstance(column.type, Integer):  # without a sequence this does nothing
+            sequence = func.pg_get_serial_sequence(table.name, column.name)
+            following = func.coalesce(func.max(column), 0) + 1
+            new.execute(select(func.setval(sequence, following, literal(False))).select_from(table))
+    return count
+
+
+def _readdress(table: Table, name: str, old: str, new: Connection) -> None:
+    """Make the addresses of the folder `old`, and of whatever is in it, the server's."""
+    column = table.c[name]
+    within = or_(column == old, column.startswith(f"{old}/", autoescape=True))
+    served = literal(SERVED).concat(func.substr(column, len(old) + 1))
+    new.execute(update(table).where(within).values({name: served}))
