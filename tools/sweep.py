@@ -1,37 +1,64 @@
 """Try many settings: run DVC experiments side by side, then rank them by validation score.
 
+A plan is a grid, a list, or a search, which draws settings and trains on only with the best.
+
 If you interrupt it, the same command resumes the sweep.
 """
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, run_command
-from tools.sweeps.plan import Experiment, Plan, plan_experiments, read_plan, setting
+from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
 from tools.sweeps.run import Job, print_failures, run_jobs
+
+if TYPE_CHECKING:
+    from pipeline.records.store import Store
 
 
 def main() -> int:
     arguments = parse_arguments()
     from pipeline.records.store import open_store
-    from tools.sweeps.ranking import differing, print_ranking, read_results
 
     plan = complete_plan(arguments)
-    experiments = plan_experiments(plan, arguments.plan.stem if arguments.plan else "sweep")
-    workers = arguments.workers or default_workers(experiments)
+    word = arguments.plan.stem if arguments.plan else "sweep"
     store = open_store()  # before the first experiment: without a store none could train
+    jobs = (search if "search" in plan else sweep)(plan, word, store, arguments.workers)
+    print_failures(jobs.values())
+    return 1 if any(job.state == "failed" for job in jobs.values()) else 0
+
+
+def sweep(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
+    """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
+    from tools.sweeps.ranking import differing, print_ranking, read_results
+
+    experiments = plan_experiments(plan, word)
     logs = cache_folder("sweeps")
-    jobs = [Job(each, logs / f"{each.name}.log") for each in experiments]
-    run_jobs(jobs, workers)
+    jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
+    workers = workers or default_workers(each.settings for each in experiments)
+    run_jobs(jobs, lambda: [j for j in jobs.values() if j.state == "waiting"], workers, logs)
     print_ranking(read_results(experiments, store), differing(experiments), store)
-    print_failures(jobs)
-    return 1 if any(job.state == "failed" for job in jobs) else 0
+    return jobs
+
+
+def search(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
+    """Run the trials of a search and rank them; return those run here as jobs, by name."""
+    from tools.sweeps.ranking import print_ranking, print_search
+    from tools.sweeps.search import Trials
+
+    logs = cache_folder("sweeps")
+    trials = Trials(plan, word, store, logs)
+    run_jobs(trials.jobs, trials.candidates, workers or default_workers([trials.settings]), logs)
+    results = trials.results()
+    print_ranking(results, [*trials.space], store, spent="epochs")
+    print_search(results, trials.epochs)
+    return trials.jobs
 
 
 def complete_plan(arguments: argparse.Namespace) -> Plan:
@@ -43,16 +70,24 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
     for key, values in arguments.grid:
         if not isinstance(values, list):
             raise UserError(f"--grid {key}={values}: expected a list, e.g. {key}=[1, 2]")
+    plan = {**plan, "set": plan.get("set", {}) | dict(arguments.set)}
+    if "search" in plan:
+        if arguments.grid:
+            raise UserError(f"{arguments.plan} is a search: --grid has no place in it")
+        return plan
     grid = plan.get("grid", {}) | dict(arguments.grid)
     if not grid and not plan.get("list"):
         raise UserError("nothing to try: give a plan (experiments/*.yaml) or --grid NAME=[VALUES]")
-    return {**plan, "grid": grid, "set": plan.get("set", {}) | dict(arguments.set)}
+    return {**plan, "grid": grid}
 
 
-def default_workers(experiments: Iterable[Experiment]) -> int:
-    """How many trainings can run at a time with a core for each of their threads; at least 1."""
+def default_workers(experiments: Iterable[Mapping[str, Any]]) -> int:
+    """How many trainings can run at a time with a core for each of their threads; at least 1.
+
+    experiments: the settings of each.
+    """
     base = read_section("train", dict[str, Any])["threads"]
-    threads = [each.settings.get("train.threads", base) for each in experiments]
+    threads = [each.get("train.threads", base) for each in experiments]
     # The training refuses anything but a positive whole number.
     most = max((each for each in threads if isinstance(each, int)), default=1)
     return max(1, (os.cpu_count() or 1) // max(1, most))
@@ -60,7 +95,7 @@ def default_workers(experiments: Iterable[Experiment]) -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.sweep", description=__doc__)
-    parser.add_argument("plan", nargs="?", type=Path, help="YAML file with grid:, list:, set:")
+    parser.add_argument("plan", nargs="?", type=Path, help="YAML file: grid:, list:, search:, set:")
     add = partial(parser.add_argument, action="append", default=[], type=setting)
     each = "try a param with each of these values, in every combination with the others"
     add("--grid", "-g", metavar="NAME=[VALUES]", help=each)

@@ -37,6 +37,7 @@ from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG, Version
 
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
+PAUSED_TAG = "training.paused_after"  # epochs; as long as the training is paused
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
 NO_LINK = "PETSEG_NO_LINK"  # set where the store is removed afterwards: no address is printed
 NAME_LENGTH = 100  # of what changed, in a run's name; MLflow takes 250 in all
@@ -127,6 +128,8 @@ def training_run(
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
         tags = {TRAINING_TAG: training_id}
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
+        if stored and PAUSED_TAG in stored.data.tags:
+            store.client.delete_tag(run_id, PAUSED_TAG)
     resumed = stored is not None
     monitor = SystemMetricsMonitor(
         run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri

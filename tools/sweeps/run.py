@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import psutil
 from rich.live import Live
@@ -25,51 +26,74 @@ from rich.text import Text
 
 from pipeline.core.git import git_identity
 from pipeline.core.terminal import console
+from pipeline.model.settings import PAUSE_AFTER
+from tools.sweeps.experiments import finished_experiments
 from tools.sweeps.plan import Experiment, param_options
 
 POLL = 0.5  # seconds
 PATIENCE = 30  # seconds that an interrupted training gets to close its run
-ENDED = ("done", "failed")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_BYTES = 4096  # of a log: enough for its last lines
 
 
 @dataclass
 class Job:
-    """An experiment in the sweep: waiting, running, done or failed."""
+    """An experiment in the sweep: waiting, running, paused, done or failed.
+
+    `stage` is the last one that runs (all do if it is empty), `pause_after` the number of epochs
+    after which training pauses (None: it trains to its end).
+    """
 
     experiment: Experiment
     log: Path
+    stage: str = ""
+    pause_after: int | None = None
     state: str = "waiting"
     seconds: float = 0  # that it has run
     process: psutil.Popen | None = None
 
-    def advance(self) -> None:
-        """Start the experiment unless another process is running it; notice when it has ended."""
-        if self.process:
+    def start(self, slot: int) -> bool:
+        """Start the experiment unless it is done, or a process, even this one, is running it.
+
+        slot: the descriptor of a slot's file, which DVC's process will hold as long as it lives.
+        """
+        with self.lock() as lock:
+            if lock is None:
+                return False
+            if self.experiment.name in finished_experiments():
+                self.state = "done"
+                return False
+            self.state, self.process = "running", self._start(lock.fileno(), slot)
+            return True
+
+    @contextmanager
+    def lock(self) -> Iterator[IO[str] | None]:
+        """Hold the experiment's lock; None if another process holds it."""
+        with try_lock(self.log.with_suffix(".lock")) as lock:
+            yield lock
+
+    def is_running(self) -> bool:
+        """Whether this process runs it; notice when it has ended."""
+        if self.state == "running" and self.process:
             self.seconds = time.time() - self.process.create_time()
             if (status := self.process.poll()) is not None:
                 self.state = "failed" if status else "done"
-            return
-        with self.log.with_suffix(".lock").open("w") as lock, suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self.experiment.name in dvc_output("exp", "list", "--name-only").split():
-                self.state = "done"
-            else:
-                self.state, self.process = "running", self._start(lock.fileno())
+        return self.state == "running"
 
-    def _start(self, lock: int) -> psutil.Popen:
+    def _start(self, *locks: int) -> psutil.Popen:
         name = self.experiment.name
         command = [sys.executable, "-m", "tools.sweeps.run", f"refs/sweep/{name}"]
         command += ["--wait-for-lock", "exp", "run", "--temp", "--name", name]
+        command += [*param_options(self.experiment.settings), *filter(None, [self.stage])]
+        pause = {PAUSE_AFTER: str(self.pause_after)} if self.pause_after else {}
         with self.log.open("wb") as log:
             return psutil.Popen(
-                [*command, *param_options(self.experiment.settings)],
-                env={**os.environ, **git_identity()},
+                command,
+                env={**os.environ, **git_identity(), **pause},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=[lock],  # DVC holds the lock as long as it lives
+                pass_fds=locks,
                 start_new_session=True,  # so that all it starts can be interrupted with it
             )
 
@@ -85,27 +109,75 @@ class Job:
         return next((line for line in lines if line.lower().startswith("error:")), lines[-1])
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> None:
-    """Run the jobs and show their progress. Stop them all on Ctrl-C or a signal to terminate."""
-    console.print(f"{len(jobs)} experiments, {workers} at a time; logs in {jobs[0].log.parent}")
+@contextmanager
+def try_lock(file: Path) -> Iterator[IO[str] | None]:
+    """Hold the lock of a file during the block, as do processes that get it; None if it is held."""
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock
+
+
+def run_jobs(
+    jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], workers: int, folder: Path
+) -> None:
+    """Run the candidates and show the jobs' progress. Stop all on Ctrl-C or a signal to terminate.
+
+    jobs: by experiment; those that are started are added.
+    candidates: gives those to start next, the most urgent first, until there are none.
+    workers: how many slots there are, files in the folder: every sweep in this repository takes one
+        for each experiment under way, so that all together leave no two trainings one core.
+    """
+    console.print(f"{workers} experiments at a time; logs in {folder}", soft_wrap=True)
     signals: list[int] = []
     # Noted, not raised: an exception just after a process has started would lose the process.
     before = {n: signal.signal(n, lambda number, _: signals.append(number)) for n in SIGNALS}
     try:
         with Live(get_renderable=lambda: board(jobs), console=console, refresh_per_second=2):
-            while not signals and (unfinished := [job for job in jobs if job.state not in ENDED]):
-                for job in unfinished[:workers]:
-                    job.advance()
+            while not signals and advance(jobs, candidates, workers, folder):
                 time.sleep(POLL)
         if signals:
             console.print("Stopping: a training keeps its last whole epoch ...")
     finally:
-        stop([job.process for job in jobs if job.process])
+        stop([job.process for job in jobs.values() if job.process])
         for each, handler in before.items():
             signal.signal(each, handler)
     if signals:
         console.print("Stopped. The same command resumes the sweep.")
         raise KeyboardInterrupt
+
+
+def advance(
+    jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], workers: int, folder: Path
+) -> bool:
+    """Notice which jobs have ended, and start others in the free slots; False if all is done."""
+    running = [job for job in jobs.values() if job.is_running()]
+    while True:
+        with free_slot(folder, workers) as slot:
+            if slot is None:
+                return True
+            waiting = False
+            for job in candidates():
+                waiting = True
+                if job.start(slot.fileno()):
+                    jobs[job.experiment.name] = job
+                    break
+            else:
+                return waiting or bool(running)
+
+
+@contextmanager
+def free_slot(folder: Path, workers: int) -> Iterator[IO[str] | None]:
+    """Hold the first slot that no process holds; None if all are held."""
+    with ExitStack() as stack:
+        for number in range(workers):
+            if slot := stack.enter_context(try_lock(folder / f"slot-{number}")):
+                yield slot
+                return
+        yield None
 
 
 def stop(processes: Iterable[psutil.Process]) -> None:
@@ -118,15 +190,10 @@ def stop(processes: Iterable[psutil.Process]) -> None:
         _, running = psutil.wait_procs(running, PATIENCE)
 
 
-def dvc_output(*arguments: str) -> str:
-    """The output of a DVC command, which Ctrl-C does not interrupt: its session is its own."""
-    return subprocess.check_output(["dvc", *arguments], text=True, start_new_session=True)
-
-
-def board(jobs: Iterable[Job]) -> Table:
+def board(jobs: Mapping[str, Job]) -> Table:
     """One row for each job: its name, how long it has run, and its last line or its state."""
     table = Table.grid(padding=(0, 1))
-    for job in jobs:
+    for job in jobs.values():
         line = job.last_lines()[-1] if job.state == "running" else job.state
         elapsed = str(timedelta(seconds=int(job.seconds))) if job.process else ""
         table.add_row(job.experiment.name, elapsed, Text(line[: console.width // 2]))
