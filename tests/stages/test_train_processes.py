@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tiny_pets import write_params
-from training import PLAIN, TORCHRUN, outputs, runs, states, train, train_here, training
+from training import PLAIN, TIMEOUT, TORCHRUN, outputs, runs, states, train, train_here, training
 
 from pipeline.model.checkpoint import checkpoint_digest
 
@@ -66,7 +66,7 @@ def test_two_processes_pause_together_and_continue_together(tiny_pets, monkeypat
     params(tiny_pets, processes=2)
     monkeypatch.setenv("PETSEG_PAUSE_AFTER", "2")
     with training(tiny_pets) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == os.EX_TEMPFAIL, output
     assert len(states(tiny_pets)) == 1
     monkeypatch.delenv("PETSEG_PAUSE_AFTER")
