@@ -196,8 +196,9 @@ class Trials:
 
     def _report(self, trial: FrozenTrial, run_id: str, epochs: int) -> None:
         """Tell the study the best value up to each rung within so many epochs, unless it knows."""
-        rungs = [each for each in self.rungs if each <= epochs]
-        if not set(rungs) - trial.intermediate_values.keys():
+        known = trial.intermediate_values
+        rungs = [each for each in self.rungs if each <= epochs and each not in known]
+        if not rungs:
             return
         (name,) = self.search.objectives
         values = metric_by_epoch(self.store, run_id, name)
