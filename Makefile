@@ -96,7 +96,7 @@ verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
-sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=file WORKERS=2 SET="train.epochs=2")
+sweep: $(INSTALLED) ## Try many settings, or search for the best (SWEEP=file WORKERS=2 SET="train.epochs=2")
 	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
 

@@ -36,28 +36,32 @@ def main() -> int:
 
 def sweep(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
     """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
-    from tools.sweeps.ranking import differing, print_ranking, read_results
+    from tools.sweeps.ranking import differing, print_best, print_ranking, read_results
 
     experiments = plan_experiments(plan, word)
     logs = cache_folder("sweeps")
     jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
     workers = workers or default_workers(each.settings for each in experiments)
     run_jobs(jobs, lambda: [j for j in jobs.values() if j.state == "waiting"], workers, logs)
-    print_ranking(read_results(experiments, store), differing(experiments), store)
+    if results := read_results(experiments, store):
+        print_ranking(results, differing(experiments))
+        print_best(results[0], store)
     return jobs
 
 
 def search(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
     """Run the trials of a search and rank them; return those run here as jobs, by name."""
-    from tools.sweeps.ranking import print_ranking, print_search
+    from tools.sweeps.ranking import print_best, print_paused, print_ranking
     from tools.sweeps.search import Trials
 
     logs = cache_folder("sweeps")
     trials = Trials(plan, word, store, logs)
     run_jobs(trials.jobs, trials.candidates, workers or default_workers([trials.settings]), logs)
-    results = trials.results()
-    print_ranking(results, [*trials.space], store, spent="epochs")
-    print_search(results, trials.epochs)
+    if results := trials.results():
+        print_ranking(results, [*trials.space], spent="epochs")
+        if trials.has_finished():
+            print_best(results[0], store)
+        print_paused(results, trials.epochs)
     return trials.jobs
 
 

@@ -14,11 +14,11 @@ from pipeline.core.terminal import UserError
 from pipeline.records.experiments import metric_by_epoch
 from pipeline.records.store import open_store
 from tools.sweeps.plan import read_plan
-from tools.sweeps.ranking import print_search
+from tools.sweeps.ranking import print_paused
 from tools.sweeps.run import Job
 from tools.sweeps.search import Trials
 
-EPOCHS = 9
+EPOCHS, KEPT = 9, 8
 SPACE = {"train.lr": {"low": 0.001, "high": 1.0, "log": True}}
 SEARCH = {"space": SPACE, "trials": 9, "rungs": [1, 3], "sampler": "random"}
 
@@ -41,8 +41,8 @@ def trials_of(repository, search=SEARCH):
 
 
 def miou(lr, epoch):
-    """A stand-in's score: 1 at most, best near a learning rate of 0.1, rising with the epochs."""
-    return (1 - abs(lr - 0.1)) * epoch / EPOCHS
+    """A stand-in's score: best at a learning rate of 0.1, rising but for each third epoch."""
+    return (1 - abs(lr - 0.1)) * (epoch - (2 if epoch % 3 == 0 else 0)) / EPOCHS
 
 
 def train(trials, job):
@@ -55,10 +55,13 @@ def train(trials, job):
     lr = job.experiment.settings["train.lr"]
     for epoch in range(max(logged, default=0) + 1, (job.pause_after or EPOCHS) + 1):
         client.log_metric(run.info.run_id, "val.miou", miou(lr, epoch), step=epoch)
+        client.log_metric(run.info.run_id, "val.loss", 1 - miou(lr, epoch), step=epoch)
     if job.pause_after:
         client.set_tag(run.info.run_id, "training.paused_after", job.pause_after)
         return
-    write_json(Path("metrics/train.json"), {"val": {"miou": miou(lr, EPOCHS)}})
+    write_json(
+        Path("metrics/train.json"), {"val": {"miou": miou(lr, KEPT), "loss": 1 - miou(lr, KEPT)}}
+    )
     write_json(Path("metrics/export.json"), {"bytes": round(1000 * lr)})
     commit(Path())
     git(Path(), "update-ref", f"refs/exps/00/00/{name}", "HEAD")
@@ -94,17 +97,16 @@ def test_of_nine_trials_three_train_on_and_the_best_of_them_to_its_end(repositor
     assert (closest, None) in trained
     further = [lr for lr, pause in trained if pause == 3]
     ends = [lr for lr, pause in trained if pause is None]
-    assert len(further) >= 3 and len(ends) >= 1
-    assert logged(trials) == [1] * (9 - len(further)) + [3] * (len(further) - len(ends)) + [
-        9 for _ in ends
-    ]
+    assert len(further) >= 3
+    by_rung = {1: 9 - len(further), 3: len(further) - len(ends), 9: len(ends)}
+    assert logged(trials) == [epochs for epochs, count in by_rung.items() for _ in range(count)]
 
     results = trials.results()
     assert results[0].experiment.settings["train.lr"] == closest
-    assert results[0].scores == {"val.miou": pytest.approx(miou(closest, 9))}
+    assert results[0].scores == {"val.miou": pytest.approx(miou(closest, KEPT))}
     reached = [int(result.spent.removesuffix("/9")) for result in results]
     assert reached == sorted(logged(trials), reverse=True)
-    print_search(results, EPOCHS)
+    print_paused(results, EPOCHS)
     told = capsys.readouterr().out
     assert f"{sum(reached)} epochs were trained; in full it would be 81." in told
     assert "8 trials are paused" in told
@@ -165,14 +167,15 @@ def test_without_rungs_every_trial_is_trained_to_its_end(repository):
     assert {trial.state for trial in trials.study.trials} == {TrialState.COMPLETE}
 
 
-def test_a_metric_may_be_minimized_and_the_best_value_so_far_counts(repository):
-    trials = trials_of(repository, SEARCH | {"objectives": {"val.miou": "minimize"}})
+def test_a_metric_may_be_minimized_and_the_kept_epoch_counts(repository):
+    trials = trials_of(repository, SEARCH | {"objectives": {"val.loss": "minimize"}})
     trained = search_to_its_end(trials)
-    worst = max((lr for lr, _ in trained), key=lambda lr: abs(lr - 0.1))
-    assert (worst, None) in trained
-    (trial,) = [each for each in trials.study.trials if each.state == TrialState.COMPLETE]
-    # The stand-in rises: the least value is always that of the first epoch.
-    assert trial.intermediate_values == {1: miou(worst, 1), 3: miou(worst, 1)}
+    best = min((lr for lr, _ in trained), key=lambda lr: abs(lr - 0.1))
+    assert (best, None) in trained
+    trial = next(each for each in trials.study.trials if each.params["train.lr"] == best)
+    # The stand-in falls in its last epochs: what it scored before is kept.
+    assert trial.intermediate_values == {1: 1 - miou(best, 1), 3: 1 - miou(best, 2)}
+    assert trial.value == 1 - miou(best, 8)
 
 
 def test_of_two_objectives_what_nothing_beats_in_both_comes_first(repository):
@@ -180,7 +183,9 @@ def test_of_two_objectives_what_nothing_beats_in_both_comes_first(repository):
     trials = trials_of(repository, SEARCH | {"objectives": two, "rungs": None})
     search_to_its_end(trials)
     points = [(r.scores["val.miou"], -r.scores["export.bytes"]) for r in trials.results()]
-    front = [p for p in points if not any(a >= p[0] and b >= p[1] and (a, b) != p for a, b in points)]
+    front = [
+        p for p in points if not any(a >= p[0] and b >= p[1] and (a, b) != p for a, b in points)
+    ]
     assert 0 < len(front) < 9
     assert points[: len(front)] == sorted(front, reverse=True)
     assert next(iter(trials.jobs), None) is None

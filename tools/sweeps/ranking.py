@@ -49,15 +49,14 @@ def read_results(experiments: Sequence[Experiment], store: Store) -> list[Result
     return sorted(results, key=lambda result: result.scores["val mIoU"], reverse=True)
 
 
-def print_ranking(
-    results: Sequence[Result], keys: Sequence[str], store: Store, spent: str = "minutes"
-) -> None:
-    """Print the results, best first, with the settings `keys`, and how to use the best."""
-    if not results:
-        return
+def print_ranking(results: Sequence[Result], keys: Sequence[str], spent: str = "minutes") -> None:
+    """Print the results, of which there are some, with the settings `keys`."""
     width = console.width if console.is_terminal else FILE_WIDTH
     console.print(ranking(results, keys, spent), width=width)
-    best = results[0]
+
+
+def print_best(best: Result, store: Store) -> None:
+    """Print how to use the best result."""
     cached = "none in this store: all of it came out of DVC's cache"
     console.print(
         f"\nBest on the validation list: {best.experiment.name}\n"
@@ -68,8 +67,8 @@ def print_ranking(
     )
 
 
-def print_search(results: Sequence[Result], epochs: int) -> None:
-    """Print what a search has spent, beside trainings of so many epochs, and how to take up more.
+def print_paused(results: Sequence[Result], epochs: int) -> None:
+    """Print what a search has spent, beside trainings of so many epochs, and how to continue.
 
     A result's `spent` begins with the epochs that it was trained for.
     """
@@ -77,9 +76,10 @@ def print_search(results: Sequence[Result], epochs: int) -> None:
     paused = [each for each, done in zip(results, trained, strict=True) if done < epochs]
     told = [f"\n{sum(trained)} epochs were trained; in full it would be {epochs * len(results)}."]
     if paused:
-        options = shlex.join(param_options(paused[0].experiment.settings))
+        best = paused[0].experiment
+        options = shlex.join(["--name", best.name, *param_options(best.settings)])
         told += [
-            f"{len(paused)} trials are paused, and kept for 30 days. Train on, with the best:",
+            f"{len(paused)} trials are paused, and kept for 30 days. To continue the best of them:",
             f"  dvc exp run --temp {options}",
         ]
     console.print("\n".join(told), markup=False, highlight=False, soft_wrap=True)

@@ -72,13 +72,12 @@ class Job:
         with try_lock(self.log.with_suffix(".lock")) as lock:
             yield lock
 
-    def is_running(self) -> bool:
-        """Whether this process runs it; notice when it has ended."""
+    def poll(self) -> None:
+        """Notice when it has ended."""
         if self.state == "running" and self.process:
             self.seconds = time.time() - self.process.create_time()
             if (status := self.process.poll()) is not None:
                 self.state = "failed" if status else "done"
-        return self.state == "running"
 
     def _start(self, *locks: int) -> psutil.Popen:
         name = self.experiment.name
@@ -139,6 +138,7 @@ def run_jobs(
         with Live(get_renderable=lambda: board(jobs), console=console, refresh_per_second=2):
             while not signals and advance(jobs, candidates, workers, folder):
                 time.sleep(POLL)
+        console.print()
         if signals:
             console.print("Stopping: a training keeps its last whole epoch ...")
     finally:
@@ -154,7 +154,8 @@ def advance(
     jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], workers: int, folder: Path
 ) -> bool:
     """Notice which jobs have ended, and start others in the free slots; False if all is done."""
-    running = [job for job in jobs.values() if job.is_running()]
+    for job in jobs.values():
+        job.poll()
     while True:
         with free_slot(folder, workers) as slot:
             if slot is None:
@@ -166,7 +167,7 @@ def advance(
                     jobs[job.experiment.name] = job
                     break
             else:
-                return waiting or bool(running)
+                return waiting or any(job.state == "running" for job in jobs.values())
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from tools.sweeps.run import Job
 from tools.sweeps.space import EPOCHS, rounded
 
 STUDIES = "optuna.db"  # in the repository's root
+KEPT_BY = "val.miou"  # of the epoch whose weights a training keeps
 
 
 class Trials:
@@ -74,7 +75,7 @@ class Trials:
             new = self.draw()
         if new:
             yield self.job(new, first)
-        elif not any(None in each for each in scores.values()) and not self._busy(trials):
+        elif not self.has_finished() and not self._busy(trials):
             # Too few trials for a third of them at each rung: the best one trains to its end.
             yield from self._jobs(trials, promotions(scores, self.rungs, least=1)[:1])
 
@@ -141,6 +142,10 @@ class Trials:
             found[experiment.name] = Result(experiment, scores, run.id if run else "", spent)
         return [*found.values()]
 
+    def has_finished(self) -> bool:
+        """Whether a trial has trained to its end."""
+        return bool(self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
+
     def reached(self, trial: FrozenTrial) -> int:
         """The epochs after which the trial has scores last; 0 without any."""
         finished = trial.state == TrialState.COMPLETE
@@ -195,19 +200,21 @@ class Trials:
         return False
 
     def _report(self, trial: FrozenTrial, run_id: str, epochs: int) -> None:
-        """Tell the study the best value up to each rung within so many epochs, unless it knows."""
+        """Tell the study the score at each rung within so many epochs, unless it knows.
+
+        It is that of the weights which a training of that length would keep.
+        """
         known = trial.intermediate_values
         rungs = [each for each in self.rungs if each <= epochs and each not in known]
         if not rungs:
             return
         (name,) = self.search.objectives
-        values = metric_by_epoch(self.store, run_id, name)
+        values, kept_by = (metric_by_epoch(self.store, run_id, each) for each in (name, KEPT_BY))
         for rung in rungs:
-            reached = [value for epoch, value in values.items() if epoch <= rung]
-            if not reached:
+            best = max((each for each in sorted(kept_by) if each <= rung), key=kept_by.__getitem__)
+            if best not in values:
                 raise UserError(f"search.objectives: {name} is not in the run {run_id}")
-            best = max if self.study.direction == StudyDirection.MAXIMIZE else min
-            optuna.Trial(self.study, trial._trial_id).report(best(reached), rung)
+            optuna.Trial(self.study, trial._trial_id).report(values[best], rung)
 
     def _measured(self, reference: str) -> list[float]:
         """The objectives of a finished experiment."""
