@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, run_command
+from pipeline.core.terminal import UserError, console, run_command
+from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
+from tools.sweeps.local import Here
 from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
-from tools.sweeps.run import Job, print_failures, run_jobs
 
 if TYPE_CHECKING:
     from pipeline.records.store import Store
@@ -29,40 +30,51 @@ def main() -> int:
     plan = complete_plan(arguments)
     word = arguments.plan.stem if arguments.plan else "sweep"
     store = open_store()  # before the first experiment: without a store none could train
-    jobs = (search if "search" in plan else sweep)(plan, word, store, arguments.workers)
+    logs = cache_folder("sweeps")
+    run = search if "search" in plan else sweep
+    jobs = run(plan, word, store, logs, arguments.workers)
     print_failures(jobs.values())
     return 1 if any(job.state == "failed" for job in jobs.values()) else 0
 
 
-def sweep(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
+def sweep(plan: Plan, word: str, store: "Store", logs: Path, workers: int | None) -> dict[str, Job]:
     """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
     from tools.sweeps.ranking import differing, print_best, print_ranking, read_results
 
     experiments = plan_experiments(plan, word)
-    logs = cache_folder("sweeps")
     jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
-    workers = workers or default_workers(each.settings for each in experiments)
-    run_jobs(jobs, lambda: [j for j in jobs.values() if j.state == "waiting"], workers, logs)
+    engine = open_engine(workers, [each.settings for each in experiments], logs)
+    run_jobs(jobs, lambda: [job for job in jobs.values() if job.state == "waiting"], engine)
     if results := read_results(experiments, store):
         print_ranking(results, differing(experiments))
         print_best(results[0], store)
     return jobs
 
 
-def search(plan: Plan, word: str, store: "Store", workers: int | None) -> dict[str, Job]:
+def search(
+    plan: Plan, word: str, store: "Store", logs: Path, workers: int | None
+) -> dict[str, Job]:
     """Run the trials of a search and rank them; return those run here as jobs, by name."""
     from tools.sweeps.ranking import print_best, print_paused, print_ranking
     from tools.sweeps.search import Trials
 
-    logs = cache_folder("sweeps")
     trials = Trials(plan, word, store, logs)
-    run_jobs(trials.jobs, trials.candidates, workers or default_workers([trials.settings]), logs)
+    run_jobs(trials.jobs, trials.candidates, open_engine(workers, [trials.settings], logs))
     if results := trials.results():
         print_ranking(results, [*trials.space], spent="epochs")
         if trials.has_finished():
             print_best(results[0], store)
         print_paused(results, trials.epochs)
     return trials.jobs
+
+
+def open_engine(
+    workers: int | None, experiments: Iterable[Mapping[str, Any]], logs: Path
+) -> Engine:
+    """Where the experiments with these settings run, so many at a time; say so."""
+    workers = workers or default_workers(experiments)
+    console.print(f"{workers} experiments at a time; logs in {logs}", soft_wrap=True)
+    return Here(workers, logs)
 
 
 def complete_plan(arguments: argparse.Namespace) -> Plan:

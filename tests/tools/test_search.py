@@ -13,9 +13,9 @@ from pipeline.core.files import write_json
 from pipeline.core.terminal import UserError
 from pipeline.records.experiments import metric_by_epoch
 from pipeline.records.store import open_store
+from tools.sweeps.jobs import Job
 from tools.sweeps.plan import read_plan
 from tools.sweeps.ranking import print_paused
-from tools.sweeps.run import Job
 from tools.sweeps.search import Trials
 
 EPOCHS, KEPT = 9, 8
@@ -113,23 +113,32 @@ def test_of_nine_trials_three_train_on_and_the_best_of_them_to_its_end(repositor
     assert f"--set-param=train.lr={results[1].experiment.settings['train.lr']}" in told
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_a_search_that_begins_again_after_each_trial_is_the_same_search(repository, sampler):
-    search = SEARCH | {"sampler": sampler, "trials": 15}
-    trained = []
+def test_a_search_that_is_killed_after_each_trial_goes_on_where_it_was(repository):
+    search = SEARCH | {"sampler": "tpe", "trials": 6}
+    count = 0
     while job := next((trials := trials_of(repository, search)).candidates(), None):
-        if len(trained) == 4:  # killed before it has logged an epoch: next time the same again
+        if count == 4:  # killed before it has logged an epoch: next time the same again
             again = next(trials_of(repository, search).candidates())
             assert (again.experiment, again.pause_after) == (job.experiment, job.pause_after)
         train(trials, job)
-        trained.append((job.experiment.settings["train.lr"], job.pause_after))
-    optuna.delete_study(
-        study_name=trials.study.study_name, storage=f"sqlite:///{repository}/optuna.db"
-    )
-    whole = trials_of(repository, search)
-    first = [next(whole.candidates()).experiment.settings["train.lr"]]
-    assert first == [trained[0][0]]
-    assert sum(logged(trials)) == sum(int(r.spent.partition("/")[0]) for r in trials.results())
+        count += 1
+    assert count == 6 + 2 + 1
+    assert len(trials.study.trials) == 6
+    assert logged(trials) == [1, 1, 1, 1, 3, 9]
+
+
+def test_the_sampler_draws_the_same_again_for_what_is_known(repository):
+    search = SEARCH | {"sampler": "tpe", "trials": 14}
+    drawn = []
+    for _ in range(2):
+        trials = trials_of(repository, search)
+        for number in range(12):  # after ten it learns
+            trial = trials.draw()
+            optuna.Trial(trials.study, trial._trial_id).report(number / 12, 1)
+        drawn.append([trial.params for trial in trials.study.trials])
+        (repository / "optuna.db").unlink()
+    assert drawn[0] == drawn[1]
+    assert len({each["train.lr"] for each in drawn[0]}) == 12
 
 
 def test_two_searches_share_the_trials_and_never_one(repository):
@@ -213,13 +222,13 @@ def test_a_job_that_ended_is_paused_if_its_epochs_are_known_else_it_failed(repos
             r"space\.train\.lr: low \(0\.0\) must be above 0 on a logarithmic scale",
         ),
         ({"space": {"train.lr": []}, "trials": 1}, r"search\.space\.train\.lr: .* at least 1 item"),
+        ({"space": {"train.epochs": [3, 6]}, "trials": 1}, "all trials must be equally long"),
         ({"space": {"train.rate": [1]}, "trials": 1}, r"train\.rate is not in params.*: train\."),
         ({"space": SPACE}, "say how long: trials, minutes, or both"),
         (SEARCH | {"trial": 1}, r"search\.trial is not a known key; known: space, trials"),
         (SEARCH | {"rungs": [3, 1]}, r"rungs: expected rising numbers of epochs, found \[3, 1\]"),
         (SEARCH | {"rungs": [0]}, r"search\.rungs\.0: .* greater than 0"),
         (SEARCH | {"rungs": [3, 9]}, r"search\.rungs: 9 is not below train\.epochs, 9"),
-        (SEARCH | {"space": {"train.epochs": [3, 6]}}, "all trials must be equally long"),
         (SEARCH | {"objectives": {"test.miou": "maximize"}}, "test.miou is not accepted, but val"),
         (SEARCH | {"objectives": {"export.bytes": "minimize"}}, "what each epoch measures"),
         (

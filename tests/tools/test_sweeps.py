@@ -8,6 +8,7 @@ from mlflow_workspace import commit
 from rich.console import Console
 
 from pipeline.core.terminal import UserError
+from tools.sweeps.jobs import Job
 from tools.sweeps.plan import (
     Experiment,
     combinations,
@@ -17,7 +18,6 @@ from tools.sweeps.plan import (
     setting,
 )
 from tools.sweeps.ranking import Result, differing, ranking
-from tools.sweeps.run import Job
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from pipeline.records.experiments import experiment_runs, metric_by_epoch
 from pipeline.records.store import Store
 from tools.sweeps.experiments import finished_experiments, read_metrics
 from tools.sweeps.halving import Scores, promotions
+from tools.sweeps.jobs import Job
 from tools.sweeps.plan import Experiment, Names, Plan
 from tools.sweeps.ranking import Result
-from tools.sweeps.run import Job
 from tools.sweeps.space import EPOCHS, rounded
 
 STUDIES = "optuna.db"  # in the repository's root
@@ -210,7 +210,7 @@ class Trials:
             return
         (name,) = self.search.objectives
         values, kept_by = (metric_by_epoch(self.store, run_id, each) for each in (name, KEPT_BY))
-        for rung in rungs:
+        for rung in rungs if kept_by else []:
             best = max((each for each in sorted(kept_by) if each <= rung), key=kept_by.__getitem__)
             if best not in values:
                 raise UserError(f"search.objectives: {name} is not in the run {run_id}")

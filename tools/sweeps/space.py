@@ -66,8 +66,8 @@ class Search:
             raise ValueError("rungs: trials can pause for one objective alone, not for two")
         if self.rungs and self.stage != "train":
             raise ValueError("rungs: trials can pause for what each epoch measures: val.*")
-        if self.rungs and EPOCHS in self.space:
-            raise ValueError(f"rungs: all trials must be equally long, but space has {EPOCHS}")
+        if EPOCHS in self.space:
+            raise ValueError(f"space: {EPOCHS} is not accepted, all trials must be equally long")
 
     @property
     def stage(self) -> str:
