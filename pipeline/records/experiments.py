@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.records.lineage import EXPERIMENT_TAG
 from pipeline.records.runs import PAUSED_TAG
 from pipeline.records.store import Store, store_errors
 
-EXPERIMENT_TAG = "dvc.exp_name"
 MOST = 50_000  # runs: MLflow's limit
 MINUTE = 60_000  # milliseconds
 

@@ -25,6 +25,8 @@ from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import (
     DATA_STAGES,
+    EXPERIMENT,
+    EXPERIMENT_TAG,
     changed_params,
     lineage_tags,
     locked_params,
@@ -130,6 +132,8 @@ def training_run(
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
         if stored and PAUSED_TAG in stored.data.tags:
             store.client.delete_tag(run_id, PAUSED_TAG)
+        if stored and (experiment := os.environ.get(EXPERIMENT)):  # as which it continues
+            store.client.set_tag(run_id, EXPERIMENT_TAG, experiment)
     resumed = stored is not None
     monitor = SystemMetricsMonitor(
         run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
@@ -272,7 +276,7 @@ def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any], changes: st
     commit: "train.lr=0.001 sample-plain-1a2b3c4", with "+" when the source differs, too.
     """
     changes = textwrap.shorten(changes, NAME_LENGTH, placeholder=" ...")
-    if experiment := lineage.get("dvc.exp_name"):
+    if experiment := lineage.get(EXPERIMENT_TAG):
         return f"{experiment} {changes}".strip()
     dirty = "+" if lineage["git.dirty"] == "true" else ""
     encoder = str(params.get("model.encoder", UNKNOWN))

@@ -87,10 +87,12 @@ def test_a_training_paused_twice_ends_as_one_that_was_not_in_one_run(
     capsys.readouterr()
     trained = []
     for epochs in (1, 3, 2):  # the last is behind already: nothing is trained
+        monkeypatch.setenv("DVC_EXP_NAME", f"experiment-{epochs}")
         pause_after(monkeypatch, epochs)
         trained.append(capsys.readouterr().out.count("validation loss"))
         run, _ = runs(tiny_pets)
         assert run.info.status == "KILLED"
+        assert run.data.tags["dvc.exp_name"] == f"experiment-{epochs}"
         assert run.data.tags["training.paused_after"] == str(max(epochs, trained[-1]))
         assert len(states(tiny_pets)) == 1
     assert trained == [1, 3, 3]  # rows that were kept are printed again
