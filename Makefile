@@ -20,7 +20,7 @@ export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve monitor labels retrain report models promote verify \
-  sweep doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
+  sweep install-ray doctor train oxford describe sync bench bench-scale lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -96,9 +96,12 @@ verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
-sweep: $(INSTALLED) ## Try many settings, or search for the best (SWEEP=file WORKERS=2 SET="train.epochs=2")
+sweep: $(if $(ENGINE),$(INSTALLED_FOR_RAY),$(INSTALLED)) ## Try many settings, or search (SWEEP=file WORKERS=2 ENGINE=ray SET="train.epochs=2")
 	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(ENGINE),--engine $(ENGINE)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
+
+install-ray: $(INSTALLED_FOR_RAY) ## Set up what several machines need (docs/scale.md)
 
 doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy if not
 	python -m tools.doctor

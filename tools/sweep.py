@@ -7,7 +7,7 @@ If you interrupt it, the same command resumes the sweep.
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from pipeline.core.terminal import UserError, console, run_command
 from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
 from tools.sweeps.local import Here
 from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
+
+EngineFor = Callable[[Iterable[Mapping[str, Any]]], Engine]  # the settings of its experiments
 
 if TYPE_CHECKING:
     from pipeline.records.store import Store
@@ -32,18 +34,20 @@ def main() -> int:
     store = open_store()  # before the first experiment: without a store none could train
     logs = cache_folder("sweeps")
     run = search if "search" in plan else sweep
-    jobs = run(plan, word, store, logs, arguments.workers)
+    jobs = run(plan, word, store, logs, partial(open_engine, arguments, logs))
     print_failures(jobs.values())
     return 1 if any(job.state == "failed" for job in jobs.values()) else 0
 
 
-def sweep(plan: Plan, word: str, store: "Store", logs: Path, workers: int | None) -> dict[str, Job]:
+def sweep(
+    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
+) -> dict[str, Job]:
     """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
     from tools.sweeps.ranking import differing, print_best, print_ranking, read_results
 
     experiments = plan_experiments(plan, word)
     jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
-    engine = open_engine(workers, [each.settings for each in experiments], logs)
+    engine = engine_for([each.settings for each in experiments])
     run_jobs(jobs, lambda: [job for job in jobs.values() if job.state == "waiting"], engine)
     if results := read_results(experiments, store):
         print_ranking(results, differing(experiments))
@@ -52,14 +56,14 @@ def sweep(plan: Plan, word: str, store: "Store", logs: Path, workers: int | None
 
 
 def search(
-    plan: Plan, word: str, store: "Store", logs: Path, workers: int | None
+    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
 ) -> dict[str, Job]:
     """Run the trials of a search and rank them; return those run here as jobs, by name."""
     from tools.sweeps.ranking import print_best, print_paused, print_ranking
     from tools.sweeps.search import Trials
 
     trials = Trials(plan, word, store, logs)
-    run_jobs(trials.jobs, trials.candidates, open_engine(workers, [trials.settings], logs))
+    run_jobs(trials.jobs, trials.candidates, engine_for([trials.settings]))
     if results := trials.results():
         print_ranking(results, [*trials.space], spent="epochs")
         if trials.has_finished():
@@ -69,10 +73,15 @@ def search(
 
 
 def open_engine(
-    workers: int | None, experiments: Iterable[Mapping[str, Any]], logs: Path
+    arguments: argparse.Namespace, logs: Path, experiments: Iterable[Mapping[str, Any]]
 ) -> Engine:
-    """Where the experiments with these settings run, so many at a time; say so."""
-    workers = workers or default_workers(experiments)
+    """Where the experiments with these settings run, a few at a time."""
+    threads = most_threads(experiments)
+    if arguments.engine:
+        from tools.sweeps.cluster import Cluster
+
+        return Cluster(threads)
+    workers = arguments.workers or max(1, (os.cpu_count() or 1) // threads)
     console.print(f"{workers} experiments at a time; logs in {logs}", soft_wrap=True)
     return Here(workers, logs)
 
@@ -97,16 +106,12 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
     return {**plan, "grid": grid}
 
 
-def default_workers(experiments: Iterable[Mapping[str, Any]]) -> int:
-    """How many trainings can run at a time with a core for each of their threads; at least 1.
-
-    experiments: the settings of each.
-    """
+def most_threads(experiments: Iterable[Mapping[str, Any]]) -> int:
+    """The most threads that one of the experiments with these settings trains with; at least 1."""
     base = read_section("train", dict[str, Any])["threads"]
     threads = [each.get("train.threads", base) for each in experiments]
     # The training refuses anything but a positive whole number.
-    most = max((each for each in threads if isinstance(each, int)), default=1)
-    return max(1, (os.cpu_count() or 1) // max(1, most))
+    return max(1, max((each for each in threads if isinstance(each, int)), default=1))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -116,6 +121,7 @@ def parse_arguments() -> argparse.Namespace:
     each = "try a param with each of these values, in every combination with the others"
     add("--grid", "-g", metavar="NAME=[VALUES]", help=each)
     add("--set", metavar="NAME=VALUE", help="set a param for all")
+    parser.add_argument("--engine", choices=["ray"], help="on the cluster at RAY_ADDRESS, not here")
     parser.add_argument("--workers", type=int, help="at a time (default: what the cores allow)")
     return parser.parse_args()
 
