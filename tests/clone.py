@@ -154,7 +154,7 @@ def borrow(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         if not entry.name.startswith("installed"):
             (target / entry.name).symlink_to(entry)
-    for name in ("installed", "installed-for-teams"):
+    for name in ("installed", "installed-for-teams", "installed-for-ray"):
         (target / name).touch()
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.layout import cache_folder
+from pipeline.core.layout import CACHE, cache_folder
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, console, run_command
 from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
@@ -34,6 +34,11 @@ def main() -> int:
     store = open_store()  # before the first experiment: without a store none could train
     logs = cache_folder("sweeps")
     run = search if "search" in plan else sweep
+    if arguments.engine and "search" in plan and plan["search"].rungs and CACHE not in os.environ:
+        raise UserError(
+            f"a paused trial may continue on another node: set {CACHE} to a folder that all nodes"
+            " see, or leave out search.rungs"
+        )
     jobs = run(plan, word, store, logs, partial(open_engine, arguments, logs))
     print_failures(jobs.values())
     return 1 if any(job.state == "failed" for job in jobs.values()) else 0

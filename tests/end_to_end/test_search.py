@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import time
 
-import psutil
 import pytest
+from processes import kill_all, wait_until
 
 from pipeline.core.files import file_digest
 
@@ -41,18 +40,6 @@ def searched(clone):
 
 def kill_alone(pid):
     os.kill(pid, signal.SIGKILL)  # its experiments are groups of their own, and go on
-
-
-def kill_all(pid):
-    for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-        each.kill()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def search_runs(clone):
