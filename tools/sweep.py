@@ -34,11 +34,6 @@ def main() -> int:
     store = open_store()  # before the first experiment: without a store none could train
     logs = cache_folder("sweeps")
     run = search if "search" in plan else sweep
-    if arguments.engine and "search" in plan and plan["search"].rungs and CACHE not in os.environ:
-        raise UserError(
-            f"a paused trial may continue on another node: set {CACHE} to a folder that all nodes"
-            " see, or leave out search.rungs"
-        )
     jobs = run(plan, word, store, logs, partial(open_engine, arguments, logs))
     print_failures(jobs.values())
     return 1 if any(job.state == "failed" for job in jobs.values()) else 0
@@ -94,7 +89,7 @@ def open_engine(
 def complete_plan(arguments: argparse.Namespace) -> Plan:
     """The plan file, if one is given, with the additions of the command line.
 
-    Raises UserError if there is nothing to try, or a grid's values are no list.
+    Raises UserError if there is nothing to try, or if the additions do not fit.
     """
     plan = read_plan(arguments.plan) if arguments.plan else Plan()
     for key, values in arguments.grid:
@@ -104,6 +99,11 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
     if "search" in plan:
         if arguments.grid:
             raise UserError(f"{arguments.plan} is a search: --grid has no place in it")
+        if arguments.engine and plan["search"].rungs and CACHE not in os.environ:
+            raise UserError(
+                f"{arguments.plan}: search.rungs: paused trials may continue on other nodes:"
+                f" set {CACHE} to a folder that all of them see, or leave out the rungs"
+            )
         return plan
     grid = plan.get("grid", {}) | dict(arguments.grid)
     if not grid and not plan.get("list"):

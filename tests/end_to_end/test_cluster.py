@@ -1,6 +1,6 @@
 """Two nodes on this machine, each a raylet with one core, run a sweep while one of them dies.
 
-The command is that of docs/scale.md, with the addresses of here; the sweep is the example's, of six.
+The command is that of docs/scale.md, with the addresses of here; the sweep is the example's.
 """
 
 import re
