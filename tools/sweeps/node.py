@@ -49,9 +49,13 @@ def run_experiment(
         unpack(source, root, variables)
         workspace = root / source.folder
         remote = output(workspace, variables, "dvc", "remote", "list").strip()
-        # Of the data only what a stage that runs reads: the rest is neither made nor pulled.
-        pull = ["--pull", "--allow-missing"] if remote else []
-        commands = [["dvc", "exp", "run", *pull, *options], *([["dvc", "push"]] if remote else [])]
+        commands = [["dvc", "exp", "run", *options]]
+        if remote:
+            # DVC looks into the folders of all plots when it saves an experiment. Of the data it
+            # pulls only what a stage that runs reads.
+            plots = ["dvc", "pull", "--allow-missing", "evaluate"]
+            pull = ["--pull", "--allow-missing"]
+            commands = [plots, [*commands[0], *pull], ["dvc", "push"]]
         for command in commands:
             if status := run(workspace, variables, command, log):
                 return Outcome(status, log.read_bytes()[-LOG_BYTES:])
