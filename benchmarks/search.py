@@ -24,8 +24,8 @@ SPACE = {
     "train.augmentation.crop_min_area": {"low": 0.2, "high": 1.0},
     "train.weight_decay": {"low": 0.0001, "high": 0.1, "log": True},
 }
-# What makes a search of it, and where its seeds begin: no trial of one is in the other.
-HALVING, RANDOM = ("halving", 0), ("random", 1000)
+WORDS = ("halving", "random")
+RANDOM_SEEDS = 1000  # where those of random begin: no trial of one search is in the other
 ALLOWED = 0.002  # of mIoU, that halving may miss
 
 
@@ -33,24 +33,26 @@ def main() -> None:
     arguments = parse_arguments()
     found = []
     for seed in arguments.seeds:
-        for word, first in (HALVING, RANDOM):
-            halves = word == HALVING[0]
-            search = {
-                "space": SPACE,
-                "trials": arguments.trials,
-                "sampler": "tpe" if halves else "random",
-                "seed": first + seed,
-                "rungs": arguments.rungs if halves else None,
-            }
-            settings = {
-                "split.train_fraction": arguments.fraction,
-                "train.epochs": arguments.epochs,
-                "train.threads": 1,
-            }
-            names = run_search(f"{word}-{seed}", {"set": settings, "search": search})
+        for word in WORDS:
+            names = run_search(f"{word}-{seed}", plan_of(word, seed, arguments))
             found.append({"search": word, "seed": seed, **measured(names)})
     console.print(table_of(found))
     print(json.dumps(found))
+
+
+def plan_of(word: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The plan of one of the two searches."""
+    settings = {
+        "split.train_fraction": arguments.fraction,
+        "train.epochs": arguments.epochs,
+        "train.threads": 1,
+    }
+    search = {"space": SPACE, "trials": arguments.trials}
+    if word == "random":
+        search |= {"sampler": "random", "seed": RANDOM_SEEDS + seed}
+    else:
+        search |= {"sampler": "tpe", "seed": seed, "rungs": arguments.rungs}
+    return {"set": settings, "search": search}
 
 
 def run_search(name: str, plan: dict[str, Any]) -> list[str]:
