@@ -28,7 +28,7 @@ class Cluster:
     """An `Engine`: the cluster at RAY_ADDRESS, or one of this machine alone."""
 
     def __init__(self, threads: int) -> None:
-        """`threads`: how many cores each job is given.
+        """`threads`: how many cores each job is given, beside a GPU if the cluster has some.
 
         Raises UserError if Ray is not installed or has no cluster there, or if runs would go to a
         file that the nodes cannot see.
@@ -38,18 +38,21 @@ class Cluster:
                 "nodes log to an MLflow server: set MLFLOW_TRACKING_URI to its address"
                 " (docs/teams.md)"
             )
-        self.threads = threads
         self.ray = connect()
         # By value: the nodes need not have this project, only its packages.
         self.ray.cloudpickle.register_pickle_by_value(node)
         self.source = self.ray.put(pack_source())
-        self.task = self.ray.remote(num_cpus=threads, max_retries=-1)(node.run_experiment)
+        # Ray hides a node's GPUs from tasks that ask for none.
+        self.needs = {"CPU": threads, "GPU": min(1, self.ray.cluster_resources().get("GPU", 0))}
+        needs = {"num_cpus": threads, "num_gpus": self.needs["GPU"]}
+        self.task = self.ray.remote(**needs, max_retries=-1)(node.run_experiment)
         self.running: dict[Any, tuple[Job, ExitStack]] = {}
 
     @contextmanager
     def place(self) -> Iterator[Callable[[Job], bool] | None]:
-        cores = self.ray.cluster_resources().get("CPU", 0)
-        yield self.start if len(self.running) < cores // self.threads else None
+        there_are = self.ray.cluster_resources()
+        places = min(there_are.get(name, 0) // each for name, each in self.needs.items() if each)
+        yield self.start if len(self.running) < places else None
 
     def start(self, job: Job) -> bool:
         """Start the job unless it is done or running; its lock is held until it ends."""
