@@ -21,7 +21,7 @@ export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
 .PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve web monitor labels retrain \
-  report review models promote verify sweep doctor train oxford describe sync move bench bench-scale docs lint \
+  report review models promote verify sweep install-ray doctor train oxford describe sync move bench bench-scale docs lint \
   format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
@@ -104,9 +104,12 @@ verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=
 	$(if $(VERSION)$(RUN),,$(error say which model: make verify VERSION=1, or RUN=the id of a run))
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
-sweep: $(INSTALLED) ## Try many settings and rank them (SWEEP=file WORKERS=2 SET="train.epochs=2")
+sweep: $(if $(ENGINE),$(INSTALLED_FOR_RAY),$(INSTALLED)) ## Try many settings, or search (SWEEP=file WORKERS=2 ENGINE=ray SET="train.epochs=2")
 	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(ENGINE),--engine $(ENGINE)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
+
+install-ray: $(INSTALLED_FOR_RAY) ## Set up what several machines need (docs/scale.md)
 
 doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy if not
 	python -m tools.doctor

@@ -1,8 +1,10 @@
 """Train the U-Net on the train list and keep the epoch that scores best on the validation list."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,15 +15,22 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import file_digest, write_csv, write_json
 from pipeline.core.layout import in_repository
 from pipeline.core.params import STRICT, Seed, Threads, read_section
-from pipeline.core.terminal import console, path_arguments, run_command
+from pipeline.core.terminal import UserError, console, path_arguments, run_command
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.settings import AugmentationParams, ImageSize
-from pipeline.model.settings import CHECKPOINT, ModelConfig, ModelParams, Precision
+from pipeline.model.settings import (
+    CHECKPOINT,
+    PAUSE_AFTER,
+    ModelConfig,
+    ModelParams,
+    Precision,
+)
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from pipeline.data.cache import Pictures
+    from pipeline.model.checkpoint import Weights
     from pipeline.model.training import Learner, Row
     from pipeline.records.runs import Run
 
@@ -58,11 +67,13 @@ def main() -> None:
     train = read_section("train", TrainParams)
     model = read_section("model", ModelParams)
     seed: int = read_section("seed", Seed)
+    pause_after = read_pause()
 
     from pipeline.data.cache import open_pictures
     from pipeline.data.splits import read_split
     from pipeline.model.encoders import check_model
     from pipeline.model.engine import launch, resolve_precision
+    from pipeline.model.resume import Paused
 
     check_model(model)
     precision = resolve_precision(train.precision)
@@ -76,9 +87,11 @@ def main() -> None:
             arguments.data, names, train.image_size, reviewed=arguments.splits
         )
     sections: dict[str, Any] = {"seed": seed, "model": model, "train": train}
-    learner, run_epochs = prepare(fabric, pictures, classes, **sections)
+    learner, fit = prepare(fabric, pictures, classes, **sections)
+    run_epochs = partial(fit, pause_after=pause_after)
     if not fabric.is_global_zero:  # this process only helps to compute
-        run_epochs(state=None, log=lambda _: None)
+        with suppress(Paused):  # which the first one reports
+            run_epochs(state=None, log=lambda _: None)
         return
     engine = {"precision": precision, "processes": fabric.world_size}
     run_training(
@@ -113,7 +126,7 @@ def run_training(
     with training_state(key) as state:
         with training_run(arguments.data, sections, images, state.id) as run:
             run.set_tags({**engine, "device": device_name(learner.fabric)})
-            rows, best = run_epochs(state=state, log=partial(log_row, run))
+            rows, best = run_recorded(run, partial(run_epochs, state=state))
             parameters = sum(weight.numel() for weight in learner.network.parameters())
             facts = {"images": images, "parameters": parameters}
             save_checkpoint(arguments.models, best, config)
@@ -128,6 +141,16 @@ def run_training(
             state.remove()
 
 
+def read_pause() -> float:
+    """The number of epochs in PETSEG_PAUSE_AFTER; infinity without it. Raises UserError."""
+    text = os.environ.get(PAUSE_AFTER)
+    if text is None:
+        return math.inf
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UserError(f"{PAUSE_AFTER}={text}: expected a number of epochs, 1 or more")
+    return int(text)
+
+
 def prepare(
     fabric: "Fabric",
     pictures: "Mapping[str, Pictures]",
@@ -137,7 +160,7 @@ def prepare(
     model: ModelParams,
     train: TrainParams,
 ) -> "tuple[Learner, Callable]":
-    """The network with its optimizer, and `fit`, which lacks only `state` and `log`."""
+    """The network with its optimizer, and `fit`, which lacks `pause_after`, `state` and `log`."""
     from pipeline.data.transforms import Augmentation
     from pipeline.model.losses import balanced_weights, segmentation_loss
     from pipeline.model.training import build_batches, build_learner, fit
@@ -164,6 +187,18 @@ def prepare(
         max_gradient_norm=train.max_gradient_norm,
         seed=seed,
     )
+
+
+def run_recorded(run: "Run", run_epochs: Callable) -> "tuple[list[Row], Weights]":
+    """Log each epoch, and the pause if the training stops at one, to be continued."""
+    from pipeline.model.resume import Paused
+    from pipeline.records.runs import PAUSED_TAG
+
+    try:
+        return run_epochs(log=partial(log_row, run))
+    except Paused as pause:
+        run.set_tags({PAUSED_TAG: pause.epochs})
+        raise
 
 
 def log_row(run: "Run", row: "Row") -> None:

@@ -22,6 +22,7 @@ FIRST = (
     "real photographs",
     "test_broken_stages",
     "end_to_end/test_sweep",
+    "end_to_end/test_search",
     "Many experiments",
     "end_to_end/test_doctor",
     "test_verify_command",

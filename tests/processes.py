@@ -1,9 +1,13 @@
-"""Python in a process of its own, which imports this project from anywhere."""
+"""Python in a process of its own, and what processes do until they end."""
 
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -20,3 +24,17 @@ def run_python(
         text=True,
         check=False,
     )
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 600) -> None:
+    """Wait for what another process does; fail if it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def kill_all(pid: int) -> None:
+    """End a process and all it has started at once, as a lost machine does."""
+    for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+        each.kill()

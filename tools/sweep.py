@@ -1,70 +1,132 @@
 """Try many settings: run DVC experiments side by side, then rank them by validation score.
 
+A plan is a grid, a list, or a search, which draws settings and trains on only with the best.
+
 If you interrupt it, the same command resumes the sweep.
 """
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.core.layout import cache_folder
+from pipeline.core.layout import CACHE, cache_folder
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, run_command
-from tools.sweeps.plan import Experiment, Plan, plan_experiments, read_plan, setting
-from tools.sweeps.run import Job, print_failures, run_jobs
+from pipeline.core.terminal import UserError, console, run_command
+from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
+from tools.sweeps.local import Here
+from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
+
+EngineFor = Callable[[Iterable[Mapping[str, Any]]], Engine]  # the settings of its experiments
+
+if TYPE_CHECKING:
+    from pipeline.records.store import Store
 
 
 def main() -> int:
     arguments = parse_arguments()
     from pipeline.records.store import open_store
-    from tools.sweeps.ranking import differing, print_ranking, read_results
 
     plan = complete_plan(arguments)
-    experiments = plan_experiments(plan, arguments.plan.stem if arguments.plan else "sweep")
-    workers = arguments.workers or default_workers(experiments)
+    word = arguments.plan.stem if arguments.plan else "sweep"
     store = open_store()  # before the first experiment: without a store none could train
     logs = cache_folder("sweeps")
-    jobs = [Job(each, logs / f"{each.name}.log") for each in experiments]
-    run_jobs(jobs, workers)
-    print_ranking(read_results(experiments, store), differing(experiments), store)
-    print_failures(jobs)
-    return 1 if any(job.state == "failed" for job in jobs) else 0
+    run = search if "search" in plan else sweep
+    jobs = run(plan, word, store, logs, partial(open_engine, arguments, logs))
+    print_failures(jobs.values())
+    return 1 if any(job.state == "failed" for job in jobs.values()) else 0
+
+
+def sweep(
+    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
+) -> dict[str, Job]:
+    """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
+    from tools.sweeps.ranking import differing, print_best, print_ranking, read_results
+
+    experiments = plan_experiments(plan, word)
+    jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
+    engine = engine_for([each.settings for each in experiments])
+    run_jobs(jobs, lambda: [job for job in jobs.values() if job.state == "waiting"], engine)
+    if results := read_results(experiments, store):
+        print_ranking(results, differing(experiments))
+        print_best(results[0], store)
+    return jobs
+
+
+def search(
+    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
+) -> dict[str, Job]:
+    """Run the trials of a search and rank them; return those run here as jobs, by name."""
+    from tools.sweeps.ranking import print_best, print_paused, print_ranking
+    from tools.sweeps.search import Trials
+
+    trials = Trials(plan, word, store, logs)
+    run_jobs(trials.jobs, trials.candidates, engine_for([trials.settings]))
+    if results := trials.results():
+        print_ranking(results, [*trials.space], spent="epochs")
+        if trials.has_finished():
+            print_best(results[0], store)
+        print_paused(results, trials.epochs)
+    return trials.jobs
+
+
+def open_engine(
+    arguments: argparse.Namespace, logs: Path, experiments: Iterable[Mapping[str, Any]]
+) -> Engine:
+    """Where the experiments with these settings run, a few at a time."""
+    threads = most_threads(experiments)
+    if arguments.engine:
+        from tools.sweeps.cluster import Cluster
+
+        return Cluster(threads)
+    workers = arguments.workers or max(1, (os.cpu_count() or 1) // threads)
+    console.print(f"{workers} experiments at a time; logs in {logs}", soft_wrap=True)
+    return Here(workers, logs)
 
 
 def complete_plan(arguments: argparse.Namespace) -> Plan:
     """The plan file, if one is given, with the additions of the command line.
 
-    Raises UserError if there is nothing to try, or a grid's values are no list.
+    Raises UserError if there is nothing to try, or if the additions do not fit.
     """
     plan = read_plan(arguments.plan) if arguments.plan else Plan()
     for key, values in arguments.grid:
         if not isinstance(values, list):
             raise UserError(f"--grid {key}={values}: expected a list, e.g. {key}=[1, 2]")
+    plan = {**plan, "set": plan.get("set", {}) | dict(arguments.set)}
+    if "search" in plan:
+        if arguments.grid:
+            raise UserError(f"{arguments.plan} is a search: --grid has no place in it")
+        if arguments.engine and plan["search"].rungs and CACHE not in os.environ:
+            raise UserError(
+                f"{arguments.plan}: search.rungs: paused trials may continue on other nodes:"
+                f" set {CACHE} to a folder that all of them see, or leave out the rungs"
+            )
+        return plan
     grid = plan.get("grid", {}) | dict(arguments.grid)
     if not grid and not plan.get("list"):
         raise UserError("nothing to try: give a plan (experiments/*.yaml) or --grid NAME=[VALUES]")
-    return {**plan, "grid": grid, "set": plan.get("set", {}) | dict(arguments.set)}
+    return {**plan, "grid": grid}
 
 
-def default_workers(experiments: Iterable[Experiment]) -> int:
-    """How many trainings can run at a time with a core for each of their threads; at least 1."""
+def most_threads(experiments: Iterable[Mapping[str, Any]]) -> int:
+    """The most threads that one of the experiments with these settings trains with; at least 1."""
     base = read_section("train", dict[str, Any])["threads"]
-    threads = [each.settings.get("train.threads", base) for each in experiments]
+    threads = [each.get("train.threads", base) for each in experiments]
     # The training refuses anything but a positive whole number.
-    most = max((each for each in threads if isinstance(each, int)), default=1)
-    return max(1, (os.cpu_count() or 1) // max(1, most))
+    return max(1, max((each for each in threads if isinstance(each, int)), default=1))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.sweep", description=__doc__)
-    parser.add_argument("plan", nargs="?", type=Path, help="YAML file with grid:, list:, set:")
+    parser.add_argument("plan", nargs="?", type=Path, help="YAML file: grid:, list:, search:, set:")
     add = partial(parser.add_argument, action="append", default=[], type=setting)
     each = "try a param with each of these values, in every combination with the others"
     add("--grid", "-g", metavar="NAME=[VALUES]", help=each)
     add("--set", metavar="NAME=VALUE", help="set a param for all")
+    parser.add_argument("--engine", choices=["ray"], help="on the cluster at RAY_ADDRESS, not here")
     parser.add_argument("--workers", type=int, help="at a time (default: what the cores allow)")
     return parser.parse_args()
 

@@ -45,10 +45,11 @@ def path_in_git(workspace: Path) -> Path:
     return Path(os.fsdecode(prefix.rstrip(b"\n")))
 
 
-def source_patch(workspace: Path) -> bytes | None:
+def source_patch(workspace: Path, files: Sequence[str] = SOURCE) -> bytes | None:
     """The patch that `git apply` needs to turn HEAD's source into the present one.
 
-    It adds the files that git does not track yet, unless they are ignored. None without a commit.
+    `files` are git's patterns of what counts as source. The patch adds those that git does not
+    track yet, unless they are ignored. None without a commit.
     """
     if git_commit(workspace) == UNKNOWN:
         return None
@@ -56,11 +57,11 @@ def source_patch(workspace: Path) -> bytes | None:
         # An index of our own, so that new files can be shown without touching the user's.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         _git(workspace, "read-tree", "HEAD", **index)
-        untracked = ("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCE)
+        untracked = ("ls-files", "-z", "--others", "--exclude-standard", "--", *files)
         new = _git(workspace, *untracked, **index) or b""
         if names := [os.fsdecode(name) for name in new.split(b"\0") if name]:
             _git(workspace, "add", "--intent-to-add", "--", *names, **index)
-        return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *SOURCE, **index)
+        return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *files, **index)
 
 
 def committer(workspace: Path) -> str:

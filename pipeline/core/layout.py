@@ -27,6 +27,8 @@ TABLES = METRICS / "tables"  # scores.csv, slices.csv and per_image.csv
 PLOTS = METRICS / "plots"
 SUSPECTS = METRICS / "labels"  # suspects.csv, masks/ and sheets/, from tools.labels
 
+CACHE = "PETSEG_CACHE"  # names the folder of what can be rebuilt, if several machines share one
+
 FP32, INT8 = PRECISIONS = ("fp32", "int8")  # of an exported model: it has a file in each
 
 
@@ -52,7 +54,10 @@ def in_repository(path: str) -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """The folder `name` of what can be rebuilt, in .cache of the repository; it is created."""
-    folder = workspace_root() / ".cache" / name
+    """The folder `name` of what can be rebuilt; it is created.
+
+    It lies in .cache of the repository, or in the folder that PETSEG_CACHE names.
+    """
+    folder = Path(os.environ.get(CACHE) or workspace_root() / ".cache") / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

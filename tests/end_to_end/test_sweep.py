@@ -5,9 +5,9 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
+from processes import wait_until
 from tiny_pets import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -43,13 +43,6 @@ def start(clone, command):
 
 def logs(clone):
     return [*(clone.root / ".cache/sweeps").glob("*.log")]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def swept_runs(clone):

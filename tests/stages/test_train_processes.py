@@ -1,11 +1,12 @@
 """Two processes train one model: in one run, with one checkpoint, as well as one alone does."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 from tiny_pets import write_params
-from training import PLAIN, TORCHRUN, outputs, runs, states, train, train_here, training
+from training import PLAIN, TIMEOUT, TORCHRUN, outputs, runs, states, train, train_here, training
 
 from pipeline.model.checkpoint import checkpoint_digest
 
@@ -59,3 +60,17 @@ def test_a_loss_that_explodes_ends_both_processes_with_a_message_and_the_run_as_
     )
     assert "Traceback" not in output
     assert [run.info.status for run in runs(tiny_pets)] == ["FAILED"]
+
+
+def test_two_processes_pause_together_and_continue_together(tiny_pets, monkeypatch):
+    params(tiny_pets, processes=2)
+    monkeypatch.setenv("PETSEG_PAUSE_AFTER", "2")
+    with training(tiny_pets) as process:
+        output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == os.EX_TEMPFAIL, output
+    assert len(states(tiny_pets)) == 1
+    monkeypatch.delenv("PETSEG_PAUSE_AFTER")
+    train(tiny_pets)
+    (run,) = runs(tiny_pets)
+    assert run.info.status == "FINISHED"
+    assert states(tiny_pets) == []

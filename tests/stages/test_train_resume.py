@@ -1,5 +1,6 @@
 """A training that is killed goes on where it was, and ends as if nothing had happened."""
 
+import os
 import shutil
 import time
 
@@ -67,6 +68,49 @@ def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(slow_pets)
         values = dict(zip(curves["epoch"], curves[name.replace(".", "_")], strict=True))
         assert [point.step for point in sorted(points, key=lambda each: each.step)] == [*values]
         assert {point.step: point.value for point in points} == pytest.approx(values)
+
+
+def pause_after(monkeypatch, epochs):
+    """Train until the pause, in this process."""
+    monkeypatch.setenv("PETSEG_PAUSE_AFTER", str(epochs))
+    with pytest.raises(SystemExit) as ended:
+        train_here(monkeypatch)
+    assert ended.value.code == os.EX_TEMPFAIL
+
+
+def test_a_training_paused_twice_ends_as_one_that_was_not_in_one_run(
+    tiny_pets, monkeypatch, capsys
+):
+    write_params(tiny_pets, train={"epochs": 4})
+    train_here(monkeypatch)
+    whole = outputs(tiny_pets)
+    capsys.readouterr()
+    trained = []
+    for epochs in (1, 3, 2):  # the last is behind already: nothing is trained
+        monkeypatch.setenv("DVC_EXP_NAME", f"experiment-{epochs}")
+        pause_after(monkeypatch, epochs)
+        trained.append(capsys.readouterr().out.count("validation loss"))
+        run, _ = runs(tiny_pets)
+        assert run.info.status == "KILLED"
+        assert run.data.tags["dvc.exp_name"] == f"experiment-{epochs}"
+        assert run.data.tags["training.paused_after"] == str(max(epochs, trained[-1]))
+        assert len(states(tiny_pets)) == 1
+    assert trained == [1, 3, 3]  # rows that were kept are printed again
+    monkeypatch.delenv("PETSEG_PAUSE_AFTER")
+    train_here(monkeypatch)
+    run, _ = runs(tiny_pets)
+    assert run.info.status == "FINISHED"
+    assert "training.paused_after" not in run.data.tags
+    points = client(tiny_pets).get_metric_history(run.info.run_id, "val.miou")
+    assert [point.step for point in points] == [1, 2, 3, 4]
+    assert outputs(tiny_pets) == whole
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", ""])
+def test_a_pause_that_is_no_number_of_epochs_is_refused(tiny_pets, monkeypatch, text):
+    monkeypatch.setenv("PETSEG_PAUSE_AFTER", text)
+    with pytest.raises(UserError, match=f"PETSEG_PAUSE_AFTER={text}: expected a number of epochs"):
+        train_here(monkeypatch)
 
 
 def test_a_training_that_explodes_in_its_very_last_step_is_not_taken_for_good(

@@ -8,6 +8,7 @@ from mlflow_workspace import commit
 from rich.console import Console
 
 from pipeline.core.terminal import UserError
+from tools.sweeps.jobs import Job
 from tools.sweeps.plan import (
     Experiment,
     combinations,
@@ -17,7 +18,6 @@ from tools.sweeps.plan import (
     setting,
 )
 from tools.sweeps.ranking import Result, differing, ranking
-from tools.sweeps.run import Job
 
 
 @pytest.fixture
@@ -61,9 +61,10 @@ def test_a_grid_is_every_combination_and_each_entry_of_a_list_is_tried_with_it()
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"set": {"seed": 1}}, "expected the sections grid or list"),
-        ({"grid": {}, "grids": {}}, "expected the sections grid or list"),
+        ({"set": {"seed": 1}}, "expected grid, list, both, or search"),
+        ({"grid": {}, "grids": {}}, "expected grid, list, both, or search"),
         ({"grid": {"train.lr": 0.1}}, r"grid\.train\.lr: .* valid array"),
+        ({"grid": {}, "search": {}}, "expected grid, list, both, or search"),
         (None, "is missing"),
         ({"grid": {"train.lrate": [1]}}, r"train\.lrate is not in params.*; near it: train\.lr"),
         ({"grid": {"train.lr": []}}, "nothing to try"),
@@ -138,8 +139,13 @@ def test_only_settings_that_differ_are_shown():
 
 def test_a_row_has_scores_minutes_settings_and_run():
     results = [
-        Result(Experiment("sweep-b", {"train.lr": 0.2}), 0.75, 0.7301, "0123456789", 12.34),
-        Result(Experiment("sweep-a", {}), 0.74, 0.74, None, None),
+        Result(
+            Experiment("sweep-b", {"train.lr": 0.2}),
+            {"val mIoU": 0.75, "test mIoU": 0.7301},
+            "0123456789",
+            "12.3",
+        ),
+        Result(Experiment("sweep-a", {}), {"val mIoU": 0.74, "test mIoU": 0.74}, "", ""),
     ]
     output = StringIO()
     Console(file=output, width=120).print(ranking(results, ["train.lr"]))

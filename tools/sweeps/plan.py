@@ -1,11 +1,11 @@
-"""What to try: a grid or a list of settings, as experiments named by everything they depend on."""
+"""What to try: a grid, a list or a search, as experiments named by everything they depend on."""
 
 import difflib
 import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,6 +14,7 @@ from pipeline.core.git import git_commit, source_patch
 from pipeline.core.layout import PARAMS
 from pipeline.core.params import flatten, load_yaml, read_params, read_section
 from pipeline.core.terminal import UserError
+from tools.sweeps.space import Search
 
 
 class Plan(TypedDict, total=False):
@@ -22,6 +23,7 @@ class Plan(TypedDict, total=False):
     set: dict[str, Any]  # for all experiments
     grid: dict[str, list[Any]]  # to combine with each other
     list: list[dict[str, Any]]  # to try entry by entry, each with the whole grid
+    search: Search  # instead of grid and list
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class Experiment:
 
 
 def read_plan(file: Path) -> Plan:
-    """Read a plan: a YAML file with `grid:` or `list:`, and optionally `set:`.
+    """Read a plan: a YAML file with `grid:`, `list:` or `search:`, and optionally `set:`.
 
     Raises UserError, naming file and key, for a missing file, an unknown section, a wrong type.
     """
     sections: Any = read_params(file)
     kinds = Plan.__annotations__
-    if not sections.keys() <= kinds.keys() or not sections.keys() & {"grid", "list"}:
-        raise UserError(f"{file}: expected the sections grid or list, and perhaps set")
+    if sections.keys() - {"set"} not in ({"grid"}, {"list"}, {"grid", "list"}, {"search"}):
+        raise UserError(f"{file}: expected grid, list, both, or search, and perhaps set")
     return Plan(**{name: read_section(name, kinds[name], file) for name in sections})
 
 
@@ -51,23 +53,43 @@ def combinations(plan: Plan) -> Iterator[dict[str, Any]]:
         yield plan.get("set", {}) | entry | dict(zip(grid, chosen, strict=True))
 
 
-def plan_experiments(plan: Plan, name: str) -> list[Experiment]:
-    """List the distinct experiments of a plan, in the plan's order.
+class Names:
+    """Names for experiments: a word, and a digest of everything that decides the result.
 
-    Each is called `name` plus a digest of everything that decides its result: commit, changed
-    source, all params. The same sweep, started again, thus finds the experiments it has finished.
+    That is the commit, changed source, and all params. The same sweep, started again, thus finds
+    the experiments it has finished.
+    """
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.params = flatten(read_params())
+        self._origin = [git_commit(Path()), str(source_patch(Path()))]
+
+    def check(self, keys: Iterable[str]) -> None:
+        """Raise UserError for a key that is not in params.yaml."""
+        for key in [each for each in keys if each not in self.params]:
+            near = ", ".join(difflib.get_close_matches(key, self.params, n=3, cutoff=0.4))
+            raise UserError(f"{key} is not in {PARAMS}; near it: {near or 'nothing'}")
+
+    def name(self, settings: Mapping[str, Any], *more: object) -> str:
+        """The name of what runs with these settings, by dotted name, and depends on `more`."""
+        text = json.dumps(
+            [self._origin, {**self.params, **settings}, *more], sort_keys=True, default=str
+        )
+        return f"{self.word}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
+
+
+def plan_experiments(plan: Plan, word: str) -> list[Experiment]:
+    """List the distinct experiments of a plan, in the plan's order; `word` begins their names.
+
     Raises UserError for a plan without experiments, or a setting that is not in params.yaml.
     """
-    base = flatten(read_params())
-    origin = [git_commit(Path()), str(source_patch(Path()))]
+    names = Names(word)
     found: dict[str, Experiment] = {}
     for settings in combinations(plan):
-        for key in settings.keys() - base.keys():
-            near = ", ".join(difflib.get_close_matches(key, base, n=3, cutoff=0.4))
-            raise UserError(f"{key} is not in {PARAMS}; near it: {near or 'nothing'}")
-        text = json.dumps([origin, {**base, **settings}], sort_keys=True, default=str)
-        label = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
-        found.setdefault(label, Experiment(label, settings))
+        names.check(settings)
+        name = names.name(settings)
+        found.setdefault(name, Experiment(name, settings))
     if not found:
         raise UserError("nothing to try: a key of the grid has no values")
     return list(found.values())

@@ -1,96 +1,108 @@
 """The outcome of a sweep: its experiments by validation score, and their MLflow runs."""
 
-import json
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Column, Table
 
 from pipeline.core.layout import EVALUATE_METRICS, TRAIN_METRICS
 from pipeline.core.terminal import console
-from pipeline.records.runs import find_run, run_page
+from pipeline.records.experiments import experiment_runs
+from pipeline.records.runs import run_page
 from pipeline.records.store import Store
-from tools.sweeps.plan import Experiment
-from tools.sweeps.run import dvc_output
+from tools.sweeps.experiments import finished_experiments, read_metrics
+from tools.sweeps.plan import Experiment, param_options
 
-MINUTE = 60_000  # milliseconds
 FILE_WIDTH = 160  # characters: the table's width where there is no window to fit
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished experiment: mIoU on both lists, and its MLflow run.
+    """An experiment, its scores by the title of their column, and its MLflow run.
 
-    The minutes are those of the training, from its start to its end. They and the run's id are None
-    if the store has no such run, because DVC restored everything from its cache.
+    `spent` says how long it was trained. That and the run's id are empty if the store has no such
+    run, because DVC restored everything from its cache.
     """
 
     experiment: Experiment
-    val_miou: float
-    test_miou: float
-    run_id: str | None
-    minutes: float | None
+    scores: Mapping[str, float]
+    run_id: str
+    spent: str
 
 
-def read_results(experiments: Iterable[Experiment], store: Store) -> list[Result]:
+def read_results(experiments: Sequence[Experiment], store: Store) -> list[Result]:
     """Read the results of the finished experiments, best first.
 
     By validation score: a test list that chooses the model no longer tests it.
     """
-    shown = {
-        each["name"]: each["revs"][0]["data"]["metrics"]
-        for revision in json.loads(dvc_output("exp", "show", "--json"))
-        for each in revision["experiments"] or []
-        if each["revs"]
-    }
+    finished = finished_experiments()
+    runs = experiment_runs(store, experiments[0].name.rpartition("-")[0])
     results = []
-    for experiment in [each for each in experiments if each.name in shown]:
-        metrics = shown[experiment.name]
-        val = metrics[str(TRAIN_METRICS)]["data"]["val"]["miou"]
-        test = metrics[str(EVALUATE_METRICS)]["data"]["miou"]
-        run = find_run(store, experiment.name, "dvc.exp_name")
-        times = (run.info.start_time, run.info.end_time) if run else (0, None)
-        minutes = (times[1] - times[0]) / MINUTE if times[1] else None
-        results.append(Result(experiment, val, test, run.info.run_id if run else None, minutes))
-    return sorted(results, key=lambda result: result.val_miou, reverse=True)
+    for experiment in [each for each in experiments if each.name in finished]:
+        metrics = read_metrics(finished[experiment.name], (TRAIN_METRICS, EVALUATE_METRICS))
+        val, test = metrics["train"]["val"]["miou"], metrics["evaluate"]["miou"]
+        run = runs.get(experiment.name)
+        minutes = f"{run.minutes:.1f}" if run and run.minutes else ""
+        scores = {"val mIoU": val, "test mIoU": test}
+        results.append(Result(experiment, scores, run.id if run else "", minutes))
+    return sorted(results, key=lambda result: result.scores["val mIoU"], reverse=True)
 
 
-def print_ranking(results: Sequence[Result], keys: Sequence[str], store: Store) -> None:
-    """Print the results, best first, with the settings `keys`, and how to use the best."""
-    if not results:
-        return
+def print_ranking(results: Sequence[Result], keys: Sequence[str], spent: str = "minutes") -> None:
+    """Print the results, of which there are some, with the settings `keys`."""
     width = console.width if console.is_terminal else FILE_WIDTH
-    console.print(ranking(results, keys), width=width)
-    best = results[0]
+    console.print(ranking(results, keys, spent), width=width)
+
+
+def print_best(best: Result, store: Store) -> None:
+    """Print how to use the best result."""
     cached = "none in this store: all of it came out of DVC's cache"
-    page = run_page(store, best.run_id) if best.run_id else cached
     console.print(
         f"\nBest on the validation list: {best.experiment.name}\n"
         f"  take it into the workspace:  dvc exp apply {best.experiment.name}\n"
-        f"  look at its run:             {page}",
+        f"  look at its run:             {run_page(store, best.run_id) if best.run_id else cached}",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def differing(experiments: Sequence[Experiment]) -> list[str]:
+def print_paused(results: Sequence[Result], epochs: int) -> None:
+    """Print what a search has spent, beside trainings of so many epochs, and how to continue.
+
+    A result's `spent` begins with the epochs that it was trained for.
+    """
+    trained = [int(each.spent.partition("/")[0]) for each in results]
+    paused = [each for each, done in zip(results, trained, strict=True) if done < epochs]
+    told = [f"\n{sum(trained)} epochs were trained; in full it would be {epochs * len(results)}."]
+    if paused:
+        best = paused[0].experiment
+        options = shlex.join(["--name", best.name, *param_options(best.settings)])
+        told += [
+            f"{len(paused)} trials are paused, and kept for 30 days. To continue the best of them:",
+            f"  dvc exp run --temp {options}",
+        ]
+    console.print("\n".join(told), markup=False, highlight=False, soft_wrap=True)
+
+
+def differing(experiments: Iterable[Experiment]) -> list[str]:
     """List the settings in which the experiments differ, in the order of their first use."""
-    keys = dict.fromkeys(key for each in experiments for key in each.settings)
-    return [key for key in keys if len({str(each.settings.get(key)) for each in experiments}) > 1]
+    settings = [each.settings for each in experiments]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    return [key for key in keys if len({str(each.get(key)) for each in settings}) > 1]
 
 
-def ranking(results: Sequence[Result], keys: Sequence[str]) -> Table:
-    """The results as a table, the best in its first row."""
-    names = ("", "experiment", "val mIoU", "test mIoU", "minutes", *keys, "run")
+def ranking(results: Sequence[Result], keys: Sequence[str], spent: str = "minutes") -> Table:
+    """The results as a table, the best in its first row; `spent` is a column's title."""
+    names = ("", "experiment", *results[0].scores, spent, *keys, "run")
     columns = (Column(name, no_wrap=True) for name in names)
     table = Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for place, result in enumerate(results, 1):
         table.add_row(
             str(place),
             result.experiment.name,
-            f"{result.val_miou:.4f}",
-            f"{result.test_miou:.4f}",
-            "" if result.minutes is None else f"{result.minutes:.1f}",
+            *(f"{score:.4f}" for score in result.scores.values()),
+            result.spent,
             *(str(result.experiment.settings.get(key, "")) for key in keys),
             (result.run_id or "none")[:8],
         )

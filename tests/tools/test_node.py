@@ -1,0 +1,68 @@
+"""A node runs an experiment from a packed workspace; the sweep's repository then has it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from mlflow_workspace import commit, git
+
+from pipeline.core.git import run_git
+from tools.sweeps.cluster import pack_source
+from tools.sweeps.experiments import finished_experiments, read_metrics
+from tools.sweeps.node import run_experiment
+
+STAGE = """
+stages:
+  train:
+    cmd: python train.py
+    deps: [train.py]
+    params: [lr]
+    metrics: [{train.json: {cache: false}}]
+"""
+TRAIN = """
+import json, os, yaml
+lr = yaml.safe_load(open("params.yaml"))["lr"]
+text = open("added.py").read()
+json.dump({"lr": lr, "text": text, "pause": os.environ["PAUSE"]}, open("train.json", "w"))
+assert lr < 1, "lr is too high"
+"""
+WHO = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A DVC project in a folder of its repository, with changes that are not committed."""
+    folder = tmp_path / "repository/project"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    git(folder.parent, "init", "--quiet")
+    subprocess.run(["dvc", "init", "--quiet", "--subdir"], check=True)
+    Path("dvc.yaml").write_text(STAGE)
+    Path("params.yaml").write_text("lr: 0.1\n")
+    Path("train.py").write_text(TRAIN)
+    commit(folder)
+    Path("train.py").write_text(TRAIN.replace('"text": text', '"text": text * 2'))
+    Path("added.py").write_text("new")
+    return folder
+
+
+def test_the_workspace_as_it_is_runs_elsewhere_and_comes_back_as_an_experiment(project):
+    options = ["--name", "trial-1", "--set-param=lr=0.5"]
+    outcome = run_experiment(pack_source(), "trial-1", options, WHO | {"PAUSE": "3"})
+    assert outcome.status == 0, outcome.log.decode()
+    assert not Path("train.json").exists()
+    Path("bundle").write_bytes(outcome.bundle)
+    run_git(Path(), "fetch", "--quiet", "bundle", "refs/exps/*:refs/exps/*")
+    reference = finished_experiments()["trial-1"]
+    metrics = read_metrics(reference, [Path("train.json")])
+    assert metrics == {"train": {"lr": 0.5, "text": "newnew", "pause": "3"}}
+    shown = subprocess.check_output(["dvc", "exp", "list", "--name-only"], text=True)
+    assert shown.split() == ["trial-1"]
+
+
+def test_an_experiment_that_fails_says_why(project):
+    options = ["--name", "trial-1", "--set-param=lr=2.0"]
+    outcome = run_experiment(pack_source(), "trial-1", options, WHO | {"PAUSE": ""})
+    assert outcome.status != 0
+    assert b"lr is too high" in outcome.log
+    assert outcome.bundle == b""

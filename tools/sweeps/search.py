@@ -1,0 +1,241 @@
+"""A search: Optuna draws settings from a space, and successive halving decides who trains on.
+
+Its trials are those of a study in optuna.db, beside mlflow.db, which optuna-dashboard shows. A
+trial is a DVC experiment; it is paused where pruning would end it, so that it stays RUNNING in the
+study until it has trained to its end. Whoever asks, under a lock, brings the study up to date from
+the experiments that have finished and the epochs that their runs have logged. Nothing else is
+kept: a search that was killed, and several at once, see the same trials.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pipeline.core.layout import EXPORT_METRICS, TRAIN_METRICS, workspace_root
+from pipeline.core.params import flatten
+from pipeline.core.terminal import UserError
+from pipeline.records.experiments import experiment_runs, metric_by_epoch
+from pipeline.records.store import Store
+from tools.sweeps.experiments import finished_experiments, read_metrics
+from tools.sweeps.halving import Scores, promotions
+from tools.sweeps.jobs import Job
+from tools.sweeps.plan import Experiment, Names, Plan
+from tools.sweeps.ranking import Result
+from tools.sweeps.space import EPOCHS, rounded
+
+STUDIES = "optuna.db"  # in the repository's root
+KEPT_BY = "val.miou"  # of the epoch whose weights a training keeps
+
+
+class Trials:
+    """The trials of a search. `jobs` are those that this process has started, by experiment."""
+
+    def __init__(self, plan: Plan, word: str, store: Store, logs: Path) -> None:
+        """`word` begins the names of the experiments; the plan has a section `search`.
+
+        Raises UserError, naming the key, for settings that do not fit params.yaml.
+        """
+        self.search, self.settings = plan["search"], plan.get("set", {})
+        self.store, self.logs = store, logs
+        self.jobs: dict[str, Job] = {}
+        self.began = time.monotonic()
+        self.names = Names(word)
+        self.names.check([*self.settings, *self.search.space])
+        params = {**self.names.params, **self.settings}
+        try:
+            self.rungs = self.search.checked_rungs(params)
+            self.space = self.search.distributions(params)
+        except ValueError as error:
+            raise UserError(f"search.{error}") from None
+        self.epochs = params[EPOCHS]
+        # Of all searches in this repository: they share the database.
+        self.lock = FileLock(logs / "studies.lock")
+        self.study = self._open_study()
+
+    def candidates(self) -> Iterator[Job]:
+        """Give the trials that could be started now, the most urgent first, a new one last.
+
+        Those under way are among them: nobody can start them, but they may be worth waiting for.
+        """
+        with self.lock:
+            trials = self.refresh()
+        if self.search.minutes and time.monotonic() - self.began > self.search.minutes * 60:
+            return
+        scores = {trial.number: self.scores(trial) for trial in trials}
+        first = self.rungs[0] if self.rungs else None
+        ready = [(number, first) for number in scores if not scores[number]]
+        yield from self._jobs(trials, [*ready, *promotions(scores, self.rungs)])
+        with self.lock:
+            new = self.draw()
+        if new:
+            yield self.job(new, first)
+        elif not self.has_finished() and not self._busy(trials):
+            # Too few trials for a third of them at each rung: the best one trains to its end.
+            yield from self._jobs(trials, promotions(scores, self.rungs, least=1)[:1])
+
+    def refresh(self) -> list[FrozenTrial]:
+        """Bring the study up to date; return its trials."""
+        finished = finished_experiments()
+        runs = experiment_runs(self.store, f"{self.names.word}-")
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            name = self.experiment(trial).name
+            done = name in finished
+            if run := runs.get(name):
+                self._report(trial, run.id, self.epochs if done else run.paused_after)
+            if done:
+                self.study.tell(trial.number, self._measured(finished[name]))
+        trials = self.study.get_trials(deepcopy=False)
+        for trial in trials:
+            job = self.jobs.get(self.experiment(trial).name)
+            if job and job.state == "failed" and job.pause_after in trial.intermediate_values:
+                job.state = "paused"
+        return trials
+
+    def draw(self) -> FrozenTrial | None:
+        """Add a trial to the study, with settings that the sampler chooses; None after the last.
+
+        The sampler sees paused trials as pruned ones: it learns nothing from those that run.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        if len(trials) >= (self.search.trials or math.inf):
+            return None
+        seed = self.search.seed + len(trials)  # a search that goes on draws what it would have
+        samplers = optuna.samplers
+        kind = samplers.TPESampler if self.search.sampler == "tpe" else samplers.RandomSampler
+        seen = optuna.create_study(sampler=kind(seed=seed), directions=self.study.directions)
+        seen.add_trials([as_pruned(trial) for trial in trials])
+        values = rounded(seen.ask(self.space).params, self.search.space)
+        self.study.add_trial(
+            create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
+        )
+        return self.study.get_trials(deepcopy=False)[-1]
+
+    def results(self) -> list[Result]:
+        """The trials that have scores, best first: finished ones, then those that are paused.
+
+        Of two objectives, what no other trial beats in both comes first.
+        """
+        with self.lock:
+            trials = self.refresh()
+        runs = experiment_runs(self.store, f"{self.names.word}-")
+        front = {trial.number for trial in self.study.best_trials}
+
+        def place(trial: FrozenTrial) -> tuple:
+            scores = self.scores(trial)
+            reached = self.reached(trial)
+            score = scores.get(None, scores.get(reached, 0))
+            return (None not in scores, trial.number not in front, -reached, -score)
+
+        found = {}
+        for trial in sorted(filter(self.reached, trials), key=place):
+            experiment, reached = self.experiment(trial), self.reached(trial)
+            values = trial.values or [trial.intermediate_values[reached]]
+            scores = dict(zip(self.search.objectives, values, strict=True))
+            run = runs.get(experiment.name)
+            spent = f"{reached}/{self.epochs}"
+            found[experiment.name] = Result(experiment, scores, run.id if run else "", spent)
+        return [*found.values()]
+
+    def has_finished(self) -> bool:
+        """Whether a trial has trained to its end."""
+        return bool(self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
+
+    def reached(self, trial: FrozenTrial) -> int:
+        """The epochs after which the trial has scores last; 0 without any."""
+        finished = trial.state == TrialState.COMPLETE
+        return self.epochs if finished else max(trial.intermediate_values, default=0)
+
+    def experiment(self, trial: FrozenTrial) -> Experiment:
+        settings = {**self.settings, **trial.params}
+        return Experiment(self.names.name(settings), settings)
+
+    def job(self, trial: FrozenTrial, pause_after: int | None) -> Job:
+        experiment = self.experiment(trial)
+        log = self.logs / f"{experiment.name}.log"
+        return Job(experiment, log, self.search.stage, pause_after)
+
+    def scores(self, trial: FrozenTrial) -> Scores:
+        """What the trial has reached, for `promotions`."""
+        sign = 1 if self.study.directions[0] == StudyDirection.MAXIMIZE else -1
+        known: dict[int | None, float] = dict(trial.intermediate_values.items())
+        if trial.state == TrialState.COMPLETE:
+            known[None] = trial.values[0]
+        return {rung: sign * value for rung, value in known.items()}
+
+    def _open_study(self) -> optuna.Study:
+        """Created by the first search of these settings."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        search = self.search
+        same = [search.space, search.sampler, search.seed, self.rungs, search.objectives]
+        with self.lock:
+            return optuna.create_study(
+                storage=f"sqlite:///{workspace_root() / STUDIES}",
+                study_name=self.names.name(self.settings, same),
+                directions=[*search.objectives.values()],
+                load_if_exists=True,
+            )
+
+    def _jobs(
+        self, trials: Sequence[FrozenTrial], ready: Iterable[tuple[int, int | None]]
+    ) -> Iterator[Job]:
+        """Jobs for trials by number, each with its next pause; none that failed here before."""
+        for number, pause_after in ready:
+            job = self.job(trials[number], pause_after)
+            known = self.jobs.get(job.experiment.name)
+            if known is None or known.state != "failed":
+                yield job
+
+    def _busy(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Whether any of them is under way, here or in another process."""
+        for trial in trials:
+            with self.job(trial, None).lock() as lock:
+                if lock is None:
+                    return True
+        return False
+
+    def _report(self, trial: FrozenTrial, run_id: str, epochs: int) -> None:
+        """Tell the study the score at each rung within so many epochs, unless it knows.
+
+        It is that of the weights which a training of that length would keep.
+        """
+        known = trial.intermediate_values
+        rungs = [each for each in self.rungs if each <= epochs and each not in known]
+        if not rungs:
+            return
+        (name,) = self.search.objectives
+        values, kept_by = (metric_by_epoch(self.store, run_id, each) for each in (name, KEPT_BY))
+        for rung in rungs if kept_by else []:
+            best = max((each for each in sorted(kept_by) if each <= rung), key=kept_by.__getitem__)
+            if best not in values:
+                raise UserError(f"search.objectives: {name} is not in the run {run_id}")
+            optuna.Trial(self.study, trial._trial_id).report(values[best], rung)
+
+    def _measured(self, reference: str) -> list[float]:
+        """The objectives of a finished experiment."""
+        files = [TRAIN_METRICS, *([EXPORT_METRICS] if self.search.stage == "export" else [])]
+        metrics = read_metrics(reference, files)
+        known = flatten({**metrics.pop("train"), **metrics})
+        for name in self.search.objectives:
+            if not isinstance(known.get(name), int | float):
+                raise UserError(
+                    f"search.objectives: {name} is not in {' or '.join(map(str, files))}"
+                )
+        return [known[name] for name in self.search.objectives]
+
+
+def as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    """The trial, as one that was pruned where it is paused, if it is."""
+    if trial.state != TrialState.RUNNING or not trial.intermediate_values:
+        return trial
+    return create_trial(
+        state=TrialState.PRUNED,
+        params=trial.params,
+        distributions=trial.distributions,
+        intermediate_values=trial.intermediate_values,
+    )
