@@ -12,7 +12,9 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --no-compile --require-hashes -
 # Without NVIDIA's driver, torch for processors: 0.2 GB in place of 3 (TORCH=cuda or TORCH=cpu decides otherwise).
 TORCH ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
 TORCH_PINS = $$(grep -oE '^torch(vision)?==[^ ;]+' requirements.lock)
-UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev pyproject.toml
+UV := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
+UV_COMPILE := $(UV) --extra dev pyproject.toml
+CONTAINER ?= $(or $(shell command -v podman),docker)
 # DVC starts the stages with the first python on PATH.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -20,9 +22,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HOME ?= /nonexistent
 export LOGNAME ?= $(shell id -un 2>/dev/null || id -u)
 
-.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve web monitor labels retrain \
-  report review models promote verify sweep install-ray doctor train oxford describe sync move bench bench-scale docs lint \
-  format lock audit sbom clean
+.PHONY: all help test test-teams nightly torture evaluate ui visualize predict app serve image container web monitor \
+  labels retrain report review models promote verify sweep install-ray doctor train oxford describe sync move bench \
+  bench-scale docs lint format lock audit sbom clean
 
 all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (the default)
 	dvc repro
@@ -75,6 +77,15 @@ serve: $(INSTALLED) ## Serve the champion at http://127.0.0.1:5001 (MODEL=3 PORT
 
 web: $(INSTALLED) ## Write a page that runs the model in the visitor's browser (MODEL=3 PRECISION=fp32 OUT=web)
 	python -m tools.web $(if $(MODEL),--model "$(MODEL)") $(if $(PRECISION),--precision $(PRECISION)) $(if $(OUT),--out "$(OUT)")
+
+# Podman's own format has no health checks.
+image: ## Build the model server's image with podman or docker (CONTAINER=docker BASE=an image with Python)
+	BUILDAH_FORMAT=docker $(CONTAINER) build $(if $(BASE),--build-arg BASE=$(BASE)) --target server --tag petseg-server \
+	  --file Containerfile .
+
+container: ## Serve models/model.onnx from that image, without any rights, at http://127.0.0.1:5001 (PORT=5002)
+	$(CONTAINER) run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+	  --publish 127.0.0.1:$(or $(PORT),5001):5001 --volume "$(CURDIR)/models:/models:ro" petseg-server
 
 monitor: $(INSTALLED) ## Compare what served models see with their evaluation (LOG=folder; docs/operations.md)
 	$(if $(LOG),,$(error say which log: make monitor LOG=log, the folder that make serve LOG=log writes))
@@ -156,7 +167,7 @@ format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff format .
 
 # One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, who
-# builds the documentation, and machines with an NVIDIA GPU.
+# builds the documentation, and machines with an NVIDIA GPU. The images of the Containerfile have parts of it.
 lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock files
 	mkdir -p .cache/locks
 	$(UV_COMPILE) --upgrade --extra teams --extra ray --extra docs --output-file .cache/locks/all
@@ -167,6 +178,8 @@ lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock
 	  $(UV_COMPILE) --constraint .cache/locks/all --extra $$extra --output-file .cache/locks/$$extra && \
 	  awk 'NR == FNR { own[$$0]; next } /^[a-z]/ { added = !($$0 in own) } added' .cache/locks/own .cache/locks/$$extra \
 	    > requirements-$$extra.lock || exit 1; done
+	for image in serve tracking; do \
+	  $(UV) --constraint .cache/locks/all --group $$image --output-file requirements-$$image.lock || exit 1; done
 
 # Neither program is part of the project: uvx keeps an environment for each. --strict: without the network pip-audit
 # would skip every package and still report no vulnerabilities.

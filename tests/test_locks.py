@@ -1,4 +1,4 @@
-"""The pinned packages: of everyone, of machines with an NVIDIA GPU, and of each extra."""
+"""The pinned packages: of everyone, of GPUs' machines, of each extra, and of the images."""
 
 import re
 import tomllib
@@ -8,8 +8,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tiny_pets import REPOSITORY
 
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-EXTRAS = {k: v for k, v in PROJECT["optional-dependencies"].items() if k != "dev"}
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"] | PROJECT["dependency-groups"]
+del EXTRAS["dev"]  # is in everyone's
 
 
 def pins(name):

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 
@@ -73,7 +73,7 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
     """
     service = Service(live, afterwards)
     ping = Response("\n", media_type="application/json")  # as MLflow answers, and its version
-    mlflows = Response(version("mlflow"), media_type="application/json")
+    mlflows = Response(mlflow_version(), media_type="application/json")
     routes = [
         Route("/", service.page),
         Route("/", service.upload, methods=["POST"]),
@@ -103,6 +103,14 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
             ClientDisconnect: lambda *_: Response(status_code=LEFT),
         },
     )
+
+
+def mlflow_version() -> str:
+    """MLflow's version; empty where it is not installed, as in the container."""
+    try:
+        return version("mlflow")
+    except PackageNotFoundError:
+        return ""
 
 
 class Service:

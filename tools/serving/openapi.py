@@ -98,7 +98,7 @@ DESCRIPTION: Json = {
         "/v2/health/ready": _get("Ready", JSON, _object(ready={"const": True}), READY),
         "/v2/health/live": _get("Alive", JSON, _object(live={"const": True})),
         "/ping": _get("Alive, as MLflow says it: an empty line", JSON, TEXT),
-        "/version": _get("MLflow's version", JSON, TEXT),
+        "/version": _get("MLflow's version, if it is installed", JSON, TEXT),
         "/metrics": _get("Numbers in Prometheus' format", "text/plain", TEXT),
         "/openapi.json": _get("This description", JSON, {"type": "object"}),
     },

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 from tiny_models import BACKGROUND, BORDER, PET
 from tiny_pets import PETS
@@ -59,7 +60,10 @@ def test_the_five_files_agree(tmp_path, monkeypatch):
 
 
 def test_the_heat_map_is_lighter_where_the_model_is_surer():
-    shown = np.asarray(results.heat_map(np.arange(256, dtype=np.uint8)[None]).convert("L"))[0]
+    drawn = results.heat_map(np.arange(256, dtype=np.uint8)[None])
+    inferno = 255 * colormaps["inferno"](range(256))[:, :3]
+    assert np.abs(np.asarray(drawn.convert("RGB"))[0] - inferno).max() < 10
+    shown = np.asarray(drawn.convert("L"))[0]
     assert shown[0] < 10
     assert shown[-1] > 230
     assert (np.diff(shown.astype(int)) >= 0).all()
