@@ -155,7 +155,7 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         "model": model.file.name if model.version is None else model_name(),
         "version": str(model.version or ""),
         "digest": identity["digest"],
-        "precision": {FP32: "32-bit floats", INT8: "8-bit integers"}[precision],
+        "precision": {FP32: "float32", INT8: "INT8"}[precision],
         "data set": identity["dataset"],
     }
     if model.version is not None:
@@ -165,7 +165,7 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         facts["tested on"] = f"{version.score('test.images'):,.0f} {seen}"
         scores = {f"test.{name}": words for name, words in score_words(predictor.classes).items()}
         if precision == INT8:  # of these, export computes no more
-            other = {tag: f"{words}, in 32-bit floats" for tag, words in scores.items()}
+            other = {tag: f"{words} (float32)" for tag, words in scores.items()}
             scores = {"export.int8.miou": "mean IoU"} | other
         facts |= {words: f"{version.score(tag):.3f}" for tag, words in scores.items()}
     return {words: fact for words, fact in facts.items() if fact and not fact.startswith("nan")}

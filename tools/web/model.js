@@ -1,7 +1,7 @@
 // The model in this browser: what is known of it, its download, and the masks that it gives.
 
 const THREADS = 4; // more are hardly faster
-const CONTROL = 3000; // milliseconds that the service worker may take to answer for the page
+const CONTROL = 10_000; // milliseconds that the service worker may take to answer for the page
 
 /**
  * What tools/web.py says of the model, in model.json.
@@ -32,18 +32,20 @@ export async function describeModel() {
  */
 async function takeControl() {
   const workers = navigator.serviceWorker;
+  let registration;
   try {
-    await workers.register("service-worker.js");
-    await workers.ready;
+    registration = await workers.register("service-worker.js");
   } catch (error) {
     return console.warn("neither kept for later nor with threads:", error); // a private window
   }
-  if (!workers.controller) {
+  if (!workers.controller && !registration.active) { // active: people reload past the worker
     const controlled = new Promise((done) => workers.addEventListener("controllerchange", done));
     await Promise.race([controlled, new Promise((done) => setTimeout(done, CONTROL))]);
   }
   if (!crossOriginIsolated && workers.controller && !sessionStorage.getItem("isolating")) {
     sessionStorage.setItem("isolating", "tried");
+    // Browsers may bring this state back from their history.
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     location.reload();
     await new Promise(() => {});
   }
