@@ -166,7 +166,7 @@ def test_a_container_without_rights_answers_what_it_has_in_hand_and_ends(tmp_pat
             assert done.stdout == "65532\n"
             assert "Read-only file system" in done.stderr
             with ThreadPoolExecutor() as clients:
-                large = encoded(np.zeros((3000, 3000), np.uint8))
+                large = encoded(np.zeros((2000, 2000), np.uint8))
                 answer = clients.submit(label, running.uri, large)
                 while "petseg_requests_in_hand 1.0" not in metrics(running.uri):
                     time.sleep(0.01)
