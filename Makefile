@@ -84,7 +84,7 @@ image: ## Build the model server's image with podman or docker (CONTAINER=docker
 	  --file Containerfile .
 
 container: ## Serve models/model.onnx from that image, without any rights, at http://127.0.0.1:5001 (PORT=5002)
-	$(CONTAINER) run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+	exec $(CONTAINER) run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
 	  --publish 127.0.0.1:$(or $(PORT),5001):5001 --volume "$(CURDIR)/models:/models:ro" petseg-server
 
 monitor: $(INSTALLED) ## Compare what served models see with their evaluation (LOG=folder; docs/operations.md)
