@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         try:
             if requests.get(url, timeout=1).ok:

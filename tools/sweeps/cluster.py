@@ -6,6 +6,7 @@ services that a team shares: data and outputs by DVC's remote or a cache on a sh
 the MLflow server, and the state of trainings by the folder in PETSEG_CACHE, if the nodes share one.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -102,7 +103,7 @@ def connect() -> Any:
     except ModuleNotFoundError:
         raise UserError("the engine ray is not installed: make install-ray") from None
     try:
-        ray.init(log_to_driver=False, include_dashboard=False)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.WARNING)
     except ConnectionError as error:
         raise UserError(f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}: {error}") from None
     return ray
