@@ -154,7 +154,7 @@ def borrow(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         if not entry.name.startswith("installed"):
             (target / entry.name).symlink_to(entry)
-    for name in ("installed", "installed-for-teams", "installed-for-ray"):
+    for name in ("installed", *(f"installed-for-{extra}" for extra in ("teams", "ray", "docs"))):
         (target / name).touch()
 
 
