@@ -58,6 +58,6 @@ def cache_folder(name: str) -> Path:
 
     It lies in .cache of the repository, or in the folder that PETSEG_CACHE names.
     """
-    folder = Path(os.environ.get(CACHE) or workspace_root() / ".cache") / name
+    folder = workspace_root() / (os.environ.get(CACHE) or ".cache") / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
