@@ -166,7 +166,7 @@ format: $(INSTALLED) ## Format the code and apply automatic fixes
 	ruff check --fix .
 	ruff format .
 
-# One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, who
+# One resolution, split by who installs it: everyone, and on top of that teams, clusters of machines, whoever
 # builds the documentation, and machines with an NVIDIA GPU. The images of the Containerfile have parts of it.
 lock: $(INSTALLED) ## Pin the newest allowed packages, with digests, in the lock files
 	mkdir -p .cache/locks

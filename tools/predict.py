@@ -68,7 +68,7 @@ def predict_store(arguments: argparse.Namespace) -> int:
     from pipeline.deploy.stores import Place
 
     if len(arguments.photographs) > 1:
-        raise UserError("of addresses, one at a time: name a folder, or run it for each")
+        raise UserError("give one address at a time: name a folder, or run the command for each")
     images, out = Place(arguments.photographs[0]), Place(arguments.out)
     model = load_model(arguments)
     before = Done(out, model.identity)

@@ -86,6 +86,7 @@ def copy_of(base: str, path: Path, folder: Path) -> Path:
     from dvc.api import DVCFileSystem
 
     copy = folder / path.name
+    copy.unlink(missing_ok=True)  # of an earlier review, perhaps of another base
     with suppress(OSError), atomic_file(copy) as temporary:
         temporary.write_bytes(DVCFileSystem(rev=base).read_bytes(path.as_posix()))
     return copy
@@ -110,7 +111,8 @@ def changed_files(base: str) -> str:
 def section(title: str, body: str) -> str:
     """A section that one opens by a click; what is too long for a comment is cut, and said."""
     if len(body) > MOST:
-        body = f"{body[:MOST].rpartition(chr(10))[0]}\n\nThe rest is left out here."
+        end = "\n```" if body.startswith("```") else ""
+        body = f"{body[:MOST].rpartition(chr(10))[0]}{end}\n\nThe rest is left out here."
     return f"<details><summary>{title}</summary>\n\n{body or 'No change.'}\n\n</details>"
 
 

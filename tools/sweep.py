@@ -99,10 +99,11 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
     if "search" in plan:
         if arguments.grid:
             raise UserError(f"{arguments.plan} is a search: --grid has no place in it")
-        if arguments.engine and plan["search"].rungs and CACHE not in os.environ:
+        shared = Path(os.environ.get(CACHE, "")).is_absolute()
+        if arguments.engine and plan["search"].rungs and not shared:
             raise UserError(
                 f"{arguments.plan}: search.rungs: paused trials may continue on other nodes:"
-                f" set {CACHE} to a folder that all of them see, or leave out the rungs"
+                f" set {CACHE} to the path of a folder that all of them see, or leave out the rungs"
             )
         return plan
     grid = plan.get("grid", {}) | dict(arguments.grid)

@@ -122,9 +122,10 @@ def prepare_worker(site: Path, later: list[str]) -> None:
     digests = [file_digest(site / name) for name in names]
     version = hashlib.sha256(" ".join(digests).encode()).hexdigest()[:12]
     shell = ["./", *(name for name in names if name not in (*later, WORKER))]
-    lines = f"const VERSION = {json.dumps(version)};\nconst SHELL = {json.dumps(shell)};\n\n"
+    known = {"VERSION": version, "SHELL": shell, "FILES": [*shell, *later]}
+    lines = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in known.items())
     worker = site / WORKER
-    worker.write_text(lines + worker.read_text(encoding="utf-8"), encoding="utf-8")
+    worker.write_text(f"{lines}\n" + worker.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def describe(model: "ModelFile", predictor: "Predictor") -> dict[str, Any]:

@@ -36,12 +36,12 @@ KINDS = ("mask", "confidence")  # of the results: whoever has the image can draw
 def images_to_do(images: Place, out: Place, done: "Done") -> Iterator[Found]:
     """Yield the images in and below the place that the table does not have, by suffix.
 
-    Hidden files are left out, and what is below `out`.
+    Hidden files are left out, and the results in `out`.
     """
-    ours = out.address(out.path) + "/"
+    ours = tuple(out.address(f"{out.path}/{name}/") for name in ("masks", "table"))
     for file in images.files():
         inside = PurePosixPath(file.path.removeprefix(images.path))
-        hidden = any(part.startswith(".") for part in inside.parts)
+        hidden = any(part.startswith(".") and part != ".." for part in inside.parts)
         if inside.suffix.lower() in SUFFIXES or file.path == images.path:
             address = images.address(file.path)
             if not hidden and not address.startswith(ours) and address not in done:
@@ -81,6 +81,8 @@ def predict_batch(
             _write_part(out, rows, model.classes)
             rows, failed = [], 0
         if failed == ROWS:
+            if rows:
+                _write_part(out, rows, model.classes)
             raise UserError(f"stopped after {failed} errors of the store; what is done is kept")
     if rows:
         _write_part(out, rows, model.classes)

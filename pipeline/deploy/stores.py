@@ -5,8 +5,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import get_protocol
 
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError
@@ -26,6 +28,10 @@ class Place:
     def __init__(self, address: str) -> None:
         """Raises UserError for a store that fsspec does not know, or lacks a package for."""
         try:
+            # A file's own address must name it: it is its key in the table.
+            kind = get_filesystem_class(get_protocol(address))
+            if "::" in address or kind._get_kwargs_from_urls(address).keys() - {"version_aware"}:
+                raise UserError(f"{address}: addresses with a host or an archive are not accepted")
             # Listings are not kept: there may be a million names in them.
             self.store, path = url_to_fs(address, use_listings_cache=False)
         except (ImportError, ValueError) as error:
@@ -101,5 +107,5 @@ def _below(store: Any, folder: str) -> Iterator[Found]:
     for entry in sorted(store.ls(folder, detail=True), key=lambda each: each["name"]):
         if entry["type"] != "directory":
             yield Found(entry["name"], entry["size"])
-        elif not entry.get("islink"):
+        elif not entry.get("islink") and entry["name"].rstrip("/") != folder.rstrip("/"):
             yield from _below(store, entry["name"])

@@ -42,8 +42,10 @@ def move_store(source: str, target: str) -> dict[str, int]:
 
         tables = Base.metadata.sorted_tables
         with create_engine(source).connect() as old, create_engine(target).begin() as new:
-            if new.scalar(select(func.count()).select_from(Base.metadata.tables["runs"])):
-                raise UserError(f"{redacted(target)} holds runs already: name an empty database")
+            for name in ("runs", "registered_models"):
+                if new.scalar(select(func.count()).select_from(Base.metadata.tables[name])):
+                    held = f"{redacted(target)} holds {name.replace('_', ' ')} already"
+                    raise UserError(f"{held}: name an empty database")
             for table in reversed(tables):  # what MLflow puts into a new database
                 new.execute(table.delete())
             copied = {table.name: _copy(table, old, new) for table in tables}

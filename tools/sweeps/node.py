@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 30  # seconds that an interrupted training gets to close its run
+PATIENCE = 20  # seconds that an interrupted training gets to close its run; the driver waits 30
 LOG_BYTES = 65_536  # of the output's end
 
 
@@ -101,4 +101,8 @@ def run(workspace: Path, variables: Mapping[str, str], command: Sequence[str], l
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-                process.wait(PATIENCE)
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()

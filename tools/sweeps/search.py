@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.study import StudyDirection
@@ -105,7 +106,9 @@ class Trials:
         trials = self.study.get_trials(deepcopy=False)
         if len(trials) >= (self.search.trials or math.inf):
             return None
-        seed = self.search.seed + len(trials)  # a search that goes on draws what it would have
+        # A search that continues draws what it would have; one with another seed does not.
+        entropy = np.random.SeedSequence((self.search.seed, len(trials)))
+        seed = int(entropy.generate_state(1)[0])
         samplers = optuna.samplers
         kind = samplers.TPESampler if self.search.sampler == "tpe" else samplers.RandomSampler
         seen = optuna.create_study(sampler=kind(seed=seed), directions=self.study.directions)

@@ -199,7 +199,7 @@ function sentence({ size, milliseconds }, shares) {
   return [...named, ...more, facts];
 }
 
-/** @param {number} share of (0, 1]; a small one shall not be taken for none */
+/** @param {number} share of (0, 1]; a small one must not be taken for zero */
 function percent(share) {
   return share < 0.0005 ? "<0.1%" : `${(100 * share).toFixed(1)}%`;
 }

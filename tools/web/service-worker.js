@@ -1,9 +1,10 @@
 // Keeps the page for when there is no network, and lets it use threads. In front of these lines,
-// tools/web.py writes VERSION, a digest of all files, and SHELL, the names of the small ones.
+// tools/web.py writes VERSION, a digest of all files, SHELL, the names of the small ones, and FILES.
 
 // An origin may have several such pages, each below its own path.
 const OWN = `petseg ${self.registration.scope} `;
 const NAME = OWN + VERSION;
+const OURS = new Set(FILES.map((name) => new URL(name, location.href).href));
 
 self.addEventListener("install", (event) => {
   const addresses = SHELL.map((name) => new URL(name, location.href));
@@ -16,8 +17,8 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
-  if (event.request.method === "GET" && address.href.startsWith(self.registration.scope)) {
-    address.search = address.hash = "";
+  address.search = address.hash = "";
+  if (event.request.method === "GET" && OURS.has(address.href)) {
     event.respondWith(answer(event, address));
   }
 });

@@ -248,3 +248,19 @@ def test_the_confidence_is_in_the_table_and_drawn(model_file, store):
     [row] = table(f"{store}/out")
     shown = decoded(fsspec.open(row["files"]["confidence"]).open().read())
     assert row["confidence"] == round(shown.mean() / 255, 4)
+
+
+def test_the_results_may_lie_among_the_images_which_are_all_found(model, store):
+    fill(store, "a.png", "more/b.png", "masks/c.png")
+    first = list(outcomes(model, store, f"{store}/more"))
+    assert len(first) == 3
+    fill(store, "more/d.png")
+    assert [each["name"] for each in outcomes(model, store, f"{store}/more")] == [
+        f"{store}/more/d.png"
+    ]
+
+
+@pytest.mark.parametrize("address", ["ftp://host/images", "zip://a.png::memory:///b.zip"])
+def test_an_address_that_its_files_do_not_repeat_is_refused(address):
+    with pytest.raises(UserError, match="a host or an archive"):
+        Place(address)
