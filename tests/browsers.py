@@ -1,5 +1,6 @@
 """Debian's Chromium, driven by Selenium."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -47,3 +48,13 @@ def wait(browser: Chrome, condition: Callable[[], Any], seconds: float = 120) ->
 
 def shown(browser: Chrome, selector: str) -> list:
     return browser.find_elements(By.CSS_SELECTOR, selector)
+
+
+def requested_urls(browser: Chrome) -> list[str]:
+    """The addresses of all requests since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]

@@ -147,11 +147,11 @@ def describe(model: "ModelFile", predictor: "Predictor") -> dict[str, Any]:
 def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
     """Name, origin and, from the registered version, scores; by the words that people read."""
     from pipeline.core.layout import FP32, INT8
+    from pipeline.records.models import precision_of
     from pipeline.records.versions import find_named, list_versions, model_name, saw_only_drawings
     from tools.serving.page import score_words
 
-    precision = INT8 if model.file.name.endswith(".int8.onnx") else FP32
-    identity = predictor.identity
+    identity, precision = predictor.identity, precision_of(model.file)
     facts = {
         "model": model.file.name if model.version is None else model_name(),
         "version": str(model.version or ""),

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.records.lineage import EXPERIMENT_TAG
-from pipeline.records.runs import PAUSED_TAG
+from pipeline.records.runs import MOST, PAUSED_TAG
 from pipeline.records.store import Store, store_errors
 
-MOST = 50_000  # runs: MLflow's limit
 MINUTE = 60_000  # milliseconds
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.files import atomic_file, file_digest, read_json
-from pipeline.core.layout import EXPORT_METRICS, ONNX, cache_folder, int8_beside
+from pipeline.core.layout import EXPORT_METRICS, FP32, INT8, ONNX, cache_folder, int8_beside
 from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
@@ -42,6 +42,11 @@ class ModelFile:
     file: Path
     source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
     version: int | None = None
+
+
+def precision_of(file: Path) -> str:
+    """One of PRECISIONS, by the file's name."""
+    return INT8 if file.name.endswith(".int8.onnx") else FP32
 
 
 def find_model(reference: str | None = None, precision: str = "auto") -> ModelFile:
@@ -80,7 +85,7 @@ def alias_in(reference: str | None) -> str | None:
 
 
 def _on_disk(file: Path, int8: bool) -> ModelFile:
-    if int8 and not file.name.endswith(".int8.onnx"):
+    if int8 and precision_of(file) != INT8:
         file = int8_beside(file)
     if not file.is_file():
         raise UserError(f"{file} is missing: export first (dvc repro export)")

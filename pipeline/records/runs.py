@@ -42,6 +42,7 @@ TRAINING_TAG = "training.id"
 PAUSED_TAG = "training.paused_after"  # epochs; as long as the training is paused
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
 NO_LINK = "PETSEG_NO_LINK"  # set where the store is removed afterwards: no address is printed
+MOST = 50_000  # runs: MLflow's limit
 NAME_LENGTH = 100  # of what changed, in a run's name; MLflow takes 250 in all
 DIGEST_LENGTH = 36  # MLflow's limit for a data set: DVC's "<md5>.dir" just fits
 CURVES = PLOTS / "train/curves.csv"  # from train
@@ -180,9 +181,9 @@ def find_run(store: Store, value: str, tag: str = CHECKPOINT_TAG) -> StoredRun |
 
 
 def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
-    """Every run of the project's experiment (MLflow's limit: 50,000), or every deleted one."""
+    """Every run of the project's experiment (up to MOST), or every deleted one."""
     kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-    return list(store.client.search_runs([store.experiment_id], "", kind, max_results=50_000))
+    return list(store.client.search_runs([store.experiment_id], "", kind, max_results=MOST))
 
 
 def run_page(store: Store, run_id: str) -> str:

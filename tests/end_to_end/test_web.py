@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import re
 import shutil
 import sys
@@ -12,7 +11,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from browsers import open_browser, shown, wait
+from browsers import open_browser, requested_urls, shown, wait
 from pictures import encoded
 from PIL import Image
 from servers import free_port, started
@@ -129,12 +128,7 @@ def give(browser, *files):
 
 def asked_hosts(browser):
     """The hosts of all requests."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    ]
+    urls = requested_urls(browser)
     assert len(urls) > 5
     return {urlparse(url).netloc for url in urls if not url.startswith(("blob:", "data:"))}
 

@@ -1,6 +1,5 @@
 """The page as people use it: in a browser, from `streamlit run` to the downloaded file."""
 
-import json
 import os
 import shutil
 import sys
@@ -9,7 +8,7 @@ from urllib.parse import urlparse
 import numpy as np
 import psutil
 import pytest
-from browsers import open_browser, shown, wait
+from browsers import open_browser, requested_urls, shown, wait
 from mlflow_workspace import make_workspace
 from pictures import heic
 from PIL import Image
@@ -154,11 +153,6 @@ def test_the_page_listens_on_this_machine_and_asks_no_other(server, page, tmp_pa
     assert listening == {("127.0.0.1", urlparse(server.uri).port)}
     give(page, photograph(tmp_path))
     wait(page, lambda: picture(page, "Overlay", "src"))
-    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    asked = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    ]
+    asked = requested_urls(page)
     assert len(asked) > 10
     assert {urlparse(each).hostname for each in asked} <= {"127.0.0.1", None}  # None: data, blobs

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mlflow_workspace import commit, git
+from processes import run_python
 
 from pipeline.core.git import run_git
 from tools.sweeps.cluster import pack_source
@@ -66,3 +67,12 @@ def test_an_experiment_that_fails_says_why(project):
     assert outcome.status != 0
     assert b"lr is too high" in outcome.log
     assert outcome.bundle == b""
+
+
+def test_ray_and_others_are_told_to_report_no_use_before_they_are_imported(monkeypatch):
+    names = ("RAY_USAGE_STATS_ENABLED", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    code = "import os, sys, tools.sweeps.cluster; assert 'ray' not in sys.modules"
+    told = run_python("-c", f"{code}; print(*map(os.environ.get, {names}))")
+    assert told.stdout.split() == ["0", "true", "1"], told.stderr

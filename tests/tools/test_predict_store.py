@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 from pictures import encoded
-from processes import REPOSITORY
+from processes import REPOSITORY, wait_until
 from servers import s3_server
 from tiny_models import COLOURS, write_traffic_light
 
@@ -57,11 +56,8 @@ def predict(*arguments):
 
 
 def wait_for_parts(bucket, table, count):
-    for _ in range(1200):
-        if bucket.isdir(table) and len(bucket.ls(table)) >= count:
-            return bucket.ls(table)
-        time.sleep(0.1)
-    pytest.fail(f"{table} has no {count} parts")
+    wait_until(lambda: bucket.isdir(table) and len(bucket.ls(table)) >= count, seconds=120)
+    return bucket.ls(table)
 
 
 @pytest.mark.teams

@@ -67,11 +67,9 @@ class Job:
                 self.state = "done"
             yield None if done else lock
 
-    @contextmanager
-    def lock(self) -> Iterator[IO[str] | None]:
+    def lock(self) -> AbstractContextManager[IO[str] | None]:
         """Hold the job's lock during the block; None if a process, even this one, holds it."""
-        with try_lock(self.log.with_suffix(".lock")) as lock:
-            yield lock
+        return try_lock(self.log.with_suffix(".lock"))
 
     def begin(self) -> None:
         self.state, self.began = "running", time.time()
