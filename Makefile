@@ -33,7 +33,7 @@ all: $(INSTALLED) ## Set up, run the pipeline and the gate, print the scores (th
 
 # tests/conftest.py says which tests share a process, and which start first.
 test: $(if $(SLOW),$(INSTALLED_FOR_TEAMS),$(INSTALLED)) ## Set up and run the tests (SLOW=1: the slow ones too; WORKERS=3)
-	python -m pytest --numprocesses $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder $(if $(SLOW),-m "not nightly")
+	python -m pytest --numprocesses $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder $(if $(SLOW),-m "not nightly and not teams")
 
 test-teams: $(INSTALLED_FOR_TEAMS) ## Run docs/teams.md against PostgreSQL and S3 servers on this machine
 	python -m pytest -m teams

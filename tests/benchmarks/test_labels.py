@@ -54,7 +54,7 @@ def test_the_shares_are_counted_by_damage_and_in_all():
     assert [*found] == ["empty", "full", "all"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_it_runs_and_its_last_line_holds_the_shares(tiny_pets, monkeypatch, capsys):
     write_params(tiny_pets, labels={"folds": 2}, train={"epochs": 1})
     monkeypatch.setattr(bench, "SHARE", 0.5)

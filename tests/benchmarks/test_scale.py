@@ -29,7 +29,7 @@ def test_growth_is_without_the_start():
     assert growth(less, more, 9000) == pytest.approx((3, 110 / 101))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("more", "forms", "steps"),
     [([], ["files"], STEPS), (["--shards", "4"], ["files", "shards"], OF_FORMS)],

@@ -27,6 +27,7 @@ from pipeline.ingest.decisions import Held, Review, change
 
 NAMES = ("README", "docs/pipeline", "docs/evaluation", "docs/training", "docs/models")
 NAMES += ("docs/datasets", "docs/labels", "docs/review")
+NIGHTLY = pytest.mark.nightly  # the pages: the README is walked for every change
 OWN_TEST = "CVAT"  # tests/tools/test_exchange_labels.py
 PAGES = [(REPOSITORY / f"{name}.md").read_text() for name in NAMES]
 SECTIONS = [each for page in PAGES for each in re.split("^##? ", page, flags=re.MULTILINE)]
@@ -40,6 +41,10 @@ COMMANDS = {
     for section in SECTIONS
     if "```sh" in section and not section.startswith(OWN_TEST)
 }
+HEADINGS = [
+    pytest.param(each, marks=pytest.mark.slow if f"\n## {each}\n" in PAGES[0] else NIGHTLY)
+    for each in COMMANDS
+]
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 SERVED = {  # served until stopped: where, and what is on them
     "make ui": ("http://127.0.0.1:5000", "MLflow"),
@@ -73,8 +78,7 @@ def reads(reader, source):
     return any(Path(dep).is_relative_to(out) for dep in STAGES[reader]["deps"] for out in outputs)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("heading", COMMANDS)
+@pytest.mark.parametrize("heading", HEADINGS)
 def test_every_command_runs(finished, tmp_path, heading):
     clone = finished.copy(tmp_path / "petseg")
     for command in COMMANDS[heading]:

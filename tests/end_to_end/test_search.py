@@ -9,7 +9,7 @@ from processes import kill_all, wait_until
 
 from pipeline.core.files import file_digest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 EPOCHS = 5
 PLAN = f"""

@@ -5,7 +5,7 @@ from clone import ALL_STAGES, Clone, stages_run
 
 from pipeline.core.files import file_digest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def digests(clone: Clone) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_smaller_crops_are_trained_on_but_scores_are_of_whole_images(tiny_pets, 
 
 
 def test_the_best_epoch_on_the_validation_list_is_kept_in_one_finished_run(tiny_pets, monkeypatch):
-    write_params(tiny_pets, train={"epochs": 12, "lr": 0.02})
+    write_params(tiny_pets, train={"epochs": 12, "lr": 0.02, "precision": "fp32"})
     train(monkeypatch)
     curves = pd.read_csv("plots/curves.csv")
     summary = json.loads(Path("metrics/train.json").read_text())
