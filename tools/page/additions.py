@@ -23,13 +23,8 @@ from pipeline.scoring.pictures import overlay
 from tools.labelling.exporting import require_classes
 from tools.page.gallery import plain
 from tools.page.models import choose_model
-from tools.page.review import (
-    choose_name,
-    pass_over,
-    reduced,
-    show_key,
-    uploaded_mask,
-)
+from tools.page.result import reduced
+from tools.page.review import VIEW, choose_name, pass_over, show_key, uploaded_mask
 
 
 def additions_page(log: Path) -> None:
@@ -74,7 +69,7 @@ def judge(file: Path, blank: Addition, model: Predictor) -> None:
     if drawn is not None:
         origin = "prediction log; mask from a file"
         show_key("Take this file", "F", name, partial(_accept, file, blank, origin, drawn))
-    photograph, mask = reduced(image, predicted)
+    photograph, mask = reduced(VIEW, image, predicted)
     shown = {"Photograph": Image.fromarray(photograph), "Model": overlay(photograph, mask, classes)}
     for column, (caption, picture) in zip(pictures.columns(2), shown.items(), strict=True):
         column.image(picture, caption, width="stretch", alt=f"{caption}: {name}")

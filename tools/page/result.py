@@ -80,28 +80,27 @@ def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None = N
     if log is not None:
         seen = observe(image, mask, confidence, classes)
         log.write(model.identity, seen, format=kind, seconds=seconds, image=image)
-    size = size_within(VIEW, *mask.shape)
-    view = np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-    small = _reduced(mask, size)
-    found = class_shares(mask, classes)
-    shares = {name: found[name] for name in sorted(found, key=lambda name: -found[name])}
-    sure = None if confidence is None else _reduced(confidence, size)
+    view, small, *sure = reduced(VIEW, image, mask, *([] if confidence is None else [confidence]))
     return Result(
         file,
         mask_png=_png(with_palette(mask, classes.palette), model.identity),
         size=mask.shape[::-1],
         image=view,
         mask=small,
-        confidence=sure,
+        confidence=sure[0] if sure else None,
         classes=classes,
         identity=model.identity,
-        shares=shares,
+        shares=dict(sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])),
         seconds=seconds,
     )
 
 
-def _reduced(ids: Array, size: tuple[int, int]) -> Array:
-    return np.array(Image.fromarray(ids).resize(size, Image.Resampling.NEAREST))
+def reduced(side: int, *arrays: Array) -> list[Array]:
+    """An image, and masks of its size, reduced to the longest side."""
+    size = size_within(side, *arrays[0].shape[:2])
+    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
+    pairs = zip(arrays, ways, strict=True)
+    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
 
 
 def show_results(results: Mapping[str, Result]) -> None:

@@ -20,7 +20,6 @@ from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, Classes, read_classes
-from pipeline.data.images import size_within
 from pipeline.data.pairs import locate, mask_of, pair_of
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
@@ -30,6 +29,7 @@ from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
 from tools.page.gallery import plain
+from tools.page.result import reduced
 
 ANY = "any"  # of a filter
 VIEW = 700  # pixels of a picture's longer side
@@ -157,7 +157,7 @@ def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
         return None
-    photograph, drawn = reduced(image, mask)
+    photograph, drawn = reduced(VIEW, image, mask)
     st.image(overlay(photograph, drawn, classes), "This file", width=VIEW // 2)
     return mask
 
@@ -168,7 +168,7 @@ def show_key(label: str, letter: str, name: str, action: Callable[[], None]) -> 
 
 
 def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
-    photograph, truth, guess = reduced(image, mask, predicted)
+    photograph, truth, guess = reduced(VIEW, image, mask, predicted)
     pictures = {
         "Photograph": Image.fromarray(photograph),
         "Mask": overlay(photograph, truth, classes),
@@ -177,14 +177,6 @@ def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes)
     }
     for column, (caption, picture) in zip(st.columns(4), pictures.items(), strict=True):
         column.image(picture, caption, width="stretch", alt=caption)
-
-
-def reduced(*arrays: Array) -> list[Array]:
-    """An image, and masks of its size, as large as the page shows them."""
-    size = size_within(VIEW, *arrays[0].shape[:2])
-    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
-    pairs = zip(arrays, ways, strict=True)
-    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
 
 
 def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
