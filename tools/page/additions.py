@@ -3,7 +3,6 @@
 The prediction log keeps those that the model was least sure of (`make serve LOG=folder KEEP=0.01`).
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def show_next(kept: Path, model: Predictor) -> None:
     """Show the next photograph that is no pair yet. Raises UserError if that cannot be."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     require_classes(model, classes)
-    steps = st.session_state.setdefault("additions", [])
+    steps = st.session_state.setdefault("additions", [])  # what takes each decision back
     added = read_additions(LABELS)
     waiting = [file.stem for file in sorted(kept.glob("*.jpg")) if file.stem not in added]
     st.markdown(f"{len(waiting)} to look at, {len(added)} added")
@@ -78,17 +77,13 @@ def judge(file: Path, blank: Addition, model: Predictor) -> None:
 def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
     addition = Addition(blank.name, blank.dataset, origin, blank.reviewer)
     add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
-    _remember(partial(remove_pair, LABELS, blank.name))
+    st.session_state["additions"].append(partial(remove_pair, LABELS, blank.name))
 
 
 def _discard(file: Path) -> None:
     content = file.read_bytes()
     file.unlink()
-    _remember(partial(file.write_bytes, content))
-
-
-def _remember(way_back: Callable[[], object]) -> None:
-    st.session_state["additions"].append(way_back)
+    st.session_state["additions"].append(partial(file.write_bytes, content))
 
 
 def _undo() -> None:

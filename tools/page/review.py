@@ -191,11 +191,7 @@ def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
 
 
 def decide(
-    blank: Review,
-    before: Review | None,
-    testing: bool,
-    decision: str,
-    mask: Array | None = None,
+    blank: Review, before: Review | None, testing: bool, decision: str, mask: Array | None = None
 ) -> None:
     """Write the decision, and the mask that it needs; what prevents that is said on the page."""
     state = st.session_state
