@@ -142,10 +142,7 @@ def compare(pair: Pair, params: GateParams) -> Comparison:
 
 
 def verdict(
-    comparison: Comparison,
-    params: GateParams,
-    versions: Versions,
-    added: Comparison | None = None,
+    comparison: Comparison, params: GateParams, versions: Versions, added: Comparison | None = None
 ) -> Decision:
     """The decision by the rule, with every number that it rests on.
 
@@ -153,18 +150,21 @@ def verdict(
     """
     challenger, champion = versions
     miou, against = comparison.miou, objections(comparison, params, added)
+    numbers = _gains(comparison)
+    numbers |= {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
     reasons = [
         f"test mIoU of {len(comparison.iou)} classes {miou.challenger:.4f} against "
         f"{miou.champion:.4f} of the champion, version {champion.number}, on the same "
         f"{comparison.images} images, "
-        f"{miou.gain:+.4f} ({100 * params.confidence:g} % interval {_interval(miou)})",
-        *(_added_words(added) if added else []),
-        *(against or ["no class drops by more than allowed"]),
+        f"{miou.gain:+.4f} ({100 * params.confidence:g} % interval {_interval(miou)})"
     ]
-    drops = {f"drop.{name}": -change.gain for name, change in comparison.iou.items()}
-    numbers = _gains(comparison) | drops
     if added:
+        reasons.append(
+            f"on {added.images} added photographs that were held out {added.miou.challenger:.4f} "
+            f"against {added.miou.champion:.4f}, {added.miou.gain:+.4f} ({_interval(added.miou)})"
+        )
         numbers |= {f"added.{key}": value for key, value in _gains(added).items()}
+    reasons += against or ["no class drops by more than allowed"]
     return Decision(challenger.number, not against, "; ".join(reasons), numbers)
 
 
@@ -172,14 +172,6 @@ def _gains(comparison: Comparison) -> dict[str, float]:
     miou = comparison.miou
     gains = {"gain": miou.gain, "gain_low": miou.low, "gain_high": miou.high}
     return {"images": comparison.images, **gains}
-
-
-def _added_words(added: Comparison) -> list[str]:
-    miou = added.miou
-    return [
-        f"on {added.images} added photographs that were held out {miou.challenger:.4f} against "
-        f"{miou.champion:.4f}, {miou.gain:+.4f} ({_interval(miou)})"
-    ]
 
 
 def objections(
