@@ -59,18 +59,11 @@ def main() -> None:
         shadow=arguments.shadow,
         shadow_share=arguments.shadow_share,
     )
-    server = [
-        sys.executable,
-        "-m",
-        "tools.connections",
-        "--factory",
-        "tools.serving.app:served_app",
-    ]
-    place = ["--host", HOST, "--port", str(arguments.port)]
-    bounds = ["--limit-concurrency", str(CONNECTIONS)]
-    bounds += ["--timeout-graceful-shutdown", str(LAST_ANSWERS)]
+    command = [sys.executable, "-m", "tools.connections", "--factory"]
+    command += ["tools.serving.app:served_app", "--host", HOST, "--port", str(arguments.port)]
+    command += ["--limit-concurrency", str(CONNECTIONS)]
+    command += ["--timeout-graceful-shutdown", str(LAST_ANSWERS), *options]
     environment = os.environ | {SETTINGS: json.dumps(asdict(settings)), **MEMORY}
-    command = [*server, *place, *bounds, *options]
     # In place of this process: whatever ends the command ends the server.
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
 
