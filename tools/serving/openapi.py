@@ -35,24 +35,14 @@ def _schema(name: str) -> Json:
 
 
 def _object(**properties: Json) -> Json:
-    required = sorted(properties)
-    return {
-        "type": "object",
-        "required": required,
-        "properties": properties,
-        "additionalProperties": False,
-    }
+    known = {"required": sorted(properties), "properties": properties}
+    return {"type": "object", **known, "additionalProperties": False}
 
 
 JSON, PAGE, TEXT = "application/json", "text/html", {"type": "string"}
 FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 FORM_BODY = {FORM: {"schema": _object(image=FILE)}}
-BODY = {"required": True, "content": FORM_BODY}
-NAMED = {
-    "headers": {
-        name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
-    }
-}
+NAMED = {"headers": {name: {"description": text, "schema": TEXT} for name, text in HEADERS.items()}}
 OUTPUT = {
     "name": "output",
     "in": "query",
@@ -70,7 +60,7 @@ INVOCATIONS = {
 }
 UPLOAD = {
     "summary": "The page, with the photograph that its form sent, and its classes",
-    "requestBody": BODY,
+    "requestBody": {"required": True, "content": FORM_BODY},
     "responses": {
         "200": _answer("The page", PAGE, TEXT, **NAMED),
         **{status: _answer(text, PAGE, TEXT) for status, text in ERRORS.items()},
