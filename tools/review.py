@@ -23,9 +23,12 @@ MOST = 20_000  # characters of one section: a comment on GitHub may have 65,536 
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    base = common_commit(arguments.base)
-    out: Path = arguments.out
+    parser = argparse.ArgumentParser(prog="python -m tools.review", description=__doc__)
+    parser.add_argument("--base", default="main", help="branch that it will be merged into (main)")
+    reports = Path("reports/review")
+    parser.add_argument("--out", type=Path, default=reports, help=f"folder ({reports})")
+    arguments = parser.parse_args()
+    base, out = common_commit(arguments.base), arguments.out
     sections = [
         f"## What this branch changed\n\nSince `{base[:7]}`, where it left `{arguments.base}`.",
         *verdict(base, out / "before"),
@@ -128,15 +131,6 @@ def pictures(base: str, out: Path) -> list[str]:
             both = " | ".join(f"![{name}]({side}/{file.name})" for side in ("before", "after"))
             shown.append(f"| {name}, before | after |\n|---|---|\n| {both} |")
     return ["## Pictures", *shown] if shown else []
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.review", description=__doc__)
-    parser.add_argument("--base", default="main", help="branch that it will be merged into (main)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("reports/review"), help="folder (reports/review)"
-    )
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,13 @@ A_ROW = 3  # pairs
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
+    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--group", help="pictures of one group only, by its label")
+    parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
+    parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
+    arguments = parser.parse_args()
     from pipeline.data.classes import read_classes
     from pipeline.data.splits import read_split
 
@@ -78,16 +84,6 @@ def _content(mask: "NDArray[np.uint8]", classes: "Classes") -> str:
     shown = classes.foreground or [int(pixels.argmax())]
     name = classes.subject if classes.foreground else classes.names[shown[0]]
     return f"{pixels[shown].sum() / mask.size:.0%} {name}"
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
-    parser.add_argument("--group", help="pictures of one group only, by its label")
-    parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
-    parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
-    return parser.parse_args()
 
 
 if __name__ == "__main__":
