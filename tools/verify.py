@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
     model = "a version's number, its alias (@champion), or the id of a run"
-    data = "take this data/pairs, checked file by file, instead of making it again"
     parser.add_argument("model", help=model)
+    data = "take this data/pairs, checked file by file, instead of making it again"
     parser.add_argument("--data", type=Path, metavar="PAIRS", help=data)
     arguments = parser.parse_args()
     from pipeline.records.reproduce.comparison import compare_rebuild, judge, short
@@ -29,9 +29,8 @@ def main() -> int:
     from pipeline.records.reproduce.rebuild import rebuilt
     from pipeline.records.store import open_store
 
-    # So that the worktree is removed; also in the background, where a shell may ignore SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    # So that the worktree is removed in the background, too, where a shell may ignore SIGINT.
+    signal.signal(signal.SIGINT, lambda number, _: sys.exit(128 + number))
     provenance = find_provenance(open_store(), arguments.model)
     findings = check_data(provenance, arguments.data) if arguments.data else []
     finished = True
