@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.core.files import atomic_file
 from pipeline.core.layout import DATASETS
 from pipeline.core.terminal import UserError, console, run_command
-from pipeline.data.colours import in_hex, rgb
+from pipeline.data.colours import in_hex
 
 if TYPE_CHECKING:
     from pipeline.ingest.survey import Survey, Value
@@ -103,7 +103,6 @@ def _quoted(value: int | str) -> str:
 
 
 def show(found: "Survey") -> None:
-    """Print what was found."""
     console.print(f"{found.pairs} pairs: {found.images} and {found.masks}", markup=False)
     if found.alone:
         some = ", ".join(found.alone[:NAMED])
@@ -114,12 +113,8 @@ def show(found: "Survey") -> None:
     for column in ("of the pixels", "in masks"):
         table.add_column(column, justify="right")
     for each in found.values:
-        swatch = (
-            "" if each.colour is None else "[on rgb({},{},{})]    [/] ".format(*rgb(each.colour))
-        )
-        table.add_row(
-            str(each.value), f"{swatch}{each.colour or ''}", f"{each.share:.2%}", str(each.masks)
-        )
+        colour = f"[on {each.colour}]    [/] {each.colour}" if each.colour else ""
+        table.add_row(str(each.value), colour, f"{each.share:.2%}", str(each.masks))
     console.print(table)
 
 
