@@ -137,10 +137,8 @@ def check_disk(store: Store) -> Iterator[Finding]:
     root = workspace_root()
     free = shutil.disk_usage(root).free
     if free < LITTLE:
-        remedy = (
-            "python -m tools.doctor --deep (it also looks for what nothing needs in DVC's cache)"
-        )
-        yield Finding("note", f"only {decimal(free)} are free", remedy)
+        deep = "python -m tools.doctor --deep (it also looks for what nothing needs in DVC's cache)"
+        yield Finding("note", f"only {decimal(free)} are free", deep)
     else:
         yield Finding("good", f"{decimal(free)} are free")
     if runs := all_runs(store, deleted=True):

@@ -74,20 +74,18 @@ def _trace(answer: str) -> None:
         raise UserError(f"{answer}: no registered version has a file whose sha256 begins {digest}")
     tags = version.tags
     dirty = " with changes (lineage/dirty.patch)" if tags.get("git.dirty") == "true" else ""
+    file = next(name for name, tag in FILE_TAGS.items() if tags.get(tag, "").startswith(digest))
     lines = {
         "version": " ".join(version.names),
-        "file": next(
-            name for name, tag in FILE_TAGS.items() if tags.get(tag, "").startswith(digest)
-        ),
+        "file": file,
         "MLflow run": version.run_id,
         "commit": f"{tags.get('git.commit', UNKNOWN)}{dirty}",
         "data set": f"{tags.get(DATA_NAME_TAG)}, index.csv {tags.get(DATA_TAG)}",
         "rebuild it": f"make verify VERSION={version.number}",
     }
     for name, text in lines.items():
-        console.print(
-            f"{name:<11} {printable(text)}", markup=False, highlight=False, soft_wrap=True
-        )
+        told = f"{name:<11} {printable(text)}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _digest_in(file: Path) -> str:

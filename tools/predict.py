@@ -201,8 +201,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("photographs", nargs="+", metavar="PATH", help=given)
     parser.add_argument("--model", help=model)
     parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
-    out = "folder, or its address (results)"
-    parser.add_argument("--out", default="results", help=out)
+    parser.add_argument("--out", default="results", help="folder, or its address (results)")
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)
     cluster = "on the cluster at RAY_ADDRESS, what an address names (docs/models.md)"
