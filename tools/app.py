@@ -90,10 +90,7 @@ def introduction(classes: Classes) -> str:
 
 
 def remembered(model: Predictor, file: ImageFile) -> Result:
-    """The model's result for the image, computed once for the two.
-
-    Raises ImageError for a file that cannot be used.
-    """
+    """The model's result for the image, computed once. Raises ImageError for an unusable file."""
     results = st.session_state.setdefault("results", {})
     key = (model, file.key)
     if key not in results:

@@ -187,10 +187,7 @@ def _check_artifacts(runs: list[StoredRun]) -> Finding:
 
 
 def _explain(store: Store, run: StoredRun, folder: Path | None) -> Finding:
-    """Why a run is RUNNING: under way, interrupted, or abandoned by a process that died.
-
-    folder: the state of its training, if it did not end.
-    """
+    """Why a run is RUNNING. folder: its unfinished training, if this repository has one."""
     if folder is None:
         end = f"MlflowClient('{store.name}').set_terminated('{run.info.run_id}', 'KILLED')"
         python = f'python -c "from mlflow import MlflowClient; {end}"'

@@ -104,10 +104,7 @@ def run_gate(store: Store, params: GateParams, *, number: int | None, dry_run: b
 
 
 def decide_by_origin(challenger: Version, champion: Version | None) -> Decision | None:
-    """The decision that needs no scores; None if they must decide.
-
-    The first version is champion, and models of different data sets cannot be compared.
-    """
+    """The decision that needs no scores; None if they must decide."""
     number = challenger.number
     if champion is None:
         return Decision(number, True, "there was no champion")
@@ -144,10 +141,7 @@ def compare(pair: Pair, params: GateParams) -> Comparison:
 def verdict(
     comparison: Comparison, params: GateParams, versions: Versions, added: Comparison | None = None
 ) -> Decision:
-    """The decision by the rule, with every number that it rests on.
-
-    added: the comparison on added pairs that were held out, if there is one.
-    """
+    """The decision and its numbers. added: the comparison on held-out added pairs, if any."""
     challenger, champion = versions
     miou, against = comparison.miou, objections(comparison, params, added)
     numbers = _gains(comparison)

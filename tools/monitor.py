@@ -69,11 +69,7 @@ def main() -> int:
 def judge_versions(
     rows: "pd.DataFrame", versions: "Sequence[Version]", params: "MonitorParams"
 ) -> tuple[list[Found], list[str], list[str]]:
-    """Each version in a log against its own reference.
-
-    Also what is said of the versions whose reference is missing, and of the digests that no
-    version has.
-    """
+    """Judge the log's versions; say which lack a reference, and which digests no version has."""
     from pipeline.monitoring.drift import judge
     from pipeline.monitoring.reference import read_reference
     from pipeline.records.models import find_reference

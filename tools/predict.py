@@ -59,10 +59,7 @@ def predict_files(arguments: argparse.Namespace) -> int:
 
 
 def predict_store(arguments: argparse.Namespace) -> int:
-    """Predict what an address names, or into one: the reports go into a table, not to the output.
-
-    Raises UserError.
-    """
+    """Predict from or to an address: the reports go into a table there. Raises UserError."""
     from pipeline.deploy.batch import THREADS, Done, images_to_do, predict_batch
     from pipeline.deploy.predictor import cores
     from pipeline.deploy.stores import Place
@@ -170,10 +167,7 @@ def print_report(outcome: Report, show: Show | None) -> None:
 
 
 def sentence(outcome: Report, subject: str) -> str:
-    """What people want to know of one image, in a line. `subject`: what the foreground is called.
-
-    Without foreground classes it names the largest three.
-    """
+    """What one image shows, in a line: the share of the subject, else the three largest classes."""
     shares: Mapping[str, float] = outcome["shares"]
     if outcome["foreground_box"]:
         found = f"{outcome['foreground_share']:.0%} of it is {subject}"

@@ -43,17 +43,13 @@ def main() -> None:
 
 
 def common_commit(base: str) -> str:
-    """The full hash of the last commit that HEAD shares with the branch `base`.
-
-    Raises UserError if there is none.
-    """
+    """The hash of the last commit that HEAD shares with `base`. Raises UserError without one."""
     try:
         return run_git(Path(), "merge-base", base, "HEAD").decode().strip()
     except GitError as error:
         hint = "in a shallow clone, first: git fetch --unshallow"
-        raise UserError(
-            f"--base {base}: no commit of it is in HEAD's history ({hint}): {error}"
-        ) from None
+        text = f"--base {base}: no commit of it is in HEAD's history ({hint}): {error}"
+        raise UserError(text) from None
 
 
 def verdict(base: str, before: Path) -> Iterator[str]:
@@ -97,9 +93,8 @@ def copy_of(base: str, path: Path, folder: Path) -> Path:
 
 def compared(kind: str, base: str) -> str:
     """The params or metrics that differ, as DVC's table."""
-    done = subprocess.run(
-        ["dvc", kind, "diff", base[:7], "--md"], capture_output=True, text=True, check=False
-    )
+    command = ["dvc", kind, "diff", base[:7], "--md"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"dvc {kind} diff {base}: {printable(done.stderr.strip())}")
     return done.stdout.strip() if done.stdout.count("\n") > HEADER else ""

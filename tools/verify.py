@@ -50,10 +50,7 @@ def main() -> int:
 
 
 def check_data(provenance: "Provenance", data: Path) -> "list[Finding]":
-    """Compare a data set with the one the model was trained on, file by file.
-
-    Raises UserError if there is none.
-    """
+    """Compare a data set with the model's, file by file. Raises UserError if there is none."""
     from pipeline.data.pairs import changed_files
     from pipeline.records.reproduce.comparison import Finding, compare_data
 

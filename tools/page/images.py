@@ -36,10 +36,7 @@ class ImageFile:
 
 
 def choose_images(dataset: str) -> list[ImageFile]:
-    """Let people give photographs of their own, or choose a sample; the latest choice counts.
-
-    dataset: that the model was trained on.
-    """
+    """Let people give photographs or choose one of the data set; the latest choice counts."""
     state = st.session_state
     turn = state.setdefault("turn", 0)
     uploaded = st.file_uploader(

@@ -75,10 +75,7 @@ class Search:
         return "train" if all(name.startswith("val.") for name in self.objectives) else "export"
 
     def checked_rungs(self, params: Mapping[str, Any]) -> Sequence[int]:
-        """The rungs, none if there are none. Raises ValueError unless they lie inside the training.
-
-        params: those of all trials, by dotted name.
-        """
+        """The rungs, if any. Raises ValueError if a training with these params is too short."""
         rungs, epochs = self.rungs or (), params[EPOCHS]
         if rungs and rungs[-1] >= epochs:
             raise ValueError(f"rungs: {rungs[-1]} is not below {EPOCHS}, {epochs}")
