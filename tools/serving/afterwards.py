@@ -73,15 +73,13 @@ class Afterwards:
                 self.metrics.unlogged.inc()
 
     def _note(self, answered: Answered) -> None:
-        predictor = answered.served.predictor
-        parts = (answered.image, answered.mask, answered.confidence)
-        seen = observe(*parts, predictor.classes, answered.size)
+        predictor, image = answered.served.predictor, answered.image
+        seen = observe(image, answered.mask, answered.confidence, predictor.classes, answered.size)
         self.metrics.seen(seen, predictor.classes)
         row = seen | self._compared(answered)
         if self.log:
-            dropped, how = self.log.dropped, {"format": answered.format}
-            image, seconds = answered.image, answered.seconds
-            self.log.write(predictor.identity, row, **how, seconds=seconds, image=image)
+            dropped, kind, seconds = self.log.dropped, answered.format, answered.seconds
+            self.log.write(predictor.identity, row, format=kind, seconds=seconds, image=image)
             self.metrics.unlogged.inc(self.log.dropped - dropped)
 
     def _compared(self, answered: Answered) -> dict[str, object]:

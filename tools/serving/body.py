@@ -20,19 +20,19 @@ ACCEPTED = (
 
 async def read_image(request: Request) -> bytes:
     """The image file of a request. Raises HTTPException (400, and as `read_body`)."""
-    body = await read_body(request)
-    return await form_file(request.headers, body) if _kind(request.headers) == FORM else body
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await read_body(request, kind)
+    return await form_file(request.headers, body) if kind == FORM else body
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request, of a limited size and within a limited time.
+async def read_body(request: Request, kind: str) -> bytes:
+    """The body of a request of this content type, of a limited size and within a limited time.
 
     A refused body is read to its end first, and dropped: a client that is still sending would see
     a broken connection in place of the answer. Raises HTTPException: 415 for a type that is
     neither an image's nor FORM, 413 for more than MAX_BODY, 408 for longer than MAX_WAIT, or
     MAX_PAUSE without a byte; and ClientDisconnect.
     """
-    kind = _kind(request.headers)
     accepted = kind.startswith("image/") or kind == FORM
     body, size = bytearray(), 0
     end = asyncio.get_running_loop().time() + MAX_WAIT
@@ -70,7 +70,3 @@ async def form_file(headers: Headers, body: bytes) -> bytes:
     if not files:
         raise HTTPException(400, f"a form without a file; {ACCEPTED}")
     return await files[0].read()
-
-
-def _kind(headers: Headers) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()

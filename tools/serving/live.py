@@ -1,11 +1,11 @@
 """The model that answers: loaded once, and replaced when the alias that it came by moves."""
 
 import logging
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -190,7 +190,5 @@ def _stat(file: Path) -> tuple[int, int] | None:
 
 def _scores(tags: Mapping[str, str]) -> dict[str, float]:
     """The scores of a version's evaluation that are numbers, by their names without SCORES."""
-    found = {
-        name.removeprefix(SCORES): number_in(tags, name) for name in tags if name.startswith(SCORES)
-    }
-    return {name: score for name, score in found.items() if math.isfinite(score)}
+    found = {name: number_in(tags, name) for name in tags if name.startswith(SCORES)}
+    return {name.removeprefix(SCORES): score for name, score in found.items() if isfinite(score)}

@@ -62,12 +62,8 @@ class Metrics:
         self.shares = Summary(
             "petseg_class_share", "Share of the pixels", ("class",), registry=self.registry
         )
-        self.model = gauge(
-            "petseg_model_info",
-            "Processes that answer with this model",
-            ("version", "digest", "dataset"),
-            "livesum",
-        )
+        text = "Processes that answer with this model"
+        self.model = gauge("petseg_model_info", text, ("version", "digest", "dataset"), "livesum")
         self.loads = counter(
             "petseg_model_loads", "Versions that an alias led to", "role", "outcome"
         )
@@ -80,12 +76,8 @@ class Metrics:
         self.shadowed = counter(
             "petseg_shadow_images", "Images for the shadow model, by what became of them", "outcome"
         )
-        self.shadow_pixels = counter(
-            "petseg_shadow_pixels",
-            "Pixels of a class in both masks, the answer's and the shadow's, and in either",
-            "class",
-            "kind",
-        )
+        text = "Pixels of a class in both masks, the answer's and the shadow's, and in either"
+        self.shadow_pixels = counter("petseg_shadow_pixels", text, "class", "kind")
         self.unlogged = counter("petseg_log_dropped", "Rows that the log lacks")
 
     def exposed(self) -> bytes:

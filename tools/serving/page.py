@@ -53,10 +53,9 @@ def show_page(
     """The page about the model, with what `drawn` says of an image, or a message."""
     template, style = _template()
     classes = served and served.predictor.classes
-    words = score_words(classes) if classes else {}
     text = template.render(
         served=served,
-        words=words,
+        words=score_words(classes) if classes else {},
         classes=classes,
         tinted=mask_legend(classes) if classes else {},
         shown=json.loads(shown) if shown else None,
