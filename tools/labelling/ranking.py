@@ -46,6 +46,7 @@ def rank() -> None:
     """Write table, masks and sheets to metrics/labels, and copy them to the model's run."""
     params = read_section("labels", LabelsParams)
     engine = read_section("evaluate", dict[str, Any])
+    from pipeline.data.classes import read_classes
     from pipeline.data.splits import read_split
     from pipeline.model.checkpoint import checkpoint_digest
     from pipeline.model.engine import prepare_torch
@@ -55,7 +56,8 @@ def rank() -> None:
     lists = {name: read_split(SPLITS / f"{name}.csv") for name in ("test", "val", "train")}
     lists["train"] = published(lists["train"])
     device = prepare_torch(seed=0, threads=engine["threads"])
-    check_classes(load_judge(MODELS, device))
+    if load_judge(MODELS, device).classes.names != read_classes(PAIRS).names:
+        raise UserError(f"{MODELS} holds a model of other classes: train first (dvc repro train)")
     with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
         run.set_tags({"labels": params})
     judges = {name: [(MODELS, rows)] for name, rows in lists.items()}
@@ -95,14 +97,6 @@ def write_ranking(
     for name, sheet in draw_suspects(PAIRS, folder, table, judge.classes):
         sheet.save(folder / "sheets" / f"{name}.png")
     return table
-
-
-def check_classes(judge: "Segmenter") -> None:
-    """Raise UserError for a model of other classes than the pairs'."""
-    from pipeline.data.classes import read_classes
-
-    if judge.classes.names != read_classes(PAIRS).names:
-        raise UserError(f"{MODELS} holds a model of other classes: train first (dvc repro train)")
 
 
 def load_judge(models: Path, device: "torch.device") -> "Segmenter":
