@@ -35,10 +35,8 @@ class Cluster:
         file that the nodes cannot see.
         """
         if database_file(configured_uri()) is not None:
-            raise UserError(
-                "nodes log to an MLflow server: set MLFLOW_TRACKING_URI to its address"
-                " (docs/teams.md)"
-            )
+            remedy = "set MLFLOW_TRACKING_URI to its address (docs/teams.md)"
+            raise UserError(f"nodes log to an MLflow server: {remedy}")
         self.ray = connect()
         # By value: the nodes need not have this project, only its packages.
         self.ray.cloudpickle.register_pickle_by_value(node)

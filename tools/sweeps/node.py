@@ -61,9 +61,8 @@ def run_experiment(
                 return Outcome(status, log.read_bytes()[-LOG_BYTES:])
         names = output(workspace, variables, "git", "for-each-ref", "--format=%(refname)")
         (reference,) = [each for each in names.decode().split() if each.endswith(f"/{name}")]
-        bundle = output(
-            workspace, variables, "git", "bundle", "create", "-", reference, f"^{source.commit}"
-        )
+        create = ("git", "bundle", "create", "-", reference, f"^{source.commit}")
+        bundle = output(workspace, variables, *create)
         return Outcome(0, log.read_bytes()[-LOG_BYTES:], bundle)
 
 
@@ -79,9 +78,8 @@ def unpack(source: Source, root: Path, variables: Mapping[str, str]) -> None:
 
 
 def output(workspace: Path, variables: Mapping[str, str], *command: str | Path) -> bytes:
-    return subprocess.run(
-        command, cwd=workspace, env=variables, check=True, capture_output=True
-    ).stdout
+    done = subprocess.run(command, cwd=workspace, env=variables, check=True, capture_output=True)
+    return done.stdout
 
 
 def run(workspace: Path, variables: Mapping[str, str], command: Sequence[str], log: Path) -> int:

@@ -73,9 +73,8 @@ class Names:
 
     def name(self, settings: Mapping[str, Any], *more: object) -> str:
         """The name of what runs with these settings, by dotted name, and depends on `more`."""
-        text = json.dumps(
-            [self._origin, {**self.params, **settings}, *more], sort_keys=True, default=str
-        )
+        decisive = [self._origin, {**self.params, **settings}, *more]
+        text = json.dumps(decisive, sort_keys=True, default=str)
         return f"{self.word}-{hashlib.sha256(text.encode()).hexdigest()[:7]}"
 
 

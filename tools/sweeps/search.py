@@ -114,9 +114,8 @@ class Trials:
         seen = optuna.create_study(sampler=kind(seed=seed), directions=self.study.directions)
         seen.add_trials([as_pruned(trial) for trial in trials])
         values = rounded(seen.ask(self.space).params, self.search.space)
-        self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
-        )
+        new = create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
+        self.study.add_trial(new)
         return self.study.get_trials(deepcopy=False)[-1]
 
     def results(self) -> list[Result]:
@@ -226,9 +225,8 @@ class Trials:
         known = flatten({**metrics.pop("train"), **metrics})
         for name in self.search.objectives:
             if not isinstance(known.get(name), int | float):
-                raise UserError(
-                    f"search.objectives: {name} is not in {' or '.join(map(str, files))}"
-                )
+                places = " or ".join(map(str, files))
+                raise UserError(f"search.objectives: {name} is not in {places}")
         return [known[name] for name in self.search.objectives]
 
 
