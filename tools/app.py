@@ -73,9 +73,8 @@ def try_model() -> None:
 
 def title(classes: Classes) -> str:
     """It names the class that is foreground, if there is exactly one."""
-    name = (
-        f"{plain(classes.subject)} segmentation" if len(classes.foreground) == 1 else "segmentation"
-    )
+    subject = f"{plain(classes.subject)} " if len(classes.foreground) == 1 else ""
+    name = f"{subject}segmentation"
     return name[0].upper() + name[1:]
 
 

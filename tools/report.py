@@ -117,11 +117,10 @@ def load_template(name: str) -> "jinja2.Template":
     """A template of a page that people may mail: one file, whose texts are escaped."""
     import jinja2
 
-    loader, strict = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
-        undefined=strict,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         # What a macro made is markup, and its texts were printable before.

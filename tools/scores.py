@@ -39,13 +39,12 @@ def main() -> None:
     from pipeline.scoring.tables import headline_words
 
     metrics = read_json(existing(EVALUATE_METRICS))
-    images = metrics["images"]
     table = read_csv(existing(TABLES / "scores.csv"))
     scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
     words = headline_words(read_config().classes)
     shown = lowest(words, {name: value for name, (value, *_) in scores.items()})
     columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
-    told = Table("", *columns, title=f"Test scores, {images} pictures at their own size")
+    told = Table("", *columns, title=f"Test scores, {metrics['images']} pictures at their own size")
     for name in shown:
         value, low, high = scores[name]
         known = (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
@@ -55,9 +54,8 @@ def main() -> None:
         console.print(f"{more} scores of classes that do better: {TABLES}/scores.csv")
     if reviewed := metrics.get("reviewed"):
         decisions = sum(reviewed["decisions"].values())
-        console.print(
-            f"mIoU on the list as reviewed: {reviewed['miou']:.4f} ({decisions} decisions)"
-        )
+        score = f"{reviewed['miou']:.4f} ({decisions} decisions)"
+        console.print(f"mIoU on the list as reviewed: {score}")
     console.print(f"pictures: {PLOTS}/evaluate/")
     if show_next:
         if changed := not_committed():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import atomic_file, atomic_folder, file_digest, write_json
-from pipeline.core.layout import PRECISIONS, cache_folder
+from pipeline.core.layout import FP32, INT8, PRECISIONS, cache_folder
 from pipeline.core.terminal import UserError, console, run_command
 
 if TYPE_CHECKING:
@@ -146,7 +146,6 @@ def describe(model: "ModelFile", predictor: "Predictor") -> dict[str, Any]:
 
 def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
     """Name, origin and, from the registered version, scores; by the words that people read."""
-    from pipeline.core.layout import FP32, INT8
     from pipeline.records.models import precision_of
     from pipeline.records.versions import find_named, list_versions, model_name, saw_only_drawings
     from tools.serving.page import score_words

@@ -168,18 +168,16 @@ def show_result(result: Result) -> None:
                 st.image(cut, "Cut-out", width="stretch", alt=alt)
             offer("Download the cut-out", result.cut_out_png, file_name(classes))
         elif classes.foreground:
-            st.info(
-                f"No {plain(subject)} was found in this photograph.", icon=":material/search_off:"
-            )
+            nothing = f"No {plain(subject)} was found in this photograph."
+            st.info(nothing, icon=":material/search_off:")
         alt = f"The mask, in the colours of the classes: {result.in_words()}"
         st.image(colour(result.mask, classes), "Mask", width="stretch", alt=alt)
         offer("Download the mask", result.mask_png, "mask.png")
         if result.confidence is not None:
             share = percent(float(result.confidence.mean()) / 255)
             caption = f"Confidence, {share} on average: light where the model is sure"
-            st.image(
-                heat_map(result.confidence).convert("RGB"), caption, width="stretch", alt=caption
-            )
+            heat = heat_map(result.confidence).convert("RGB")
+            st.image(heat, caption, width="stretch", alt=caption)
 
 
 def _legend(result: Result) -> str:
