@@ -38,7 +38,7 @@ class Metrics:
         if FOLDER not in os.environ:  # of several processes it would describe one
             ProcessCollector(registry=self.registry)
 
-        def gauge(name: str, text: str, labels: tuple[str, ...], mode: str) -> Gauge:
+        def gauge(name: str, text: str, mode: str, *labels: str) -> Gauge:
             how = {"registry": self.registry, "multiprocess_mode": mode}
             return Gauge(name, text, labels, **how)  # type: ignore[arg-type]
 
@@ -54,7 +54,7 @@ class Metrics:
         )
         self.model_seconds = histogram("petseg_model_seconds", "Time that the model took", SECONDS)
         self.in_hand = gauge(
-            "petseg_requests_in_hand", f"Requests to {ASKED} not answered yet", (), "livesum"
+            "petseg_requests_in_hand", f"Requests to {ASKED} not answered yet", "livesum"
         )
         self.megapixels = histogram("petseg_image_megapixels", "Size of the images", MEGAPIXELS)
         self.brightness = histogram("petseg_image_brightness", "Their mean grey value", TENTHS)
@@ -63,16 +63,14 @@ class Metrics:
             "petseg_class_share", "Share of the pixels", ("class",), registry=self.registry
         )
         text = "Processes that answer with this model"
-        self.model = gauge("petseg_model_info", text, ("version", "digest", "dataset"), "livesum")
+        self.model = gauge("petseg_model_info", text, "livesum", "version", "digest", "dataset")
         self.loads = counter(
             "petseg_model_loads", "Versions that an alias led to", "role", "outcome"
         )
         self.refused = gauge(
-            "petseg_model_refused", "1 while the alias names a broken version", ("role",), "livemax"
+            "petseg_model_refused", "1 while the alias names a broken version", "livemax", "role"
         )
-        self.registry_up = gauge(
-            "petseg_registry_up", "1 if the registry could be read", (), "livemin"
-        )
+        self.registry_up = gauge("petseg_registry_up", "1 if the registry could be read", "livemin")
         self.shadowed = counter(
             "petseg_shadow_images", "Images for the shadow model, by what became of them", "outcome"
         )
