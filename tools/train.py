@@ -65,8 +65,7 @@ def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]
         path = Path(url).expanduser().resolve() if name in given else in_repository(url)
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():
-                digest = place_digest(path)
-                places.append({"source": name, "url": str(path), "md5": digest})
+                places.append({"source": name, "url": str(path), "md5": place_digest(path)})
         elif name in given:
             if "://" not in url:
                 raise UserError(f"{name}: {url} is no file or folder; accepted is a path or a URL")

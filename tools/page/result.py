@@ -70,7 +70,7 @@ def percent(share: float) -> str:
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
-def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None = None) -> Result:
+def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None) -> Result:
     """Label the photograph, and note it in the log. Raises ImageError for an unusable file."""
     image, _, kind = asyncio.run(decode_apart(file.content))
     classes = model.classes
