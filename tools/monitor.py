@@ -170,10 +170,9 @@ def alert(command: str | None, told: dict[str, Any]) -> str:
 
 
 def shadows(rows: "pd.DataFrame") -> dict[str, Any] | None:
-    """How far a shadow model agrees: its version, pictures, share of the pixels, IoU by class.
+    """How far a shadow model agrees: its digest, pictures, share of the pixels, IoU by class.
 
-    Of the columns that the server writes: shadow.agreement, shadow.both.NAME, shadow.either.NAME.
-    None without any.
+    The server writes the columns: see `tools.serving.afterwards.agreement`. None without any.
     """
     if "shadow.agreement" not in rows or rows["shadow.agreement"].isna().all():
         return None

@@ -118,7 +118,7 @@ def score_again(store: Store, versions: Versions) -> Pair:
 
 
 def count_both(versions: Versions, data: Path, names: Sequence[str]) -> Pair:
-    """Let both label the named pairs in the folder. Raises NotComparableError."""
+    """Let both models label the named pairs in the folder. Raises NotComparableError."""
     files = [find_model(str(version.number), "fp32").file for version in versions]
     new, old = (Predictor(file, threads=1).classes.names for file in files)
     require_same_classes(new, old, versions)

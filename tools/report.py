@@ -94,7 +94,7 @@ def absent_classes(table: "pd.DataFrame") -> list[str]:
 
 
 def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
-    """The scores at the top of the page, and their names: of `headline_words`, one of each kind."""
+    """The scores at the top of the page with their names: one of each kind in `headline_words`."""
     kinds = [f"iou.{classes.subject}", r"\w+\.iou\..*", r"boundary_iou\..*"]
     found = [next(filter(re.compile(kind).fullmatch, words), None) for kind in kinds]
     names = [*filter(None, found), "per_image.worst_tenth_miou", "calibration_error"]

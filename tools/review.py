@@ -107,7 +107,7 @@ def changed_files(base: str) -> str:
 
 
 def section(title: str, body: str) -> str:
-    """A section that one opens by a click; what is too long for a comment is cut, and said."""
+    """A section that a click opens; it is cut, and says so, if it is too long for a comment."""
     if len(body) > MOST:
         end = "\n```" if body.startswith("```") else ""
         body = f"{body[:MOST].rpartition(chr(10))[0]}{end}\n\nThe rest is left out here."

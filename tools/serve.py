@@ -87,7 +87,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
-    """Of the server, the page and predict; `log_options` reads them."""
+    """Add the options of the prediction log, which `log_options` reads."""
     log = "write one row of numbers about each picture into this folder (no log)"
     parser.add_argument("--log", type=Path, metavar="FOLDER", help=log)
     keep = "also keep this share of the pictures there, the least confident ones: people's data (0)"

@@ -164,7 +164,7 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         seen = "drawings" if saw_only_drawings(version.tags) else "photographs"
         facts["tested on"] = f"{version.score('test.images'):,.0f} {seen}"
         scores = {f"test.{name}": words for name, words in score_words(predictor.classes).items()}
-        if precision == INT8:  # of these, export computes no more
+        if precision == INT8:  # export computes only this score of it
             other = {tag: f"{words} (float32)" for tag, words in scores.items()}
             scores = {"export.int8.miou": "mean IoU"} | other
         facts |= {words: f"{version.score(tag):.3f}" for tag, words in scores.items()}

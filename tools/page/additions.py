@@ -39,7 +39,7 @@ def additions_page(log: Path) -> None:
 
 
 def show_next(kept: Path, model: Predictor) -> None:
-    """Show the next photograph that is no pair yet. Raises UserError if that cannot be."""
+    """Show the next photograph that is no pair yet. Raises UserError if it cannot be shown."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     require_classes(model, classes)
     steps = st.session_state.setdefault("additions", [])  # what takes each decision back

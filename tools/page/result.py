@@ -66,7 +66,7 @@ class Result:
 
 
 def percent(share: float) -> str:
-    """A share of (0, 1] for people, who shall not take a small one for none."""
+    """A share of (0, 1] for people; a small one must not look like none."""
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
@@ -143,7 +143,7 @@ def pack_results(results: list[Result]) -> bytes:
 
 
 def file_name(classes: Classes) -> str:
-    """Of a cut-out: pet.png."""
+    """The name of a cut-out, such as pet.png."""
     return f"{classes.subject.replace(' ', '_')}.png"
 
 
@@ -183,7 +183,7 @@ def show_result(result: Result) -> None:
 def _legend(result: Result) -> str:
     """HTML: a bar of the classes' shares; below it their names, the image's size and the time.
 
-    Of many classes, those with the smallest shares are folded up behind their number and sum.
+    If there are many classes, the smallest are folded up behind their number and sum.
     """
     colours = {entry.name: entry.colour for entry in result.classes.entries}
     bar, names = "", []

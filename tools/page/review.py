@@ -49,7 +49,7 @@ def review_page() -> None:
 
 
 def show_next() -> None:
-    """Show the next pair that nobody has decided about. Raises UserError if that cannot be."""
+    """Show the next pair that nobody has decided about. Raises UserError if it cannot be shown."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
     table = choose_rows(read_suspects(SUSPECTS), classes.groups)

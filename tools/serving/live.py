@@ -74,7 +74,7 @@ class Followed:
         self.seen = _state(version)
         try:
             self._load(str(version.number), version)
-        except Exception as error:  # whatever it is, the model that works goes on
+        except Exception as error:  # whatever it is, the old model still works
             if (text := f"version {version.number} is refused: {error}") != self.refusal:
                 logger.error("%s: %s", self.role, printable(text))
                 self.metrics.loads.labels(self.role, "refused").inc()

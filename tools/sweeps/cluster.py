@@ -21,7 +21,7 @@ from pipeline.records.database import configured_uri, database_file
 from tools.sweeps import node
 from tools.sweeps.jobs import PATIENCE, Job
 
-# Of the driver's variables, those that an experiment gets; a node has its own passwords.
+# The driver's variables that an experiment gets; a node has its own passwords.
 SHARED = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", CACHE)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-ETA = 3  # one of so many trials continues from a rung to the next
+ETA = 3  # one in ETA trials continues from a rung to the next
 
 Scores = Mapping[int | None, float]  # of one trial, higher is better: at each rung, None at its end
 
@@ -19,8 +19,8 @@ def promotions(
         least: how many trials continue from each rung at least, however few are there.
 
     Returns: trials, each with the rung at which it pauses next (None: it trains to its end). They
-        are the best third of those that have reached a rung, except for those that have gone on
-        since. The highest rung comes first.
+        are the best third of those that have reached a rung, without those that have continued
+        already. The highest rung comes first.
     """
     found = []
     for rung, following in reversed([*pairwise([*rungs, None])]):

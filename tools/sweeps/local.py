@@ -1,8 +1,8 @@
 """Run a sweep's jobs on this machine: each in a copy of the workspace, by a DVC process of its own.
 
 DVC's queue would not do: it reports a task as running after its worker was killed, and its workers
-may exit before the queue is empty. The DVC process holds the lock of its job, and one of the slots:
-so many files as there is room for trainings, for all sweeps in this repository together.
+may exit before the queue is empty. The DVC process holds the lock of its job, and one of the slots.
+Slots are files, one for each training that has room; all sweeps of this repository share them.
 """
 
 import os
@@ -21,7 +21,7 @@ from tools.sweeps.jobs import PATIENCE, Job, try_lock
 
 
 class Here:
-    """An `Engine`: this machine, with so many slots, which are files in the folder."""
+    """An `Engine`: this machine. Its slots are files in the folder."""
 
     def __init__(self, slots: int, folder: Path) -> None:
         self.slots = [folder / f"slot-{number}" for number in range(slots)]

@@ -51,8 +51,8 @@ def run_experiment(
         remote = output(workspace, variables, "dvc", "remote", "list").strip()
         commands = [["dvc", "exp", "run", *options]]
         if remote:
-            # DVC looks into the folders of all plots when it saves an experiment. Of the data it
-            # pulls only what a stage that runs reads.
+            # DVC looks into the folders of all plots when it saves an experiment. It pulls only the
+            # data that the stages to be run read.
             plots = ["dvc", "pull", "--allow-missing", "evaluate"]
             pull = ["--pull", "--allow-missing"]
             commands = [plots, [*commands[0], *pull], ["dvc", "push"]]

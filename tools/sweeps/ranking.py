@@ -68,7 +68,7 @@ def print_best(best: Result, store: Store) -> None:
 
 
 def print_paused(results: Sequence[Result], epochs: int) -> None:
-    """Print what a search has spent, beside trainings of so many epochs, and how to continue.
+    """Print how many epochs a search has spent, how many it would be in full, how to continue it.
 
     A result's `spent` begins with the epochs that it was trained for.
     """

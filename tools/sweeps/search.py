@@ -55,7 +55,7 @@ class Trials:
         except ValueError as error:
             raise UserError(f"search.{error}") from None
         self.epochs = params[EPOCHS]
-        # Of all searches in this repository: they share the database.
+        # All searches in this repository share the database, and this lock.
         self.lock = FileLock(logs / "studies.lock")
         self.study = self._open_study()
 
@@ -121,7 +121,7 @@ class Trials:
     def results(self) -> list[Result]:
         """The trials that have scores, best first: finished ones, then those that are paused.
 
-        Of two objectives, what no other trial beats in both comes first.
+        With two objectives, trials that no other beats in both come first.
         """
         with self.lock:
             trials = self.refresh()
@@ -149,7 +149,7 @@ class Trials:
         return bool(self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
     def reached(self, trial: FrozenTrial) -> int:
-        """The epochs after which the trial has scores last; 0 without any."""
+        """The last epoch after which the trial has scores; 0 if it has none."""
         finished = trial.state == TrialState.COMPLETE
         return self.epochs if finished else max(trial.intermediate_values, default=0)
 
@@ -202,9 +202,9 @@ class Trials:
         return False
 
     def _report(self, trial: FrozenTrial, run_id: str, epochs: int) -> None:
-        """Tell the study the score at each rung within so many epochs, unless it knows.
+        """Tell the study the score at each rung up to `epochs`, unless it knows it already.
 
-        It is that of the weights which a training of that length would keep.
+        The score is that of the weights which a training of that length would keep.
         """
         known = trial.intermediate_values
         rungs = [each for each in self.rungs if each <= epochs and each not in known]
@@ -231,7 +231,7 @@ class Trials:
 
 
 def as_pruned(trial: FrozenTrial) -> FrozenTrial:
-    """The trial, as one that was pruned where it is paused, if it is."""
+    """A paused trial as one that was pruned there; any other trial as it is."""
     if trial.state != TrialState.RUNNING or not trial.intermediate_values:
         return trial
     return create_trial(
