@@ -39,8 +39,7 @@ class Decoded(NamedTuple):
 async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> Decoded:
     """`decode_image` of the bytes in another process, one at a time.
 
-    To cancel ends that process. Raises ImageError, also for an image that takes more memory or time
-    than photographs do.
+    Cancelling ends that process. Raises ImageError, also for what takes too much memory or time.
     """
     future = _pool().schedule(_decode, args=[content, longest_side], timeout=MAX_WAIT)
     try:

@@ -55,8 +55,7 @@ def find_pair(store: Store, versions: Versions) -> Pair:
 def added_pair(versions: Versions) -> Pair | None:
     """What both do on the added pairs that were held out from the challenger's training.
 
-    None if there are too few, or if the workspace, whose lists say which they are, holds another
-    version.
+    None if there are too few, or if the workspace, whose lists name them, holds another version.
     """
     added = read_added(SPLITS) if ONNX.is_file() else None
     if added is None or len(added) < FEWEST:

@@ -41,8 +41,7 @@ def main() -> None:
 def choose(table: "pd.DataFrame", label: str | None, count: int, seed: int) -> "pd.DataFrame":
     """At most `count` random rows, of one group if its label is given.
 
-    A label of any of the table's groups may be written in any case, and with blanks for
-    underscores. Raises UserError for an unknown one.
+    The label's case does not matter, nor do blanks for underscores. Raises UserError if unknown.
     """
     if label is not None:
         groups = table.drop(columns="name").astype(str)

@@ -86,8 +86,7 @@ def integrity(file: Path) -> str:
 def write_site(out: Path, model: "ModelFile", package: Path) -> None:
     """Write all files of the page into the folder `out`, which they replace.
 
-    model: copied byte by byte. package: of `fetch_package`. Raises UserError for a file that is no
-    model of ours.
+    model: copied byte by byte. package: of `fetch_package`. Raises UserError for a foreign model.
     """
     import onnxruntime
 

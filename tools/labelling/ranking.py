@@ -111,8 +111,7 @@ def load_judge(models: Path, device: "torch.device") -> "Segmenter":
 def judge_folds(lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str) -> Iterator[Judged]:
     """Train a model without each fold of the training list; yield its folder and the fold.
 
-    A model that is there already, of the same pairs, params and code, is not trained again. The
-    runs are nested in the run given.
+    A model of the same pairs, params and code is not trained again. Runs are nested in `run_id`.
     """
     from pipeline.model.resume import training_key
     from pipeline.model.settings import ModelParams

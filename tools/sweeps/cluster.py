@@ -31,8 +31,7 @@ class Cluster:
     def __init__(self, threads: int) -> None:
         """`threads`: how many cores each job is given, beside a GPU if the cluster has some.
 
-        Raises UserError if Ray is not installed or has no cluster there, or if runs would go to a
-        file that the nodes cannot see.
+        Raises UserError without Ray or a cluster, or if runs would go to a file of this machine.
         """
         if database_file(configured_uri()) is not None:
             remedy = "set MLFLOW_TRACKING_URI to its address (docs/teams.md)"
