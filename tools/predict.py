@@ -78,9 +78,8 @@ def predict_store(arguments: argparse.Namespace) -> int:
     done, total = print_reports(outcomes, None, json.dumps if arguments.json else None)
     if not total + len(before):
         raise UserError(f"{arguments.photographs[0]}: no file in it has the suffix of a photograph")
-    report(
-        f"{done:,} of {total:,} predicted into {arguments.out}; {len(before):,} were done before"
-    )
+    told = f"{done:,} of {total:,} predicted into {arguments.out}"
+    report(f"{told}; {len(before):,} were done before")
     return 0 if done == total else 1
 
 

@@ -117,7 +117,7 @@ def most_threads(experiments: Iterable[Mapping[str, Any]]) -> int:
     base = read_section("train", dict[str, Any])["threads"]
     threads = [each.get("train.threads", base) for each in experiments]
     # The training refuses anything but a positive whole number.
-    return max(1, max((each for each in threads if isinstance(each, int)), default=1))
+    return max([1, *(each for each in threads if isinstance(each, int))])
 
 
 def parse_arguments() -> argparse.Namespace:

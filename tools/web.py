@@ -103,13 +103,12 @@ def write_site(out: Path, model: "ModelFile", package: Path) -> None:
                 (site / name).write_bytes(content.read())
         for source, target in LICENCES.items():  # the package has neither; the sources are the same
             shutil.copyfile(Path(onnxruntime.__file__).parent / source, site / target)
-        downloads = {name: size_and_digest(site / name) for name in (MODEL, RUNTIME)}
+        downloads = {
+            name: {"bytes": (site / name).stat().st_size, "sha256": file_digest(site / name)}
+            for name in (MODEL, RUNTIME)
+        }
         write_json(site / FACTS, describe(model, predictor) | {"downloads": downloads})
         prepare_worker(site, [*downloads, *LICENCES.values()])
-
-
-def size_and_digest(file: Path) -> dict[str, Any]:
-    return {"bytes": file.stat().st_size, "sha256": file_digest(file)}
 
 
 def prepare_worker(site: Path, later: list[str]) -> None:

@@ -29,9 +29,8 @@ from tools.page.review import VIEW, choose_name, pass_over, show_key, uploaded_m
 def additions_page(log: Path) -> None:
     """log: the folder of a prediction log that keeps photographs."""
     st.title("Add photographs", anchor=False)
-    st.markdown(
-        "Photographs from use, with the model's mask. Pairs that you accept are trained on."
-    )
+    words = "Photographs from use, with the model's mask. Pairs that you accept are trained on."
+    st.markdown(words)
     try:
         show_next(log / KEPT, choose_model())
     except UserError as error:

@@ -47,9 +47,8 @@ def choose_images(dataset: str) -> list[ImageFile]:
     )
     own = [_file(file, file.name) for file in uploaded]
     paste_anywhere(key="paste")
-    camera = st.expander(
-        "Or take one with the camera", key="camera", on_change="rerun", icon=CAMERA
-    )
+    words = "Or take one with the camera"
+    camera = st.expander(words, key="camera", on_change="rerun", icon=CAMERA)
     if camera.open:  # only then does the browser ask whether it may
         taken = camera.camera_input("A photograph from the camera", key=f"taken {turn}")
         own += [_file(taken, "From the camera")] if taken else []

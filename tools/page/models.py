@@ -36,11 +36,10 @@ def choose_model() -> Predictor:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
     labels = {reference: tags["label"] for reference, tags in choices.items()}
     places = (place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label)
+    first = next(places, 0)
     with st.sidebar:
         st.subheader("Model", anchor=False)
-        reference = st.selectbox(
-            "Version", choices, next(places, 0), format_func=labels.__getitem__
-        )
+        reference = st.selectbox("Version", choices, first, format_func=labels.__getitem__)
         tags = choices[reference]
         with st.expander("Scores and origin"):
             precision = choose_precision(reference, tags)
