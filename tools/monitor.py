@@ -124,8 +124,8 @@ def summary(found: Found) -> dict[str, Any]:
     from pipeline.monitoring.estimate import reference_scores
     from pipeline.records.versions import model_name
 
-    verdict = found.verdict
-    moved = {each.feature: each for each in verdict.shifts if each.feature in verdict.moved}
+    verdict, times = found.verdict, found.rows["time"]
+    since = verdict.windows[0].start if verdict.windows else times.iloc[0]
     values: dict[str, Any] = {
         "model": model_name(),
         "version": found.version.number,
@@ -133,11 +133,12 @@ def summary(found: Found) -> dict[str, Any]:
         "line": line_of(found),
         "windows": len(verdict.windows),
         "broken": verdict.broken,
-        "since": (verdict.windows[0].start if verdict.windows else found.rows["time"].iloc[0]),
-        "until": found.rows["time"].iloc[-1],
+        "since": since.isoformat(),
+        "until": times.iloc[-1].isoformat(),
         "moved": {
-            name: {"median": each.now, "was": each.before, "distance": each.distance}
-            for name, each in moved.items()
+            each.feature: {"median": each.now, "was": each.before, "distance": each.distance}
+            for each in verdict.shifts
+            if each.feature in verdict.moved
         },
     }
     if verdict.estimate:
@@ -145,7 +146,7 @@ def summary(found: Found) -> dict[str, Any]:
         for name, test in zip(("pixel_accuracy", "miou"), tests, strict=True):
             value, low, high = getattr(verdict.estimate, name)
             values[name] = {"estimate": value, "low": low, "high": high, "test": test}
-    return values | {key: values[key].isoformat() for key in ("since", "until")}
+    return values
 
 
 def tags_of(found: Found) -> dict[str, str]:
@@ -197,22 +198,12 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
     from pipeline.records.versions import model_name
     from tools.report import figure_url, load_template
 
-    shown = [
-        {
-            "found": each,
-            "test": reference_scores(each.verdict.reference),
-            "chart": figure_url(
-                draw_features(
-                    each.rows.tail(params.window * params.windows),
-                    each.verdict.reference.features,
-                    each.verdict.shifts,
-                    each.verdict.moved,
-                )
-            ),
-            "shadow": shadows(each.rows),
-        }
-        for each in found
-    ]
+    shown = []
+    for each in found:
+        newest, verdict = each.rows.tail(params.window * params.windows), each.verdict
+        test, seen = reference_scores(verdict.reference), verdict.reference.features
+        chart = figure_url(draw_features(newest, seen, verdict.shifts, verdict.moved))
+        shown.append({"found": each, "test": test, "chart": chart, "shadow": shadows(each.rows)})
     content = {"log": log, "shown": shown, "problems": problems, "params": params}
     return load_template("monitor.html").render(model=model_name(), **content)
 
