@@ -10,16 +10,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.labels", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("rank", help="rank all pairs by how strongly a model disputes their masks")
-    export = commands.add_parser("export", help="write pairs to correct for an annotation tool")
-    _add_export(export)
+    _add_export(commands.add_parser("export", help="write pairs to correct for an annotation tool"))
     take = commands.add_parser("import", help="take decisions and pairs from such a tool")
     take.add_argument("file", type=Path, help="what CVAT or Label Studio exported")
     take.add_argument("--reason", default="", help="why masks of the test list change")
     take.add_argument("--kept", type=Path, help="the prediction log that pictures came from")
-    arguments = parser.parse_args()
-    if arguments.command == "import" and not arguments.file.is_file():
-        raise UserError(f"{arguments.file} is missing")
-    return run(arguments)
+    return run(parser.parse_args())
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         rank()
         return 0
     if arguments.command == "import":
+        if not arguments.file.is_file():
+            raise UserError(f"{arguments.file} is missing")
         from tools.labelling.importing import import_file
 
         return import_file(arguments.file, arguments.reason, arguments.kept)
