@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.records.versions import Version
 
 NAMED = 3  # features that the line for a shell names; the page has all
+SCORES = {"pixel_accuracy": "pixel accuracy", "miou": "mIoU"}  # as `reference_scores` has them
 PAGE = Path("reports/monitor.html")
 
 
@@ -97,36 +98,40 @@ def judge_versions(
 
 def line_of(found: Found) -> str:
     """All that matters in one line."""
-    from pipeline.monitoring.estimate import reference_scores
-
-    verdict, parts = found.verdict, []
+    verdict = found.verdict
     if verdict.windows:
-        parts.append(f"{verdict.broken} of {len(verdict.windows)} windows break a limit")
+        parts = [f"{verdict.broken} of {len(verdict.windows)} windows break a limit"]
     else:
-        parts.append(f"{len(found.rows)} pictures are less than a window")
+        parts = [f"{len(found.rows)} pictures are less than a window"]
     shifts = {shift.feature: str(shift) for shift in verdict.shifts}
     parts += [shifts[name] for name in verdict.moved[:NAMED]]
     if more := verdict.moved[NAMED:]:
         parts.append(f"{len(more)} more features")
-    if verdict.estimate:
-        names = ("pixel accuracy", "mIoU")
-        values = (verdict.estimate.pixel_accuracy, verdict.estimate.miou)
-        for name, (value, low, high), test in zip(
-            names, values, reference_scores(verdict.reference), strict=True
-        ):
-            interval = f"{value:.3f} ({low:.3f} to {high:.3f})"
-            parts.append(f"estimated {name} {interval}, {test:.3f} in the test")
+    for name, each in estimates(verdict).items():
+        interval = f"{each['estimate']:.3f} ({each['low']:.3f} to {each['high']:.3f})"
+        parts.append(f"estimated {SCORES[name]} {interval}, {each['test']:.3f} in the test")
     return f"{verdict.outcome}: {found.name}: {'; '.join(parts)}"
+
+
+def estimates(verdict: "Verdict") -> dict[str, dict[str, float]]:
+    """Each of SCORES with its interval, and as the test had it; empty without an estimate."""
+    from pipeline.monitoring.estimate import reference_scores
+
+    found = {}
+    for name, test in zip(SCORES, reference_scores(verdict.reference), strict=True):
+        if verdict.estimate:
+            value, low, high = getattr(verdict.estimate, name)
+            found[name] = {"estimate": value, "low": low, "high": high, "test": test}
+    return found
 
 
 def summary(found: Found) -> dict[str, Any]:
     """The verdict for programs, as `monitor.on_drift` gets it."""
-    from pipeline.monitoring.estimate import reference_scores
     from pipeline.records.versions import model_name
 
     verdict, times = found.verdict, found.rows["time"]
     since = verdict.windows[0].start if verdict.windows else times.iloc[0]
-    values: dict[str, Any] = {
+    return {
         "model": model_name(),
         "version": found.version.number,
         "verdict": verdict.outcome,
@@ -140,13 +145,8 @@ def summary(found: Found) -> dict[str, Any]:
             for each in verdict.shifts
             if each.feature in verdict.moved
         },
+        **estimates(verdict),
     }
-    if verdict.estimate:
-        tests = reference_scores(verdict.reference)
-        for name, test in zip(("pixel_accuracy", "miou"), tests, strict=True):
-            value, low, high = getattr(verdict.estimate, name)
-            values[name] = {"estimate": value, "low": low, "high": high, "test": test}
-    return values
 
 
 def tags_of(found: Found) -> dict[str, str]:
@@ -154,8 +154,7 @@ def tags_of(found: Found) -> dict[str, str]:
     told = summary(found)
     tags = {key: str(told[key]) for key in ("verdict", "windows", "broken", "since", "until")}
     tags["moved"] = ", ".join(told["moved"]) or "nothing"
-    scores = [name for name in ("pixel_accuracy", "miou") if name in told]
-    return tags | {name: f"{told[name]['estimate']:.4f}" for name in scores}
+    return tags | {name: f"{told[name]['estimate']:.4f}" for name in SCORES if name in told}
 
 
 def alert(command: str | None, told: dict[str, Any]) -> str:
