@@ -7,14 +7,7 @@ from typing import NamedTuple
 
 from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
-from pipeline.core.layout import (
-    CHECKPOINT,
-    EVALUATE_METRICS,
-    INDEX,
-    ONNX,
-    PARAMS,
-    int8_beside,
-)
+from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS, int8_beside
 from pipeline.core.params import flatten, load_yaml
 from pipeline.records.lineage import WINGS, describe_environment, source_digests
 from pipeline.records.reproduce.provenance import Provenance
