@@ -135,9 +135,8 @@ def training_run(
             store.client.delete_tag(run_id, PAUSED_TAG)
         if stored and (experiment := os.environ.get(EXPERIMENT)):  # as which it continues
             store.client.set_tag(run_id, EXPERIMENT_TAG, experiment)
-    resumed = stored is not None
     monitor = SystemMetricsMonitor(
-        run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
+        run_id, SYSTEM_METRICS_INTERVAL, resume_logging=stored is not None, tracking_uri=store.uri
     )
     monitor.start()
     with _closing(Run(store, run_id), before=monitor.finish) as run:
