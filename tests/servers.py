@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 
-import pytest
 import requests
+from processes import wait_until
 
 # PostgreSQL's programs come in a wheel.
 SITE_PACKAGES = Path(sysconfig.get_path("platlib"))
@@ -33,14 +32,13 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         try:
-            if requests.get(url, timeout=1).ok:
-                return
+            return requests.get(url, timeout=1).ok
         except requests.RequestException:
-            time.sleep(0.2)
-    pytest.fail(f"{url} does not answer")
+            return False
+
+    wait_until(answers)
 
 
 @dataclass
