@@ -53,11 +53,11 @@ def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
     return number
 
 
-def commit(folder: Path, message: str = "a commit") -> None:
+def commit(folder: Path) -> None:
     """Commit all files of the folder, which becomes a repository unless it is one."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all", ".")
-    git(folder, "commit", "--quiet", "--message", message)
+    git(folder, "commit", "--quiet", "--message", "a commit")
 
 
 def git(folder: Path, *arguments: str) -> str:
