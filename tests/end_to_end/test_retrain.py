@@ -5,7 +5,6 @@ The truth plays the annotator. The photographs are drawn, as the sample is, from
 
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import requests
 import yaml
 from clone import make_clone
 from PIL import Image
+from processes import wait_until
 from servers import free_port, started
 
 from pipeline.data.classes import read_classes
@@ -81,9 +81,8 @@ def served(clone, *streams, log):
                 mask = np.array(Image.open(io.BytesIO(answer.content)))
                 np.add.at(counts, (truth, mask), 1)
             found.append(float(np.mean(iou_of_present(margins(counts)))))
-        deadline = time.monotonic() + 60
-        while len(read_log(clone.root / log)) < total and time.monotonic() < deadline:
-            time.sleep(0.1)  # the last rows are written after their answers
+        # The last rows are written after their answers.
+        wait_until(lambda: len(read_log(clone.root / log)) >= total, seconds=60)
     return found
 
 
