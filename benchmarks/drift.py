@@ -46,8 +46,7 @@ def main() -> None:
     params = read_section("monitor", MonitorParams)
     predictor = Predictor(arguments.model, threads=1)
     names = read_split(arguments.splits / "test.csv")["name"].tolist()
-    random = np.random.default_rng(0)
-    names = random.permutation(names).tolist()
+    names = np.random.default_rng(0).permutation(names).tolist()
     apart = len(names) >= 2 * STREAM
     known, streamed = (names[::2], names[1::2]) if apart else (names, names)
     reference = reference_of(arguments.model, arguments.data, known)

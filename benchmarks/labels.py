@@ -106,9 +106,8 @@ def damage_pairs(workspace: Path, seed: int) -> dict[str, str]:
     for names in (lists[0] + lists[1], lists[2]):
         chosen = random.choice(names, round(SHARE * len(names)), replace=False).tolist()
         damaged |= {name: next(ways) for name in chosen}
-    for place, name in enumerate([name for name, way in damaged.items() if way == "shifted"]):
-        if place % 4 == 3:
-            damaged[name] = TWO_PIXELS
+    shifted = [name for name, way in damaged.items() if way == "shifted"]
+    damaged |= dict.fromkeys(shifted[3::4], TWO_PIXELS)
     classes, sound = read_classes(pairs), [each for each in chain(*lists) if each not in damaged]
     for name, way in damaged.items():
         file, other = mask_path(pairs, name), mask_path(pairs, str(random.choice(sound)))

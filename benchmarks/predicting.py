@@ -46,8 +46,7 @@ def main() -> None:
 def ratio(medians: dict[str, float]) -> dict[str, float]:
     found = {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
     if "store.ours" in medians:
-        of_store = medians["store.ours"] / medians["store.plain"]
-        found["predicting.store_ours_to_plain"] = of_store
+        found["predicting.store_ours_to_plain"] = medians["store.ours"] / medians["store.plain"]
     return found
 
 
