@@ -108,7 +108,6 @@ def every_change(
     predictor: Predictor, arguments: argparse.Namespace, names: Sequence[str]
 ) -> Iterator[tuple[str, list[Row]]]:
     """What the model sees of the changed pictures, one change after the other."""
-    data = arguments.data
 
     def look(image: Array, truth: Array | None) -> Row:
         classes = predictor.classes
@@ -120,7 +119,7 @@ def every_change(
         return observe(image, mask, confidence, classes), confusion
 
     def changed(change: Callable[[Array, Array], Pair], name: str) -> Row:
-        return look(*change(*pair_of(name, data)))
+        return look(*change(*pair_of(name, arguments.data)))
 
     with ThreadPoolExecutor(cores()) as pool:
         for title, change in CHANGES.items():
