@@ -141,8 +141,7 @@ def read_log(folder: Path, since: datetime | None = None) -> "pd.DataFrame":
     """
     import pandas as pd  # noqa: PLC0415 - whoever writes needs none
 
-    pieces = _pieces(folder)
-    if not pieces:
+    if not (pieces := _pieces(folder)):
         raise UserError(f"{folder}: no log in it; `make serve LOG={folder}` writes one")
     rows = [row for piece in pieces for row in _rows(piece)]
     table = pd.DataFrame(rows, columns=None if rows else ["id", "time"])

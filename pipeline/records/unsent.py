@@ -84,7 +84,7 @@ class Outbox:
             while batch := self._pending[:BATCH]:
                 try:
                     deliver(self._client, self._run_id, batch)
-                except Exception:  # whatever it is: the training goes on, the file keeps them
+                except Exception:  # whatever it is: the training continues, the file keeps them
                     self.failing = True
                     break
                 self.failing = False
