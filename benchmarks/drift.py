@@ -7,6 +7,7 @@ the reference, and streams repeat them.
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -149,11 +150,12 @@ def measure(
         verdicts.append(judge(table.iloc[drawn], reference, params))
         counted = margins(confusion[drawn].sum(axis=0))
         truths.append((float(pixel_accuracy(counted)), float(mean_iou(counted))))
+    moved = Counter(name for verdict in verdicts for name in verdict.moved)
     return {
         "drift": sum(verdict.drifted for verdict in verdicts),
         "broken": float(np.mean([verdict.broken for verdict in verdicts])),
         **scores(verdicts, truths),
-        "moved": most_moved(verdicts),
+        "moved": [name for name, _ in moved.most_common(3)],
     }
 
 
@@ -169,11 +171,6 @@ def scores(
         means = {"estimated": ends[:, 0].mean(), "true": truth.mean(), "within": within.mean()}
         found[name] = {key: round(float(value), 4) for key, value in means.items()}
     return found
-
-
-def most_moved(verdicts: Sequence[Verdict]) -> list[str]:
-    names = [name for verdict in verdicts for name in verdict.moved]
-    return sorted(set(names), key=lambda name: -names.count(name))[:3]
 
 
 def table_of(found: dict[str, Any], streams: int) -> Table:
