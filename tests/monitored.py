@@ -35,9 +35,8 @@ def _picture(random: np.random.Generator, brightness: float) -> Seen:
     confidence = 255 * random.beta(*random.choice([(12, 1), (6, 2)]), SIZE)
     right = random.uniform(0, 255, SIZE) < confidence
     truth = np.where(right, mask, (mask + random.integers(1, 3, SIZE)) % 3).astype(np.uint8)
-    return Seen(
-        (image * brightness).clip(0, 255).astype(np.uint8), truth, mask, confidence.astype(np.uint8)
-    )
+    pixels = (image * brightness).clip(0, 255).astype(np.uint8)
+    return Seen(pixels, truth, mask, confidence.astype(np.uint8))
 
 
 def log_rows(seen: Sequence[Seen]) -> pd.DataFrame:

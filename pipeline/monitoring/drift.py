@@ -95,10 +95,9 @@ def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Ve
 def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
     """The verdict on one window."""
     reference = nearest(rows, reference)
-    shifts = compare(rows, reference.features)
     moved = [
         shift
-        for shift in shifts
+        for shift in compare(rows, reference.features)
         if shift.p <= params.significance and shift.distance >= params.min_distance
     ]
     found = estimate(rows, reference)

@@ -105,9 +105,8 @@ class PredictionLog:
                 if room < 0:
                     piece.unlink()
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.jsonl"
-        return os.open(
-            self.folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
-        )
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        return os.open(self.folder / name, flags, 0o600)
 
     def _is_unsure(self, confidence: float | None) -> bool:
         """Whether it is among the lowest `keep` of the recent ones; without any, by chance."""

@@ -135,8 +135,7 @@ def settle(
         challenger, present = contestants(store, number)
         if (challenger.number, _number(present)) != (decision.version, _number(champion)):
             raise UserError("the registry changed while the gate decided: run it again")
-        version = str(decision.version)
-        store.client.set_registered_model_alias(model_name(), CHALLENGER, version)
+        store.client.set_registered_model_alias(model_name(), CHALLENGER, str(decision.version))
         if champion is None or champion.number != decision.version:
             _record(store, challenger, decision, champion)
 

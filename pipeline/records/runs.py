@@ -159,8 +159,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         trained = {} if stored else _training_outputs(checkpoint_sha256)
         params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
         tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
-        counts = trained.get("images", {})
-        run_id = _open_run(store, stored, data, params, tags=tags, counts=counts)
+        run_id = _open_run(store, stored, data, params, tags=tags, counts=trained.get("images", {}))
     with _closing(Run(store, run_id, stored)) as run:
         if trained:
             _log_training(run)
