@@ -63,8 +63,7 @@ def commit(folder: Path) -> None:
 def git(folder: Path, *arguments: str) -> str:
     """The output of a git command that can commit."""
     command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    return subprocess.check_output(command, cwd=folder, text=True).strip()
 
 
 @functools.cache
