@@ -15,7 +15,7 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import requests
-from processes import wait_until
+from processes import REPOSITORY, wait_until
 
 # PostgreSQL's programs come in a wheel.
 SITE_PACKAGES = Path(sysconfig.get_path("platlib"))
@@ -55,12 +55,14 @@ class Server:
 def started(command: list[str], port: int, health: str, **options) -> Iterator[Server]:
     """Run a server's command until the block ends, then kill it and what it started.
 
-    The command's last word is the option that takes the port, or holds "{port}".
+    The command's last word is the option that takes the port, or holds "{port}". Without an `env`
+    among the options, it has the caller's environment, and Python finds our modules.
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    usual = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    usual["env"] = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     place = [command.pop().format(port=port)] if "{port}" in command[-1] else [str(port)]
     command = [*command, *place]
-    process = subprocess.Popen(command, start_new_session=True, **(quiet | options))
+    process = subprocess.Popen(command, start_new_session=True, **(usual | options))
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
         wait_for(f"{server.uri}/{health}")

@@ -1,7 +1,6 @@
 """What docs/operations.md says to run: a log of a real server, the monitor, a trace, Prometheus."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -70,9 +69,8 @@ def served(tmp_path_factory):
         export_onnx(model, segmenter, to_metadata(segmenter.classes))
         save_reference(reference_beside(model), make_reference(pictures(60)))
         register(model, alias="champion")
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         command = [sys.executable, "-m", "tools.serve", "--log", "log", "--port"]
-        with started(command, free_port(), "health", env=environment) as server:
+        with started(command, free_port(), "health") as server:
             random = np.random.default_rng(0)
             for _ in range(SENT):
                 picture = encoded(random.integers(0, 256, (24, 40, 3), np.uint8))
