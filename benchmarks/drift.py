@@ -7,6 +7,7 @@ the reference, and streams repeat them.
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,8 +47,7 @@ def main() -> None:
     params = read_section("monitor", MonitorParams)
     predictor = Predictor(arguments.model, threads=1)
     names = read_split(arguments.splits / "test.csv")["name"].tolist()
-    random = np.random.default_rng(0)
-    names = random.permutation(names).tolist()
+    names = np.random.default_rng(0).permutation(names).tolist()
     apart = len(names) >= 2 * STREAM
     known, streamed = (names[::2], names[1::2]) if apart else (names, names)
     reference = reference_of(arguments.model, arguments.data, known)
@@ -109,7 +109,6 @@ def every_change(
     predictor: Predictor, arguments: argparse.Namespace, names: Sequence[str]
 ) -> Iterator[tuple[str, list[Row]]]:
     """What the model sees of the changed pictures, one change after the other."""
-    data = arguments.data
 
     def look(image: Array, truth: Array | None) -> Row:
         classes = predictor.classes
@@ -121,7 +120,7 @@ def every_change(
         return observe(image, mask, confidence, classes), confusion
 
     def changed(change: Callable[[Array, Array], Pair], name: str) -> Row:
-        return look(*change(*pair_of(name, data)))
+        return look(*change(*pair_of(name, arguments.data)))
 
     with ThreadPoolExecutor(cores()) as pool:
         for title, change in CHANGES.items():
@@ -151,11 +150,12 @@ def measure(
         verdicts.append(judge(table.iloc[drawn], reference, params))
         counted = margins(confusion[drawn].sum(axis=0))
         truths.append((float(pixel_accuracy(counted)), float(mean_iou(counted))))
+    moved = Counter(name for verdict in verdicts for name in verdict.moved)
     return {
         "drift": sum(verdict.drifted for verdict in verdicts),
         "broken": float(np.mean([verdict.broken for verdict in verdicts])),
         **scores(verdicts, truths),
-        "moved": most_moved(verdicts),
+        "moved": [name for name, _ in moved.most_common(3)],
     }
 
 
@@ -171,11 +171,6 @@ def scores(
         means = {"estimated": ends[:, 0].mean(), "true": truth.mean(), "within": within.mean()}
         found[name] = {key: round(float(value), 4) for key, value in means.items()}
     return found
-
-
-def most_moved(verdicts: Sequence[Verdict]) -> list[str]:
-    names = [name for verdict in verdicts for name in verdict.moved]
-    return sorted(set(names), key=lambda name: -names.count(name))[:3]
 
 
 def table_of(found: dict[str, Any], streams: int) -> Table:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import chain, cycle
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -97,19 +97,17 @@ def copy_workspace(workspace: Path, data: Path, splits: Path) -> None:
 def damage_pairs(workspace: Path, seed: int) -> dict[str, str]:
     """Damage the workspace's masks, its test list as much as the others; return how, by name."""
     pairs, random = workspace / PAIRS, np.random.default_rng(seed)
-    lists = [
-        read_split(workspace / SPLITS / f"{split}.csv")["name"].tolist()
-        for split in ("train", "val", "test")
-    ]
+    files = (workspace / SPLITS / f"{split}.csv" for split in ("train", "val", "test"))
+    train, val, test = (read_split(file)["name"].tolist() for file in files)
     ways = cycle(DAMAGES)
     damaged: dict[str, str] = {}
-    for names in (lists[0] + lists[1], lists[2]):
+    for names in (train + val, test):
         chosen = random.choice(names, round(SHARE * len(names)), replace=False).tolist()
         damaged |= {name: next(ways) for name in chosen}
-    for place, name in enumerate([name for name, way in damaged.items() if way == "shifted"]):
-        if place % 4 == 3:
-            damaged[name] = TWO_PIXELS
-    classes, sound = read_classes(pairs), [each for each in chain(*lists) if each not in damaged]
+    shifted = [name for name, way in damaged.items() if way == "shifted"]
+    damaged |= dict.fromkeys(shifted[3::4], TWO_PIXELS)
+    classes = read_classes(pairs)
+    sound = [each for each in train + val + test if each not in damaged]
     for name, way in damaged.items():
         file, other = mask_path(pairs, name), mask_path(pairs, str(random.choice(sound)))
         new = damage(load_mask(file), way, load_mask(other), classes, random)
@@ -157,8 +155,7 @@ def main_classes(mask: Mask, classes: Classes) -> tuple[int, int]:
     ground = next((each for each in by_size if each in classes.with_role("background")), by_size[0])
     things = [each for each in by_size if each != ground]
     shown = [each for each in things if each in classes.foreground and pixels[each]]
-    thing = [*shown, *things][0]
-    return thing, ground
+    return [*shown, *things][0], ground
 
 
 def run_in(workspace: Path, *command: object) -> None:

@@ -52,7 +52,7 @@ def train_names() -> list[str]:
 
 
 def class_number() -> int:
-    """Of the workspace's data set. Raises UserError if there is none."""
+    """How many classes the workspace's data set has. Raises UserError if there is none."""
     return len(read_classes(PAIRS))
 
 

@@ -46,8 +46,7 @@ def main() -> None:
 def ratio(medians: dict[str, float]) -> dict[str, float]:
     found = {"predicting.ours_to_plain": medians["ours"] / medians["plain"]}
     if "store.ours" in medians:
-        of_store = medians["store.ours"] / medians["store.plain"]
-        found["predicting.store_ours_to_plain"] = of_store
+        found["predicting.store_ours_to_plain"] = medians["store.ours"] / medians["store.plain"]
     return found
 
 
@@ -95,11 +94,10 @@ def store_sides(
 ) -> dict[str, Side]:
     """The same with the photographs in a store, which gets the masks and, of ours, the table."""
     store, session, predictor = Place(address), plain_session(model), Predictor(model, threads=1)
-    files = {
-        path: Found(f"{store.path}/in/{path.name}", path.stat().st_size) for path in photographs
-    }
-    for path, file in files.items():
-        store.write(file.path, path.read_bytes())
+    files = {}
+    for path in photographs:
+        files[path] = Found(f"{store.path}/in/{path.name}", path.stat().st_size)
+        store.write(files[path].path, path.read_bytes())
 
     def plain(photographs: Sequence[Path], _: Path) -> None:
         for path in photographs:

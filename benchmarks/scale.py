@@ -147,8 +147,7 @@ def run(workspace: Path, what: str, steps: Sequence[str]) -> Iterator[tuple[str,
     for step in steps:
         if step == "dvc checkout":
             shutil.rmtree(workspace / PAIRS)  # for DVC to bring back
-        command = [sys.executable, *shlex.split(STEPS[step])]
-        cost = command_cost(command, workspace, environment)
+        cost = command_cost([sys.executable, *shlex.split(STEPS[step])], workspace, environment)
         times = f"{cost.seconds:.1f} s, {cost.processor:.1f} s of the processor"
         console.print(f"{what}, {step}: {times}, {cost.megabytes:.0f} MB", highlight=False)
         yield step, cost

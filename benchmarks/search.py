@@ -79,9 +79,8 @@ def measured(names: list[str]) -> dict[str, float]:
 
 def table_of(found: list[dict[str, Any]]) -> Table:
     """Pairs of rows, halving and random, with the ratio of their epochs and the gap in mIoU."""
-    table = Table(
-        "seed", "search", "trials", "epochs", "of random's", "val mIoU", "reached", box=None
-    )
+    columns = ("seed", "search", "trials", "epochs", "of random's", "val mIoU", "reached")
+    table = Table(*columns, box=None)
     for halving, random in zip(found[::2], found[1::2], strict=True):
         for row in (halving, random):
             reached = row["miou"] >= random["miou"] - ALLOWED

@@ -17,8 +17,8 @@ from benchmarks.ours import (
     endless_batches,
     our_training,
     train_names,
+    trainings,
 )
-from benchmarks.ours import trainings as trainings_of
 from benchmarks.plain import plain_rates
 from pipeline.core.terminal import run_command
 from pipeline.model.engine import device_name, launch, resolve_precision
@@ -34,7 +34,7 @@ def main() -> None:
     seconds = 0.0 if arguments.quick else 4.0
     precision = resolve_precision("auto")
     fabric = launch(1, precision, arguments.threads, SEED)
-    chosen, images = trainings_of(arguments.size), len(train_names())
+    chosen, images = trainings(arguments.size), len(train_names())
     sides = QUICK_SIDES if arguments.quick else SIDES[fabric.device.type]
     works: dict[str, Callable[[], float]] = {
         **{f"matmul.{side}": matmul_rate(fabric, side, precision, seconds) for side in sides},

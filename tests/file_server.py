@@ -76,7 +76,6 @@ class Handler(BaseHTTPRequestHandler):
             if reply.drip:
                 time.sleep(reply.drip)
             self.wfile.write(body[start : start + piece])
-        self.close_connection = True
 
     def answer(self, reply: Reply) -> tuple[int, dict[str, str | None], bytes]:
         body = self.server.files.get(self.path.partition("?")[0])

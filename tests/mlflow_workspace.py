@@ -53,18 +53,17 @@ def register(model: Path, scores: dict | None = None, alias: str = "") -> int:
     return number
 
 
-def commit(folder: Path, message: str = "a commit") -> None:
+def commit(folder: Path) -> None:
     """Commit all files of the folder, which becomes a repository unless it is one."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all", ".")
-    git(folder, "commit", "--quiet", "--message", message)
+    git(folder, "commit", "--quiet", "--message", "a commit")
 
 
 def git(folder: Path, *arguments: str) -> str:
     """The output of a git command that can commit."""
     command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    return subprocess.check_output(command, cwd=folder, text=True).strip()
 
 
 @functools.cache

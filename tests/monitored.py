@@ -11,7 +11,6 @@ from tiny_pets import PETS
 from pipeline.monitoring.observation import observe
 from pipeline.monitoring.reference import Reference, count, true_shares
 
-CLASSES = PETS
 SIZE = (24, 32)
 
 
@@ -36,21 +35,20 @@ def _picture(random: np.random.Generator, brightness: float) -> Seen:
     confidence = 255 * random.beta(*random.choice([(12, 1), (6, 2)]), SIZE)
     right = random.uniform(0, 255, SIZE) < confidence
     truth = np.where(right, mask, (mask + random.integers(1, 3, SIZE)) % 3).astype(np.uint8)
-    return Seen(
-        (image * brightness).clip(0, 255).astype(np.uint8), truth, mask, confidence.astype(np.uint8)
-    )
+    pixels = (image * brightness).clip(0, 255).astype(np.uint8)
+    return Seen(pixels, truth, mask, confidence.astype(np.uint8))
 
 
 def log_rows(seen: Sequence[Seen]) -> pd.DataFrame:
     """One row a minute."""
-    rows = [observe(each.image, each.mask, each.confidence, CLASSES) for each in seen]
+    rows = [observe(each.image, each.mask, each.confidence, PETS) for each in seen]
     times = pd.date_range("2025-05-01", periods=len(rows), freq="min", tz="UTC")
     return pd.DataFrame(rows).assign(time=times)
 
 
 def make_reference(seen: Sequence[Seen]) -> Reference:
     rows = log_rows(seen).drop(columns="time")
-    counts = [count(each.truth, each.mask, each.confidence, len(CLASSES)) for each in seen]
-    truth = pd.DataFrame([true_shares(each[2], CLASSES.names) for each in counts])
+    counts = [count(each.truth, each.mask, each.confidence, len(PETS)) for each in seen]
+    truth = pd.DataFrame([true_shares(each[2], PETS.names) for each in counts])
     totals = (np.sum(each, axis=0) for each in zip(*counts, strict=True))
-    return Reference(list(CLASSES.names), rows.astype(float).join(truth), *totals)
+    return Reference(list(PETS.names), rows.astype(float).join(truth), *totals)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 
-import pytest
 import requests
+from processes import REPOSITORY, wait_until
 
 # PostgreSQL's programs come in a wheel.
 SITE_PACKAGES = Path(sysconfig.get_path("platlib"))
@@ -33,14 +32,13 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         try:
-            if requests.get(url, timeout=1).ok:
-                return
+            return requests.get(url, timeout=1).ok
         except requests.RequestException:
-            time.sleep(0.2)
-    pytest.fail(f"{url} does not answer")
+            return False
+
+    wait_until(answers)
 
 
 @dataclass
@@ -57,12 +55,14 @@ class Server:
 def started(command: list[str], port: int, health: str, **options) -> Iterator[Server]:
     """Run a server's command until the block ends, then kill it and what it started.
 
-    The command's last word is the option that takes the port, or holds "{port}".
+    The command's last word is the option that takes the port, or holds "{port}". Without an `env`
+    among the options, it has the caller's environment, and Python finds our modules.
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    usual = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    usual["env"] = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     place = [command.pop().format(port=port)] if "{port}" in command[-1] else [str(port)]
     command = [*command, *place]
-    process = subprocess.Popen(command, start_new_session=True, **(quiet | options))
+    process = subprocess.Popen(command, start_new_session=True, **(usual | options))
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
         wait_for(f"{server.uri}/{health}")

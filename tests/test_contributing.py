@@ -3,11 +3,11 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_python
 from tiny_pets import LISTS, REPOSITORY, write_tiny_pets
 
 from pipeline.data.images import load_mask
@@ -79,9 +79,7 @@ def edit(file: Path, lines: list[str]) -> None:
 
 def run(folder: Path, *arguments: str) -> str:
     """Run Python in the folder, on its own sources, and return the output."""
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = run_python(*arguments, cwd=folder, PYTHONPATH=str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -96,23 +96,15 @@ def write_model(
 def random_network(params: "ModelParams", size: int) -> "UNet":
     """An untrained network that still predicts each class somewhere; always the same one.
 
-    It is in evaluation mode, for images of `size` pixels a side.
+    It is in evaluation mode, for images of `size` pixels a side. A new network would predict one
+    class all over: batch norm gets the statistics of noise, the head biases with which none wins.
     """
     import torch
 
     from pipeline.model.unet import UNet
 
     torch.manual_seed(0)
-    return spread_classes(UNet(params, len(PETS)), size)
-
-
-def spread_classes(network: "UNet", size: int) -> "UNet":
-    """Give batch norm the statistics of noise, and the head biases with which no class wins.
-
-    A new network would predict one class all over.
-    """
-    import torch
-
+    network = UNet(params, len(PETS))
     torch.manual_seed(0)
     noise = torch.randn(8, 3, size, size)
     with torch.no_grad():

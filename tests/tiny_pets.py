@@ -46,9 +46,8 @@ def write_pair(data: Path, name: str, height: int, width: int) -> None:
     center_y, center_x = height * random.uniform(0.4, 0.6), width * random.uniform(0.4, 0.6)
     radius = np.hypot((y - center_y) / (height * 0.3), (x - center_x) / (width * 0.3))
     mask = np.select([radius < 0.9, radius < 1.1], [0, 2], default=1).astype(np.uint8)
-    brightness = np.where(radius < 1, 170, 60)[..., None] + random.integers(
-        0, 60, (height, width, 3)
-    )
+    noise = random.integers(0, 60, (height, width, 3))
+    brightness = np.where(radius < 1, 170, 60)[..., None] + noise
     for path in (image_path(data, name), mask_path(data, name)):
         path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(brightness.astype(np.uint8)).save(image_path(data, name), quality=90)
@@ -77,13 +76,9 @@ def move_into_shards(data: Path, shards: int) -> None:
 def write_split(file: Path, names: list[str]) -> None:
     """Write a list as the split stage does."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = {
-        "name": names,
-        **{
-            group: [group_of(name, rule) for name in names] for group, rule in OXFORD.groups.items()
-        },
-    }
-    pd.DataFrame(rows).to_csv(file, index=False)
+    rules = OXFORD.groups.items()
+    groups = {group: [group_of(name, rule) for name in names] for group, rule in rules}
+    pd.DataFrame({"name": names} | groups).to_csv(file, index=False)
 
 
 @pytest.fixture

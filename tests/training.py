@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from processes import REPOSITORY
+from processes import REPOSITORY, kill_all
 
 import stages.train
 
@@ -41,16 +40,9 @@ def training(
     try:
         yield process
     finally:
-        kill(process)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """End the process and all it has started at once, as a lost machine does."""
-    if process.poll() is None:
-        parent = psutil.Process(process.pid)
-        for each in (parent, *parent.children(recursive=True)):  # torchrun's have other groups
-            each.kill()
-    process.wait()
+        if process.poll() is None:
+            kill_all(process.pid)  # torchrun's processes have other groups
+        process.wait()
 
 
 def train(workspace: Path, start: Sequence[str] = PLAIN) -> str:

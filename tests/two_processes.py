@@ -28,13 +28,13 @@ def join(processes: int) -> Fabric:
 
 
 def uneven_gradients(fabric: Fabric) -> dict[str, Tensor]:
-    """Of one batch that two processes share as four and three."""
+    """The gradients of one batch, of which the two processes get four and three images."""
     learner, _ = train(fabric, images=7, batch_size=7)
     return gradients(learner)
 
 
 def epoch_loss(fabric: Fabric) -> float:
-    """Of three batches, of which two are shared evenly."""
+    """The loss of an epoch of three batches, two of which are shared evenly."""
     return train(fabric, images=11, batch_size=4)[1]
 
 

@@ -10,6 +10,7 @@ Drift is `broken` of `windows` windows: of three independent ones of unchanged p
 break in 3 of 10,000 cases, and however dependent they are, in 1.5 of 100 at most.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -74,8 +75,8 @@ class Verdict:
     @property
     def moved(self) -> list[str]:
         """The features that moved in a window, those of most windows first."""
-        names = [shift.feature for window in self.windows for shift in window.moved]
-        return sorted(set(names), key=lambda name: (-names.count(name), names.index(name)))
+        moved = Counter(shift.feature for window in self.windows for shift in window.moved)
+        return [name for name, _ in moved.most_common()]
 
 
 def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Verdict:
@@ -94,10 +95,9 @@ def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Ve
 def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
     """The verdict on one window."""
     reference = nearest(rows, reference)
-    shifts = compare(rows, reference.features)
     moved = [
         shift
-        for shift in shifts
+        for shift in compare(rows, reference.features)
         if shift.p <= params.significance and shift.distance >= params.min_distance
     ]
     found = estimate(rows, reference)

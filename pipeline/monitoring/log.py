@@ -105,9 +105,8 @@ class PredictionLog:
                 if room < 0:
                     piece.unlink()
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.jsonl"
-        return os.open(
-            self.folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
-        )
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        return os.open(self.folder / name, flags, 0o600)
 
     def _is_unsure(self, confidence: float | None) -> bool:
         """Whether it is among the lowest `keep` of the recent ones; without any, by chance."""
@@ -141,8 +140,7 @@ def read_log(folder: Path, since: datetime | None = None) -> "pd.DataFrame":
     """
     import pandas as pd  # noqa: PLC0415 - whoever writes needs none
 
-    pieces = _pieces(folder)
-    if not pieces:
+    if not (pieces := _pieces(folder)):
         raise UserError(f"{folder}: no log in it; `make serve LOG={folder}` writes one")
     rows = [row for piece in pieces for row in _rows(piece)]
     table = pd.DataFrame(rows, columns=None if rows else ["id", "time"])

@@ -21,7 +21,7 @@ DATA_STAGES = ("download", "extract", "split")
 # The folders of the source, and what in them counts.
 WINGS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
 
-# The packages that have a share in the bytes of data, weights and ONNX files.
+# The packages that can change the bytes of data, weights and ONNX files.
 PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "scipy", "pandas", "imagehash"),
     *("lightning-fabric", "timm"),

@@ -98,10 +98,8 @@ def _of_version(version: Version, precision: str) -> ModelFile:
     offered = version.tags.get(INT8_OFFERED_TAG) == "true"
     if precision == "int8" and INT8_TAG not in version.tags:
         raise UserError(f"{source} has no INT8 file: it was registered without one; use fp32")
-    if precision == "int8" or (precision == "auto" and offered):
-        file = _file_of(version, INT8_FILE)
-    else:
-        file = _file_of(version, FP32_FILE)
+    int8 = precision == "int8" or (precision == "auto" and offered)
+    file = _file_of(version, INT8_FILE if int8 else FP32_FILE)
     warning = DRAWINGS if saw_only_drawings(version.tags) else ""
     return ModelFile(file, source + warning, version.number)
 

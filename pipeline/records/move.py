@@ -1,17 +1,6 @@
 """Copy a store from SQLite to the empty database of a server, every id and address kept right."""
 
-from sqlalchemy import (
-    Connection,
-    Integer,
-    Table,
-    create_engine,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Integer, Table, create_engine, func, literal, or_, select
 
 from pipeline.core.terminal import UserError, redacted
 from pipeline.records.database import ADDRESSES, artifact_folder, database_file
@@ -58,7 +47,7 @@ def _copy(table: Table, old: Connection, new: Connection) -> int:
     """Copy a table, and have its next row numbered after the last one."""
     count = 0
     for rows in old.execute(select(table)).mappings().partitions(AT_ONCE):
-        new.execute(insert(table), [dict(row) for row in rows])
+        new.execute(table.insert(), [dict(row) for row in rows])
         count += len(rows)
     for column in table.primary_key.columns:
         if isinstance(column.type, Integer):  # without a sequence this does nothing
@@ -73,4 +62,4 @@ def _readdress(table: Table, name: str, old: str, new: Connection) -> None:
     column = table.c[name]
     within = or_(column == old, column.startswith(f"{old}/", autoescape=True))
     served = literal(SERVED).concat(func.substr(column, len(old) + 1))
-    new.execute(update(table).where(within).values({name: served}))
+    new.execute(table.update().where(within).values({name: served}))

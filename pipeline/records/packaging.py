@@ -18,9 +18,8 @@ from pipeline.records.versions import FP32_FILE, INT8_FILE, REFERENCE_FILE, refe
 EXAMPLE = np.full((24, 32, 3), 128, np.uint8)
 # Every export: an RGB image of any size to a mask of class ids of the same size.
 BYTE = np.dtype(np.uint8)
-SIGNATURE = ModelSignature(
-    Schema([TensorSpec(BYTE, (-1, -1, 3))]), Schema([TensorSpec(BYTE, (-1, -1))])
-)
+IMAGE, MASK = TensorSpec(BYTE, (-1, -1, 3)), TensorSpec(BYTE, (-1, -1))
+SIGNATURE = ModelSignature(Schema([IMAGE]), Schema([MASK]))
 
 
 def pack_model(onnx_file: Path, folder: Path, model: LoggedModel) -> None:

@@ -135,8 +135,7 @@ def settle(
         challenger, present = contestants(store, number)
         if (challenger.number, _number(present)) != (decision.version, _number(champion)):
             raise UserError("the registry changed while the gate decided: run it again")
-        version = str(decision.version)
-        store.client.set_registered_model_alias(model_name(), CHALLENGER, version)
+        store.client.set_registered_model_alias(model_name(), CHALLENGER, str(decision.version))
         if champion is None or champion.number != decision.version:
             _record(store, challenger, decision, champion)
 
@@ -174,7 +173,7 @@ def _replace_tags(store: Store, version: Version, start: str, tags: Mapping[str,
     """Write the tags with this start to their names; no others with it stay on the version."""
     number, named = str(version.number), {f"{start}{name}": text for name, text in tags.items()}
     for key in version.tags:
-        if key.startswith(start) and key not in named:  # of earlier
+        if key.startswith(start) and key not in named:
             store.client.delete_model_version_tag(model_name(), number, key)
     for key, value in named.items():
         store.client.set_model_version_tag(model_name(), number, key, value)
@@ -200,10 +199,8 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     # Perhaps a process has begun that was killed before it made the version.
     query = f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{tags[ONNX_TAG]}'"
     query += f" AND name = '{name}'"
-    if begun := client.search_logged_models([experiment], filter_string=query):
-        model = begun[0]
-    else:
-        model = client.create_logged_model(experiment, name, run.run_id, own)
+    begun = client.search_logged_models([experiment], filter_string=query)
+    model = begun[0] if begun else client.create_logged_model(experiment, name, run.run_id, own)
     with TemporaryDirectory() as folder:
         packed = Path(folder) / "model"
         pack_model(onnx_file, packed, model)

@@ -133,11 +133,10 @@ def training_run(
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
         if stored and PAUSED_TAG in stored.data.tags:
             store.client.delete_tag(run_id, PAUSED_TAG)
-        if stored and (experiment := os.environ.get(EXPERIMENT)):  # as which it continues
+        if stored and (experiment := os.environ.get(EXPERIMENT)):  # the one that continues it
             store.client.set_tag(run_id, EXPERIMENT_TAG, experiment)
-    resumed = stored is not None
     monitor = SystemMetricsMonitor(
-        run_id, SYSTEM_METRICS_INTERVAL, resume_logging=resumed, tracking_uri=store.uri
+        run_id, SYSTEM_METRICS_INTERVAL, resume_logging=stored is not None, tracking_uri=store.uri
     )
     monitor.start()
     with _closing(Run(store, run_id), before=monitor.finish) as run:
@@ -160,8 +159,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         trained = {} if stored else _training_outputs(checkpoint_sha256)
         params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
         tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
-        counts = trained.get("images", {})
-        run_id = _open_run(store, stored, data, params, tags=tags, counts=counts)
+        run_id = _open_run(store, stored, data, params, tags=tags, counts=trained.get("images", {}))
     with _closing(Run(store, run_id, stored)) as run:
         if trained:
             _log_training(run)
@@ -236,7 +234,7 @@ def _open_run(
     if stored is None or not stored.data.params:  # or its process was killed at the start
         lineage = lineage_tags(data, Path())
         if run_id is None:
-            # Neither what the training does not read is a change, nor where its archives are.
+            # What the training does not read is no change, and neither is where its archives are.
             read = params.keys() - {"download.places"}
             changed = {k: v for k, v in changed_params(Path()).items() if k in read}
             changes = ", ".join(f"{key}={value}" for key, value in changed.items())

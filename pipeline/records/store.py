@@ -94,7 +94,7 @@ def open_store(uri: str | None = None) -> Store:
     uri = uri or configured_uri()
     with store_errors(uri):
         file = database_file(uri)
-        if file is None or file.exists():  # who only reads needs no lock, which is a file here
+        if file is None or file.exists():  # reading needs no lock, which would write a file
             client = connect(uri)
             experiment = _find_experiment(client)
             if experiment is not None and experiment.lifecycle_stage == "active":
@@ -102,7 +102,7 @@ def open_store(uri: str | None = None) -> Store:
         # Two processes that make the same tables, or the same experiment, would both fail.
         with store_lock():
             if file is not None and not file.exists():
-                # All tables or none: mlflow refuses a database whose making was killed.
+                # All tables or none: mlflow refuses a database whose creation was killed.
                 with scratch_folder(file) as folder:
                     connect(sqlite_uri(folder / "mlflow.db"))
                     (folder / "mlflow.db").rename(file)
@@ -145,7 +145,7 @@ def store_lock() -> FileLock:
 
 @contextmanager
 def unless_it_exists() -> Iterator[None]:
-    """For a creation in which another machine, which no lock here holds back, may be faster."""
+    """Ignore that something exists already: another machine, which no lock here stops, made it."""
     try:
         yield
     except MlflowException as error:

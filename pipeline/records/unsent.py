@@ -84,7 +84,7 @@ class Outbox:
             while batch := self._pending[:BATCH]:
                 try:
                     deliver(self._client, self._run_id, batch)
-                except Exception:  # whatever it is: the training goes on, the file keeps them
+                except Exception:  # whatever it is: the training continues, the file keeps them
                     self.failing = True
                     break
                 self.failing = False
@@ -168,7 +168,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
-    header, entries = lines[0], lines[1:]
+    header, *entries = lines
     if not any("status" in entry for entry in entries):
         ended = header.get("ended") or int(path.stat().st_mtime * 1000)
         entries.append({"status": "FAILED", "time": ended})

@@ -45,7 +45,7 @@ def test_the_training_is_measured_on_both_sides_beside_matrix_products(
 ):
     sizes = {"reference": 32, "small": 32, "lite0": 48}
     tiny = {name: Training(TINY, size) for name, size in sizes.items()}
-    monkeypatch.setattr(training, "trainings_of", lambda size: tiny)
+    monkeypatch.setattr(training, "trainings", lambda size: tiny)
     found = bench(training, "--size", "32")
     sides = product(sizes, ("plain_0_workers", "plain_2_workers", "ours"))
     names = {f"{name}.{side}" for name, side in sides}

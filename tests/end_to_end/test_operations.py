@@ -1,12 +1,10 @@
 """What docs/operations.md says to run: a log of a real server, the monitor, a trace, Prometheus."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import yaml
 from mlflow_workspace import make_workspace, register
 from monitored import make_reference, pictures
 from pictures import encoded
+from processes import run_python, wait_until
 from servers import free_port, started
 from tiny_models import save_random_model
 from tiny_pets import REPOSITORY, write_params
@@ -40,9 +39,7 @@ def examples(language: str) -> list[str]:
 
 
 def run(command: str, status: int = 0) -> str:
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    words = [sys.executable, "-m", *command.split()]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = run_python("-m", *command.split(), cwd=Path.cwd())
     assert (done.returncode, "error" in done.stderr) == (status, False), done.stderr
     return done.stdout
 
@@ -72,9 +69,8 @@ def served(tmp_path_factory):
         export_onnx(model, segmenter, to_metadata(segmenter.classes))
         save_reference(reference_beside(model), make_reference(pictures(60)))
         register(model, alias="champion")
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         command = [sys.executable, "-m", "tools.serve", "--log", "log", "--port"]
-        with started(command, free_port(), "health", env=environment) as server:
+        with started(command, free_port(), "health") as server:
             random = np.random.default_rng(0)
             for _ in range(SENT):
                 picture = encoded(random.integers(0, 256, (24, 40, 3), np.uint8))
@@ -89,11 +85,10 @@ def served(tmp_path_factory):
 @pytest.mark.slow
 def test_the_log_is_read_and_compared_and_an_answer_traced(served):
     [code] = examples("python")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    deadline = time.monotonic() + 60
-    while len(read_log(Path("log"))) < SENT and time.monotonic() < deadline:
-        time.sleep(0.1)  # the last rows are written after their answers
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    # The last rows are written after their answers.
+    wait_until(lambda: len(read_log(Path("log"))) >= SENT, seconds=60)
+    done = run_python("-c", code, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
     told = run("tools.monitor log", status=1)  # noise is unlike the reference's pictures
     assert told.startswith("drift: version 1 @champion")
     assert Path("reports/monitor.html").is_file()
@@ -117,13 +112,13 @@ def test_prometheus_scrapes_the_server(served, tmp_path):
     command += ["--web.listen-address", "127.0.0.1:{port}"]
     with started(command, free_port(), "-/ready", cwd=tmp_path) as prometheus:
         query = {"query": 'petseg_requests_total{path="/invocations", status="200"}'}
-        deadline = time.monotonic() + 60
-        found: list = []
-        while not found and time.monotonic() < deadline:
+
+        def found() -> list:
             answer = requests.get(f"{prometheus.uri}/api/v1/query", params=query, timeout=10)
-            found = answer.json()["data"]["result"]
-            time.sleep(0.5)
-        assert [float(each["value"][1]) for each in found] == [SENT]
+            return answer.json()["data"]["result"]
+
+        wait_until(found, seconds=60)
+        assert [float(each["value"][1]) for each in found()] == [SENT]
         groups = requests.get(f"{prometheus.uri}/api/v1/rules", timeout=10).json()["data"]["groups"]
         assert {rule["health"] for rule in groups[0]["rules"]} <= {"ok", "unknown"}
         assert json.dumps(groups).count('"alerting"') == len(groups[0]["rules"])

@@ -5,14 +5,15 @@ The truth plays the annotator. The photographs are drawn, as the sample is, from
 
 import io
 import json
-import time
 
 import numpy as np
 import pytest
 import requests
 import yaml
 from clone import make_clone
+from pictures import decoded, encoded
 from PIL import Image
+from processes import wait_until
 from servers import free_port, started
 
 from pipeline.data.classes import read_classes
@@ -58,10 +59,8 @@ def dark_pairs(seed):
     for breed in breeds():
         for number in range(PER_BREED):
             _, jpeg, trimap = draw_files(seed, SIZE, (breed, number))
-            stream = io.BytesIO()
-            Image.open(io.BytesIO(jpeg)).point(lambda value: value * DARK).save(stream, "JPEG")
-            truth = np.array(Image.open(io.BytesIO(trimap))) - np.uint8(1)
-            pairs.append((stream.getvalue(), truth))
+            picture = Image.open(io.BytesIO(jpeg)).point(lambda value: value * DARK)
+            pairs.append((encoded(picture, "JPEG"), decoded(trimap) - np.uint8(1)))
     return pairs
 
 
@@ -78,12 +77,10 @@ def served(clone, *streams, log):
             for jpeg, truth in pairs:
                 answer = requests.post(f"{server.uri}/invocations", jpeg, headers=JPEG, timeout=60)
                 assert answer.ok, answer.text
-                mask = np.array(Image.open(io.BytesIO(answer.content)))
-                np.add.at(counts, (truth, mask), 1)
+                np.add.at(counts, (truth, decoded(answer.content)), 1)
             found.append(float(np.mean(iou_of_present(margins(counts)))))
-        deadline = time.monotonic() + 60
-        while len(read_log(clone.root / log)) < total and time.monotonic() < deadline:
-            time.sleep(0.1)  # the last rows are written after their answers
+        # The last rows are written after their answers.
+        wait_until(lambda: len(read_log(clone.root / log)) >= total, seconds=60)
     return found
 
 

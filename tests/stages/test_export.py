@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 from PIL import Image
 from tiny_models import save_random_model
 from tiny_pets import LISTS, PETS, move_into_shards
-from training import runs
+from training import client, runs
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -46,7 +45,7 @@ def export(monkeypatch):
 
 
 def versions(workspace):
-    return MlflowClient(f"sqlite:///{workspace}/mlflow.db").search_model_versions()
+    return client(workspace).search_model_versions()
 
 
 def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch):

@@ -1,6 +1,5 @@
 """The page as people use it: in a browser, from `streamlit run` to the downloaded file."""
 
-import os
 import shutil
 import sys
 from urllib.parse import urlparse
@@ -45,8 +44,7 @@ def server(tmp_path_factory):
         write_traffic_light(workspace / "models/model.onnx")
         shutil.copytree(REPOSITORY / ".streamlit", workspace / ".streamlit")
         command.append("--server.port")
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-        with started(command, free_port(), "_stcore/health", env=environment) as running:
+        with started(command, free_port(), "_stcore/health") as running:
             yield running
 
 

@@ -1,18 +1,17 @@
 """The monitor as a command: its verdict as a line, a status, tags, a page, and another command."""
 
 import json
-import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from mlflow_workspace import register
-from monitored import CLASSES, make_reference, pictures
+from monitored import make_reference, pictures
+from processes import run_python
 from rich.console import Console
 from tiny_models import write_onnx
-from tiny_pets import REPOSITORY, write_params
+from tiny_pets import PETS, write_params
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -47,7 +46,7 @@ def log(digest, number=90, brightness=1.0, **columns):
     """Write rows of pictures that the model with this digest labelled."""
     written = PredictionLog(LOG)
     for each in pictures(number, seed=7, brightness=brightness):
-        seen = observe(each.image, each.mask, each.confidence, CLASSES) | columns
+        seen = observe(each.image, each.mask, each.confidence, PETS) | columns
         written.write({"digest": digest}, seen, format="PNG", seconds=0.01, image=None)
     written.close()
 
@@ -182,11 +181,7 @@ def test_how_far_a_shadow_agrees_is_summed_up(run):
 
 def test_a_shell_sees_one_line_and_the_status():
     log(add_version(), brightness=0.5)
-    command = [sys.executable, "-m", "tools.monitor", str(LOG)]
-    environment = {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "40"}
-    done = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    done = run_python("-m", "tools.monitor", LOG, cwd=Path.cwd(), COLUMNS="40")
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("drift: version 1: 3 of 3 windows break a limit; ")
     assert len(done.stdout.splitlines()) == 2

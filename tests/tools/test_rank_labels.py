@@ -2,10 +2,9 @@
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from processes import REPOSITORY
 from tiny_pets import LISTS, write_params
-from training import runs, train_here
+from training import client, runs, train_here
 
 from pipeline.core.layout import SUSPECTS
 from pipeline.core.terminal import UserError
@@ -66,8 +65,7 @@ def test_folds_are_trained_once_each_in_a_run_nested_in_the_models(trained):
     ]
     assert held_out[0].isdisjoint(held_out[1])
     assert held_out[0] | held_out[1] == set(LISTS["train"])
-    client = MlflowClient(f"sqlite:///{trained}/mlflow.db")
-    logged = [each.path for each in client.list_artifacts(own.info.run_id, "labels")]
+    logged = [each.path for each in client(trained).list_artifacts(own.info.run_id, "labels")]
     assert logged == ["labels/sheets", "labels/suspects.csv"]
 
     before = (SUSPECTS / "suspects.csv").read_bytes()

@@ -1,6 +1,5 @@
 """Two reviewers in two browsers, with the keyboard, and a page that is killed under them."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -43,9 +42,7 @@ def server(tmp_path, monkeypatch):
         subprocess.run(["git", "config", f"user.{key}", "ann@example.org"], check=True)
     shutil.copytree(REPOSITORY / ".streamlit", ".streamlit")
     command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "tools/app.py")]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    port = free_port()
-    with started([*command, "--server.port"], port, "_stcore/health", env=environment) as running:
+    with started([*command, "--server.port"], free_port(), "_stcore/health") as running:
         yield running
 
 

@@ -1,15 +1,14 @@
 """The page that `make web` writes; tests/end_to_end/test_web.py opens it in a browser."""
 
-import io
 import json
 import re
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 from file_server import Reply
 from mlflow_workspace import register
+from tars import tar_of
 from tiny_models import write_traffic_light
 
 from pipeline.core.files import file_digest
@@ -31,13 +30,7 @@ def npm(workspace, server, monkeypatch):
 
 
 def archive(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"package/dist/{name}")
-            member.size = len(content)
-            packed.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
+    return tar_of({f"package/dist/{name}": content for name, content in files.items()}, "gz")
 
 
 def write(monkeypatch, *arguments):

@@ -185,12 +185,8 @@ class Workshop:
         """The sha256 of every file that the stage's outputs hold, hidden ones too."""
         entry = self.pipeline[stage]
         named = [*entry["outs"], *(key for metric in entry["metrics"] for key in metric)]
-        files = [
-            file
-            for path in (self.root / name for name in named)
-            for file in ([path] if path.is_file() else sorted(path.rglob("*")))
-            if file.is_file()
-        ]
+        tops = [self.root / name for name in named]
+        files = [file for top in tops for file in (top, *sorted(top.rglob("*"))) if file.is_file()]
         return {file.relative_to(self.root).as_posix(): file_digest(file) for file in files}
 
     def half_written(self, stage: str) -> list[str]:

@@ -7,29 +7,14 @@ from typing import NamedTuple
 
 from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
-from pipeline.core.layout import (
-    CHECKPOINT,
-    EVALUATE_METRICS,
-    INDEX,
-    ONNX,
-    PARAMS,
-    int8_beside,
-)
+from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS
 from pipeline.core.params import flatten, load_yaml
 from pipeline.records.lineage import WINGS, describe_environment, source_digests
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
 from pipeline.records.store import open_store
-from pipeline.records.versions import (
-    CHECKPOINT_TAG,
-    DATA_TAG,
-    INT8_TAG,
-    MIOU_TAG,
-    ONNX_TAG,
-    REFERENCE_TAG,
-    reference_beside,
-)
+from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, FILE_TAGS, MIOU_TAG
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
 # Source and params that the data itself is made by: they come before it.
@@ -42,12 +27,8 @@ CODE = ", ".join(f"{wing}/" for wing in WINGS)
 SCORE = "test mIoU"
 MISSING = "missing"
 DIGEST = re.compile("[0-9a-f]{32,}")
-FILES = {
-    CHECKPOINT_TAG: CHECKPOINT,
-    ONNX_TAG: ONNX,
-    INT8_TAG: int8_beside(ONNX),
-    REFERENCE_TAG: reference_beside(ONNX),
-}
+FILES = {CHECKPOINT_TAG: CHECKPOINT}
+FILES |= {tag: ONNX.with_name(name) for name, tag in FILE_TAGS.items()}
 ENGINE = ("device", "precision", "processes")  # tags of a training: its choices for the hardware
 
 

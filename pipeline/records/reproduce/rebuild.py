@@ -32,8 +32,7 @@ def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, b
         if provenance.params_file is not None:  # else the commit's has to do
             (root / PARAMS).write_text(provenance.params_file)
         patched = " with its patch" if provenance.patch else ""
-        commit = f"commit {provenance.commit[:7]}{patched}"
-        console.print(f"Rebuilding {provenance.name}: {commit}")
+        console.print(f"Rebuilding {provenance.name}: commit {provenance.commit[:7]}{patched}")
         if data:
             shutil.copytree(data, root / PAIRS)
             if (reviewed := data.with_name(REVIEWED.name)).is_dir():
