@@ -18,12 +18,9 @@ pytest_plugins = ["mlflow_workspace", "tiny_pets", "clone"]
 # Parts of test ids, the longest test first. Those that need the finished clone alternate with
 # others, so that nobody waits while it is made.
 FIRST = (
-    "test_teams",
     "real photographs",
     "test_broken_stages",
     "end_to_end/test_sweep",
-    "end_to_end/test_search",
-    "Many experiments",
     "end_to_end/test_doctor",
     "test_verify_command",
     "test_readme",
