@@ -17,7 +17,7 @@ from pipeline.data.settings import AugmentationParams
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation
 from pipeline.model.losses import segmentation_loss
-from pipeline.model.settings import LITES, ModelParams
+from pipeline.model.settings import LITE, ModelParams
 from pipeline.model.training import build_learner, train_one_epoch
 
 BATCH = 8  # images a step
@@ -28,7 +28,7 @@ SCHEDULE: dict[str, Any] = {"warmup_fraction": 0.1, "steps": 100_000}  # more th
 
 REFERENCE = ModelParams(features=(64, 128, 256, 512))  # the paper's
 SMALL = ModelParams(features=(16, 32, 64, 128))
-LITE0 = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITES[0])
+LITE0 = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITE)
 
 
 @dataclass(frozen=True)

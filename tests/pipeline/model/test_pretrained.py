@@ -9,7 +9,7 @@ from skimage.data import chelsea
 
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import WEIGHTS_FILES, load_pretrained, normalisation_of
+from pipeline.model.encoders import INSTALLED, load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
@@ -37,11 +37,11 @@ def without_counters(tensors):
 
 
 def package(name):
-    file = WEIGHTS_FILES[name].get_model_file_path()
+    file = INSTALLED[name].get_model_file_path()
     return list(without_counters(torch.load(file, weights_only=True)).values())
 
 
-@pytest.mark.parametrize("name", WEIGHTS_FILES)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_the_packaged_weights_recognise_a_cat_and_the_encoder_has_them(name):
     network = classifier(f"tf_{name}")
     names = without_counters(network.state_dict())
