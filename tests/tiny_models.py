@@ -113,14 +113,14 @@ def random_network(params: "ModelParams", size: int) -> "UNet":
     return network
 
 
-def save_random_model(folder: Path) -> "Segmenter":
+def save_random_model(folder: Path, params: "ModelParams | None" = None) -> "Segmenter":
     """Save an untrained model that predicts each class somewhere, as the train stage saves one."""
     from pipeline.data.settings import Normalisation
     from pipeline.model.checkpoint import copy_weights, save_checkpoint
     from pipeline.model.settings import ModelConfig, ModelParams
     from pipeline.scoring.segmenter import Segmenter
 
-    config = ModelConfig(ModelParams(features=(4, 8)), PETS, 32, Normalisation())
+    config = ModelConfig(params or ModelParams(features=(4, 8)), PETS, 32, Normalisation())
     network = random_network(config.model, 32)
     save_checkpoint(folder, copy_weights(network), config)
     return Segmenter(network, config)

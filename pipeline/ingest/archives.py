@@ -25,7 +25,8 @@ MAX_DEPTH = 32  # folders in each other
 
 # Headers that describe the next member, or all that follow (a long name takes some hundred bytes).
 # tarfile reads them into memory, whatever size they claim, and its parser is slow: 2 MB a second.
-MAX_HEADER = 2**20  # bytes of those for one member, of which there are at most 128
+MAX_HEADERS = 128  # for one member
+MAX_HEADER = 2**20  # bytes of those
 MAX_BESIDES = 2**28  # bytes of all headers, and bytes after the end mark
 _HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -75,13 +76,14 @@ class _Member(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE:
             self._refuse_sparse(self)
         if self.type in _HEADERS:
-            cost = max(self.size, MAX_HEADER // 128)  # each is a level of tarfile's recursion
+            cost = max(self.size, MAX_HEADER // MAX_HEADERS)  # each is a level of tarfile's recursion
             tar.read += cost
             tar.held += cost
             tar.shared += cost if self.type == tarfile.XGLTYPE else 0
             if self.size < 0 or tar.held > MAX_HEADER or tar.read > MAX_BESIDES:
-                most = f"{MAX_HEADER:,} bytes for a member and {MAX_BESIDES:,} in all are the most"
-                raise _RefusedError(f"a header of {self.size:,} bytes is not extracted: {most}")
+                most = f"{MAX_HEADERS} of {MAX_HEADER:,} bytes together, an archive {MAX_BESIDES:,}"
+                text = f"a header of {self.size:,} bytes is not extracted: a member may have {most}"
+                raise _RefusedError(text)
         else:
             tar.held = tar.shared
         return super()._proc_member(tar)  # type: ignore[misc]

@@ -127,7 +127,7 @@ def store_errors(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, requests.RequestException) as error:
         reason, remedy = str(error), ""
         if NO_CONNECTION in reason:
-            reason = f"no connection: {reason.rpartition('Caused by ')[2]}"
+            reason = f"no connection: {reason.rpartition('Caused by ')[2].removesuffix(')')}"
             remedy = UNSAFE if "CERTIFICATE" in reason else UNREACHABLE
         if "out-of-date database schema" in reason:
             reason, remedy = "its schema is unknown", NEWER

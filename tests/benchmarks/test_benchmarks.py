@@ -13,9 +13,9 @@ from PIL import Image
 from tiny_models import write_traffic_light
 from torch import nn
 
-from benchmarks import deploy, predicting, search, training
+from benchmarks import deploy, predicting, search, smp, training
 from benchmarks.ours import Training
-from pipeline.core.files import write_json
+from pipeline.core.files import write_csv, write_json
 from pipeline.core.params import flatten, read_params
 from pipeline.data.images import load_mask
 from pipeline.model.settings import ModelParams
@@ -126,6 +126,32 @@ def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):
     medians = {"a.eager": 300.0, "a.fp32": 200.0, "a.int8": 75.0}
     ratios = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
     assert ratios == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
+
+
+def test_smps_network_starts_from_our_encoder_learns_and_is_scored_beside_our_model(
+    tiny_pets, monkeypatch, capsys
+):
+    params = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITE)
+    save_random_model(MODELS, params)
+    ours = TimmEncoder(LITE, 5)
+    load_pretrained(ours, params)
+    theirs = smp.build_network(load_checkpoint(MODELS)[1]).encoder.model.state_dict()
+    for name, tensor in ours.network.state_dict().items():
+        torch.testing.assert_close(theirs[name], tensor, rtol=0, atol=0)
+
+    scores = pd.DataFrame({"score": list(headline_words(PETS)), "value": 0.5})
+    write_csv(TABLES / "scores.csv", scores)
+    found = []
+    for minutes in ("0.001", "0.1"):
+        monkeypatch.setattr(sys, "argv", ["smp", "--threads", "2", "--minutes", minutes])
+        smp.main()
+        table, last = capsys.readouterr().out.rstrip().rsplit("\n", 1)
+        assert table.count("0.5000") == len(scores)
+        found.append(json.loads(last))
+    short, longer = found
+    assert short["epochs"] < longer["epochs"]
+    assert longer["scores"]["images"] == len(LISTS["test"])
+    assert short["scores"]["miou"] < longer["scores"]["miou"] < 1
 
 
 def test_both_searches_are_plans_over_params_that_exist_with_seeds_of_their_own(

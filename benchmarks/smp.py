@@ -1,0 +1,126 @@
+"""Train segmentation_models.pytorch's U-Net for so many minutes, and score it as ours was scored.
+
+In a workspace whose pipeline has run: with its encoder and ImageNet weights, images, augmentation
+and number format. The rest is what the library's examples do: Adam at 0.0002, falling by a cosine
+to 0.00001, and the Dice loss over batches of 32. No time is taken for validation.
+"""
+
+import argparse
+import json
+import math
+import time
+from itertools import count
+from typing import get_args
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from rich.table import Table
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pipeline.core.layout import MODELS, PAIRS, PARAMS, SPLITS, TABLES
+from pipeline.core.params import check_values, read_params
+from pipeline.core.terminal import console, positive, progress, run_command
+from pipeline.data.cache import open_pictures
+from pipeline.data.classes import IGNORE
+from pipeline.data.dataset import PairDataset, ShuffledBatches, load
+from pipeline.data.settings import AugmentationParams
+from pipeline.data.splits import read_split
+from pipeline.data.transforms import Augmentation, Normalise
+from pipeline.model.checkpoint import load_checkpoint
+from pipeline.model.encoders import TimmEncoder, import_timm, load_pretrained
+from pipeline.model.engine import device_name, launch, resolve_precision
+from pipeline.model.settings import ModelConfig, Precision
+from pipeline.scoring.measure import evaluate_images
+from pipeline.scoring.segmenter import Segmenter
+from pipeline.scoring.tables import headline, headline_words, score_table
+
+BATCH, HIGHEST_LR, LOWEST_LR = 32, 2e-4, 1e-5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.smp", description=__doc__)
+    parser.add_argument("--minutes", type=float, required=True, help="how long to train")
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
+    arguments = parser.parse_args()
+    config = load_checkpoint(MODELS)[1]
+    precision = resolve_precision(arguments.precision)
+    fabric = launch(1, precision, arguments.threads, arguments.seed)
+    network = build_network(config)
+    batches = augmented(config.image_size, arguments.seed, fabric)
+    epochs = train(network, config, fabric, batches, arguments.minutes)
+
+    names = read_split(SPLITS / "test.csv")["name"].tolist()
+    segmenter = Segmenter(network.eval(), config).to(fabric.device)
+    table = score_table(evaluate_images(segmenter, names, [PAIRS], 16), config.classes)
+    words = headline_words(config.classes)
+    ours = pd.read_csv(TABLES / "scores.csv").set_index("score")["value"]
+    shown = Table("test scores", "smp", "95 % interval", "ours")
+    for row in table.itertuples():
+        if row.score in words:
+            figures = (f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}")
+            shown.add_row(words[row.score], *figures, f"{ours[row.score]:.4f}")
+    console.print(shown)
+    scores = headline(table, len(names), words)
+    facts = {"epochs": epochs, "precision": precision, "device": device_name(fabric)}
+    print(json.dumps({**vars(arguments), **facts, "scores": scores}))
+
+
+def build_network(config: ModelConfig) -> nn.Module:
+    """The library's U-Net on our encoder, with the same ImageNet weights."""
+    import_timm()  # which the library would import without torchvision_compat
+    from segmentation_models_pytorch import Unet  # noqa: PLC0415
+
+    ours = TimmEncoder(config.model.encoder, len(config.model.features))
+    load_pretrained(ours, config.model)
+    network = Unet(f"tu-{ours.name}", encoder_weights=None, classes=len(config.classes))
+    network.encoder.model.load_state_dict(ours.network.state_dict())
+    return network
+
+
+def augmented(size: int, seed: int, fabric: Fabric) -> DataLoader:
+    """The training list at the model's size, in batches of the library's examples."""
+    names = read_split(SPLITS / "train.csv")["name"].tolist()
+    values = read_params()["train"]["augmentation"]
+    params = check_values(values, AugmentationParams, PARAMS, "train.augmentation")
+    augment = Augmentation(params, params.crop_size or size)
+    dataset = PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, seed)
+    return load(dataset, ShuffledBatches(len(names), BATCH, seed), fabric.device)
+
+
+def train(
+    network: nn.Module, config: ModelConfig, fabric: Fabric, batches: DataLoader, minutes: float
+) -> float:
+    """Train so long; return how many epochs it was. The learning rate follows the clock."""
+    from segmentation_models_pytorch.losses import DiceLoss  # noqa: PLC0415
+
+    loss_function = DiceLoss("multiclass", from_logits=True, ignore_index=IGNORE)
+    model = nn.Sequential(Normalise(config.normalisation), network)
+    model = model.to(memory_format=torch.channels_last)
+    model, optimizer = fabric.setup(model, torch.optim.Adam(model.parameters(), HIGHEST_LR))
+    model.train()
+    start, order, steps = time.monotonic(), batches.batch_sampler, 0
+    with progress() as bars:
+        bar = bars.add_task("training, in seconds", total=60 * minutes)
+        for order.epoch in count(1):
+            for images, masks in batches:
+                seconds = time.monotonic() - start
+                if seconds >= 60 * minutes:
+                    return steps / len(batches)
+                bars.update(bar, completed=int(seconds))
+                for group in optimizer.param_groups:
+                    cosine = (1 + math.cos(math.pi * seconds / 60 / minutes)) / 2
+                    group["lr"] = LOWEST_LR + (HIGHEST_LR - LOWEST_LR) * cosine
+                loss = loss_function(model(images.to(fabric.device)), masks.to(fabric.device))
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+                steps += 1
+    raise AssertionError
+
+
+if __name__ == "__main__":
+    run_command(main)
