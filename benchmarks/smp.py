@@ -9,16 +9,16 @@ import argparse
 import json
 import math
 import time
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from typing import get_args
 
-import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from rich.table import Table
-from torch import nn
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
+from pipeline.core.files import read_csv
 from pipeline.core.layout import MODELS, PAIRS, PARAMS, SPLITS, TABLES
 from pipeline.core.params import check_values, read_params
 from pipeline.core.terminal import console, positive, progress, run_command
@@ -49,23 +49,32 @@ def main() -> None:
     config = load_checkpoint(MODELS)[1]
     precision = resolve_precision(arguments.precision)
     fabric = launch(1, precision, arguments.threads, arguments.seed)
+    learned, names = (read_split(SPLITS / f"{name}.csv")["name"] for name in ("train", "test"))
     network = build_network(config)
-    batches = augmented(config.image_size, arguments.seed, fabric)
-    epochs = train(network, config, fabric, batches, arguments.minutes)
+    batches = endless_batches(learned.tolist(), config.image_size, arguments.seed, fabric)
+    images = train(network, config, fabric, batches, arguments.minutes)
 
-    names = read_split(SPLITS / "test.csv")["name"].tolist()
     segmenter = Segmenter(network.eval(), config).to(fabric.device)
-    table = score_table(evaluate_images(segmenter, names, [PAIRS], 16), config.classes)
+    table = score_table(evaluate_images(segmenter, names.tolist(), [PAIRS], 16), config.classes)
     words = headline_words(config.classes)
-    ours = pd.read_csv(TABLES / "scores.csv").set_index("score")["value"]
-    shown = Table("test scores", "smp", "95 % interval", "ours")
-    for row in table.itertuples():
-        if row.score in words:
-            figures = (f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}")
-            shown.add_row(words[row.score], *figures, f"{ours[row.score]:.4f}")
+    theirs, ours = (
+        scores.set_index("score")[["value", "low", "high"]].T.to_dict("list")
+        for scores in (table, read_csv(TABLES / "scores.csv"))
+    )
+    shown = Table("test scores", "smp", "95 % interval", "ours", "95 % interval")
+    for name, text in words.items():
+        figures = [
+            (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
+            for value, low, high in (theirs[name], ours[name])
+        ]
+        shown.add_row(text, *chain(*figures))
     console.print(shown)
     scores = headline(table, len(names), words)
-    facts = {"epochs": epochs, "precision": precision, "device": device_name(fabric)}
+    facts = {
+        "epochs": images / len(learned),
+        "precision": precision,
+        "device": device_name(fabric),
+    }
     print(json.dumps({**vars(arguments), **facts, "scores": scores}))
 
 
@@ -81,45 +90,50 @@ def build_network(config: ModelConfig) -> nn.Module:
     return network
 
 
-def augmented(size: int, seed: int, fabric: Fabric) -> DataLoader:
-    """The training list at the model's size, in batches of the library's examples."""
-    names = read_split(SPLITS / "train.csv")["name"].tolist()
+def endless_batches(
+    names: Sequence[str], size: int, seed: int, fabric: Fabric
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches as large as in the library's examples, epoch after epoch."""
     values = read_params()["train"]["augmentation"]
     params = check_values(values, AugmentationParams, PARAMS, "train.augmentation")
     augment = Augmentation(params, params.crop_size or size)
     dataset = PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, seed)
-    return load(dataset, ShuffledBatches(len(names), BATCH, seed), fabric.device)
+    order = ShuffledBatches(len(names), BATCH, seed)
+    batches = load(dataset, order, fabric.device)
+    for order.epoch in count(1):
+        yield from batches
 
 
 def train(
-    network: nn.Module, config: ModelConfig, fabric: Fabric, batches: DataLoader, minutes: float
-) -> float:
-    """Train so long; return how many epochs it was. The learning rate follows the clock."""
+    network: nn.Module,
+    config: ModelConfig,
+    fabric: Fabric,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    minutes: float,
+) -> int:
+    """Train so long; return how many images it saw. The learning rate follows the clock."""
     from segmentation_models_pytorch.losses import DiceLoss  # noqa: PLC0415
 
     loss_function = DiceLoss("multiclass", from_logits=True, ignore_index=IGNORE)
-    model = nn.Sequential(Normalise(config.normalisation), network)
-    model = model.to(memory_format=torch.channels_last)
+    model: nn.Module = nn.Sequential(Normalise(config.normalisation), network)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model, optimizer = fabric.setup(model, torch.optim.Adam(model.parameters(), HIGHEST_LR))
     model.train()
-    start, order, steps = time.monotonic(), batches.batch_sampler, 0
+    start, end, seen = time.monotonic(), 60 * minutes, 0
     with progress() as bars:
-        bar = bars.add_task("training, in seconds", total=60 * minutes)
-        for order.epoch in count(1):
-            for images, masks in batches:
-                seconds = time.monotonic() - start
-                if seconds >= 60 * minutes:
-                    return steps / len(batches)
-                bars.update(bar, completed=int(seconds))
-                for group in optimizer.param_groups:
-                    cosine = (1 + math.cos(math.pi * seconds / 60 / minutes)) / 2
-                    group["lr"] = LOWEST_LR + (HIGHEST_LR - LOWEST_LR) * cosine
-                loss = loss_function(model(images.to(fabric.device)), masks.to(fabric.device))
-                optimizer.zero_grad()
-                fabric.backward(loss)
-                optimizer.step()
-                steps += 1
-    raise AssertionError
+        bar = bars.add_task("training, in seconds", total=end)
+        while (seconds := time.monotonic() - start) < end:
+            bars.update(bar, completed=int(seconds))
+            for group in optimizer.param_groups:
+                cosine = (1 + math.cos(math.pi * seconds / end)) / 2
+                group["lr"] = LOWEST_LR + (HIGHEST_LR - LOWEST_LR) * cosine
+            images, masks = next(batches)
+            loss = loss_function(model(images.to(fabric.device)), masks.to(fabric.device))
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            seen += len(images)
+    return seen
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ class _Member(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE:
             self._refuse_sparse(self)
         if self.type in _HEADERS:
-            cost = max(self.size, MAX_HEADER // MAX_HEADERS)  # each is a level of tarfile's recursion
+            # Each is a level of tarfile's recursion, whatever its size.
+            cost = max(self.size, MAX_HEADER // MAX_HEADERS)
             tar.read += cost
             tar.held += cost
             tar.shared += cost if self.type == tarfile.XGLTYPE else 0
