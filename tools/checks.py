@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from rich.filesize import decimal
 
 from pipeline.core.files import file_digest
-from pipeline.core.git import git_identity
+from pipeline.core.git import UNKNOWN, git_commit, git_identity
 from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, workspace_root
 from pipeline.core.terminal import UserError
 from pipeline.records.database import local_path, moved_from
@@ -52,6 +52,9 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
     if git_identity():
         text = "git knows no name to commit with: `dvc exp run --temp` and --queue will fail"
         yield Finding("note", text, "git config user.name NAME; git config user.email ADDRESS")
+    if git_commit(Path()) == UNKNOWN:  # an error with git's remedy if it refuses
+        text = "no git repository with a commit: dvc needs one, and runs name theirs"
+        yield Finding("bad", text, "git init; git add --all; git commit --message start")
 
 
 def deviations(lock: Path) -> dict[str, str]:
@@ -221,6 +224,6 @@ def _size(*places: Path) -> str:
 def _dvc(*arguments: str) -> str:
     done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = done.stderr.partition("ERROR: ")[2].strip()
+        reason = done.stderr.partition("ERROR: ")[2].partition("\n\n")[0].strip()
         raise UserError(f"`dvc {arguments[0]}` failed: {reason}")
     return done.stdout

@@ -75,7 +75,7 @@ def register_restored(store: Store) -> None:
 
     A version whose run was deleted gets a run again.
     """
-    if not ONNX.is_file():
+    if not (ONNX.is_file() and CHECKPOINT.is_file()):
         return
     checkpoint = file_digest(CHECKPOINT)
     if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):

@@ -97,12 +97,12 @@ def on_cluster(arguments: argparse.Namespace) -> Callable[..., Iterator[Report |
 def load_model(arguments: argparse.Namespace) -> "Predictor":
     """The model that they name, for several threads, tried. Raises UserError."""
     from pipeline.deploy.predictor import Predictor
-    from pipeline.records.models import find_model
+    from pipeline.records.models import find_model, source_of
 
     chosen = find_model(arguments.model, arguments.precision)
     # One thread an image: several images at a time use the cores better.
     model = Predictor(chosen.file, threads=1, version=chosen.version).tried()
-    report(f"model: {chosen.source}")
+    report(f"model: {source_of(chosen, model.identity['dataset'])}")
     if arguments.confidence and not model.tells_confidence:
         told = "was exported without its confidence: export it again (dvc repro)"
         raise UserError(f"{chosen.source} {told}")

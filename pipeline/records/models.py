@@ -11,6 +11,7 @@ from pipeline.core.terminal import UserError
 from pipeline.records.database import configured_uri, local_path
 from pipeline.records.versions import (
     CHAMPION,
+    DATA_NAME_TAG,
     FILE_TAGS,
     FP32_FILE,
     INT8_FILE,
@@ -42,6 +43,15 @@ class ModelFile:
     file: Path
     source: str  # for people: "version 3 @champion", or the path, and a warning if there is one
     version: int | None = None
+
+
+def source_of(found: ModelFile, dataset: object) -> str:
+    """The source, with the warning where only the loaded file knows that it learned from drawings.
+
+    dataset: what the file says it was trained on.
+    """
+    drawn = saw_only_drawings({DATA_NAME_TAG: str(dataset)})
+    return found.source + (DRAWINGS if drawn and DRAWINGS not in found.source else "")
 
 
 def precision_of(file: Path) -> str:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
+import mlflow
 import requests
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -116,6 +118,8 @@ def connect(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     for logger, level in LOG_LEVELS.items():
         logging.getLogger(logger).setLevel(level)
+    if "%" in mlflow.__file__:
+        _escape_percent()
     return MlflowClient(uri, registry_uri=uri)
 
 
@@ -136,6 +140,22 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(
             f"the MLflow store {uri} needs the package {error.name}: make .venv/installed-for-teams"
         ) from None
+
+
+@cache
+def _escape_percent() -> None:
+    """Let the environment lie in a folder whose name has a %, as continuous integration makes them.
+
+    MLflow tells Alembic where its migrations are, and Alembic takes a single % for a placeholder.
+    """
+    from alembic.config import Config  # noqa: PLC0415 - few folders are called so
+
+    set_option = Config.set_main_option
+
+    def escaping(config: Config, name: str, value: str) -> None:
+        set_option(config, name, value.replace("%", "%%") if name == "script_location" else value)
+
+    Config.set_main_option = escaping  # type: ignore[method-assign]
 
 
 def store_lock() -> FileLock:

@@ -6,9 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import make_workspace
+from mlflow_workspace import commit, make_workspace
 from tiny_models import write_onnx
 
+from pipeline.core.terminal import UserError
 from pipeline.model.resume import training_state
 from pipeline.records.database import readdress
 from pipeline.records.models import find_model
@@ -128,3 +129,15 @@ def test_the_remedy_is_to_install_what_is_pinned_and_a_missing_lock_is_told(tmp_
     file.unlink()
     [finding] = [each for each in check_environment(file) if each.state == "bad"]
     assert finding.text == f"{file} is missing"
+
+
+def test_without_git_or_where_it_refuses_the_remedy_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = lock(tmp_path, "packaging")
+    [finding] = [each for each in check_environment(file) if each.state == "bad"]
+    assert finding.remedy.startswith("git init; ")
+    commit(tmp_path)
+    assert [each for each in check_environment(file) if each.state == "bad"] == []
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container
+    with pytest.raises(UserError, match=r"git config --global --add safe\.directory"):
+        list(check_environment(file))

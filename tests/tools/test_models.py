@@ -252,6 +252,12 @@ def test_the_gate_registers_what_a_cache_restored(restored, gate):
     assert (only.run_id, only.tags["test.miou"]) == (run.info.run_id, "0.823188")
 
 
+def test_an_exported_file_alone_is_no_model_to_register(restored, gate):
+    gate()
+    Path("models/checkpoint.pth").unlink()
+    assert "it is the champion already" in gate()
+
+
 def test_the_list_shows_versions_with_aliases_data_set_scores_and_origin(restored, models):
     assert "No version is registered yet" in models()
     models("gate")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,16 @@ def test_the_model_is_the_champion_unless_another_is_named(predict):
     for precision, kind in (("fp32", BACKGROUND), ("int8", PET)):
         _, [line], _ = predict("cat.png", "--precision", precision, *MODEL)
         assert pixels(line["files"]["mask"]) == [[kind]]
+
+
+def test_a_file_that_learned_from_drawings_says_so_by_itself(predict):
+    write_onnx(Path("drawn.onnx"), classes=replace(PETS, dataset="sample"))
+    photograph("cat.png", COLOURS[[[BACKGROUND]]])
+    assert (
+        "model: drawn.onnx, which has seen drawings only"
+        in predict("cat.png", "--model", "drawn.onnx")[2]
+    )
+    assert "drawings" not in predict("cat.png", *MODEL)[2]
 
 
 def test_a_log_gets_a_row_for_each_photograph_and_keeps_the_least_sure(predict):

@@ -15,6 +15,7 @@ from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of
 from pipeline.records.versions import (
     CHAMPION,
+    DATA_NAME_TAG,
     INT8_OFFERED_TAG,
     INT8_TAG,
     list_versions,
@@ -45,7 +46,8 @@ def choose_model() -> Predictor:
             precision = choose_precision(reference, tags)
             predictor = load_model(reference, precision, tags)
             show_facts(tags, predictor, precision)
-    if saw_only_drawings(tags):  # not in the sidebar, which telephones hide
+    known = {DATA_NAME_TAG: str(predictor.identity["dataset"])} | dict(tags)  # a file has no tags
+    if saw_only_drawings(known):  # not in the sidebar, which telephones hide
         st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
     return predictor
 

@@ -91,6 +91,7 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
     allowed = Middleware(
         CORSMiddleware,
         allow_origins=[origin],
+        allow_methods=["GET", "POST"],
         allow_headers=["Content-Type"],
         expose_headers=[MODEL_HEADER, *IDENTITY_HEADERS.values()],
     )

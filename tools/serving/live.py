@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError, printable
 from pipeline.deploy.predictor import DIGITS, Predictor, longest_side
-from pipeline.records.models import alias_in, find_model
+from pipeline.records.models import alias_in, find_model, source_of
 from pipeline.records.versions import Version, list_versions, number_in
 from tools.serving.metrics import Metrics
 
@@ -101,9 +101,10 @@ class Followed:
             predictor = Predictor(found.file, threads, found.version).tried()
             if predictor.identity["digest"] != digest:
                 raise UserError(f"{found.file} changed while it was loaded")
-            self._announce(old, predictor, found.source)
+            self._announce(old, predictor, source_of(found, predictor.identity["dataset"]))
+        source = source_of(found, predictor.identity["dataset"])
         scores = _scores(version.tags) if version else {}
-        self.current = Served(predictor, found.source, longest_side(len(predictor.classes)), scores)
+        self.current = Served(predictor, source, longest_side(len(predictor.classes)), scores)
         self.refusal = ""
         self.metrics.refused.labels(self.role).set(0)
 

@@ -3,12 +3,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
 from alembic import command
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.store.db.utils import _get_alembic_config
 from mlflow_workspace import make_workspace
+from processes import REPOSITORY, run_python
 from sqlalchemy import create_engine
 
 from pipeline.core.terminal import UserError, printable
@@ -69,6 +71,17 @@ def test_the_folder_may_have_any_name(workspace, monkeypatch, name):
     store.client.log_text(run.info.run_id, "kept", "note.txt")
     assert [file.read_text() for file in root.rglob("note.txt")] == ["kept"]
     assert list_versions() == []
+
+
+def test_the_environment_may_lie_in_such_a_folder_too(workspace):
+    packages = workspace / "a%2Fb"
+    packages.mkdir()
+    (packages / "mlflow").symlink_to(Path(mlflow.__file__).parent)
+    (workspace / "mlflow.db").unlink()  # the tables are made, and then looked at
+    program = "from pipeline.records.store import open_store; print(open_store().experiment_id)"
+    for _ in range(2):
+        done = run_python("-c", program, cwd=workspace, PYTHONPATH=f"{packages}:{REPOSITORY}")
+        assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
 
 
 def test_a_store_and_an_experiment_can_be_named_relative_to_the_repository(workspace, monkeypatch):
