@@ -155,7 +155,7 @@ def _escape_percent() -> None:
     def escaping(config: Config, name: str, value: str) -> None:
         set_option(config, name, value.replace("%", "%%") if name == "script_location" else value)
 
-    Config.set_main_option = escaping  # type: ignore[method-assign]
+    Config.set_main_option = escaping  # type: ignore[assignment,method-assign]
 
 
 def store_lock() -> FileLock:
