@@ -6,10 +6,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 
 import pytest
 import torch
 
+from pipeline.core.terminal import console
 from pipeline.model.resume import (
     ABANDONED,
     SET_ASIDE,
@@ -113,15 +115,17 @@ def test_the_key_depends_on_all_parts_in_order_and_on_the_files(tmp_path):
     assert len(keys) == 2
 
 
-def test_the_same_training_waits_until_the_first_is_finished(folder, capsys):
-    said = ""
+def test_the_same_training_waits_until_the_first_is_finished(folder, monkeypatch):
+    said: Queue[str] = Queue()
+    monkeypatch.setattr(console, "print", lambda text, **_: said.put(text))
     with ThreadPoolExecutor(1) as pool, training_state(KEY) as state:
         state.save(STATE)
         second = pool.submit(load)
-        while "waiting for its end" not in said and not second.done():
-            said += capsys.readouterr().out
-        state.remove()
-    assert "waiting for its end" in said
+        try:
+            assert "waiting for its end" in said.get(timeout=60)
+            assert not second.done()
+        finally:
+            state.remove()
     assert second.result() is None
 
 
