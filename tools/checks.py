@@ -53,7 +53,7 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
         text = "git knows no name to commit with: `dvc exp run --temp` and --queue will fail"
         yield Finding("note", text, "git config user.name NAME; git config user.email ADDRESS")
     if git_commit(Path()) == UNKNOWN:  # an error with git's remedy if it refuses
-        text = "no git repository with a commit: dvc needs one, and runs name theirs"
+        text = "no git repository with a commit, which DVC needs and runs name"
         yield Finding("bad", text, "git init; git add --all; git commit --message start")
 
 
