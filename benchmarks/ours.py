@@ -59,7 +59,7 @@ def class_number() -> int:
 def our_training(fabric: Fabric, training: Training) -> Work:
     """Train a network step by step."""
     learner = build_learner(fabric, training.model, class_number(), **OPTIMIZER, **SCHEDULE)
-    batches = endless_batches(fabric, training.size)
+    batches = our_batches(fabric, training.size)
 
     def work(steps: int) -> None:
         train_one_epoch(learner, islice(batches, steps), segmentation_loss, max_gradient_norm=1.0)
@@ -67,11 +67,18 @@ def our_training(fabric: Fabric, training: Training) -> Work:
     return work
 
 
-def endless_batches(fabric: Fabric, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def our_batches(fabric: Fabric, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches, epoch after epoch."""
     pictures = open_pictures(PAIRS, train_names(), size)
-    dataset = PairDataset(pictures, Augmentation(AUGMENTATION, size), SEED)
-    order = ShuffledBatches(len(dataset), BATCH, SEED, fabric.global_rank, fabric.world_size)
+    return endless(fabric, PairDataset(pictures, Augmentation(AUGMENTATION, size), SEED), BATCH)
+
+
+def endless(
+    fabric: Fabric, dataset: PairDataset, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The dataset in shuffled batches, epoch after epoch: the share of this process."""
+    share = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    order = ShuffledBatches(len(dataset), batch_size, dataset.seed, **share)
     batches = load(dataset, order, fabric.device)
     for order.epoch in count(1):
         yield from batches

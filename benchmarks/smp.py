@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import chain, count
+from itertools import chain
 from typing import get_args
 
 import torch
@@ -18,13 +18,14 @@ from lightning_fabric import Fabric
 from rich.table import Table
 from torch import Tensor, nn
 
+from benchmarks.ours import endless
 from pipeline.core.files import read_csv
 from pipeline.core.layout import MODELS, PAIRS, PARAMS, SPLITS, TABLES
 from pipeline.core.params import check_values, read_params
 from pipeline.core.terminal import console, positive, progress, run_command
 from pipeline.data.cache import open_pictures
 from pipeline.data.classes import IGNORE
-from pipeline.data.dataset import PairDataset, ShuffledBatches, load
+from pipeline.data.dataset import PairDataset
 from pipeline.data.settings import AugmentationParams
 from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation, Normalise
@@ -51,7 +52,8 @@ def main() -> None:
     fabric = launch(1, precision, arguments.threads, arguments.seed)
     learned, names = (read_split(SPLITS / f"{name}.csv")["name"] for name in ("train", "test"))
     network = build_network(config)
-    batches = endless_batches(learned.tolist(), config.image_size, arguments.seed, fabric)
+    dataset = augmented(learned.tolist(), config.image_size, arguments.seed)
+    batches = endless(fabric, dataset, BATCH)
     images = train(network, config, fabric, batches, arguments.minutes)
 
     segmenter = Segmenter(network.eval(), config).to(fabric.device)
@@ -71,7 +73,7 @@ def main() -> None:
     console.print(shown)
     scores = headline(table, len(names), words)
     facts = {
-        "epochs": images / len(learned),
+        "epochs": images / len(dataset),
         "precision": precision,
         "device": device_name(fabric),
     }
@@ -90,18 +92,12 @@ def build_network(config: ModelConfig) -> nn.Module:
     return network
 
 
-def endless_batches(
-    names: Sequence[str], size: int, seed: int, fabric: Fabric
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches as large as in the library's examples, epoch after epoch."""
+def augmented(names: Sequence[str], size: int, seed: int) -> PairDataset:
+    """The images that our model learned from, varied as ours were."""
     values = read_params()["train"]["augmentation"]
     params = check_values(values, AugmentationParams, PARAMS, "train.augmentation")
     augment = Augmentation(params, params.crop_size or size)
-    dataset = PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, seed)
-    order = ShuffledBatches(len(names), BATCH, seed)
-    batches = load(dataset, order, fabric.device)
-    for order.epoch in count(1):
-        yield from batches
+    return PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, seed)
 
 
 def train(

@@ -14,7 +14,7 @@ from benchmarks.ours import (
     SEED,
     Training,
     class_number,
-    endless_batches,
+    our_batches,
     our_training,
     train_names,
     trainings,
@@ -55,7 +55,7 @@ def our_rates(fabric: Fabric, chosen: Mapping[str, Training], seconds: float) ->
     """Images per second of our trainings, and of the data path alone at each of their sizes."""
     works = {f"{name}.ours": our_training(fabric, each) for name, each in chosen.items()}
     for size in {each.size for each in chosen.values()}:
-        works[f"data_{size}px"] = repeated(partial(next, endless_batches(fabric, size)))
+        works[f"data_{size}px"] = repeated(partial(next, our_batches(fabric, size)))
     return {name: Rate(fabric, work, BATCH, seconds) for name, work in works.items()}
 
 

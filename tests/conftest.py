@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator
+from queue import Queue
 
 import pytest
 from file_server import FileServer, serving
 from xdist.scheduler import LoadScopeScheduling
 
 import stages  # noqa: F401 - before torch: it says how threads wait
+from pipeline.core.terminal import console
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and whatever it starts, too
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,6 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def rank(item: pytest.Item) -> int:
     return next((place for place, part in enumerate(FIRST) if part in item.nodeid), len(FIRST))
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Queue[str]:
+    """What any thread prints, to be waited for: capsys loses what is printed while it is read."""
+    texts: Queue[str] = Queue()
+    monkeypatch.setattr(console, "print", lambda *shown, **_: texts.put(str(shown)))
+    return texts
 
 
 @pytest.fixture(autouse=True)

@@ -46,12 +46,12 @@ class ModelFile:
 
 
 def source_of(found: ModelFile, dataset: object) -> str:
-    """The source, with the warning where only the loaded file knows that it learned from drawings.
+    """The source, with a warning if a file without a version learned from drawings.
 
-    dataset: what the file says it was trained on.
+    dataset: what the loaded file says it was trained on. Of a version, its tags have said it.
     """
     drawn = saw_only_drawings({DATA_NAME_TAG: str(dataset)})
-    return found.source + (DRAWINGS if drawn and DRAWINGS not in found.source else "")
+    return found.source + (DRAWINGS if drawn and found.version is None else "")
 
 
 def precision_of(file: Path) -> str:

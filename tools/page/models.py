@@ -45,9 +45,10 @@ def choose_model() -> Predictor:
         with st.expander("Scores and origin"):
             precision = choose_precision(reference, tags)
             predictor = load_model(reference, precision, tags)
+            # A file has no tags; what it learned from it says itself.
+            tags = {DATA_NAME_TAG: str(predictor.identity["dataset"]), **tags}
             show_facts(tags, predictor, precision)
-    known = {DATA_NAME_TAG: str(predictor.identity["dataset"])} | dict(tags)  # a file has no tags
-    if saw_only_drawings(known):  # not in the sidebar, which telephones hide
+    if saw_only_drawings(tags):  # not in the sidebar, which telephones hide
         st.warning("This model has seen drawings only. For photographs, run `make oxford`.")
     return predictor
 

@@ -101,8 +101,9 @@ class Followed:
             predictor = Predictor(found.file, threads, found.version).tried()
             if predictor.identity["digest"] != digest:
                 raise UserError(f"{found.file} changed while it was loaded")
-            self._announce(old, predictor, source_of(found, predictor.identity["dataset"]))
         source = source_of(found, predictor.identity["dataset"])
+        if not old or predictor is not old.predictor:
+            self._announce(old, predictor, source)
         scores = _scores(version.tags) if version else {}
         self.current = Served(predictor, source, longest_side(len(predictor.classes)), scores)
         self.refusal = ""

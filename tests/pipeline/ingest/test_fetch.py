@@ -3,14 +3,12 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 from tempfile import TemporaryDirectory
 
 import pytest
 from file_server import FileServer, Reply
 from small_disk import small_disk
 
-from pipeline.core.terminal import console
 from pipeline.ingest import transfer
 from pipeline.ingest.fetch import fetch
 from pipeline.ingest.transfer import DownloadError
@@ -181,12 +179,10 @@ def test_a_full_disk_says_what_is_missing_and_the_next_run_resumes(server, url, 
     assert server.ranges_asked() == [None, "bytes=100000-"]
 
 
-def test_two_fetches_at_once_share_one_download(server, url, tmp_path, monkeypatch):
+def test_two_fetches_at_once_share_one_download(server, url, tmp_path, said):
     asked, released = threading.Event(), threading.Event()
     server.replies = [Reply(before=lambda: (asked.set(), released.wait(60)))]
     targets = [tmp_path / name / "a.tar" for name in ("one", "two")]
-    said: Queue[str] = Queue()
-    monkeypatch.setattr(console, "print", lambda *texts, **_: said.put(str(texts)))
     with ThreadPoolExecutor(2) as pool:
         fetches = [pool.submit(get, targets[0], url)]
         assert asked.wait(60)

@@ -6,12 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from queue import Queue
 
 import pytest
 import torch
 
-from pipeline.core.terminal import console
 from pipeline.model.resume import (
     ABANDONED,
     SET_ASIDE,
@@ -115,9 +113,7 @@ def test_the_key_depends_on_all_parts_in_order_and_on_the_files(tmp_path):
     assert len(keys) == 2
 
 
-def test_the_same_training_waits_until_the_first_is_finished(folder, monkeypatch):
-    said: Queue[str] = Queue()
-    monkeypatch.setattr(console, "print", lambda text, **_: said.put(text))
+def test_the_same_training_waits_until_the_first_is_finished(folder, said):
     with ThreadPoolExecutor(1) as pool, training_state(KEY) as state:
         state.save(STATE)
         second = pool.submit(load)
