@@ -64,8 +64,7 @@ class MaskValues:
             values = packed(values)
         if values.ndim != 2:
             raise UnusableError(Reason.MASK_CHANNELS, file)
-        place = np.searchsorted(self.known, values).clip(max=len(self.known) - 1)
-        ids, strange = self.ids[place], self.known[place] != values
+        ids, strange = self._look_up(values)
         if strange.any():
             if self.unknown is None:
                 raise UnusableError(Reason.MASK_VALUES, file, self._in_words(values))
@@ -73,6 +72,14 @@ class MaskValues:
         if (ids == IGNORE).all():  # nothing to train on or to score
             raise UnusableError(Reason.MASK_IGNORED, file)
         return ids
+
+    def _look_up(self, values: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Of each value: its id, and whether it is unknown."""
+        if values.dtype == np.uint8:  # a table makes extract a fifth quicker than a search
+            ids, strange = self._look_up(np.arange(256))
+            return ids[values], strange[values]
+        place = np.searchsorted(self.known, values).clip(max=len(self.known) - 1)
+        return self.ids[place], self.known[place] != values
 
     def _in_words(self, values: NDArray) -> str:
         first, *more = np.array_split(np.unique(values), [SHOWN])
