@@ -49,7 +49,7 @@ PARAMS = {  # replacing those of the repository
     "export": {"max_disagreement": 1.0},  # so small a network has many near ties
 }
 SCORES, PLOTS = "metrics/evaluate.json", "metrics/plots"
-EXTRACT = f"-m stages.extract {DATASET} data/raw {LABELS} {PAIRS} {REVIEWED} metrics/extract.json"
+EXTRACT = f"-m stages.extract datasets data/raw {LABELS} {PAIRS} {REVIEWED} metrics/extract.json"
 EVALUATE = (
     f"-m stages.evaluate {PAIRS} {REVIEWED} {SPLITS} models {SCORES} metrics/tables {PLOTS}/test"
 )

@@ -2,51 +2,36 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
-from pipeline.core.params import STRICT, read_section
+from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
-from pipeline.data.description import MD5, Address, SampleParams, Source, Sources, read_description
+from pipeline.data.description import (
+    DownloadParams,
+    Place,
+    SampleParams,
+    Source,
+    Sources,
+    read_description,
+)
 from pipeline.ingest.archives import archive_name, check_archive
 from pipeline.ingest.fetch import fetch
 
 
-@dataclass(frozen=True, config=STRICT)
-class Place:
-    """Where a source is, if not where the data set's file says."""
-
-    source: str  # its name in that file
-    url: Address
-    md5: MD5 | None = None
-
-
-@dataclass(frozen=True, config=STRICT)
-class DownloadParams:
-    """The params.yaml section `download`."""
-
-    # The name of a file in datasets/: no signs that mislead `dvc exp run -S`.
-    dataset: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
-    places: tuple[Place, ...]
-
-
 def main() -> None:
     paths = {
-        "description": "file of the data set in datasets/",
+        "datasets": "folder of descriptions, with the data set's NAME.yaml",
         "raw": "folder to fill: the archives of the data set",
         "metrics": "JSON file to write: names, sizes, md5",
     }
     arguments = path_arguments("download", __doc__, paths)
     params = read_section("download", DownloadParams)
-    description = read_description(arguments.description)
-    sources = replace_sources(description.sources, params.places, arguments.description)
+    where = arguments.datasets / f"{params.dataset}.yaml"
+    sources = replace_sources(read_description(where).sources, params.places, where)
     archives = download(sources, arguments.raw, cache_folder("downloads"))
     metrics = {stem: describe(archive) for stem, archive in archives.items()}
-    write_json(arguments.metrics, {"dataset": arguments.description.stem, **metrics})
+    write_json(arguments.metrics, {"dataset": params.dataset, **metrics})
 
 
 def replace_sources(sources: Sources, places: Sequence[Place], where: Path) -> Sources:

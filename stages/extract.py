@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import write_json
 from pipeline.core.params import STRICT, read_section
 from pipeline.core.terminal import path_arguments, run_command
-from pipeline.data.description import read_description
+from pipeline.data.description import DownloadParams, read_description
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -21,7 +21,7 @@ class ExtractParams:
 
 def main() -> None:
     paths = {
-        "description": "file of the data set in datasets/",
+        "datasets": "folder of descriptions, with the data set's NAME.yaml",
         "raw": "folder with the archives of the data set",
         "labels": "folder of people's decisions about masks, and of added pairs",
         "data": "folder to write: images/ and masks/, or shards/; tables about them",
@@ -30,10 +30,11 @@ def main() -> None:
     }
     arguments = path_arguments("extract", __doc__, paths)
     params = read_section("extract", ExtractParams)
+    dataset = read_section("download", DownloadParams).dataset
     from pipeline.ingest.extraction import extract
     from pipeline.ingest.reviews import apply_reviews
 
-    where = arguments.description
+    where = arguments.datasets / f"{dataset}.yaml"
     description = read_description(where)
     metrics = extract(
         description,

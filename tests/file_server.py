@@ -115,6 +115,7 @@ def run_download(
     layout = {"images": "images/{name}.*", "masks": "masks/{name}.*"}
     classes = [{"name": name, "values": [value]} for value, name in enumerate(("sky", "road"))]
     described = {"sources": sources, "layout": layout, "classes": classes}
-    (folder / "mine.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    stage = ("-m", "stages.download", "mine.yaml", "data/raw", "metrics/download.json")
+    (folder / "datasets").mkdir(exist_ok=True)
+    (folder / "datasets/mine.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
+    stage = ("-m", "stages.download", "datasets", "data/raw", "metrics/download.json")
     return run_python(*stage, cwd=folder, DVC_ROOT=str(folder))

@@ -69,6 +69,12 @@ def test_params_are_exactly_the_sections_that_the_stage_reads(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_no_command_holds_a_param(stage):
+    """DVC would put it into a line of the shell, which runs what follows a semicolon."""
+    assert "$" not in STAGES[stage]["cmd"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_that_reads_the_description_depends_on_it(stage):
     """Without keys DVC watches all of them, and does not ask for those that a file leaves out."""
     files = [key for key in STAGES[stage].get("params", []) if isinstance(key, dict)]
@@ -86,9 +92,10 @@ def test_a_stage_is_given_every_path_that_it_depends_on_or_writes(stage):
     arguments = [Path(word) for word in entry["cmd"].split()[3:]]
     paths = [dep for dep in names(entry["deps"]) if not is_source(dep)]
     paths += names(entry.get("outs", [])) + names(entry.get("metrics", []))
+    paths += [DESCRIPTION] * (DESCRIPTION in names(entry.get("params", [])))
     for path in map(Path, paths):
         assert any(path == argument or argument in path.parents for argument in arguments), path
-    for argument in [each for each in arguments if str(each) != DESCRIPTION]:
+    for argument in arguments:
         assert any(argument == Path(p) or argument in Path(p).parents for p in paths), argument
 
 

@@ -69,6 +69,24 @@ class Source:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Place:
+    """Where a source is, if not where the data set's file says."""
+
+    source: str  # its name in that file
+    url: Address
+    md5: MD5 | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class DownloadParams:
+    """The params.yaml section `download`."""
+
+    # The name of a file in datasets/: no signs that mislead `dvc exp run -S`.
+    dataset: Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
 class SampleParams:
     """What to draw: images of each breed, the size of a typical one in pixels, the seed."""
 

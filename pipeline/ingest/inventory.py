@@ -65,7 +65,7 @@ def take_inventory(
         groups = [group_of(name, rule) for rule in description.groups.values()]
         reason, file = _fault(each)
         if UNUSUAL.search(name):
-            reason, file = Reason.NAME, each.image or each.mask
+            reason, file = Reason.NAME, each.image or each.mask or each.missing
         elif reason is None and None in groups:
             reason, file = Reason.NO_GROUP, each.image
         if reason is not None:

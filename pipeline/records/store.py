@@ -39,8 +39,11 @@ EXPERIMENT_TAGS = {
     ),
 }
 
-# With mlflow's own (7 retries, 120 s) a hung server would hold a stage for a quarter of an hour.
-HTTP_DEFAULTS = {
+# With mlflow's own (7 retries, 120 s) a hung server would hold a stage for a quarter of an hour,
+# and a dead database for two minutes.
+DATABASE_TRIES = 4
+DEFAULTS = {
+    "PGCONNECT_TIMEOUT": "5",  # seconds
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a stage says itself where its run is
@@ -114,8 +117,12 @@ def open_store(uri: str | None = None) -> Store:
 
 def connect(uri: str) -> MlflowClient:
     """A client of the store at `uri`, which must exist."""
-    for name, value in HTTP_DEFAULTS.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not uri.startswith("http"):
+        from mlflow.store.db import utils  # noqa: PLC0415 - a server's client needs no tables
+
+        utils.MAX_RETRY_COUNT = DATABASE_TRIES
     for logger, level in LOG_LEVELS.items():
         logging.getLogger(logger).setLevel(level)
     if "%" in mlflow.__file__:

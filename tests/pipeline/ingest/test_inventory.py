@@ -218,11 +218,12 @@ def test_the_official_lists_give_pairs_with_their_split_and_groups(tmp_path):
 def test_every_name_without_a_pair_has_its_reason(tmp_path):
     no_utf8 = os.fsdecode(b"pug_\xff")
     images = f"pug_1 pug_2 pug_3 {no_utf8}"
-    source = oxford(tmp_path, images, "pug_1 pug_4", "pug_2 pug_4", "pug_5")
+    source = oxford(tmp_path, images, "pug_1 pug_4", "pug_2 pug_4", "pug_5 pug_*")
     pairs, faults, names = take_inventory(source, OXFORD, WHERE)
     assert pairs == []
-    assert names == 3
+    assert names == 4
     assert faults == [
+        Fault("pug_*", "images/pug_*.*", Reason.NAME),
         Fault("pug_1", "images/pug_1.jpg", Reason.NOT_LISTED),
         Fault("pug_2", "images/pug_2.jpg", Reason.NO_MASK),
         Fault("pug_3", "images/pug_3.jpg", Reason.NO_MASK),

@@ -144,6 +144,16 @@ def test_a_server_that_is_down_is_named_without_its_password(workspace, monkeypa
     assert "pass" not in message
 
 
+def test_a_database_that_cannot_be_opened_is_told_within_half_a_minute(workspace, monkeypatch):
+    waited: list[float] = []
+    monkeypatch.setattr("mlflow.store.db.utils.time.sleep", waited.append)
+    (workspace / "folder").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///folder")
+    with pytest.raises(UserError, match="unable to open database file"):
+        open_store()
+    assert 0 < sum(waited) < 30
+
+
 def test_a_missing_database_driver_is_named_with_its_remedy(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "mssql://me:secret@127.0.0.1/mlflow")
     with pytest.raises(UserError, match=r"needs the package pyodbc: make .venv/installed"):
