@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline.core.params import Seed
+from pipeline.data.description import DownloadParams
 from pipeline.model.settings import ModelParams
 from pipeline.monitoring.settings import MonitorParams
-from stages.download import DownloadParams
 from stages.evaluate import EvaluateParams
 from stages.export import ExportParams
 from stages.extract import ExtractParams

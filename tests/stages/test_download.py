@@ -11,8 +11,8 @@ from tars import tar_of
 
 from pipeline.core.params import ParamsError, read_section
 from pipeline.core.terminal import UserError
-from pipeline.data.description import Source
-from stages.download import DownloadParams, Place, download, replace_sources
+from pipeline.data.description import DownloadParams, Place, Source
+from stages.download import download, replace_sources
 
 Entry = dict[str, object]
 

@@ -81,9 +81,7 @@ class Workshop:
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         (self.root / "dvc.lock").unlink()
         shutil.rmtree(self.root / "metrics")
-        pipeline = (self.root / "dvc.yaml").read_text()
-        chosen = pipeline.replace("${download.dataset}", params["download"]["dataset"])
-        self.pipeline = yaml.safe_load(chosen)["stages"]
+        self.pipeline = yaml.safe_load((self.root / "dvc.yaml").read_text())["stages"]
         self.undisturbed: dict[str, Undisturbed] = {}
         self.copies.mkdir()
         copy(self.root, self.copies / ALL_STAGES[0])
