@@ -18,7 +18,7 @@ from pipeline.core.git import UNKNOWN, git_commit, git_identity
 from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, workspace_root
 from pipeline.core.terminal import UserError
 from pipeline.records.database import local_path, moved_from
-from pipeline.records.lineage import installed_version
+from pipeline.records.lineage import copies_refused, installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
 from pipeline.records.store import Store
 from pipeline.records.unsent import stores_with_unsent
@@ -52,6 +52,8 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
     if git_identity():
         text = "git knows no name to commit with: `dvc exp run --temp` and --queue will fail"
         yield Finding("note", text, "git config user.name NAME; git config user.email ADDRESS")
+    if refusal := copies_refused(workspace_root()):
+        yield Finding("note", refusal)
     if git_commit(Path()) == UNKNOWN:  # an error with git's remedy if it refuses
         text = "no git repository with a commit, which DVC needs and runs name"
         yield Finding("bad", text, "git init; git add --all; git commit --message start")

@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN, git_commit, run_git, source_patch
-from pipeline.core.layout import LOCK, PARAMS
+from pipeline.core.layout import LOCK, PARAMS, workspace_root
 from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import UserError
 
@@ -32,6 +32,10 @@ EXPERIMENT_TAG, EXPERIMENT = "dvc.exp_name", "DVC_EXP_NAME"  # and the variable 
 CPUINFO = Path("/proc/cpuinfo")
 # The instruction sets by which torch, NumPy and ONNX Runtime choose how to calculate.
 INSTRUCTIONS = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16")
+# What stops DVC 3.67.1 from running copies, in the path of a repository: its git addresses end at
+# # and ?, its settings are in ASCII, braces are filled in. Below a folder with %2F in its name it
+# runs them, ends well, and the experiment is gone.
+NO_COPIES = re.compile(r"[^\x00-\x7f]|[#?{}]|%[0-9A-Fa-f]{2}")
 
 
 def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
@@ -83,6 +87,22 @@ def changed_params(workspace: Path) -> dict[str, Any]:
         return {}
     before, now = flatten(committed), flatten(present)
     return {key: now[key] for key in now if key not in before or before[key] != now[key]}
+
+
+def copies_refused(repository: Path) -> str:
+    """Why no experiment can run in a copy of this repository; empty if one can."""
+    signs = " and ".join(dict.fromkeys(NO_COPIES.findall(str(repository.resolve()))))
+    text = f"DVC would fail or lose its result: {signs} in the name of a folder above it"
+    return (
+        f"No experiment runs in a copy of {repository} (--temp, --queue): {text}" if signs else ""
+    )
+
+
+def check_copy() -> None:
+    """Raises UserError in a copy whose experiment DVC would lose."""
+    copied = EXPERIMENT in os.environ and Path.cwd() != workspace_root().resolve()
+    if copied and (refusal := copies_refused(workspace_root())):
+        raise UserError(refusal)
 
 
 def source_digests(workspace: Path) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pipeline.records.lineage import (
     EXPERIMENT,
     EXPERIMENT_TAG,
     changed_params,
+    check_copy,
     lineage_tags,
     locked_params,
     read_lock,
@@ -121,9 +122,10 @@ def training_run(
     as train.lr and so on, beside the locked params of the stages that made the data. `counts`
     says how many pairs each list has. An interrupted training, known by its `training_id`,
     continues in its run. The run ends as FINISHED, after an error as FAILED, after Ctrl-C or
-    SIGTERM as KILLED. Raises UserError for a store that does not answer before the first step; one
-    that dies later does not stop the training.
+    SIGTERM as KILLED. Raises UserError for a store that does not answer before the first step (one
+    that dies later does not stop the training), and in a copy whose experiment DVC would lose.
     """
+    check_copy()
     store = open_store()
     send_unsent(store)
     with store_errors(store.uri):
@@ -151,6 +153,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
     "restored": with the params that dvc.lock knows, and with curves and files as the training
     left them in the workspace. Ends and raises as `training_run` does.
     """
+    check_copy()
     store = open_store()
     send_unsent(store)
     # Under a lock: experiments that have the same checkpoint must share its run.

@@ -1,14 +1,20 @@
 """A sweep: from its plan to experiments, what is read of their logs, and their ranking."""
 
+import re
+import subprocess
+import sys
 from io import StringIO
 
 import pytest
 import yaml
 from mlflow_workspace import commit
 from rich.console import Console
+from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
+from pipeline.records.lineage import copies_refused
 from tools.sweeps.jobs import Job
+from tools.sweeps.local import Here, start_dvc
 from tools.sweeps.plan import (
     Experiment,
     combinations,
@@ -43,6 +49,31 @@ def write(file, values):
 
 def names(name="sweep", **plan):
     return [experiment.name for experiment in plan_experiments(plan, name)]
+
+
+@pytest.mark.parametrize("sign", ["%2F", " '&;,%z", "#", "?", "ü", "{x}"])
+def test_no_sweep_starts_below_a_folder_where_dvc_fails_or_loses_its_experiments(
+    tmp_path, sign, monkeypatch
+):
+    workspace = tmp_path / f"a{sign}b"
+    workspace.mkdir()
+    monkeypatch.chdir(workspace)
+    write(workspace / "params.yaml", {"seed": 0})
+    stage = {"cmd": "echo done > out", "params": ["seed"], "outs": ["out"]}
+    write(workspace / "dvc.yaml", {"stages": {"only": stage}})
+    commit(workspace)
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "--quiet"], check=True)
+    commit(workspace)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    job = Job(Experiment("sweep-1", {"seed": 1}), tmp_path / "sweep-1.log")
+    start_dvc(job).wait()
+    lost = "sweep-1" not in subprocess.check_output([*dvc, "exp", "list"], text=True)
+    assert bool(copies_refused(workspace)) == lost, job.log.read_text()
+    if lost:
+        monkeypatch.setenv("DVC_ROOT", str(workspace))
+        with pytest.raises(UserError, match=rf"{re.escape(sign[0])}.* in the name of a folder"):
+            Here(1, tmp_path)
 
 
 def test_a_grid_is_every_combination_and_each_entry_of_a_list_is_tried_with_it():

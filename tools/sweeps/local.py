@@ -17,6 +17,9 @@ from pathlib import Path
 import psutil
 
 from pipeline.core.git import git_identity
+from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError
+from pipeline.records.lineage import copies_refused
 from tools.sweeps.jobs import PATIENCE, Job, try_lock
 
 
@@ -24,6 +27,8 @@ class Here:
     """An `Engine`: this machine. Its slots are files in the folder."""
 
     def __init__(self, slots: int, folder: Path) -> None:
+        if refusal := copies_refused(workspace_root()):
+            raise UserError(refusal)
         self.slots = [folder / f"slot-{number}" for number in range(slots)]
         self.running: list[tuple[Job, psutil.Popen]] = []
 

@@ -11,7 +11,13 @@ from tiny_pets import REPOSITORY
 from pipeline.core.git import UNKNOWN, source_patch
 from pipeline.core.terminal import UserError
 from pipeline.records import lineage
-from pipeline.records.lineage import code_digest, describe_environment, lineage_tags, locked_params
+from pipeline.records.lineage import (
+    check_copy,
+    code_digest,
+    describe_environment,
+    lineage_tags,
+    locked_params,
+)
 
 INDEX_MD5 = "5d41402abc4b2a76b9719d911017c592"  # of "hello"
 
@@ -187,3 +193,20 @@ def test_the_hardware_has_processor_and_instructions(
     hardware = describe_environment()["hardware"]
     assert not cpuinfo or hardware["instructions"] == instructions
     assert hardware["processor"] == name if name else hardware["processor"]
+
+
+@pytest.mark.parametrize("name", ["feature%2Fone", "feature one"])
+def test_in_a_copy_whose_experiment_dvc_loses_no_run_starts(tmp_path, monkeypatch, name):
+    repository = tmp_path / name
+    copy = repository / ".dvc/tmp/exps/copy"
+    copy.mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    monkeypatch.setenv("DVC_EXP_NAME", "one")
+    monkeypatch.chdir(repository)
+    check_copy()  # dvc exp run without --temp
+    monkeypatch.chdir(copy)
+    if "%" not in name:
+        check_copy()
+        return
+    with pytest.raises(UserError, match="%2F in the name of a folder above it"):
+        check_copy()
