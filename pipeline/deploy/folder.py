@@ -25,6 +25,7 @@ from pipeline.deploy.results import (
     class_shares,
     foreground_box,
     image_key,
+    real_place,
     is_result,
     png_texts,
     result_files,
@@ -79,7 +80,7 @@ def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
         named = _named(argument)
         found = [each for each in named if isinstance(each, UserError) or not is_result(each)]
         for each in found or [UserError(f"{argument}: nothing but results of earlier predictions")]:
-            known = each if isinstance(each, UserError) else each.resolve()
+            known = each if isinstance(each, UserError) else real_place(each)
             if known not in seen:
                 seen.add(known)
                 yield each

@@ -59,9 +59,14 @@ def claim_stem(out: Path, path: Path, claimed: dict[str, str]) -> str | None:
 
 
 def image_key(image: Path | str) -> str:
-    """A short digest of the resolved path, or the address: it tells images of one name apart."""
-    place = os.fsencode(image.resolve()) if isinstance(image, Path) else image.encode()
+    """A short digest of the path, or the address: it tells images of one name apart."""
+    place = os.fsencode(real_place(image)) if isinstance(image, Path) else image.encode()
     return hashlib.sha256(place).hexdigest()[:8]
+
+
+def real_place(image: Path) -> Path:
+    """The path without links of folders. One that is itself a link is an image of its own name."""
+    return image.parent.resolve() / image.name
 
 
 def owner(file: Path) -> str | None:

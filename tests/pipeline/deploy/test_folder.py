@@ -45,9 +45,17 @@ def test_a_folder_stands_for_the_images_in_and_below_it():
     make("data/b.PNG", "data/a.jpeg", "data/more/deep/c.webp", "data/notes.txt", "data/d.heic")
     make("data/._a.jpg", "data/.trash/b.jpg")  # hidden
     assert found("data") == ["data/a.jpeg", "data/b.PNG", "data/d.heic", "data/more/deep/c.webp"]
-    Path("link.jpg").symlink_to("data/b.PNG")  # named twice, an image is found once
-    names = ("data/b.PNG", "data/more", "./data/../data/*.PNG", "link.jpg")
-    assert found(*names) == ["data/b.PNG", "data/more/deep/c.webp"]
+    Path("link").symlink_to("data")
+    names = ("data/b.PNG", "data/more", "./data/../data/*.PNG", "link")  # each named once or more
+    assert found(*names) == ["data/b.PNG", "data/more/deep/c.webp", "link/a.jpeg", "link/d.heic"]
+
+
+def test_images_that_link_to_one_file_each_have_their_name():
+    make("cache/0123")  # as DVC links equal pictures to one file of its cache
+    for name in ("a.jpg", "b.jpg"):
+        Path(name).symlink_to("cache/0123")
+    assert found(".") == found("*.jpg") == ["a.jpg", "b.jpg"]
+    assert image_key(Path("a.jpg")) != image_key(Path("b.jpg"))
 
 
 def test_a_pattern_stands_for_the_files_that_match(monkeypatch):
