@@ -25,9 +25,9 @@ from pipeline.deploy.results import (
     class_shares,
     foreground_box,
     image_key,
-    real_place,
     is_result,
     png_texts,
+    real_place,
     result_files,
     save_results,
 )
