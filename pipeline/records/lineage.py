@@ -32,9 +32,9 @@ EXPERIMENT_TAG, EXPERIMENT = "dvc.exp_name", "DVC_EXP_NAME"  # and the variable 
 CPUINFO = Path("/proc/cpuinfo")
 # The instruction sets by which torch, NumPy and ONNX Runtime choose how to calculate.
 INSTRUCTIONS = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16")
-# What stops DVC 3.67.1 from running copies, in the path of a repository: its git addresses end at
-# # and ?, its settings are in ASCII, braces are filled in. Below a folder with %2F in its name it
-# runs them, ends well, and the experiment is gone.
+# What in a repository's path stops DVC 3.67.1 from running copies: its git addresses end at ? or #,
+# its settings are in ASCII, braces are filled in. Below a folder with %2F in its name it runs them,
+# ends well, and the experiment is gone.
 NO_COPIES = re.compile(r"[^\x00-\x7f]|[#?{}]|%[0-9A-Fa-f]{2}")
 
 
@@ -92,10 +92,10 @@ def changed_params(workspace: Path) -> dict[str, Any]:
 def copies_refused(repository: Path) -> str:
     """Why no experiment can run in a copy of this repository; empty if one can."""
     signs = " and ".join(dict.fromkeys(NO_COPIES.findall(str(repository.resolve()))))
-    text = f"DVC would fail or lose its result: {signs} in the name of a folder above it"
-    return (
-        f"No experiment runs in a copy of {repository} (--temp, --queue): {text}" if signs else ""
-    )
+    if not signs:
+        return ""
+    reason = f"DVC would fail or lose its result: {signs} in the name of a folder above it"
+    return f"No experiment runs in a copy of {repository} (--temp, --queue): {reason}"
 
 
 def check_copy() -> None:

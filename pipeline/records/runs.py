@@ -125,9 +125,7 @@ def training_run(
     SIGTERM as KILLED. Raises UserError for a store that does not answer before the first step (one
     that dies later does not stop the training), and in a copy whose experiment DVC would lose.
     """
-    check_copy()
-    store = open_store()
-    send_unsent(store)
+    store = _store_of_stage()
     with store_errors(store.uri):
         stored = find_run(store, training_id, TRAINING_TAG)
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
@@ -153,9 +151,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
     "restored": with the params that dvc.lock knows, and with curves and files as the training
     left them in the workspace. Ends and raises as `training_run` does.
     """
-    check_copy()
-    store = open_store()
-    send_unsent(store)
+    store = _store_of_stage()
     # Under a lock: experiments that have the same checkpoint must share its run.
     with store_errors(store.uri), store_lock():
         stored = find_run(store, checkpoint_sha256)
@@ -217,6 +213,14 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     flat = flatten(values)
     others = (str, bool, list, type(None))
     return {name: float(flat[name]) for name in flat if not isinstance(flat[name], others)}
+
+
+def _store_of_stage() -> Store:
+    """The store, with what it missed; UserError in a copy whose experiment DVC would lose."""
+    check_copy()
+    store = open_store()
+    send_unsent(store)
+    return store
 
 
 def _open_run(

@@ -143,8 +143,8 @@ def test_the_bucket_of_the_tracking_server_is_the_one_that_is_made():
 def container_tool():
     """The tool of `make image`, if it can run the image that all others begin with (BASE)."""
     tool = shutil.which("podman") or shutil.which("docker")
-    [base] = re.findall(r"^ARG BASE=(.+)$", CONTAINERFILE, re.MULTILINE)
-    base = os.environ.get("BASE", base)
+    [usual] = re.findall(r"^ARG BASE=(.+)$", CONTAINERFILE, re.MULTILINE)
+    base = os.environ.get("BASE", usual)
     runs = tool and not subprocess.run([tool, "run", "--rm", base, "true"], check=False).returncode
     return tool if runs else pytest.skip(f"neither podman nor docker runs {base} here")
 
