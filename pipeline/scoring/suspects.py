@@ -4,8 +4,9 @@ The errors of a good model are thin: they follow outlines, which nobody draws al
 of a label are thick. So each disputed pixel counts by the model's lead: how much likelier it holds
 its own class than the label's (the normalised margin of confident learning, Northcutt et al. 2021,
 arXiv 1911.00068). It counts fully only where the dispute is thick, and is compared with the size of
-the object: half of a small one is as wrong as half of a large one. What the same model disputes
-elsewhere is the measure of how unusual that is.
+the object: half of a small one is as wrong as half of a large one. A label that would fit if it
+were moved is wrong as a whole, however little the move is: no error of a model looks like that.
+What the same model disputes elsewhere is the measure of how unusual a dispute is.
 """
 
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ SMALLEST = 0.01  # of the pixels: an object counts as at least so large
 USUAL = 0.9  # the quantile of a model's disputes that is still usual
 LEAST = 0.02  # less is never unusual
 EXPLAINED = 0.5  # more than this share of a dispute must vanish with the mistake that explains it
+IN_VIEW = 0.75  # at least this share of a region must still be in the image where it is moved to
 TOO_MUCH = 0.25  # where a part is missing, the label has at most so much that is too much
 
 A_SHEET = 12  # pairs
@@ -112,6 +114,8 @@ def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) 
     weights = np.where(thick, 1, THIN) * np.where(rim, HALF, 1)
     strength = float((lead * weights)[disputed].sum()) / size
     kind = kind_of(label, seen, thick, classes)
+    if kind == SHIFTED:
+        strength = max(strength, float(lead[disputed].mean()))
     return Dispute(kind, strength, np.count_nonzero(disputed) / pixels)
 
 
@@ -181,18 +185,24 @@ def swapped_classes(counts: Counts) -> tuple[int, int] | None:
 
 
 def is_shifted(label: Region, seen: Region) -> bool:
-    """Whether most of the dispute ends when the labelled region moves to the seen one's centre."""
-    from scipy.ndimage import shift  # noqa: PLC0415
+    """Whether most of the dispute ends when the labelled region moves to where it fits best.
+
+    That is where it shares most pixels with the seen one. Only what is in the image before and
+    after the move is compared, as nobody knows what moves in at an edge: IN_VIEW of both regions.
+    """
+    from scipy.signal import fftconvolve  # noqa: PLC0415
 
     if not (label.any() and seen.any()):
         return False
-    way = np.rint(np.argwhere(seen).mean(axis=0) - np.argwhere(label).mean(axis=0))
-    moved = shift(label.view(np.uint8), way, order=0).astype(bool)
-    before, after = (
-        np.count_nonzero(region & seen) / np.count_nonzero(region | seen)
-        for region in (label, moved)
-    )
-    return bool(after - before > EXPLAINED * (1 - before))
+    shared = fftconvolve(seen.astype(np.float32), label[::-1, ::-1].astype(np.float32))
+    best = np.unravel_index(shared.argmax(), shared.shape)
+    moves = [int(place) - side + 1 for place, side in zip(best, label.shape, strict=True)]
+    there = tuple(slice(max(0, move), min(0, move) or None) for move in moves)
+    here = tuple(slice(max(0, -move), min(0, -move) or None) for move in moves)
+    before = np.count_nonzero(label[there] != seen[there])
+    after = np.count_nonzero(label[here] != seen[there])
+    stays = min(label[here].sum() / label.sum(), seen[there].sum() / seen.sum())
+    return bool(stays >= IN_VIEW and before - after > EXPLAINED * before)
 
 
 def ranked(lists: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:

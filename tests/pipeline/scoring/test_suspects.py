@@ -96,6 +96,24 @@ def test_each_kind_is_known(label, kind):
     assert judged(label).kind == kind
 
 
+def test_a_label_that_would_fit_elsewhere_is_wrong_as_a_whole():
+    """Moved by 6 of 100 pixels: 480 of them are disputed, where 1,840 are the object."""
+    found = judged(np.roll(SEEN, 6, axis=1), lead=0.8)
+    assert (found.kind, found.strength) == (SHIFTED, pytest.approx(0.8))
+
+
+def test_a_shift_is_known_at_the_edge_of_the_image_too():
+    """A body that the edge cuts off, and an ear: moved out by 10 pixels, it is narrower."""
+    seen = mask_with((30, 70, 0, 50), (20, 30, 30, 40))
+    assert judged(mask_with((30, 70, 0, 40), (20, 30, 20, 30)), seen).kind == SHIFTED
+
+
+def test_another_region_is_not_where_the_label_belongs():
+    """The label is right; the model sees a larger region far away, too."""
+    seen = mask_with((0, 30, 20, 60), (62, 98, 15, 65))
+    assert judged(mask_with((0, 30, 20, 60)), seen).kind == PART_MISSING
+
+
 def test_where_no_class_is_background_all_pixels_are_the_object():
     """A tenth of the picture is road for the label, and tree for the model."""
     label, seen = np.zeros((2, 100, 100), np.uint8)
