@@ -11,9 +11,9 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measure import Samples, parse, report
+from benchmarks.measure import Samples, measure_in_turn, parse, report
 from benchmarks.ours import LITE0, REFERENCE, SEED
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import run_command
 from pipeline.data.classes import Class, Classes, to_metadata
 from pipeline.data.colours import UNNAMED
 from pipeline.data.settings import Normalisation
@@ -37,12 +37,16 @@ def main() -> None:
     samples: Samples = {}
     sizes: dict[str, int] = {}
     for name, params in NETWORKS.items():
-        with TemporaryDirectory() as folder, console.status(f"measuring {name}"):
+        with TemporaryDirectory() as folder:
             segmenter = build(params, arguments.size)
             files = {side: Path(folder) / f"{side}.onnx" for side in FILES}
             export(segmenter, files)
             sizes |= {f"{name}.{side}": file.stat().st_size for side, file in files.items()}
-            taken = latencies(sides(segmenter, files, arguments.threads), arguments.repeats)
+            works = {
+                side: partial(milliseconds, work)
+                for side, work in sides(segmenter, files, arguments.threads).items()
+            }
+            taken = measure_in_turn(works, arguments.repeats)
             samples |= {f"{name}.{side}": times for side, times in taken.items()}
     facts = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__, "bytes": sizes}
     found = partial(ratios, sizes=sizes)
@@ -86,12 +90,8 @@ def ratios(medians: Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, 
     return found
 
 
-def latencies(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each work in each round. Works take turns: disturbances meet all of them."""
-    for work in works.values():
-        timeit(work, number=3)  # warm up
-    taken = [[timeit(work, number=1) * 1000 for work in works.values()] for _ in range(rounds)]
-    return {name: list(times) for name, times in zip(works, zip(*taken, strict=True), strict=True)}
+def milliseconds(work: Callable[[], object]) -> float:
+    return timeit(work, number=1) * 1000
 
 
 if __name__ == "__main__":

@@ -52,12 +52,16 @@ class Server:
 
 
 @contextmanager
-def started(command: list[str], port: int, health: str, **options) -> Iterator[Server]:
+def started(
+    command: list[str], health: str, *, port: int | None = None, **options
+) -> Iterator[Server]:
     """Run a server's command until the block ends, then kill it and what it started.
 
-    The command's last word is the option that takes the port, or holds "{port}". Without an `env`
-    among the options, it has the caller's environment, and Python finds our modules.
+    The command's last word is the option that takes the port, by default a free one, or holds
+    "{port}". Without an `env` among the options, it has the caller's environment, and Python finds
+    our modules.
     """
+    port = port or free_port()
     usual = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     usual["env"] = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     place = [command.pop().format(port=port)] if "{port}" in command[-1] else [str(port)]
@@ -80,7 +84,7 @@ def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--port"]
     # Without job execution it starts eight processes less.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with started(command, port or free_port(), "health", cwd=folder, env=environment) as server:
+    with started(command, "health", port=port, cwd=folder, env=environment) as server:
         yield server
 
 
@@ -91,7 +95,7 @@ def s3_server() -> Iterator[dict[str, str]]:
     It takes any key, but its clients send nothing without one.
     """
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port"]
-    with started(command, free_port(), "moto-api/data.json") as server:
+    with started(command, "moto-api/data.json") as server:
         yield {
             "AWS_ENDPOINT_URL": server.uri,
             "AWS_DEFAULT_REGION": "us-east-1",

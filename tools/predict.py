@@ -38,10 +38,13 @@ def predict_files(arguments: argparse.Namespace) -> int:
     from pipeline.deploy.folder import find_images, folder_jobs, predict_all
     from pipeline.deploy.predictor import cores
 
-    found, out = list(find_images(arguments.photographs)), Path(arguments.out)
-    images = [each for each in found if isinstance(each, Path)]
-    for error in [each for each in found if isinstance(each, UserError)]:
-        report(error)
+    images, errors, out = list[str](), 0, Path(arguments.out)
+    for found in find_images(arguments.photographs):
+        if isinstance(found, UserError):
+            errors += 1
+            report(found)
+        else:
+            images.append(str(found))  # a path takes five times the memory
     if not images:
         raise UserError("no photograph was found")
     try:
@@ -49,13 +52,14 @@ def predict_files(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}") from None
     model = load_model(arguments)
-    jobs = folder_jobs(model, images, out, arguments.confidence)
+    jobs = folder_jobs(model, map(Path, images), out, arguments.confidence)
     outcomes = predict_all(model, jobs, cores(), **wishes(arguments, model))
     in_words = partial(sentence, subject=model.classes.subject)
     show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
     done, _ = print_reports(outcomes, len(images), show)
-    report(f"{done:,} of {len(found):,} predicted into {out}")
-    return 0 if done == len(found) else 1
+    total = len(images) + errors
+    report(f"{done:,} of {total:,} predicted into {out}")
+    return 0 if done == total else 1
 
 
 def predict_store(arguments: argparse.Namespace) -> int:

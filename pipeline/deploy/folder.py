@@ -77,43 +77,57 @@ def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
     """
     seen = set()
     for argument in arguments:
-        named = _named(argument)
-        found = [each for each in named if isinstance(each, UserError) or not is_result(each)]
-        for each in found or [UserError(f"{argument}: nothing but results of earlier predictions")]:
-            known = each if isinstance(each, UserError) else real_place(each)
-            if known not in seen:
-                seen.add(known)
+        only_results = True
+        for each in _named(argument):
+            if isinstance(each, UserError):
+                only_results = False
                 yield each
+            elif not is_result(each):
+                only_results = False
+                place = str(real_place(each))  # a path takes five times the memory
+                if place not in seen:
+                    seen.add(place)
+                    yield each
+        if only_results:
+            yield UserError(f"{argument}: nothing but results of earlier predictions")
 
 
-def _named(argument: str) -> list[Path | UserError]:
+def _named(argument: str) -> Iterator[Path | UserError]:
+    """Yield at least one file or error."""
     if not argument:
-        return [UserError("a name is empty: say which photograph")]
+        yield UserError("a name is empty: say which photograph")
+        return
     path = Path(argument).expanduser() if argument.startswith("~/") else Path(argument)
     try:
         # A name goes first: with brackets in it, it would also be a pattern.
         # Not Path.glob, which refuses absolute patterns.
         names = [path] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
-        found = [each for name in names for each in _files_of(Path(name))]
+        for name in names:
+            yield from _files_of(Path(name))
     except OSError as error:
-        return [UserError(f"{argument}: {error.strerror}")]
-    return found or [UserError(f"{argument}: no such file or folder, and nothing matches it")]
+        yield UserError(f"{argument}: {error.strerror}")
+    else:
+        if not names:
+            yield UserError(f"{argument}: no such file or folder, and nothing matches it")
 
 
-def _files_of(path: Path) -> list[Path | UserError]:
-    """The file itself, or the images in a folder and below it; at least one file or error."""
+def _files_of(path: Path) -> Iterator[Path | UserError]:
+    """Yield the file itself, or the images in a folder and below it; at least one file or error."""
     if path.is_file():
-        return [path]
-    if not path.is_dir():
-        return [UserError(f"{path}: neither a file nor a folder")]
-    found: list[Path | UserError] = []
-    errors: list[OSError] = []
-    for folder, folders, names in os.walk(path, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        images = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
-        found += [Path(folder, name) for name in sorted(images) if not name.startswith(".")]
-    found += [UserError(f"{error.filename}: {error.strerror}") for error in errors]
-    return found or [UserError(f"{path}: no file in it has the suffix of a photograph")]
+        yield path
+    elif not path.is_dir():
+        yield UserError(f"{path}: neither a file nor a folder")
+    else:
+        empty, errors = True, list[OSError]()
+        for folder, folders, names in os.walk(path, onerror=errors.append):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(name for name in names if not name.startswith(".")):
+                if Path(name).suffix.lower() in SUFFIXES:
+                    empty = False
+                    yield Path(folder, name)
+        yield from (UserError(f"{error.filename}: {error.strerror}") for error in errors)
+        if empty and not errors:
+            yield UserError(f"{path}: no file in it has the suffix of a photograph")
 
 
 def folder_jobs(

@@ -20,7 +20,7 @@ from pipeline.core.terminal import UserError, track
 from pipeline.data.pairs import pair_of
 from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
 from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
-from pipeline.scoring.confusion import Counts
+from pipeline.scoring.confusion import Counts, count_pairs
 
 COUNTS = ("pixels", "right", "confusion")
 TRUE, RIGHT = "true.", "right."  # the beginnings of columns
@@ -102,12 +102,12 @@ def _to_json(reference: Reference) -> dict[str, Any]:
 def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np.ndarray]:
     """What a `Reference` counts, of one picture: three (H, W) uint8 arrays of one shape."""
     scored = truth < classes
-    true, found = truth[scored].astype(np.int64), mask[scored].astype(np.int64)
-    cells = found * LEVELS + LEVEL_OF[confidence[scored]]
+    true, found = truth[scored], mask[scored]
+    cells = found * np.int64(LEVELS) + LEVEL_OF[confidence[scored]]
     pixels = np.bincount(cells, minlength=classes * LEVELS)
     right = np.bincount(cells[true == found], minlength=classes * LEVELS)
-    confusion = np.bincount(true * classes + found, minlength=classes**2)
-    return [each.reshape(classes, -1) for each in (pixels, right, confusion)]
+    levels = [each.reshape(classes, -1) for each in (pixels, right)]
+    return [*levels, count_pairs(truth, mask, classes)]
 
 
 def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:

@@ -32,6 +32,13 @@ def confusion_matrix(truth: "Tensor", prediction: "Tensor", classes: int) -> "Te
     return pairs.bincount(minlength=classes**2)[: classes**2].view(classes, classes)
 
 
+def count_pairs(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes: int) -> Counts:
+    """As `confusion_matrix`, of NumPy's arrays."""
+    known = truth < classes
+    pairs = truth[known] * np.int64(classes) + prediction[known]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def margins(
     counts: Counts, classes: Iterable[Sequence[int]] = (), left_out: Sequence[int] = ()
 ) -> Margins:

@@ -22,7 +22,7 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.images import save_mask
 from pipeline.data.pairs import mask_of, mask_path, pair_of
-from pipeline.scoring.confusion import Counts, confusion_matrix
+from pipeline.scoring.confusion import Counts, count_pairs
 from pipeline.scoring.measure import Image, Mask, Region, look_at_images
 from pipeline.scoring.pictures import draw_comparison
 
@@ -135,13 +135,13 @@ def kind_of(label: Mask, seen: Mask, thick: Region, classes: Classes) -> str:
     """The kind of mistake that explains the thick parts of a dispute; RIM if there are none."""
     if not thick.any():
         return RIM
-    counts = count_pairs(label, seen, classes)
+    counts = count_pairs(label, seen, len(classes))
     rims, ground = classes.with_role("rim"), classes.with_role("background")
     if np.count_nonzero(np.delete(counts.sum(axis=1), rims)) <= 1:
         return ONE_CLASS
     if swapped_classes(counts):
         return SWAPPED
-    disputed = count_pairs(label[thick], seen[thick], classes)
+    disputed = count_pairs(label[thick], seen[thick], len(classes))
     of_class = disputed.sum(axis=0) + disputed.sum(axis=1)
     if len(rims + ground) < len(classes):
         of_class[rims + ground] = 0
@@ -159,14 +159,6 @@ def kind_of_object(label: Region, seen: Region, thick: Region) -> str:
     too_much = np.count_nonzero(label & ~seen & thick)
     mostly_right = 2 * np.count_nonzero(label & seen) >= np.count_nonzero(label)
     return PART_MISSING if mostly_right and too_much <= TOO_MUCH * missing else ANOTHER
-
-
-def count_pairs(label: Mask, seen: Mask, classes: Classes) -> Counts:
-    """The scored pixels of each pair: (C, C) int64, row = label, column = seen."""
-    import torch  # noqa: PLC0415
-
-    pair = torch.from_numpy(label), torch.from_numpy(seen)
-    return confusion_matrix(*pair, len(classes)).numpy()
 
 
 def swapped_classes(counts: Counts) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from secrets import token_hex
 import pytest
 from clone import Clone, stages_run
 from mlflow import MlflowClient
-from servers import ADMINISTRATOR, free_port, postgres_server, s3_server, started
+from servers import ADMINISTRATOR, postgres_server, s3_server, started
 from tiny_pets import REPOSITORY
 
 from pipeline.records.versions import model_name
@@ -78,7 +78,7 @@ def test_a_store_moves_to_postgresql_with_its_ids_aliases_and_files(finished, tm
         serve[4:4] = ["--backend-store-uri", there, "--artifacts-destination", "s3://pets/mlflow"]
         serving = clone.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         serve = ["env", "-C", str(tmp_path), *serve]
-        with started(serve, free_port(), "health", env=serving) as server:
+        with started(serve, "health", env=serving) as server:
             look = look.replace("http://127.0.0.1:5000", server.uri)
             printed = clone.run(f"set -e\nrm -r mlartifacts\n{look}")
             assert "@champion" in printed

@@ -66,7 +66,7 @@ def server(tmp_path_factory):
     arguments = [*words("server", "CMD")[:-1], str(model), "--port"]
     environment = {"PATH": os.defpath, "HOME": str(image), "PYTHONPATH": f"{image}:{packages}"}
     how = {"env": environment, "cwd": image}
-    with started([*command, *arguments], free_port(), "health", **how) as running:
+    with started([*command, *arguments], "health", **how) as running:
         yield running, packages
 
 
@@ -156,7 +156,7 @@ def test_a_container_without_rights_answers_what_it_has_in_hand_and_ends(tmp_pat
     write_traffic_light(tmp_path / "models/model.onnx")
     subprocess.run(["make", "image"], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     command = ["make", "--file", str(REPOSITORY / "Makefile"), "container", "PORT={port}"]
-    with started(command, free_port(), "health", cwd=tmp_path) as running:
+    with started(command, "health", cwd=tmp_path) as running:
         [client] = psutil.Process(running.process.pid).children()
         try:
             assert np.array_equal(decoded(label(running.uri).content), MASK)

@@ -15,7 +15,7 @@ from mlflow_workspace import make_workspace, register
 from monitored import make_reference, pictures
 from pictures import encoded
 from processes import run_python, wait_until
-from servers import free_port, started
+from servers import started
 from tiny_models import save_random_model
 from tiny_pets import REPOSITORY, write_params
 
@@ -70,7 +70,7 @@ def served(tmp_path_factory):
         save_reference(reference_beside(model), make_reference(pictures(60)))
         register(model, alias="champion")
         command = [sys.executable, "-m", "tools.serve", "--log", "log", "--port"]
-        with started(command, free_port(), "health") as server:
+        with started(command, "health") as server:
             random = np.random.default_rng(0)
             for _ in range(SENT):
                 picture = encoded(random.integers(0, 256, (24, 40, 3), np.uint8))
@@ -110,7 +110,7 @@ def test_prometheus_scrapes_the_server(served, tmp_path):
     (tmp_path / "petseg.rules.yml").write_text(rules)
     command = [PROMETHEUS, "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
     command += ["--web.listen-address", "127.0.0.1:{port}"]
-    with started(command, free_port(), "-/ready", cwd=tmp_path) as prometheus:
+    with started(command, "-/ready", cwd=tmp_path) as prometheus:
         query = {"query": 'petseg_requests_total{path="/invocations", status="200"}'}
 
         def found() -> list:

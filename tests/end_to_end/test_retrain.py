@@ -14,7 +14,7 @@ from clone import make_clone
 from pictures import decoded, encoded
 from PIL import Image
 from processes import wait_until
-from servers import free_port, started
+from servers import started
 
 from pipeline.data.classes import read_classes
 from pipeline.data.images import save_mask
@@ -70,7 +70,7 @@ def served(clone, *streams, log):
     options = {"cwd": clone.root, "env": clone.environment}
     total = sum(map(len, streams))
     command += ["--keep", "1", "--port"]
-    with started(command, free_port(), "health", **options) as server:
+    with started(command, "health", **options) as server:
         found = []
         for pairs in streams:
             counts = np.zeros((3, 3), np.int64)

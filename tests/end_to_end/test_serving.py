@@ -20,7 +20,7 @@ from mlflow_workspace import make_workspace, register
 from pictures import decoded, encoded
 from PIL import Image
 from processes import run_python
-from servers import free_port, started
+from servers import started
 from tiny_models import save_random_model, write_threshold_model
 from tiny_pets import REPOSITORY
 
@@ -60,7 +60,7 @@ def serving(command):
         "MLFLOW_TRACKING_URI": f"sqlite:///{Path('mlflow.db').absolute()}",
     }
     shown = {"stdout": None, "stderr": None, "env": os.environ | environment}
-    return started([*command, "--port"], free_port(), "health", **shown)
+    return started([*command, "--port"], "health", **shown)
 
 
 def examples(language, url):

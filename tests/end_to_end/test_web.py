@@ -14,7 +14,7 @@ import pytest
 from browsers import open_browser, requested_urls, shown, wait
 from pictures import encoded
 from PIL import Image
-from servers import free_port, started
+from servers import started
 from tiny_models import random_network
 from tiny_pets import PETS, REPOSITORY
 
@@ -97,7 +97,7 @@ def models(folder, pictures):
 @contextmanager
 def served(command, place):
     command = [sys.executable, *command.split()[1:], "{port}"]
-    with started(command, free_port(), "", cwd=place) as server:
+    with started(command, "", cwd=place) as server:
         yield f"{server.uri}/"
 
 

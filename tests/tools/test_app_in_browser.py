@@ -14,7 +14,7 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from servers import free_port, started
+from servers import started
 from tiny_models import BACKGROUND, BLUE, PET, RED, write_traffic_light
 from tiny_pets import REPOSITORY
 
@@ -44,7 +44,7 @@ def server(tmp_path_factory):
         write_traffic_light(workspace / "models/model.onnx")
         shutil.copytree(REPOSITORY / ".streamlit", workspace / ".streamlit")
         command.append("--server.port")
-        with started(command, free_port(), "_stcore/health") as running:
+        with started(command, "_stcore/health") as running:
             yield running
 
 

@@ -12,7 +12,7 @@ from browsers import open_browser, shown, wait
 from mlflow_workspace import make_workspace
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver import ActionChains
-from servers import free_port, started
+from servers import started
 from tiny_models import write_traffic_light
 from tiny_pets import REPOSITORY, write_index, write_pair
 
@@ -42,7 +42,7 @@ def server(tmp_path, monkeypatch):
         subprocess.run(["git", "config", f"user.{key}", "ann@example.org"], check=True)
     shutil.copytree(REPOSITORY / ".streamlit", ".streamlit")
     command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "tools/app.py")]
-    with started([*command, "--server.port"], free_port(), "_stcore/health") as running:
+    with started([*command, "--server.port"], "_stcore/health") as running:
         yield running
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from servers import free_port, started
+from servers import started
 
 from pipeline.records.store import open_store
 
@@ -22,7 +22,7 @@ def test_make_ui_opens_on_the_best_runs(workspace):
         run = store.client.create_run(store.experiment_id, run_name=f"run-{name}").info.run_id
         store.client.log_metric(run, "test.miou", miou)
     command = [sys.executable, "-m", "tools.ui", "--port"]
-    with started(command, free_port(), "health", cwd=workspace) as server:
+    with started(command, "health", cwd=workspace) as server:
         address = f"{server.uri}/{store.page}"
         look = [chromium, *CHROMIUM, f"--user-data-dir={workspace}/chromium"]
         look += ["--virtual-time-budget=30000", "--dump-dom", address]

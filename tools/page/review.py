@@ -19,13 +19,14 @@ from PIL import Image
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
-from pipeline.data.classes import IGNORE, Classes, read_classes
+from pipeline.data.classes import Classes, read_classes
 from pipeline.data.pairs import locate, mask_of, pair_of
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
 from pipeline.ingest.annotation import mask_png
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
 from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests, read_mask
+from pipeline.scoring.confusion import count_pairs
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
 from tools.page.gallery import plain
@@ -181,9 +182,7 @@ def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes)
 
 def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
     """The two classes whose exchange in the mask would bring it nearest to the prediction."""
-    known = mask != IGNORE
-    flat = mask[known].astype(np.int64) * classes + predicted[known]
-    counts = np.bincount(flat, minlength=classes**2).reshape(classes, classes)
+    counts = count_pairs(mask, predicted, classes)
     right = np.diag(counts)
     gain = np.triu(counts + counts.T - right[:, None] - right + mask.size + 1, 1)  # above 0
     one, other = np.unravel_index(gain.argmax(), gain.shape)

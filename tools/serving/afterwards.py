@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from queue import Full, Queue
 from threading import Thread
 
-import numpy as np
-
 from pipeline.data.classes import Classes
 from pipeline.deploy.predictor import Array, Predictor, predict_mask
 from pipeline.monitoring.log import PredictionLog
 from pipeline.monitoring.observation import observe
-from pipeline.scoring.confusion import margins
+from pipeline.scoring.confusion import count_pairs, margins
 from tools.serving.live import Followed, Served
 from tools.serving.metrics import Metrics
 
@@ -120,9 +118,7 @@ def agreement(mask: Array, other: Array, shadow: Predictor, classes: Classes) ->
     shadow.both.NAME, shadow.either.NAME: the pixels of a class in both masks, and in at least one,
     for each class that occurs; sums of the first by sums of the second are the IoU of the models.
     """
-    pairs = mask.ravel() * np.int64(len(classes)) + other.ravel()
-    counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), -1)
-    ours, theirs, both = margins(counts).T
+    ours, theirs, both = margins(count_pairs(mask, other, len(classes))).T
     either = ours + theirs - both
     columns: dict[str, object] = {
         "shadow.version": shadow.identity["version"],

@@ -8,6 +8,7 @@ from sklearn import metrics
 from pipeline.scoring.confusion import (
     class_scores,
     confusion_matrix,
+    count_pairs,
     dice,
     iou,
     margins,
@@ -41,7 +42,9 @@ def test_classes_that_are_merged_or_left_out_by_hand():
 def test_pixels_whose_truth_is_no_class_are_not_counted():
     truth = torch.tensor([[0, 255, 1], [255, 254, 2]], dtype=torch.uint8)
     prediction = torch.tensor([[0, 0, 1], [2, 1, 1]])
-    assert confusion_matrix(truth, prediction, 3).tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+    expected = [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+    assert confusion_matrix(truth, prediction, 3).tolist() == expected
+    assert count_pairs(truth.numpy(), prediction.numpy().astype(np.uint8), 3).tolist() == expected
     truth, prediction = torch.tensor([249, 255]), torch.tensor([249, 249])
     counts = confusion_matrix(truth, prediction, 250)
     assert counts.shape == (250, 250)
@@ -80,6 +83,7 @@ def test_scores_agree_with_scikit_learn_on_random_masks():
     counts = confusion_matrix(truth, prediction.to(torch.uint8), classes=3).numpy()
     flat = truth.flatten().numpy(), prediction.flatten().numpy()
     assert (counts == metrics.confusion_matrix(*flat)).all()
+    assert (counts == count_pairs(*(each.astype(np.uint8) for each in flat), classes=3)).all()
     counted = margins(counts)
     np.testing.assert_allclose(iou(counted), metrics.jaccard_score(*flat, average=None))
     np.testing.assert_allclose(dice(counted), metrics.f1_score(*flat, average=None))
