@@ -28,6 +28,7 @@ MAX_DEPTH = 32  # folders in each other
 MAX_HEADERS = 128  # for one member
 MAX_HEADER = 2**20  # bytes of those
 MAX_BESIDES = 2**28  # bytes of all headers, and bytes after the end mark
+LEAST_HEADER = 64  # bytes that a smaller one counts as in that sum: it takes as long to read
 _HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
@@ -76,15 +77,15 @@ class _Member(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE:
             self._refuse_sparse(self)
         if self.type in _HEADERS:
+            tar.read += max(self.size, LEAST_HEADER)
             # Each is a level of tarfile's recursion, whatever its size.
             cost = max(self.size, MAX_HEADER // MAX_HEADERS)
-            tar.read += cost
             tar.held += cost
             tar.shared += cost if self.type == tarfile.XGLTYPE else 0
             if self.size < 0 or tar.held > MAX_HEADER or tar.read > MAX_BESIDES:
-                most = f"{MAX_HEADERS} of {MAX_HEADER:,} bytes together, an archive {MAX_BESIDES:,}"
-                text = f"a header of {self.size:,} bytes is not extracted: a member may have {most}"
-                raise _RefusedError(text)
+                most = f"a member may have {MAX_HEADERS} of {MAX_HEADER:,} bytes together"
+                text = f"{most}, an archive headers of {MAX_BESIDES:,} bytes"
+                raise _RefusedError(f"a header of {self.size:,} bytes is not extracted: {text}")
         else:
             tar.held = tar.shared
         return super()._proc_member(tar)  # type: ignore[misc]
