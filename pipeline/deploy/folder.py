@@ -75,19 +75,18 @@ def find_images(arguments: Sequence[str]) -> Iterator[Path | UserError]:
     a pattern such as `holiday/**/*.jpg`. Hidden files and the files of `save_results` are left out:
     the folder of results may be the images' own.
     """
-    seen = set()
+    seen = set[str | UserError]()
     for argument in arguments:
         only_results = True
         for each in _named(argument):
-            if isinstance(each, UserError):
-                only_results = False
+            if isinstance(each, Path) and is_result(each):
+                continue
+            only_results = False
+            # As a text: a path takes five times the memory.
+            known = each if isinstance(each, UserError) else str(real_place(each))
+            if known not in seen:
+                seen.add(known)
                 yield each
-            elif not is_result(each):
-                only_results = False
-                place = str(real_place(each))  # a path takes five times the memory
-                if place not in seen:
-                    seen.add(place)
-                    yield each
         if only_results:
             yield UserError(f"{argument}: nothing but results of earlier predictions")
 
