@@ -37,7 +37,7 @@ from pipeline.data.splits import read_split
 from pipeline.data.transforms import resize_mask
 from pipeline.ingest.reviews import swapped
 from pipeline.model.checkpoint import load_checkpoint
-from pipeline.scoring.confusion import confusion_matrix, margins, mean_iou
+from pipeline.scoring.confusion import count_pairs, margins, mean_iou
 from pipeline.scoring.segmenter import BothWays, Segmenter
 from pipeline.scoring.suspects import (
     ANOTHER,
@@ -198,8 +198,7 @@ def rival_scores(workspace: Path) -> Iterator[dict[str, Any]]:
             options = {"n_jobs": 1, "verbose": False}
             quality, _ = rank.get_label_quality_scores(known, probabilities, **options)
         for place, name in enumerate(names):
-            pair = torch.from_numpy(labels[place]), torch.from_numpy(seen[place])
-            counts = confusion_matrix(*pair, probabilities.shape[1]).numpy()
+            counts = count_pairs(labels[place], seen[place], probabilities.shape[1])
             row = {"name": name, "mIoU": -float(mean_iou(margins(counts)))}
             yield row | ({"cleanlab": -quality[place]} if has_cleanlab else {})
 

@@ -104,10 +104,9 @@ def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np
     scored = truth < classes
     true, found = truth[scored], mask[scored]
     cells = found * np.int64(LEVELS) + LEVEL_OF[confidence[scored]]
-    pixels = np.bincount(cells, minlength=classes * LEVELS)
-    right = np.bincount(cells[true == found], minlength=classes * LEVELS)
-    levels = [each.reshape(classes, -1) for each in (pixels, right)]
-    return [*levels, count_pairs(truth, mask, classes)]
+    pixels = np.bincount(cells, minlength=classes * LEVELS).reshape(classes, LEVELS)
+    right = np.bincount(cells[true == found], minlength=classes * LEVELS).reshape(classes, LEVELS)
+    return [pixels, right, count_pairs(truth, mask, classes)]
 
 
 def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:

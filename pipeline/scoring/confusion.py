@@ -32,7 +32,9 @@ def confusion_matrix(truth: "Tensor", prediction: "Tensor", classes: int) -> "Te
     return pairs.bincount(minlength=classes**2)[: classes**2].view(classes, classes)
 
 
-def count_pairs(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes: int) -> Counts:
+def count_pairs(
+    truth: NDArray[np.integer], prediction: NDArray[np.integer], classes: int
+) -> Counts:
     """As `confusion_matrix`, of NumPy's arrays."""
     known = truth < classes
     pairs = truth[known] * np.int64(classes) + prediction[known]

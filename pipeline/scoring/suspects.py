@@ -115,7 +115,7 @@ def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) 
     strength = float((lead * weights)[disputed].sum()) / size
     kind = kind_of(label, seen, thick, classes)
     if kind == SHIFTED:
-        strength = max(strength, float(lead[disputed].mean()))
+        strength = float(lead[disputed].mean())
     return Dispute(kind, strength, np.count_nonzero(disputed) / pixels)
 
 
