@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import Samples, measure_in_turn, parse, report
 from benchmarks.ours import LITE0, REFERENCE, SEED
+from pipeline.core.layout import cores
 from pipeline.core.terminal import run_command
 from pipeline.data.classes import Class, Classes, to_metadata
 from pipeline.data.colours import UNNAMED
 from pipeline.data.settings import Normalisation
 from pipeline.deploy.int8 import export_int8
 from pipeline.deploy.onnx_export import export_onnx
-from pipeline.deploy.predictor import Predictor, cores
+from pipeline.deploy.predictor import Predictor
 from pipeline.model.engine import prepare_torch
 from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.model.unet import UNet

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from rich.table import Table
 
-from pipeline.core.layout import ONNX, PAIRS, SPLITS
+from pipeline.core.layout import ONNX, PAIRS, SPLITS, cores
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.images import decode_image
 from pipeline.data.pairs import pair_of
 from pipeline.data.splits import read_split
 from pipeline.deploy.folder import find_images
-from pipeline.deploy.predictor import Predictor, cores, longest_side, predict_confidence
+from pipeline.deploy.predictor import Predictor, longest_side, predict_confidence
 from pipeline.monitoring.drift import Verdict, judge
 from pipeline.monitoring.observation import observe
 from pipeline.monitoring.reference import Reference, read_reference, write_reference

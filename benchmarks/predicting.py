@@ -14,13 +14,13 @@ from PIL import Image
 
 from benchmarks.measure import measure_in_turn, parse, report
 from benchmarks.ours import train_names
-from pipeline.core.layout import ONNX, PAIRS
+from pipeline.core.layout import ONNX, PAIRS, cores
 from pipeline.core.terminal import UserError, run_command
 from pipeline.data.classes import from_metadata
 from pipeline.data.pairs import image_path
 from pipeline.deploy.batch import THREADS, predict_batch
 from pipeline.deploy.folder import folder_jobs, predict_all
-from pipeline.deploy.predictor import Predictor, cores
+from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.results import COMPRESSION, result_files
 from pipeline.deploy.stores import Found, Place
 from pipeline.scoring.pictures import overlay

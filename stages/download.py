@@ -15,7 +15,7 @@ from pipeline.data.description import (
     Sources,
     read_description,
 )
-from pipeline.ingest.archives import archive_name, check_archive
+from pipeline.ingest.archives import archive_path, check_archive
 from pipeline.ingest.fetch import fetch
 
 
@@ -36,14 +36,14 @@ def main() -> None:
 
 def replace_sources(sources: Sources, places: Sequence[Place], where: Path) -> Sources:
     """The sources with those of download.places. Raises UserError for a name that is none."""
-    if isinstance(sources, SampleParams):
-        return sources
+    known = {} if isinstance(sources, SampleParams) else sources
     for place in places:
-        if place.source not in sources:
-            known = ", ".join(sources)
-            strange = f"{where} has no source '{place.source}'; known: {known}"
+        if place.source not in known:
+            names = ", ".join(known) or "none, for it is drawn"
+            strange = f"{where} has no source '{place.source}'; known: {names}"
             raise UserError(f"params.yaml: download.places: {strange}")
-    return {**sources, **{place.source: Source(place.url, place.md5) for place in places}}
+    replaced = {place.source: Source(place.url, place.md5) for place in places}
+    return {**known, **replaced} if known else sources
 
 
 def download(sources: Sources, raw: Path, cache: Path) -> dict[str, Path]:
@@ -56,17 +56,11 @@ def download(sources: Sources, raw: Path, cache: Path) -> dict[str, Path]:
         from pipeline.sample import draw_sample  # with Pillow, which only the drawing needs
 
         draw_sample(raw, sources)
-        archives = {stem: raw / f"{stem}.tar" for stem in ("images", "annotations")}
-    else:
-        archives = {}
-        for stem, source in sources.items():
-            archives[stem] = raw / archive_name(stem, source.url)
-            fetch((source.url, *source.mirrors), archives[stem], source.md5, cache)
-            check_archive(archives[stem])
-    # Archives of an earlier data set, and what a killed run left of one.
-    for stem, archive in archives.items():
-        for path in {*raw.glob(f"{stem}.*"), *raw.glob(f".{stem}.*.tmp")} - {archive}:
-            path.unlink()
+        return {stem: archive_path(raw, stem) for stem in ("images", "annotations")}
+    archives = {stem: archive_path(raw, stem) for stem in sources}
+    for archive, source in zip(archives.values(), sources.values(), strict=True):
+        fetch((source.url, *source.mirrors), archive, source.md5, cache)
+        check_archive(archive)
     return archives
 
 

@@ -36,7 +36,7 @@ Entries = Sequence[Entry]
 Splits = Mapping[str, Entries]  # train, val and test, and perhaps added
 Duplicate = tuple[str, str, int]  # the names of a test image and another, their differing bits
 Group = TypeVar("Group")
-Draw = Callable[[Entries, float, int], tuple[list[Entry], list[Entry]]]  # see `draw_by_share`
+Draw = Callable[[Entries, float, int], set[str]]  # see `draw_by_share`
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -65,7 +65,8 @@ def main() -> None:
     if params.by == "apart" and not groups:
         raise UserError("split.by: apart needs groups, and the file of the data set names none")
     index = read_index(arguments.data / "index.csv", groups)
-    added = read_added(arguments.reviewed, groups)
+    people = arguments.reviewed / "index.csv"  # of the pairs that they added
+    added = read_index(people, groups) if people.is_file() else []
     drawn, duplicates, straddling = draw_lists(index, added, params, seed)
     refused = refused_names(read_decisions(arguments.reviewed), drawn["test"])
     # The test list's scores are of all its pictures, and beside that of those that are left.
@@ -99,22 +100,17 @@ def draw_lists(
         train, added = of_other_groups(train, val), of_other_groups(added, [*val, *test])
     straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
-        _, train = draw(train, params.train_fraction, seed)
-    learned, held_out = hold_out(added, params, seed)
+        _, train = parted(train, draw(train, params.train_fraction, seed))
+    learned, held_out = parted(added, held_out_names(added, params, seed))
     lists = {"train": sorted([*train, *learned]), "val": val, "test": test}
     return lists | ({"added": held_out} if held_out else {}), duplicates, straddling
 
 
-def hold_out(added: Entries, params: SplitParams, seed: int) -> tuple[list[Entry], list[Entry]]:
-    """(those to train on, those held out). Which a pair is, no other pair changes."""
+def held_out_names(added: Entries, params: SplitParams, seed: int) -> set[str]:
+    """The added pairs that are not trained on. Whether a pair is, no other pair changes."""
     most = math.floor(params.held_out_fraction * 2**256)
-
-    def is_held_out(entry: Entry) -> bool:
-        unit = entry.groups[0] if params.by == "apart" else entry.name
-        return int.from_bytes(_order(seed, unit)) < most
-
-    learned = [entry for entry in added if not is_held_out(entry)]
-    return learned, [entry for entry in added if is_held_out(entry)]
+    units = {entry.name: entry.groups[0] if params.by == "apart" else entry.name for entry in added}
+    return {name for name, unit in units.items() if int.from_bytes(_order(seed, unit)) < most}
 
 
 def read_index(path: Path, groups: Sequence[str]) -> list[Entry]:
@@ -133,14 +129,13 @@ def _entry(row: Mapping[str, str], groups: Sequence[str]) -> Entry:
     return Entry(row["name"], own, intern(row["split"]), int(row["phash"], 16))
 
 
-def read_added(reviewed: Path, groups: Sequence[str]) -> list[Entry]:
-    """The pairs that people added."""
-    index = reviewed / "index.csv"
-    return read_index(index, groups) if index.is_file() else []
-
-
 def without(names: Set[str], entries: Entries) -> list[Entry]:
     return [entry for entry in entries if entry.name not in names]
+
+
+def parted(entries: Entries, names: Set[str]) -> tuple[list[Entry], list[Entry]]:
+    """(the others, those of these names), both in the order given."""
+    return without(names, entries), [entry for entry in entries if entry.name in names]
 
 
 def refused_names(decisions: Mapping[str, Decision], test: Entries) -> set[str]:
@@ -163,16 +158,10 @@ def take_list(
     entries: Entries, split: str, fraction: float, seed: int, draw: Draw
 ) -> tuple[list[Entry], list[Entry]]:
     """(the others, the list): the data set's own list of this name, else one that is drawn."""
-    own = [entry for entry in entries if entry.split == split]
-    if own:
-        return [entry for entry in entries if entry.split != split], own
-    if split == "val":
-        return draw(entries, fraction, seed)
-    # The data set's own validation list stays as it is.
-    free = [entry for entry in entries if entry.split != "val"]
-    test = draw(free, fraction, seed)[1]
-    drawn = set(test)
-    return [entry for entry in entries if entry not in drawn], test
+    names = {entry.name for entry in entries if entry.split == split}
+    if not names:  # the data set's own validation list stays as it is
+        names = draw([entry for entry in entries if entry.split != "val"], fraction, seed)
+    return parted(entries, names)
 
 
 def find_duplicates(rest: Entries, test: Entries, distance: int) -> list[Duplicate]:
@@ -194,8 +183,8 @@ def of_other_groups(entries: Entries, others: Entries) -> list[Entry]:
     return [entry for entry in entries if entry.groups[0] not in groups]
 
 
-def draw_by_share(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
-    """(the others, drawn ones), both in the order given, each group in proportion.
+def draw_by_share(entries: Entries, fraction: float, seed: int) -> set[str]:
+    """The names of this fraction of the entries, of each group in proportion.
 
     Within a group, those are drawn that come first by sha256 of "SEED:NAME": the same on every
     machine, and an added image moves few of the others.
@@ -207,12 +196,11 @@ def draw_by_share(entries: Entries, fraction: float, seed: int) -> tuple[list[En
     drawn: set[str] = set()
     for group, quota in quotas(sizes, fraction).items():
         drawn.update(sorted(by_group[group], key=lambda name: _order(seed, name))[:quota])
-    rest = [entry for entry in entries if entry.name not in drawn]
-    return rest, [entry for entry in entries if entry.name in drawn]
+    return drawn
 
 
-def draw_apart(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
-    """(the others, drawn ones), both in the order given, no group in both.
+def draw_apart(entries: Entries, fraction: float, seed: int) -> set[str]:
+    """The names of about this fraction of the entries, whole groups.
 
     Groups are taken by sha256 of "SEED:GROUP" while they fit into the fraction; if none fits, the
     smallest is. Raises UserError for entries of one group, which cannot be divided.
@@ -231,8 +219,7 @@ def draw_apart(entries: Entries, fraction: float, seed: int) -> tuple[list[Entry
             taken += sizes[group]
     if not drawn and sizes:
         drawn = {min(sizes, key=lambda group: (sizes[group], group))}
-    rest = [entry for entry in entries if entry.groups[0] not in drawn]
-    return rest, [entry for entry in entries if entry.groups[0] in drawn]
+    return {entry.name for entry in entries if entry.groups[0] in drawn}
 
 
 def _order(seed: int, name: str) -> bytes:

@@ -111,7 +111,7 @@ def test_a_stage_stands_below_those_whose_outputs_it_reads():
 @pytest.fixture(scope="module")
 def locked():
     """The stages as DVC reads them, with what dvc.lock says of each."""
-    from dvc.repo import Repo  # noqa: PLC0415 (not where this file is tried in a mere copy)
+    from dvc.repo import Repo  # here: a mere copy, in which this file is tried, is no repository
 
     with Repo(str(REPOSITORY)) as repo:
         yield {stage: repo.stage.load_one(name=stage) for stage in STAGES}

@@ -15,7 +15,7 @@ from rich.filesize import decimal
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN, git_commit, git_identity
-from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, workspace_root
+from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.core.terminal import UserError
 from pipeline.records.database import local_path, moved_from
 from pipeline.records.lineage import copies_refused, installed_version
@@ -115,7 +115,7 @@ def check_records(store: Store) -> Iterator[Finding]:
                 remedy = f"dvc repro --force --single-item export (on its commit, {commit})"
                 yield Finding("bad", text, remedy)
     # The folders of trainings that did not end, by the id that their runs are tagged with.
-    states = workspace_root() / ".cache/training"
+    states = cache_folder("training")
     trainings = {file.read_text(): file.parent for file in states.glob("*/id")}
     for run in runs:
         if run.info.status == "RUNNING":

@@ -1,6 +1,7 @@
 """Look at folders of images and masks, and write a first description of the data set."""
 
 import argparse
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ sources:
 {sources}
 
 layout: # paths in these folders, which may lie below others
-  images: "{images}"
-  masks: "{masks}"
+  images: {images}
+  masks: {masks}
 """
 
 
@@ -65,12 +66,13 @@ def find_labels(masks: Path) -> dict[str, str]:
 
 def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]:
     """The lines of a description. `names`: of colours, as far as they are known."""
-    sources = "\n".join(f'  {key}: {{url: "{path}"}}' for key, path in found.sources.items())
-    yield HEAD.format(name=name, sources=sources, images=found.images, masks=found.masks)
+    sources = [f"  {key}: {{url: {quoted(str(path))}}}" for key, path in found.sources.items()]
+    patterns = {"images": quoted(found.images), "masks": quoted(found.masks)}
+    yield HEAD.format(name=name, sources="\n".join(sources), **patterns)
     values = sorted(found.values, key=lambda value: str(value.value).zfill(8))
     ignored = [each for each in values if is_ignored(each, values)]
     if ignored:
-        listed = ", ".join(_quoted(each.value) for each in ignored)
+        listed = ", ".join(quoted(each.value) for each in ignored)
         yield f"masks:\n  ignore: [{listed}] # around objects, or not labelled\n"
     yield "# A value that is no class goes to masks, ignore. foreground is cut out and measured,"
     yield "# background stays untinted."
@@ -78,9 +80,9 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
     for place, each in enumerate(value for value in values if value not in ignored):
         role = role_of(each, values)
         label = names.get(str(each.colour)) or role or f"class {place}"
-        parts = [f'name: "{label}"', f"values: [{_quoted(each.value)}]"]
+        parts = [f"name: {quoted(label)}", f"values: [{quoted(each.value)}]"]
         if each.colour and each.colour != BLACK:
-            parts.append(f'colour: "{each.colour}"')
+            parts.append(f"colour: {quoted(each.colour)}")
         parts += [f"role: {role}"] if role else []
         yield f"  - {{{', '.join(parts)}}} # {each.share:.1%} of the pixels, in {each.masks} masks"
 
@@ -98,8 +100,9 @@ def role_of(value: "Value", values: Sequence["Value"]) -> str | None:
     return "foreground" if len(values) == 2 else None
 
 
-def _quoted(value: int | str) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def quoted(value: int | str) -> str:
+    """The value in YAML, of which JSON is a part."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def show(found: "Survey") -> None:

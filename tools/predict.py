@@ -35,8 +35,8 @@ def main() -> int:
 
 
 def predict_files(arguments: argparse.Namespace) -> int:
+    from pipeline.core.layout import cores
     from pipeline.deploy.folder import find_images, folder_jobs, predict_all
-    from pipeline.deploy.predictor import cores
 
     images, errors, out = list[str](), 0, Path(arguments.out)
     for found in find_images(arguments.photographs):
@@ -64,8 +64,8 @@ def predict_files(arguments: argparse.Namespace) -> int:
 
 def predict_store(arguments: argparse.Namespace) -> int:
     """Predict from or to an address: the reports go into a table there. Raises UserError."""
+    from pipeline.core.layout import cores
     from pipeline.deploy.batch import THREADS, Done, images_to_do, predict_batch
-    from pipeline.deploy.predictor import cores
     from pipeline.deploy.stores import Place
 
     if len(arguments.photographs) > 1:

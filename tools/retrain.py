@@ -7,7 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.core.layout import REVIEWED, SPLITS
+from pipeline.core.layout import REVIEWED, SPLITS, cores
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 def sentence(version: "Version", names: list[str]) -> str:
     """Whether the pictures are unlike what the version was scored on, and how right it is there."""
-    from pipeline.deploy.predictor import Predictor, cores
+    from pipeline.deploy.predictor import Predictor
     from pipeline.monitoring.drift import look
     from pipeline.monitoring.estimate import reference_scores
     from pipeline.monitoring.reference import make_reference, read_reference

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.layout import CACHE, cache_folder
+from pipeline.core.layout import CACHE, cache_folder, cores
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, positive, run_command
 from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
 from tools.sweeps.local import Here
 from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
@@ -81,7 +81,7 @@ def open_engine(
         from tools.sweeps.cluster import Cluster
 
         return Cluster(threads)
-    workers = arguments.workers or max(1, (os.cpu_count() or 1) // threads)
+    workers = arguments.workers or max(1, cores() // threads)
     console.print(f"{workers} experiments at a time; logs in {logs}", soft_wrap=True)
     return Here(workers, logs)
 
@@ -128,7 +128,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--grid", "-g", metavar="NAME=[VALUES]", help=each)
     add("--set", metavar="NAME=VALUE", help="set a param for all")
     parser.add_argument("--engine", choices=["ray"], help="on the cluster at RAY_ADDRESS, not here")
-    parser.add_argument("--workers", type=int, help="at a time (default: what the cores allow)")
+    workers = "experiments at a time (default: what the cores allow)"
+    parser.add_argument("--workers", type=positive, help=workers)
     return parser.parse_args()
 
 

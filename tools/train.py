@@ -15,7 +15,7 @@ from pipeline.core.params import read_params
 from pipeline.core.terminal import UserError, console, run_command
 from pipeline.data.description import SampleParams, Sources, read_description
 from pipeline.ingest.archives import pack_folder
-from tools.sweeps.plan import param_options, setting
+from tools.sweeps.plan import param_options, setting, split_setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
 To go back to the committed params:  git restore params.yaml && dvc repro"""
@@ -24,9 +24,10 @@ To go back to the committed params:  git restore params.yaml && dvc repro"""
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("dataset", help="name of a file in datasets/, such as camvid")
-    add = partial(parser.add_argument, action="append", default=[], type=setting)
-    add("--place", metavar="SOURCE=PATH", help="path or URL of one of its sources, as here")
-    add("--set", metavar="NAME=VALUE", help="a param")
+    add = partial(parser.add_argument, action="append", default=[])
+    place = "path or URL of one of its sources, as here"
+    add("--place", metavar="SOURCE=PATH", type=split_setting, help=place)
+    add("--set", metavar="NAME=VALUE", type=setting, help="a param")
     settings = "file of params (experiments/DATASET.yaml, if there is one)"
     parser.add_argument("--settings", type=Path, help=settings)
     arguments = parser.parse_args()
@@ -34,7 +35,8 @@ def main() -> int:
     usual = Path("experiments", f"{arguments.dataset}.yaml")
     file = arguments.settings or (usual if usual.is_file() else None)
     params = read_params(file) if file else {}
-    if params.get("download.dataset", arguments.dataset) != arguments.dataset or not file:
+    own = params.get("download.dataset", arguments.dataset) == arguments.dataset
+    if not own or "export.model_name" not in params:
         params["export.model_name"] = f"{arguments.dataset}-segmentation"
     params |= {
         "download.dataset": arguments.dataset,
@@ -61,7 +63,7 @@ def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]
         raise UserError(f"--place {name}: the data set has no such source; known: {known}")
     places = []
     for name, source in own.items():
-        url = str(given.get(name, source.url))
+        url = given.get(name, source.url)
         path = Path(url).expanduser().resolve() if name in given else in_repository(url)
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():

@@ -1,4 +1,4 @@
-"""Where things are: the paths that the tools share. A stage gets its own from dvc.yaml."""
+"""What is where: the paths that the tools share (a stage gets its own from dvc.yaml), the cores."""
 
 import os
 from pathlib import Path
@@ -35,6 +35,12 @@ FP32, INT8 = PRECISIONS = ("fp32", "int8")  # of an exported model: it has a fil
 def int8_beside(model: Path) -> Path:
     """The INT8 file of a model: model.int8.onnx beside model.onnx."""
     return model.with_suffix(f".int8{model.suffix}")
+
+
+def cores() -> int:
+    """How many cores this process may use: fewer than the machine has, under Slurm or taskset."""
+    affinity = getattr(os, "sched_getaffinity", None)  # missing on some systems
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def workspace_root() -> Path:

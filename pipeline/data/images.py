@@ -22,6 +22,7 @@ from pipeline.data.colours import RGB
 # More than today's largest consumer cameras have, less than what exhausts a machine: decoding and
 # drawing take about 12 bytes a pixel. A small file can claim any size.
 MAX_MEGAPIXELS = 120
+MAX_OPENED_MEGAPIXELS = 89  # of a pair: about 1 GB, in each of the processes
 MAX_SIDE = 65_535  # pixels, as a JPEG can hold: memory also grows with the rows
 MAX_BYTES = 2**28  # of a file: 89 megapixels without compression
 # A progressive JPEG has about ten scans. Each can be as short as 30 bytes, and costs a pass over
@@ -68,8 +69,9 @@ class ImageError(UserError):
 def decode_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """An untrusted image as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
-    `open_image` says what is accepted, `to_rgb` how colours are converted. A stream is read from
-    its beginning. Raises ImageError, and UserError for a file that cannot be read; both name it.
+    It accepts what `open_image` does, larger images (up to MAX_MEGAPIXELS), and those without their
+    end; `to_rgb` says how colours are converted. A stream is read from its beginning. Raises
+    ImageError, and UserError for a file that cannot be read; both name it.
     """
     with _explained(source, MAX_MEGAPIXELS):
         image = _opened(source, MAX_MEGAPIXELS, whole=False)
@@ -77,18 +79,17 @@ def decode_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
         return np.array(to_rgb(image))
 
 
-def open_image(source: Path | BinaryIO, megapixels: int, whole: bool) -> Image.Image:
+def open_image(source: Path | BinaryIO) -> Image.Image:
     """An untrusted image, decoded and checked, but as stored: neither turned nor converted.
 
     The content tells which of the FORMATS it is in; of an animation or several pages the first
-    is taken, of a HEIF the primary image, upright as the file says whatever its EXIF says. `whole`
-    also refuses a PNG or JPEG that decodes, but lacks its end.
-    Raises ImageError for other formats, damaged files, files above the limit of megapixels or
-    one of those above, and floating-point pixels, whose range is unknown; UserError for a file
-    that cannot be read.
+    is taken, of a HEIF the primary image, upright as the file says whatever its EXIF says.
+    Raises ImageError for other formats, damaged files (also a PNG or JPEG that decodes, but lacks
+    its end), files above MAX_OPENED_MEGAPIXELS or another of the limits above, and floating-point
+    pixels, whose range is unknown; UserError for a file that cannot be read.
     """
-    with _explained(source, megapixels):
-        return _opened(source, megapixels, whole)
+    with _explained(source, MAX_OPENED_MEGAPIXELS):
+        return _opened(source, MAX_OPENED_MEGAPIXELS, whole=True)
 
 
 def image_format(source: Path | BinaryIO) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.core.layout import cores
 from pipeline.core.terminal import UserError, track
 from pipeline.data.pairs import PATHS, locate, pair_of
-from pipeline.deploy.predictor import Predictor, cores
+from pipeline.deploy.predictor import Predictor
 from pipeline.scoring.confusion import Margins, confusion_matrix, margins, mean_iou
 from pipeline.scoring.segmenter import Segmenter
 

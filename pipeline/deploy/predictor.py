@@ -1,6 +1,5 @@
 """The deployed model applied to images: an ONNX file and ONNX Runtime, nothing else."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -123,8 +122,3 @@ def enlarge_mask(mask: Array, height: int, width: int) -> Array:
     if mask.shape == (height, width):
         return mask
     return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-
-
-def cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # missing on some systems
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -33,11 +33,12 @@ def read_additions(labels: Path) -> dict[str, Addition]:
         return {}
     with file.open(newline="", encoding="utf-8") as table:
         rows = [*csv.reader(table)]
-    if tuple(*rows[:1]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+    if rows[:1] != [[*COLUMNS]] or any(len(row) != len(COLUMNS) for row in rows):
         raise UserError(f"{file}: each line must have the columns {','.join(COLUMNS)}")
-    if len({row[0] for row in rows}) < len(rows):
+    found = {row[0]: Addition(*row) for row in rows[1:]}
+    if len(found) < len(rows[1:]):
         raise UserError(f"{file}: a name is there twice")
-    return {row[0]: Addition(*row) for row in rows[1:]}
+    return found
 
 
 def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> None:

@@ -24,10 +24,6 @@ BLACK = "#000000"  # what CVAT shows unlabelled pixels in
 Mask = NDArray[np.uint8]  # (H, W) class ids, and IGNORE
 
 
-class MaskError(Exception):
-    """A mask cannot be taken; the message says why."""
-
-
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """A picture that goes out, and the mask to correct."""

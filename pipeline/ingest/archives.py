@@ -4,7 +4,6 @@ import codecs
 import lzma
 import os
 import posixpath
-import re
 import stat
 import tarfile
 import unicodedata
@@ -106,51 +105,30 @@ class _Tar(tarfile.TarFile):
     shared = 0  # kept until the end: they are for all members that follow
 
 
-def archive_name(stem: str, url: str) -> str:
-    """`stem` with the suffix of the url: .tar.gz for pets.tgz?v=2, .tar if it has none.
-
-    The content tells the kind, so a url needs no suffix.
-    """
-    path = re.split(r"[?#]", url)[0].lower()
-    if path.endswith(".zip"):
-        return f"{stem}.zip"
-    ending = re.search(r"\.(?:tar(\.\w+)?|t(gz|bz2|xz|zst))$", path)
-    if ending is None:
-        return f"{stem}.tar"
-    return f"{stem}.tar" + (ending[1] or (f".{ending[2]}" if ending[2] else ""))
-
-
-def find_archives(folder: Path, stems: Iterable[str]) -> list[Path]:
-    """The one archive of each name in the folder. Raises ArchiveError for none or several."""
-    return [_find_archive(folder, stem) for stem in stems]
-
-
-def _find_archive(folder: Path, stem: str) -> Path:
-    found = sorted([*folder.glob(f"{stem}.tar*"), *folder.glob(f"{stem}.zip")])
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found) or "none"
-    expected = f"{folder}: expected one archive {stem}.tar* or .zip, found {names}"
-    raise ArchiveError(f"{expected}: run the stage download (dvc repro download)")
+def archive_path(raw: Path, source: str) -> Path:
+    """Where the archive of a source lies: .tar whatever it is, for its content tells the kind."""
+    return raw / f"{source}.tar"
 
 
 def pack_folder(folder: Path, stream: IO[bytes]) -> None:
     """Write the files in a folder, and below it, as a tar whose bytes depend on nothing else.
 
-    Hidden files are left out. Links are followed: the archive holds what they lead to. Raises
-    ArchiveError for a link that leads nowhere, or to a folder around it; OSError for what cannot
-    be read.
+    `files_below` says which. Raises ArchiveError and OSError for what cannot be read.
     """
     top = folder.resolve().name
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for file in _files_below(folder):
+        for file in files_below(folder):
             member = tarfile.TarInfo((top / file.relative_to(folder)).as_posix())
             with file.open("rb") as content:
                 member.size = os.fstat(content.fileno()).st_size
                 tar.addfile(member, content)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and below it, those that links lead to as well, but no hidden ones.
+
+    Raises ArchiveError for a link that leads nowhere, or to a folder around it.
+    """
     for at, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         here = Path(at).resolve()
         folders[:] = sorted(name for name in folders if not name.startswith("."))

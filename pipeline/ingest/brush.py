@@ -11,13 +11,11 @@ https://github.com/thi-ng/umbrella.
 import numpy as np
 from numpy.typing import NDArray
 
-SIZES = np.array([3, 4, 8, 16])  # bits of a count, of which each block chooses the fewest
+SIZES = (3, 4, 8, 16)  # bits of a count, of which each block chooses the fewest
 LONGEST = 1 << 16  # count of a block
 CHANNELS = 4
-HEADER = 32 + 5 + 4 * len(SIZES)  # bits
 BYTES = 7  # a value of 8 bits, less one
 DRAWN = 128  # from this opacity on: outlines fade out
-ENDS = "its run lengths end too early"
 
 Region = NDArray[np.bool_]  # (H, W): what is drawn
 
@@ -27,35 +25,27 @@ def encode_region(region: Region) -> bytes:
     flat = region.ravel()
     starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))
     counts = np.diff(starts, append=flat.size) * CHANNELS
-    blocks = -(-counts // LONGEST)
-    values = np.repeat(flat[starts] * 255, blocks)
-    lengths = np.full(blocks.sum(), LONGEST)
-    lengths[blocks.cumsum() - 1] = counts - (blocks - 1) * LONGEST
-    choice = np.searchsorted(1 << SIZES, lengths)
-    sizes = SIZES[choice]
-    codes = ((0b100 | choice) << sizes + 8) | (lengths - 1 << 8) | values
-    bits = np.unpackbits(codes.astype(">u4").view(np.uint8).reshape(-1, 4), axis=1)
-    body = bits[np.arange(32) >= 32 - (3 + sizes + 8)[:, None]]
-    header = flat.size * CHANNELS << 5 | BYTES
-    for size in SIZES.tolist():
-        header = header << 4 | size - 1
-    start = np.frombuffer((header << -HEADER % 8).to_bytes(-(-HEADER // 8)), np.uint8)
-    return np.packbits(np.concatenate([np.unpackbits(start)[:HEADER], body])).tobytes()
+    bits = [f"{flat.size * CHANNELS:032b}{BYTES:05b}", *(f"{size - 1:04b}" for size in SIZES)]
+    for drawn, count in zip(flat[starts].tolist(), counts.tolist(), strict=True):
+        for left in range(count, 0, -LONGEST):
+            length = min(left, LONGEST)
+            place, size = next((p, s) for p, s in enumerate(SIZES) if length <= 1 << s)
+            bits.append(f"1{place:02b}{length - 1:0{size}b}{255 * drawn:08b}")
+    return np.packbits(np.frombuffer("".join(bits).encode(), np.uint8) & 1).tobytes()
 
 
 def decode_region(data: bytes, height: int, width: int) -> Region:
     """What is drawn on a picture of this size. Raises ValueError for other or damaged data."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    bits = f"{int.from_bytes(data):0{8 * len(data)}b}"
     values = np.empty(height * width * CHANNELS, np.uint8)
     at = done = 0
 
     def number(count: int) -> int:
         nonlocal at
         at += count
-        if at > bits.size:
-            raise ValueError(ENDS)
-        around = int.from_bytes(data[at - count >> 3 : at + 7 >> 3])
-        return around >> -at % 8 & (1 << count) - 1
+        if at > len(bits):
+            raise ValueError("its run lengths end too early")
+        return int(bits[at - count : at], 2)
 
     if number(32) != values.size:
         raise ValueError("its run lengths are of a picture of another size")
@@ -69,9 +59,6 @@ def decode_region(data: bytes, height: int, width: int) -> Region:
         if repeated:
             values[done : done + count] = number(8)
         else:
-            at += 8 * count
-            if at > bits.size:
-                raise ValueError(ENDS)
-            values[done : done + count] = np.packbits(bits[at - 8 * count : at])
+            values[done : done + count] = list(number(8 * count).to_bytes(count))
         done += count
     return values.reshape(height, width, CHANNELS)[..., -1] >= DRAWN

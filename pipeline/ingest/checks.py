@@ -13,7 +13,6 @@ from pipeline.data.description import Description
 from pipeline.data.images import ImageError, is_turned, open_image, to_rgb, turn_upright
 from pipeline.ingest.vocabulary import Note, Reason
 
-MAX_MEGAPIXELS = 89  # about 1 GB, in each of the processes
 SHOWN = 6  # values of a mask
 JPEG_LONGEST_SIDE = 65_500  # pixels that the format can hold
 
@@ -139,7 +138,7 @@ def check_pair(image_file: Path, mask_file: Path, meaning: MaskValues) -> Pair:
 
 def _open(file: Path) -> Image.Image:
     try:
-        return open_image(file, MAX_MEGAPIXELS, whole=True)
+        return open_image(file)
     except ImageError as error:
         raise UnusableError(Reason(error.problem), file) from None
 

@@ -16,18 +16,17 @@ from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.colours import RGB, in_hex
-from pipeline.data.images import ImageError, open_image
+from pipeline.data.images import open_image
 from pipeline.ingest.annotation import (
     BACKGROUND,
     Drawn,
     Mask,
-    MaskError,
     Proposal,
     label_colours,
     label_ids,
     unlabelled_id,
 )
-from pipeline.ingest.checks import MAX_MEGAPIXELS, as_value, packed
+from pipeline.ingest.checks import as_value, packed
 
 LABELMAP = "labelmap.txt"
 HEAD = "# label:color_rgb:parts:actions"
@@ -86,7 +85,7 @@ def read_cvat(folder: Path, classes: Classes) -> Iterator[Drawn]:
         image = next(iter(images.get(name, ())), None)
         try:
             mask = _read_mask(masks[name], labelmap, classes) if name in masks else None
-        except (MaskError, ImageError) as error:
+        except UserError as error:
             yield Drawn(name, fault=str(error))
         else:
             yield Drawn(name, mask, image=image)
@@ -104,7 +103,8 @@ def read_labelmap(file: Path) -> list[tuple[str, RGB]]:
             red, green, blue = map(int, colour.split(","))
             bytes((red, green, blue))
         except ValueError:
-            raise UserError(f"{file.name}, line {number}: no label:red,green,blue::") from None
+            text = f"{file.name}, line {number}: expected label:red,green,blue::"
+            raise UserError(text) from None
         if (red, green, blue) in (known for _, known in labels):
             raise UserError(f"{file.name}, line {number}: {colour} is the colour of another label")
         labels.append((label, (red, green, blue)))
@@ -121,10 +121,10 @@ def _by_name(folder: Path) -> dict[str, list[Path]]:
 
 
 def _read_mask(files: list[Path], labelmap: list[tuple[str, RGB]], classes: Classes) -> Mask:
-    """The mask as class ids. Raises MaskError and ImageError."""
+    """The mask as class ids. Raises UserError."""
     if len(files) > 1:
-        raise MaskError(f"{len(files)} masks have this name")
-    picture = open_image(files[0], MAX_MEGAPIXELS, whole=True)
+        raise UserError(f"{len(files)} masks have this name")
+    picture = open_image(files[0])
     if picture.mode == "L":  # places in the labelmap
         values = np.asarray(picture)
         labels = {str(place): label for place, (label, _) in enumerate(labelmap)}
@@ -138,15 +138,15 @@ def _read_mask(files: list[Path], labelmap: list[tuple[str, RGB]], classes: Clas
 
 
 def _id_of(value: str, labels: Mapping[str, str], classes: Classes) -> int:
-    """What a value of a mask is: a class, or IGNORE. Raises MaskError."""
+    """What a value of a mask is: a class, or IGNORE. Raises UserError."""
     if value not in labels:
-        raise MaskError(f"it holds {value}, which {LABELMAP} does not name")
+        raise UserError(f"it holds {value}, which {LABELMAP} does not name")
     label, unlabelled = labels[value], unlabelled_id(classes)
     ids = label_ids(classes)
     if label in ids:
         return ids[label]
     if label != BACKGROUND:
-        raise MaskError(f"its label {label!r} is no class")
+        raise UserError(f"its label {label!r} is no class")
     if unlabelled is None:
-        raise MaskError("it has pixels without a label")
+        raise UserError("it has pixels without a label")
     return unlabelled

@@ -22,10 +22,6 @@ FILE = "review.csv"
 DECISION = re.compile("|".join(v + (":[^,]+,[^,]+" if v is Verdict.SWAP else "") for v in Verdict))
 
 
-class DecidedMeanwhileError(UserError):
-    """Somebody else has decided about the pair since it was looked at."""
-
-
 @dataclass(frozen=True)
 class Review:
     """A row of review.csv."""
@@ -90,14 +86,15 @@ def change(labels: Path, name: str, before: Held, after: Held) -> None:
     """Replace what the folder holds about the pair; with the two exchanged, it is undone.
 
     When this returns, the decision is in the file, whatever happens to the process. Rows are sorted
-    by name. Raises DecidedMeanwhileError, and changes nothing, if the pair's row is not `before`'s.
+    by name. Raises UserError, and changes nothing, if the pair's row is not `before`'s: somebody
+    else has decided.
     """
     with locked(labels):
         reviews = read_reviews(labels)
         if reviews.get(name) != before.review:
             other = reviews.get(name)
             said = f"{other.decision}, by {other.reviewer}" if other else "it was taken back"
-            raise DecidedMeanwhileError(f"{name} has been decided meanwhile: {said}")
+            raise UserError(f"{name} has been decided meanwhile: {said}")
         mask = mask_path(labels, name)
         if after.mask is not None:  # before the row that needs it
             with atomic_file(mask) as temporary:

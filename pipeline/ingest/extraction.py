@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from pipeline.data.classes import FILE, Classes
 from pipeline.data.description import Description
 from pipeline.data.images import save_mask
 from pipeline.data.pairs import SHARD_COLUMNS, image_path, mask_path
-from pipeline.ingest.archives import extract_archive, find_archives
+from pipeline.ingest.archives import ArchiveError, archive_path, extract_archive
 from pipeline.ingest.checks import MaskValues, UnusableError, check_pair, mask_values
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.parallel import map_processes
@@ -57,13 +57,14 @@ def extract(
     """
     classes = description.to_classes(where.stem)
     with scratch_folder(data) as source:
-        for archive in find_archives(raw, description.archives):
+        for archive in [archive_path(raw, name) for name in description.archives]:
+            if not archive.is_file():
+                raise ArchiveError(f"{archive} is missing: run the stage download first")
             extract_archive(archive, source)
         listed, faults, names = take_inventory(source, description, where)
         with atomic_folder(data) as target:
-            store = partial(store_pair, classes=classes, meaning=mask_values(description))
             unusable, pairs, notes = store_pairs(
-                listed, partial(store, source=source, target=target), classes.groups, target, shards
+                listed, classes, mask_values(description), source, target, shards=shards
             )
             assert pairs.total() + len(unusable) == len(listed), "a pair is lost"
             quarantine = sorted([*faults, *unusable])
@@ -84,22 +85,24 @@ def extract(
 
 
 def store_pairs(
-    listed: list[Listed],
-    store: Callable[[Listed], Row | Fault],
-    groups: Sequence[str],
+    listed: Sequence[Listed],
+    classes: Classes,
+    meaning: MaskValues,
+    source: Path,
     target: Path,
+    *,
     shards: int = 0,
 ) -> tuple[list[Fault], Counter, Counter]:
     """Check the pairs in all cores; write the usable ones, as files or to shards, and index.csv.
 
-    `store` is `store_pair` of one of them. Returns the pairs that cannot be used, and the counts
-    of splits and of notes.
+    Returns the pairs that cannot be used, and the counts of splits and of notes.
     """
     (target / "images").mkdir()
     (target / "masks").mkdir()
     faults: list[Fault] = []
     pairs: Counter = Counter()
     notes: Counter = Counter()
+    store = partial(store_pair, classes=classes, meaning=meaning, source=source, target=target)
     results = map_processes(store, listed)
 
     def usable() -> Iterator[Iterable[str | int]]:
@@ -117,7 +120,7 @@ def store_pairs(
                 reason = Reason.HUNG if isinstance(result, TimeoutError) else Reason.CRASHED
                 faults.append(Fault(pair.name, pair.image, reason))
 
-    columns = ("name", *groups, *COLUMNS, *(SHARD_COLUMNS if shards else ()))
+    columns = ("name", *classes.groups, *COLUMNS, *(SHARD_COLUMNS if shards else ()))
     with track(results, "checking pictures", len(listed)) as checked:
         write_rows(target / "index.csv", columns, usable())
     if shards:

@@ -23,7 +23,8 @@ SPLITS = {
     **{"val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"},
 }
 LISTS = get_args(Split)  # a name in several belongs to the last of them
-UNUSUAL = re.compile(r"[^\w .,()&'+@=~#-]|^\W|^.{150}")  # in the name of a pair
+UNUSUAL = re.compile(r"[^\w .,()&'+@=~#-]|^\W")  # in the name of a pair
+LONGEST = 200  # bytes of such a name: with what comes around it, a file's may have 255
 SHOWN = 3  # files in an error message
 
 
@@ -64,7 +65,7 @@ def take_inventory(
     for name, each in sorted(found.items()):
         groups = [group_of(name, rule) for rule in description.groups.values()]
         reason, file = _fault(each)
-        if UNUSUAL.search(name):
+        if is_unusual(name):
             reason, file = Reason.NAME, each.image or each.mask or each.missing
         elif reason is None and None in groups:
             reason, file = Reason.NO_GROUP, each.image
@@ -77,6 +78,11 @@ def take_inventory(
     if not names:
         raise UserError(f"{where}: layout: the lists name no pictures")
     return pairs, faults, names
+
+
+def is_unusual(name: str) -> bool:
+    """Whether a pair cannot have this name."""
+    return bool(UNUSUAL.search(name)) or len(name.encode()) > LONGEST
 
 
 def _fault(found: _Found) -> tuple[Reason | None, str]:

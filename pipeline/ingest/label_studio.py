@@ -8,7 +8,6 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
@@ -22,18 +21,16 @@ from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.colours import in_hex
-from pipeline.data.images import MAX_BYTES
+from pipeline.data.images import MAX_BYTES, MAX_OPENED_MEGAPIXELS
 from pipeline.ingest.annotation import (
     Drawn,
     Mask,
-    MaskError,
     Proposal,
     label_colours,
     label_ids,
     unlabelled_id,
 )
 from pipeline.ingest.brush import Region, decode_region, encode_region
-from pipeline.ingest.checks import MAX_MEGAPIXELS
 
 TASKS, CONFIGURATION, IMAGES = "tasks.json", "labelling.xml", "images"
 LOCAL = "/data/local-files/?d="  # an address below the folder whose files Label Studio serves
@@ -87,7 +84,6 @@ class Task:
     """A picture, and what people have drawn on it."""
 
     annotations: tuple[Annotation, ...]
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 def write_label_studio(file: Path, proposals: Iterable[Proposal], classes: Classes) -> None:
@@ -146,7 +142,7 @@ def read_label_studio(file: Path, folder: Path, classes: Classes) -> Iterator[Dr
     try:
         tasks = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
-        raise UserError(f"{file.name} is no JSON") from None
+        raise UserError(f"{file.name} is not JSON") from None
     if not isinstance(tasks, list) or not all(
         isinstance(task, dict) and "annotations" in task for task in tasks
     ):
@@ -160,8 +156,8 @@ def read_label_studio(file: Path, folder: Path, classes: Classes) -> Iterator[Dr
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
-            yield Drawn(name, fault=f"its JSON is another than Label Studio's: {where}")
-        except MaskError as error:
+            yield Drawn(name, fault=f"its JSON is not what Label Studio writes: {where}")
+        except UserError as error:
             yield Drawn(name, fault=str(error))
 
 
@@ -177,61 +173,61 @@ def _name_of(task: dict[str, Any]) -> str:
 
 
 def _mask_of(task: Task, classes: Classes) -> Mask | None:
-    """The one annotation's regions as class ids; None without one. Raises MaskError."""
+    """The one annotation's regions as class ids; None without one. Raises UserError."""
     finished = [each for each in task.annotations if not each.was_cancelled]
     if not finished:
         return None
     if len(finished) > 1:
-        raise MaskError(f"{len(finished)} annotations: delete all but one in Label Studio")
+        raise UserError(f"{len(finished)} annotations: delete all but one in Label Studio")
     results = finished[0].result
     sizes = {(each.original_height, each.original_width) for each in results}
     if len(sizes) != 1:
-        raise MaskError("its regions are of different sizes" if sizes else "nothing is drawn on it")
+        raise UserError("its regions are of different sizes" if sizes else "nothing is drawn on it")
     height, width = sizes.pop()
-    if height < 1 or width < 1 or height * width > MAX_MEGAPIXELS * 1_000_000:
-        raise MaskError(f"{width}x{height} is no size of a picture")
+    if height < 1 or width < 1 or height * width > MAX_OPENED_MEGAPIXELS * 1_000_000:
+        raise UserError(f"{width}x{height} is not a picture's size")
     return _merged(results, np.zeros((height, width), np.uint8), classes)
 
 
 def _merged(results: Sequence[Result], mask: Mask, classes: Classes) -> Mask:
-    """The mask with all regions put in. Raises MaskError."""
+    """The mask with all regions put in. Raises UserError."""
     ids, unlabelled = label_ids(classes), unlabelled_id(classes)
     drawn = np.zeros(mask.shape, bool)
     for result in results:
         label, region = _label_of(result, ids), _region_of(result)
         other = region & drawn & (mask != ids[label])
         if other.any():
-            raise MaskError(f"{other.sum():,} pixels are {label}, and another class, too")
+            raise UserError(f"{other.sum():,} pixels are {label}, and another class, too")
         mask[region] = ids[label]
         drawn |= region
     if unlabelled is None and not drawn.all():
-        raise MaskError("it has pixels without a label")
+        raise UserError("it has pixels without a label")
     return np.where(drawn, mask, np.uint8(unlabelled or 0))
 
 
 def _label_of(result: Result, ids: dict[str, int]) -> str:
     labels = (*result.value.brushlabels, *result.value.polygonlabels)
     if len(labels) != 1:
-        raise MaskError(f"a region has {len(labels)} labels")
+        raise UserError(f"a region has {len(labels)} labels")
     if labels[0] not in ids:
-        raise MaskError(f"its label {labels[0]!r} is no class")
+        raise UserError(f"its label {labels[0]!r} is no class")
     return labels[0]
 
 
 def _region_of(result: Result) -> Region:
-    """The pixels of a region. Raises MaskError."""
+    """The pixels of a region. Raises UserError."""
     height, width = result.original_height, result.original_width
     if result.image_rotation:
-        raise MaskError("the picture is turned in Label Studio: turn it back")
+        raise UserError("the picture is turned in Label Studio: turn it back")
     if result.type == BRUSH:
         try:
             return decode_region(bytes(result.value.rle), height, width)
         except ValueError as error:
-            raise MaskError(str(error)) from None
+            raise UserError(str(error)) from None
     if result.type != POLYGON:
-        raise MaskError(f"{result.type}: regions are read from brushes and polygons alone")
+        raise UserError(f"{result.type}: regions are read from brushes and polygons alone")
     if len(result.value.points) < 3:
-        raise MaskError("a polygon has fewer than three corners")
+        raise UserError("a polygon has fewer than three corners")
     image = Image.new("1", (width, height))
     # Pillow counts from the middle of the first pixel.
     corners = [(x / 100 * width - 0.5, y / 100 * height - 0.5) for x, y in result.value.points]

@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from pipeline.core.layout import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Lost = ProcessExpired | TimeoutError  # instead of a result: the process crashed; it hung
 
 MEMORY = 5 * 2**29  # bytes of each process; the worst image of 120 megapixels takes 2 GB
-AHEAD = 64 * (os.cpu_count() or 1)  # items handed over: no core waits, and memory stays bounded
+AHEAD = 64 * cores()  # items handed over: no core waits, and memory stays bounded
 
 
 def map_processes(
@@ -28,7 +30,7 @@ def map_processes(
     takes longer than `seconds` gets the error instead of a result. Exceptions of the function are
     raised here. Function, items and results are pickled. At most AHEAD items are in memory.
     """
-    pool = process_pool(os.cpu_count() or 1)
+    pool = process_pool(cores())
     waiting: deque = deque()  # of (item, future)
     remaining = iter(items)
     try:

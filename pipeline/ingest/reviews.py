@@ -7,7 +7,6 @@ trained on different decisions compare with each other.
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,14 +18,14 @@ from pipeline.core.terminal import UserError, console
 from pipeline.data import reviewed
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.description import Description, group_of
-from pipeline.data.images import ImageError, open_image, save_mask
+from pipeline.data.images import open_image, save_mask
 from pipeline.data.pairs import image_path, mask_of, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.ingest import additions
-from pipeline.ingest.checks import MAX_MEGAPIXELS, MaskValues, UnusableError
+from pipeline.ingest.checks import MaskValues, UnusableError
 from pipeline.ingest.decisions import FILE, Review, read_reviews
-from pipeline.ingest.extraction import store_pair, store_pairs
-from pipeline.ingest.inventory import UNUSUAL
+from pipeline.ingest.extraction import store_pairs
+from pipeline.ingest.inventory import is_unusual
 from pipeline.ingest.vocabulary import Listed, Reason
 
 ADDED = "added"  # in index.csv, the list of pairs that people added
@@ -112,12 +111,10 @@ def swapped(mask: Mask, one: int, other: int) -> Mask:
 def read_mask(source: Path | BinaryIO, file: Path, classes: Classes) -> Mask:
     """A mask of class ids that a person gave. Raises UserError, which names the file."""
     try:
-        return _class_ids(classes).read(open_image(source, MAX_MEGAPIXELS, whole=True), file)
+        return _class_ids(classes).read(open_image(source), file)
     except UnusableError as error:
         found = f" (found {error.found}; expected 0 to {len(classes) - 1})" if error.found else ""
         raise UserError(f"{file}: {error.reason}{found}") from None
-    except ImageError as error:
-        raise UserError(str(error)) from None
 
 
 def _class_ids(classes: Classes) -> MaskValues:
@@ -144,7 +141,7 @@ def _listed(
     rows = additions.read_additions(labels).values()
     names = sorted(row.name for row in rows if row.dataset == classes.dataset)
     file = labels / additions.FOLDER / additions.FILE
-    if bad := [name for name in names if UNUSUAL.search(name)]:
+    if bad := [name for name in names if is_unusual(name)]:
         raise UserError(f"{file}: {bad[0]!r}: {Reason.NAME}")
     if twice := sorted({*taken} & {*names}):
         raise UserError(f"{file}: {twice[0]} is a pair of the data set already: rename it")
@@ -167,9 +164,6 @@ def _store_added(added: Sequence[Listed], folder: Path, classes: Classes, target
         for file in (folder / pair.image, folder / pair.mask):
             if not file.is_file():
                 raise UserError(f"{file} is missing: {folder / additions.FILE} names it")
-    store = partial(
-        store_pair, classes=classes, meaning=_class_ids(classes), source=folder, target=target
-    )
-    faults, _, _ = store_pairs([*added], store, classes.groups, target)
+    faults, _, _ = store_pairs(added, classes, _class_ids(classes), folder, target)
     if faults:
         raise UserError(f"{folder / faults[0].file}: {faults[0].reason}: correct it or take it out")

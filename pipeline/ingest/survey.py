@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from pipeline.core.terminal import UserError, track
 from pipeline.data.classes import MAX_CLASSES
 from pipeline.data.colours import in_hex
 from pipeline.data.description import PLACEHOLDER
-from pipeline.data.images import ImageError, open_image
-from pipeline.ingest.checks import MAX_MEGAPIXELS, as_value, packed
+from pipeline.data.images import open_image
+from pipeline.ingest.archives import files_below
+from pipeline.ingest.checks import as_value, packed
 from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern
 
-READ = 400  # masks, evenly spaced: enough to meet the values of thousands
+READ = 400  # masks at most, evenly spaced: enough to meet the values of thousands
 MARKS = "_-. "  # they part a name from what comes before or after it
 
 
@@ -55,35 +57,29 @@ def survey(images: Path, masks: Path) -> Survey:
             raise UserError(f"{folder} is not a folder")
     images, masks = images.resolve(), masks.resolve()
     folders = _of_all_lists(images, masks)
-    apart = len(folders) == 1 and images.name != masks.name and images not in masks.parents
-    sources = {"images": images, "masks": masks}
-    if not apart:
-        sources = {"folder": Path(os.path.commonpath([each for pair in folders for each in pair]))}
-    tops = {
-        kind: sources[kind].parent if apart else sources["folder"] for kind in ("images", "masks")
-    }
-    columns = zip(*folders, strict=True)
-    files = {
-        kind: {path.relative_to(top).as_posix(): path for folder in own for path in _files(folder)}
-        for (kind, top), own in zip(tops.items(), columns, strict=True)
-    }
-    if images == masks:
-        files = _parted(files["images"])
-    patterns = _patterns(*(sorted(each) for each in files.values()))
-    found = {kind: _by_words(patterns[kind], files[kind]) for kind in files}
-    both = sorted(found["images"].keys() & found["masks"].keys())
-    if not both:
-        some = ", ".join(next(iter(each), "nothing") for each in files.values())
-        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
-    alone = [path for each in found.values() for name, path in each.items() if name not in both]
-    chosen = both[:: max(1, len(both) // READ)]
-    values, resized = _count(
-        [
-            (files["images"][found["images"][name]], files["masks"][found["masks"][name]])
-            for name in chosen
-        ]
+    if len(folders) == 1 and images.name != masks.name and images not in masks.parents:
+        sources, tops = {"images": images, "masks": masks}, (images.parent, masks.parent)
+    else:
+        top = Path(os.path.commonpath([each for pair in folders for each in pair]))
+        sources, tops = {"folder": top}, (top, top)
+    image_files, mask_files = (
+        {path.relative_to(top).as_posix(): path for folder in own for path in _files(folder)}
+        for top, own in zip(tops, zip(*folders, strict=True), strict=True)
     )
-    return Survey(sources, **patterns, pairs=len(both), alone=sorted(alone), read=len(chosen),
+    if images == masks:
+        image_files, mask_files = _parted(image_files)
+    patterns = _patterns(sorted(image_files), sorted(mask_files))
+    of_images, of_masks = map(_by_words, patterns, (image_files, mask_files))
+    both = of_images.keys() & of_masks.keys()
+    if not both:
+        some = ", ".join(next(iter(each), "nothing") for each in (image_files, mask_files))
+        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
+    alone = [path for each in (of_images, of_masks) for name, path in each.items()
+             if name not in both]  # fmt: skip
+    chosen = sorted(both)[:: -(-len(both) // READ)]
+    pairs = [(image_files[of_images[name]], mask_files[of_masks[name]]) for name in chosen]
+    values, resized = _count(pairs)
+    return Survey(sources, *patterns, pairs=len(both), alone=sorted(alone), read=len(chosen),
                   values=values, resized=resized)  # fmt: skip
 
 
@@ -110,16 +106,11 @@ def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The images in the folder and below it."""
-    suffixes = tuple(f".{suffix}" for suffix in IMAGE_SUFFIXES)
-    found = []
-    for at, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(at, name) for name in names if name.lower().endswith(suffixes)]
-    return [path for path in found if not path.name.startswith(".")]
+    """The images in the folder and below it. Raises UserError for a link that leads nowhere."""
+    return [path for path in files_below(folder) if path.suffix.lower()[1:] in IMAGE_SUFFIXES]
 
 
-def _parted(files: dict[str, Path]) -> dict[str, dict[str, Path]]:
+def _parted(files: dict[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
     """The files of one folder as images and masks: a mask's stem is an image's with an ending."""
     stems = {path.rpartition(".")[0] for path in files}
     endings = Counter(
@@ -135,18 +126,16 @@ def _parted(files: dict[str, Path]) -> dict[str, dict[str, Path]]:
     ending = endings.most_common(1)[0][0]
     masks = {name: path for name, path in files.items() if name.rpartition(".")[0].endswith(ending)}
     images = {name: path for name, path in files.items() if name not in masks}
-    return {"images": images, "masks": masks}
+    return images, masks
 
 
-def _patterns(images: Sequence[str], masks: Sequence[str]) -> dict[str, str]:
-    """The patterns of the layout that fit the paths."""
-    stems = [{_stem(path) for path in paths} for paths in (images, masks)]
-    alike = bool(stems[0] & stems[1])
-    return {
-        kind: "/".join([*_folders(paths), _name(paths, alike)]) + ".*"
-        for kind, paths in (("images", images), ("masks", masks))
-        if paths
-    }
+def _patterns(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str]:
+    """The patterns of the layout that fit the paths of images, and of masks."""
+    alike = not {_stem(path) for path in images}.isdisjoint(map(_stem, masks))
+    one, other = (
+        "/".join([*_folders(paths), _name(paths, alike)]) + ".*" for paths in (images, masks)
+    )
+    return one, other
 
 
 def _stem(path: str) -> str:
@@ -169,8 +158,8 @@ def _name(paths: Sequence[str], alike: bool) -> str:
 def _folders(paths: Sequence[str]) -> list[str]:
     """The folders of a pattern: names that differ are {split}, {folder}, {folder2} ..."""
     parts = []
-    depth = {path.count("/") for path in paths}
-    for level in range(min(depth)):
+    depth = min((path.count("/") for path in paths), default=0)
+    for level in range(depth):
         names = {path.split("/")[level] for path in paths}
         rests = {_after_split(name) for name in names}
         if len(names) == 1:
@@ -205,10 +194,7 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
     resized = 0
     with track(pairs, "reading masks", len(pairs)) as tracked:
         for image, file in tracked:
-            try:
-                mask = open_image(file, MAX_MEGAPIXELS, whole=True)
-            except ImageError as error:
-                raise UserError(str(error)) from None
+            mask = open_image(file)
             _require_classes(mask, file)
             if in_colours not in (None, mask.mode == "RGB"):
                 raise UserError(
@@ -224,7 +210,8 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
             if mask.mode == "P":
                 flat = mask.getpalette("RGB") or []
                 palette |= {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
-            with Image.open(image) as opened:
+            # extract says what is wrong with an image that does not open.
+            with suppress(OSError, Image.DecompressionBombError), Image.open(image) as opened:
                 resized += sorted(opened.size) != sorted(mask.size)
             if len(pixels) > MAX_CLASSES:
                 raise UserError(

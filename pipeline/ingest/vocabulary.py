@@ -14,7 +14,7 @@ class Reason(StrEnum):
     NO_IMAGE = "mask without an image"
     NO_MASK = "image without a mask"
     TWICE = "two files of this name"
-    NAME = "name has unusual signs, or is too long"
+    NAME = "name has unusual characters, or is too long"
     NO_GROUP = "name fits no group, or several"
     NOT_A_PICTURE = Problem.NOT_AN_IMAGE
     TRUNCATED = Problem.TRUNCATED

@@ -10,15 +10,13 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from pipeline.core.layout import cores
 from pipeline.core.terminal import track
 from pipeline.data.description import SampleParams
 
 
-def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) -> None:
-    """Draw the sample and write `folder`/images.tar and `folder`/annotations.tar.
-
-    `workers` is the number of processes, by default one for each core.
-    """
+def draw_sample(folder: Path, params: SampleParams) -> None:
+    """Draw the sample in all cores and write `folder`/images.tar and `folder`/annotations.tar."""
     from pipeline.sample.archives import draw_files, write_archives  # noqa: PLC0415
     from pipeline.sample.looks import breeds  # noqa: PLC0415
 
@@ -26,7 +24,7 @@ def draw_sample(folder: Path, params: SampleParams, workers: int | None = None) 
     draw = partial(draw_files, params.seed, (params.width, params.height))
     # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
     spawn, deaf = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(workers, spawn, signal.signal, deaf) as pool:
+    with ProcessPoolExecutor(cores(), spawn, signal.signal, deaf) as pool:
         drawn = pool.map(draw, jobs, chunksize=4)
         with track(drawn, "drawing cats and dogs", total=len(jobs)) as pairs:
             write_archives(folder, pairs, params.images_per_breed)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.params import STRICT
+from pipeline.core.params import STRICT, check_values
 from pipeline.sample.brush import SIDES, Disc, Size, Triple
-from pipeline.sample.looks import Breed, Role, read_book, validated
+from pipeline.sample.looks import Breed, Role, read_book
 
 LENGTH, LEG, LIMB = 2.7, 1.6, 0.3  # of the standard animal, whose poses poses.toml describes
 KINDS = ("standing", "sitting", "facing", "lying", "portrait", "portrait")
@@ -54,7 +55,7 @@ class Figure(NamedTuple):
 
 @cache
 def poses() -> dict[str, Pose]:
-    return validated(dict[str, Pose], read_book("poses.toml"))
+    return check_values(read_book("poses.toml"), dict[str, Pose], Path("poses.toml"))
 
 
 def place(rng: Random, breed: Breed, canvas: Size) -> Figure:

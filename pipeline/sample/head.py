@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple
 
 from PIL import Image, ImageDraw
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.params import STRICT
+from pipeline.core.params import STRICT, check_values
 from pipeline.sample.brush import SIDES, Colour, Disc, Triple, dab, mix, scaled, sweep
 from pipeline.sample.layers import Layers
-from pipeline.sample.looks import Breed, Coat, read_book, validated
+from pipeline.sample.looks import Breed, Coat, read_book
 
 ROSY, DARK = (214, 150, 142), (70, 50, 52)
 COLLARS = ((178, 42, 40), (40, 84, 150), (46, 120, 84), (60, 54, 52))
@@ -43,7 +44,8 @@ class Stroke:
 @cache
 def heads() -> dict[str, dict[str, tuple[Stroke, ...]]]:
     """The strokes by species, or `ears` or `both`, and step."""
-    return validated(dict[str, dict[str, tuple[Stroke, ...]]], read_book("heads.toml"))
+    kind = dict[str, dict[str, tuple[Stroke, ...]]]
+    return check_values(read_book("heads.toml"), kind, Path("heads.toml"))
 
 
 class Head(NamedTuple):

@@ -1,20 +1,18 @@
 """What an animal can look like, and the 37 breeds as breeds.toml describes them."""
 
-import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from PIL import ImageColor
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.params import STRICT
+from pipeline.core.params import STRICT, check_values
 from pipeline.sample.brush import Colour, Triple, mix
 
-Read = TypeVar("Read")
 Role = Literal["body", "neck", "chest", "leg", "tail"]
 # The parts of a coat; then the marks on top, of which it may have some: blaze is a stripe up the
 # nose, points are a dark face, brows spots above the eyes, forehead is the M of tabby cats, and
@@ -56,15 +54,7 @@ def ends(coat: Coat, role: Role) -> tuple[Colour, Colour]:
 @cache
 def breeds() -> tuple[Breed, ...]:
     """The 37 breeds in their official order: by name, ignoring case."""
-    return read_breeds(read_book("breeds.toml"))
-
-
-def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
-    """The breeds of a parsed breeds.toml, sorted by name.
-
-    Raises pydantic's ValidationError for an unknown or missing key or a wrong type, and KeyError
-    for a colour or a tail that the book does not define, and for a coat without a body.
-    """
+    book = read_book("breeds.toml")
     colours = {name: ImageColor.getrgb(code) for name, code in book["colours"].items()}
     found = []
     for species in ("cat", "dog"):
@@ -76,7 +66,7 @@ def read_breeds(book: Mapping[str, Any]) -> tuple[Breed, ...]:
             looks["coats"] = [_grown(coat, colours) for coat in looks["coats"]]
             found.append(looks)
     found.sort(key=lambda looks: looks["name"].lower())
-    return validated(tuple[Breed, ...], found)
+    return check_values(found, tuple[Breed, ...], Path("breeds.toml"))
 
 
 def _grown(coat: dict[str, str], colours: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,8 +80,3 @@ def _grown(coat: dict[str, str], colours: Mapping[str, Any]) -> dict[str, Any]:
 def read_book(name: str) -> dict[str, Any]:
     """The content of a TOML file of this folder."""
     return tomllib.loads(Path(__file__).with_name(name).read_text())
-
-
-def validated(kind: type[Read], content: object) -> Read:
-    """Parsed TOML as this type: by way of JSON, whose strict mode takes lists for tuples."""
-    return TypeAdapter(kind).validate_json(json.dumps(content))

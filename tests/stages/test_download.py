@@ -11,7 +11,7 @@ from tars import tar_of
 
 from pipeline.core.params import ParamsError, read_section
 from pipeline.core.terminal import UserError
-from pipeline.data.description import DownloadParams, Place, Source
+from pipeline.data.description import DownloadParams, Place, SampleParams, Source
 from stages.download import download, replace_sources
 
 Entry = dict[str, object]
@@ -52,14 +52,14 @@ def sources_of(entry: dict[str, Entry]) -> dict[str, Source]:
 def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_path, entry):
     done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
-    assert names(tmp_path / "data" / "raw") == {"images.tar.gz", "annotations.tar.xz"}
-    assert (tmp_path / "data" / "raw" / "images.tar.gz").read_bytes() == IMAGES
-    assert (tmp_path / "data" / "raw" / "annotations.tar.xz").read_bytes() == ANNOTATIONS
+    assert names(tmp_path / "data" / "raw") == {"images.tar", "annotations.tar"}
+    assert (tmp_path / "data" / "raw" / "images.tar").read_bytes() == IMAGES
+    assert (tmp_path / "data" / "raw" / "annotations.tar").read_bytes() == ANNOTATIONS
     assert json.loads((tmp_path / "metrics" / "download.json").read_text()) == {
         "dataset": "mine",
-        "images": {"file": "images.tar.gz", "bytes": len(IMAGES), "md5": md5(IMAGES)},
+        "images": {"file": "images.tar", "bytes": len(IMAGES), "md5": md5(IMAGES)},
         "annotations": {
-            "file": "annotations.tar.xz",
+            "file": "annotations.tar",
             "bytes": len(ANNOTATIONS),
             "md5": md5(ANNOTATIONS),
         },
@@ -75,20 +75,20 @@ def test_a_failure_is_a_message_and_leaves_nothing_behind(tmp_path, entry):
     assert not list((tmp_path / "data").glob("raw/*"))
 
 
-def test_archives_of_an_earlier_data_set_go_and_the_sources_come_in_their_order(
+def test_an_archive_of_an_earlier_data_set_is_replaced_and_the_sources_come_in_their_order(
     tmp_path, entry, server
 ):
     raw = tmp_path / "raw"
     raw.mkdir()
-    for name in ("images.tar", "annotations.tar.bz2", ".images.tar.gz.42.tmp", "notes.txt"):
+    for name in ("images.tar", "notes.txt"):
         (raw / name).write_text("old")
     for _ in range(2):
         bring(entry, tmp_path)
-    assert names(raw) == {"images.tar.gz", "annotations.tar.xz", "notes.txt"}
+    assert names(raw) == {"images.tar", "annotations.tar", "notes.txt"}
     assert [path for path, _ in server.requests] == ["/images.tgz", "/marks.tar.xz"]
     server.files["/images.tgz"] = b"<html>please log in</html>"
     entry["images"]["md5"] = None
-    with pytest.raises(Exception, match=r"images\.tar\.gz is a web page"):
+    with pytest.raises(Exception, match=r"images\.tar is a web page"):
         bring(entry, tmp_path)
 
 
@@ -105,11 +105,15 @@ def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry)
     assert results[0] == results[1]
     with tarfile.open(tmp_path / "data/raw/images.tar") as tar:
         assert tar.getnames() == ["images/a.jpg"]
-    assert (tmp_path / "data/raw/annotations.tar.xz").read_bytes() == ANNOTATIONS
+    assert (tmp_path / "data/raw/annotations.tar").read_bytes() == ANNOTATIONS
     with pytest.raises(
         UserError, match=r"places: mine\.yaml has no source 'masks'; known: images, "
     ):
         replace_sources(sources_of(entry), [Place("masks", "a.tar")], Path("mine.yaml"))
+    with pytest.raises(UserError, match="no source 'images'; known: none, for it is drawn"):
+        replace_sources(
+            SampleParams("sample", 2, 64, 64, 0), [Place("images", "a.tar")], Path("sample.yaml")
+        )
 
 
 def problem(tmp_path: Path, **section: object) -> str:

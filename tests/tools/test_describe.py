@@ -41,6 +41,16 @@ def test_two_values_are_background_and_foreground(folders, monkeypatch):
         describe.main()
 
 
+def test_paths_may_hold_any_signs(folders, monkeypatch):
+    odd = Path('ü "1" #\\')
+    odd.mkdir()
+    for name in ("images", "masks"):
+        Path(name).rename(odd / name)
+        Path(name).symlink_to(odd / name)
+    found = described(monkeypatch, [[0, 0, 0, 255]])
+    assert found.sources["masks"].url == str(folders / odd / "masks")
+
+
 def test_255_beside_class_ids_is_ignored(folders, monkeypatch):
     found = described(monkeypatch, [[0, 1, 2, 255]] * 3)
     assert [entry.name for entry in found.classes] == ["class 0", "class 1", "class 2"]

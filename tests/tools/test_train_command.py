@@ -6,7 +6,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.data.description import SampleParams, Source
 from pipeline.ingest.fetch import fetch
-from tools.sweeps.plan import param_options
+from tools.sweeps.plan import param_options, split_setting
 from tools.train import find_places
 
 OFFICIAL = Source("https://example.org/a.tar", "0" * 32)
@@ -27,6 +27,11 @@ def test_a_source_is_where_the_file_says_or_at_a_url_or_a_path_with_its_digest(t
         find_places(sources, {"archive": str(file)})
     with pytest.raises(UserError, match="known: none"):
         find_places(SampleParams("sample", 2, 64, 64, 0), {"images": str(file)})
+
+
+def test_a_place_is_taken_as_it_is_written():
+    assert split_setting("images=010") == ("images", "010")
+    assert split_setting("images=/set #1/[a]=b.tar") == ("images", "/set #1/[a]=b.tar")
 
 
 def test_a_folder_comes_with_the_digest_of_its_archive_which_follows_its_files(tmp_path):

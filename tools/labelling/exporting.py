@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
+from pipeline.core.layout import LABELS, PAIRS, SUSPECTS, cores
 from pipeline.core.terminal import UserError, console, track
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.images import decode_image
 from pipeline.data.pairs import locate, mask_of
-from pipeline.deploy.predictor import Predictor, cores, longest_side, predict_mask
+from pipeline.deploy.predictor import Predictor, longest_side, predict_mask
 from pipeline.ingest.additions import read_additions
 from pipeline.ingest.annotation import Proposal
 from pipeline.ingest.cvat import write_cvat

@@ -18,11 +18,11 @@ from pipeline.data.pairs import mask_of, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.data.splits import read_split
 from pipeline.ingest.additions import FOLDER, Addition, add_pair, read_additions
-from pipeline.ingest.annotation import Drawn, Mask, MaskError, mask_png
+from pipeline.ingest.annotation import Drawn, Mask, mask_png
 from pipeline.ingest.archives import extract_archive, is_zip
 from pipeline.ingest.cvat import LABELMAP, read_cvat
 from pipeline.ingest.decisions import Held, Review, change, held
-from pipeline.ingest.inventory import UNUSUAL
+from pipeline.ingest.inventory import is_unusual
 from pipeline.ingest.label_studio import read_label_studio
 from pipeline.ingest.reviews import differing_sizes, mask_digests
 from pipeline.monitoring.log import KEPT
@@ -61,7 +61,7 @@ def import_file(file: Path, reason: str, log: Path | None) -> int:
         for drawn in masks:
             try:
                 counts[take(drawn, desk)] += 1
-            except (MaskError, UserError) as error:
+            except UserError as error:
                 faults.append(f"{drawn.name}: {error}")
     told = ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
     lines = [f"{file}: {told or 'nothing taken'}", *(f"not taken: {fault}" for fault in faults)]
@@ -87,9 +87,9 @@ def drawn_in(file: Path, classes: Classes) -> Iterator[tuple[str, Iterator[Drawn
 
 
 def take(drawn: Drawn, desk: Desk) -> str:
-    """Write what becomes of the mask; one of ORDER. Raises MaskError and UserError."""
+    """Write what becomes of the mask; one of ORDER. Raises UserError."""
     if drawn.fault:
-        raise MaskError(drawn.fault)
+        raise UserError(drawn.fault)
     if drawn.mask is None:
         return UNTOUCHED
     if drawn.name in desk.digests:
@@ -103,7 +103,7 @@ def take_decision(name: str, mask: Mask, desk: Desk) -> str:
     _require_size(mask, published.shape[:2])
     same = np.array_equal(mask, published)
     if not same and name in desk.testing and not desk.reason:
-        raise MaskError("it changes a mask of the test list: say why (--reason)")
+        raise UserError("it changes a mask of the test list: say why (--reason)")
     content = None if same else mask_png(mask, desk.classes)
     verdict = Verdict.RIGHT if same else Verdict.FILE
     before, digest = held(LABELS, name), desk.digests[name]
@@ -118,20 +118,20 @@ def take_decision(name: str, mask: Mask, desk: Desk) -> str:
 
 def take_addition(name: str, mask: Mask, image: Path | None, desk: Desk) -> str:
     """Add the picture and its mask to the training list's pairs."""
-    if UNUSUAL.search(name):
-        raise MaskError("it is no pair, and no name for one")
+    if is_unusual(name):
+        raise UserError("it is no pair, and no name for one")
     if image is None and desk.log is not None:
         image = desk.log / KEPT / f"{name}.jpg"
     if image is None or not image.is_file():
-        raise MaskError("it is no pair, and its picture is not here")
+        raise UserError("it is no pair, and its picture is not here")
     _require_size(mask, decode_image(image).shape[:2])
     if image_format(image) != "JPEG":
-        raise MaskError("its picture is no JPEG")
+        raise UserError("its picture is no JPEG")
     content = mask_png(mask, desk.classes)
     if name in read_additions(LABELS):
         if mask_path(LABELS / FOLDER, name).read_bytes() == content:
             return BEFORE
-        raise MaskError("it has been added already, with another mask")
+        raise UserError("it has been added already, with another mask")
     addition = Addition(name, desk.classes.dataset, desk.tool, desk.reviewer)
     add_pair(LABELS, addition, image.read_bytes(), content)
     return ADDED
@@ -139,4 +139,4 @@ def take_addition(name: str, mask: Mask, image: Path | None, desk: Desk) -> str:
 
 def _require_size(mask: Mask, size: tuple[int, ...]) -> None:
     if mask.shape != size:
-        raise MaskError(differing_sizes(mask.shape, size))
+        raise UserError(differing_sizes(mask.shape, size))

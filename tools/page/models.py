@@ -8,9 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from pipeline.core.files import read_json
-from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX
+from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, ONNX, cores
 from pipeline.core.terminal import UserError
-from pipeline.deploy.predictor import Predictor, cores
+from pipeline.deploy.predictor import Predictor
 from pipeline.records.models import find_model
 from pipeline.records.registry import tags_of
 from pipeline.records.versions import (

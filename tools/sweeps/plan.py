@@ -95,11 +95,17 @@ def plan_experiments(plan: Plan, word: str) -> list[Experiment]:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Split `train.epochs=5` into key and value. Raises UserError without an equals sign."""
+    """`train.epochs=5` as key and value. Raises UserError without an equals sign."""
+    key, value = split_setting(text)
+    return key, load_yaml(value)
+
+
+def split_setting(text: str) -> tuple[str, str]:
+    """As `setting`, with the value as it is written: 010 may be a folder."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"{text}: expected NAME=VALUE, e.g. train.epochs=5")
-    return key, load_yaml(value)
+    return key, value
 
 
 def param_options(settings: Mapping[str, Any]) -> list[str]:

@@ -211,7 +211,7 @@ def test_a_heic_cut_short_anywhere_is_refused_not_filled_with_black(tile_size):
 
 
 def test_thumbnails_and_what_else_lies_beside_a_heic_are_left_alone():
-    image = open_image(io.BytesIO(heic(BLOCKS, thumbnails=[32, 16])), 1, whole=True)
+    image = open_image(io.BytesIO(heic(BLOCKS, thumbnails=[32, 16])))
     assert (image.size, image.format) == (BLOCKS.shape[1::-1], "HEIF")
     assert image.info["thumbnails"] == image.info["depth_images"] == []
 
@@ -285,7 +285,7 @@ def test_bytes_like_scans_outside_the_image_do_not_count():
     of_a_telephone = content[:2] + segment + content[2:] + like_scans
     assert follow_scans(content) == follow_scans(of_a_telephone) == (scans, True)
     assert scans > 1
-    assert open_image(io.BytesIO(of_a_telephone), 1, whole=True).size == (48, 32)
+    assert open_image(io.BytesIO(of_a_telephone)).size == (48, 32)
     assert follow_scans(content[:-2]) == (scans, False)
 
 

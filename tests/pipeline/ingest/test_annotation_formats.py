@@ -78,10 +78,12 @@ def test_two_masks_of_a_name_and_dummy_labels_are_faults(archive):
         mask = Image.fromarray(np.array([[2]], np.uint8))
         mask.save(archive / "SegmentationClass" / file)
     (archive / "SegmentationClass/c.png").write_bytes(b"no picture")
-    a, b, c = read_cvat(archive, CLASSES)
+    Image.new("RGB", (1, 1), (1, 2, 3)).save(archive / "SegmentationClass/d.png")
+    a, b, c, d = read_cvat(archive, CLASSES)
     assert a.fault == "2 masks have this name"
     assert b.fault == "its label '_dummy2' is no class"
     assert "not a picture" in c.fault
+    assert d.fault == "it holds #010203, which labelmap.txt does not name"
 
 
 def test_instances_have_vocs_colours():
@@ -110,14 +112,22 @@ def test_brushes_and_polygons_of_label_studio_are_read(tmp_path):
         ({"image_rotation": 90}, "the picture is turned"),
         ({"type": "ellipselabels"}, "ellipselabels: regions are read from brushes and polygons"),
         ({"value": {"points": [[0, 0], [9, 9]], "polygonlabels": ["boat"]}}, "fewer than three"),
-        ({"value": {"points": [[0, 0], [9, 9], [9, 1e9]]}}, "its JSON is another.*points"),
+        ({"value": {"points": [[0, 0], [9, 9], [9, 1e9]]}}, "its JSON is not what.*points"),
         ({"value": POLYGON["value"] | {"polygonlabels": []}}, "a region has 0 labels"),
+        (
+            {"value": POLYGON["value"] | {"polygonlabels": ["whale"]}},
+            "'whale' is no class",
+        ),
     ],
 )
 def test_regions_that_cannot_be_taken_are_faults(tmp_path, changes, fault):
     drawn = read(tmp_path, polygon=POLYGON | changes)
     assert drawn.mask is None
     assert re.search(fault, drawn.fault)
+
+
+def test_run_lengths_that_are_cut_are_a_fault(tmp_path):
+    assert read(tmp_path, brushed=BRUSHED[:-3]).fault == "its run lengths end too early"
 
 
 def test_pixels_without_a_label_are_a_fault_where_they_can_be_nothing(tmp_path):

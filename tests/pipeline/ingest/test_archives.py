@@ -14,10 +14,8 @@ from pipeline.core.terminal import run_command
 from pipeline.ingest import archives
 from pipeline.ingest.archives import (
     ArchiveError,
-    archive_name,
     check_archive,
     extract_archive,
-    find_archives,
     pack_folder,
 )
 
@@ -56,36 +54,6 @@ def files_in(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://host/data/images.tar.gz", "images.tar.gz"),
-        ("data.v2.tgz", "images.tar.gz"),
-        ("file:///disk/PAIRS.TAR.BZ2", "images.tar.bz2"),
-        ("a.txz?download=1#top", "images.tar.xz"),
-        ("https://host/download?file=a.tar.gz", "images.tar"),
-        ("https://host.tar.gz/42", "images.tar"),
-    ],
-)
-def test_an_archive_keeps_the_suffix_of_its_url(url, name):
-    assert archive_name("images", url) == name
-
-
-def test_the_one_archive_is_found_and_none_or_several_are_refused(tmp_path):
-    for name in ("annotations.tar", ".images.tar.1.tmp", "images.txt"):
-        (tmp_path / name).touch()
-    with pytest.raises(ArchiveError, match="found none: run the stage download"):
-        find_archives(tmp_path, ["images"])
-    (tmp_path / "images.tar.gz").touch()
-    assert find_archives(tmp_path, ["annotations", "images"]) == [
-        tmp_path / "annotations.tar",
-        tmp_path / "images.tar.gz",
-    ]
-    (tmp_path / "images.tar").touch()
-    with pytest.raises(ArchiveError, match=r"found images\.tar, images\.tar\.gz: run"):
-        find_archives(tmp_path, ["images"])
 
 
 @pytest.fixture(params=["", "gz", "bz2", "xz"])

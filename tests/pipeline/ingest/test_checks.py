@@ -10,9 +10,8 @@ from tiny_pets import OXFORD
 from pipeline.core.params import check_values
 from pipeline.data.classes import IGNORE
 from pipeline.data.description import Description
-from pipeline.data.images import decode_image, load_image
+from pipeline.data.images import MAX_OPENED_MEGAPIXELS, decode_image, load_image
 from pipeline.ingest.checks import (
-    MAX_MEGAPIXELS,
     MaskValues,
     Pair,
     UnusableError,
@@ -138,7 +137,7 @@ def test_a_jpeg_without_its_end_is_truncated(tmp_path, tail):
     assert reason(tmp_path, data[:-2]) == (Reason.TRUNCATED, "image.jpg")
 
 
-@pytest.mark.parametrize("size", [(10_000, MAX_MEGAPIXELS * 100 + 1), (65_501, 1)])
+@pytest.mark.parametrize("size", [(10_000, MAX_OPENED_MEGAPIXELS * 100 + 1), (65_501, 1)])
 def test_too_many_pixels_or_too_long_a_side(tmp_path, size):
     assert reason(tmp_path, encoded(Image.new("1", size))) == (Reason.TOO_LARGE, "image.jpg")
 

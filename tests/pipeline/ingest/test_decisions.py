@@ -11,7 +11,6 @@ from processes import REPOSITORY
 from pipeline.core.terminal import UserError
 from pipeline.ingest.decisions import (
     COLUMNS,
-    DecidedMeanwhileError,
     Held,
     Review,
     change,
@@ -62,7 +61,7 @@ def test_an_undone_decision_leaves_what_was_there_before(tmp_path):
 
 def test_nobody_overwrites_a_decision_that_they_have_not_seen(tmp_path):
     decide(tmp_path, "pug_1")
-    with pytest.raises(DecidedMeanwhileError, match=r"pug_1 has been decided.*: right, by Ann"):
+    with pytest.raises(UserError, match=r"pug_1 has been decided.*: right, by Ann"):
         decide(tmp_path, "pug_1", decision="leave out", reviewer="Bob")
     assert read_reviews(tmp_path) == {"pug_1": review("pug_1")}
 

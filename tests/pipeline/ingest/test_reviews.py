@@ -124,11 +124,11 @@ def test_added_pairs_are_checked_and_indexed_like_others(workspace):
 
 
 def test_an_added_pair_that_is_taken_out_leaves_no_trace(workspace):
-    add("seen-1", b"an image", b"a mask")
-    add("seen-2", b"an image", b"a mask")
-    remove_pair(Path("labels"), "seen-1")
-    assert [*read_additions(Path("labels"))] == ["seen-2"]
-    remove_pair(Path("labels"), "seen-2")
+    add("seen", b"an image", b"a mask")
+    add("name", b"an image", b"a mask")  # as the first column is called
+    remove_pair(Path("labels"), "seen")
+    assert [*read_additions(Path("labels"))] == ["name"]
+    remove_pair(Path("labels"), "name")
     assert apply() == {}
     assert [*files("labels")] == [Path("labels/added/added.csv")]
 
@@ -138,7 +138,7 @@ def test_an_added_pair_that_is_taken_out_leaves_no_trace(workspace):
     [
         ("pug_1", None, "pug_1 is a pair of the data set already"),
         ("seen", b"no picture", "added/images/seen.jpg: not a picture: correct it or take it out"),
-        ("../seen", None, "name has unusual signs"),
+        ("../seen", None, "name has unusual characters"),
     ],
 )
 def test_an_added_pair_that_cannot_be_used_stops_with_its_name(workspace, name, image, message):

@@ -79,6 +79,13 @@ def test_colours_are_values_and_another_size_is_counted(tmp_path):
     assert found.resized == 1
 
 
+def test_an_image_that_does_not_open_is_left_to_extract(tmp_path):
+    write(tmp_path, "m/a.png", mask=Image.fromarray(GREY))
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/a.jpg").write_bytes(b"no picture")
+    assert survey(tmp_path / "p", tmp_path / "m").pairs == 1
+
+
 @pytest.mark.parametrize(
     ("masks", "mask", "message"),
     [
@@ -90,6 +97,7 @@ def test_colours_are_values_and_another_size_is_counted(tmp_path):
             "more than 250 values",
         ),
         (["m/b.png"], Image.fromarray(GREY), "no image and mask have a name in common"),
+        (["m/a.ppm"], Image.fromarray(GREY), "a name in common: .* example, p/a.jpg, nothing"),
     ],
 )
 def test_what_are_no_masks_is_said(tmp_path, masks, mask, message):
