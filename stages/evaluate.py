@@ -62,8 +62,8 @@ def main() -> None:
         run.set_tags({"evaluate": params})
         run.log_metrics({"test": scores})
         run.log_artifact(arguments.metrics, "metrics")
-        run.log_artifacts(arguments.tables, "tables")
-        run.log_artifacts(arguments.plots, "plots/evaluate")
+        run.log_artifact(arguments.tables, "tables")
+        run.log_artifact(arguments.plots, "plots/evaluate")
 
 
 def score_lists(

@@ -133,7 +133,7 @@ def run_training(
             write_csv(arguments.plots / "curves.csv", curve_table(rows))
             write_json(arguments.metrics, {**kept_epoch(rows), **facts})
             run.log_artifact(arguments.metrics, "metrics")
-            run.log_artifacts(arguments.plots, "plots/train")
+            run.log_artifact(arguments.plots, "plots/train")
             run.finish(file_digest(arguments.models / CHECKPOINT))
         if os.environ.get("DVC_STAGE"):  # DVC has yet to save the outputs
             state.finish(arguments.models / CHECKPOINT)

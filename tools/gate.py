@@ -23,11 +23,12 @@ from pipeline.core.layout import (
 )
 from pipeline.core.params import STRICT, ParamsError, Seed
 from pipeline.core.terminal import console
+from pipeline.deploy.predictor import Predictor
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.registry import Decision, contestants, register_model, settle
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store
-from pipeline.records.versions import DATA_TAG, Version, find_version
+from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, find_version
 from pipeline.scoring.paired import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     NotComparableError,
@@ -73,20 +74,23 @@ class GateParams:
 def register_restored(store: Store) -> None:
     """Register the exported file if `dvc repro` took it from a cache, so that no stage did.
 
-    A version whose run was deleted gets a run again.
+    A version whose run was deleted gets a run again. Raises UserError for a file that is no model.
     """
     if not (ONNX.is_file() and CHECKPOINT.is_file()):
         return
     checkpoint = file_digest(CHECKPOINT)
     if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):
         return
+    said = Predictor(ONNX, threads=1).session.get_modelmeta().custom_metadata_map
+    if said.get(CHECKPOINT_TAG, checkpoint) != checkpoint:
+        return  # of another training: export has yet to run
     scores = {name: read_json(file) for name, file in FILES.items()}
     with checkpoint_run(checkpoint, PAIRS) as run:
         run.log_metrics(scores)
         for file in filter(Path.is_file, FILES.values()):
             run.log_artifact(file, METRICS.name)
         for folder in filter(Path.is_dir, (TABLES, PLOTS / "evaluate")):
-            run.log_artifacts(folder, folder.relative_to(METRICS).as_posix())
+            run.log_artifact(folder, folder.relative_to(METRICS).as_posix())
         run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
         register_model(run, ONNX, scores)
 

@@ -92,7 +92,7 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
     failed: it is the version's if it gives the mIoU that the version was registered with.
     """
     with TemporaryDirectory() as folder:
-        file = fetch_table(store, version, "per_image.csv", Path(folder))
+        file = fetch_table(store, version.run_id, "per_image.csv", Path(folder))
         table = None if file is None else read_csv(file)
     run = f"the run of version {version.number} ({version.run_id[:8]})"
     if table is None or not margins_of(table)[1]:

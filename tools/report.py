@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,10 @@ from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PAIRS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, printable, run_command
 from pipeline.data.classes import Classes
 from pipeline.model.settings import ModelConfig
-from tools.scores import existing, lowest, read_config
+from tools.scores import existing, lowest, read_config, require_current
 
 if TYPE_CHECKING:
     import jinja2
-    import pandas as pd
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,7 +41,6 @@ def main() -> None:
         config=read_config(),
         scores={row["score"]: row for row in rows_of("scores")},
         slices=rows_of("slices"),
-        absent=absent_classes(read_csv(existing(TABLES / "per_image.csv"))),
         images=pictures(),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
@@ -55,10 +54,9 @@ def main() -> None:
 
 def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
     """The model's run and version. Raises UserError without a run, which `dvc repro` opens."""
-    from pipeline.records.registry import find_version
     from pipeline.records.runs import find_run
     from pipeline.records.store import open_store
-    from pipeline.records.versions import model_name
+    from pipeline.records.versions import find_version, model_name
 
     store = open_store()
     run = find_run(store, checkpoint_sha256)
@@ -84,15 +82,6 @@ def rows_of(table: str) -> list[dict[Any, Any]]:
     return read_csv(existing(TABLES / f"{table}.csv")).to_dict("records")
 
 
-def absent_classes(table: "pd.DataFrame") -> list[str]:
-    """The classes that no mask has, by a `per_image_table`."""
-    from pipeline.scoring.tables import margins_of
-
-    counted, names = margins_of(table)
-    true = counted[..., 0].sum(axis=0)
-    return [name for name, pixels in zip(names, true, strict=True) if pixels == 0]
-
-
 def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
     """The scores at the top of the page with their names: one of each kind in `headline_words`."""
     kinds = [f"iou.{classes.subject}", r"\w+\.iou\..*", r"boundary_iou\..*"]
@@ -106,7 +95,9 @@ def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) ->
     from pipeline.scoring.tables import headline_words
 
     words = headline_words(config.classes)
+    require_current(words, scores)
     values = {name: row["value"] for name, row in scores.items()}
+    content["absent"] = [name for name in config.classes.names if isnan(values[f"iou.{name}"])]
     shown = {name: words[name] for name in lowest(words, values)}
     top = tiles(config.classes, words)
     template = load_template("report.html")

@@ -1,7 +1,7 @@
 """Print the scores that the last evaluation left in metrics/."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from math import isnan
 from pathlib import Path
@@ -42,6 +42,7 @@ def main() -> None:
     table = read_csv(existing(TABLES / "scores.csv"))
     scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
     words = headline_words(read_config().classes)
+    require_current(words, scores)
     shown = lowest(words, {name: value for name, (value, *_) in scores.items()})
     columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
     told = Table("", *columns, title=f"Test scores, {metrics['images']} pictures at their own size")
@@ -74,6 +75,12 @@ def lowest(names: Iterable[str], values: Mapping[str, float]) -> list[str]:
         ordered = sorted(every, key=lambda name: (isnan(values[name]), values[name]))
         shown += ordered[:MOST] if len(every) > MOST else every
     return shown
+
+
+def require_current(names: Collection[str], scores: Collection[str]) -> None:
+    """Raise UserError unless evaluate's table has all the scores of the model's classes."""
+    if not {*names} <= {*scores}:
+        raise UserError(f"{TABLES} is of another model than {CONFIG}: run the pipeline (dvc repro)")
 
 
 def read_config() -> ModelConfig:

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -56,16 +55,7 @@ def scratch_folder(path: Path, what: str = "work") -> Iterator[Path]:
         try:
             yield folder
         finally:
-            _remove_folder(folder)
-
-
-def _remove_folder(folder: Path) -> None:
-    """Remove it with all that is in it; what the system does not let go stays."""
-    with suppress(RecursionError):  # at 1,000 folders in each other
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        with suppress(OSError):
-            subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.DEVNULL, check=False)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -123,7 +113,7 @@ def _clear_abandoned(folder: Path) -> None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError if in use
                 # A second: between its creation and its lock, a file looks abandoned too.
                 if time.time() - left.stat().st_mtime > 1:
-                    _remove_folder(left) if left.is_dir() else left.unlink()
+                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
             finally:
                 os.close(descriptor)
 

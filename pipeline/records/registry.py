@@ -129,7 +129,7 @@ def settle(
     """Name the version @challenger, write the decision on it, and make it @champion if so decided.
 
     champion: the one that the decision was made against. number: as for `contestants`.
-    Raises UserError, and changes nothing, if they are others by now.
+    Raises UserError, and changes nothing, if either has changed since.
     """
     with store_errors(store.uri), store_lock():
         challenger, present = contestants(store, number)

@@ -25,8 +25,8 @@ from pipeline.core.terminal import console, printable
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import (
     DATA_STAGES,
-    EXPERIMENT,
     EXPERIMENT_TAG,
+    EXPERIMENT_VARIABLE,
     changed_params,
     check_copy,
     lineage_tags,
@@ -36,7 +36,7 @@ from pipeline.records.lineage import (
 from pipeline.records.snapshot import log_snapshot
 from pipeline.records.store import Store, open_store, store_errors, store_lock
 from pipeline.records.unsent import Outbox, now, send_unsent
-from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG, Version
+from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG
 
 RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
@@ -85,13 +85,18 @@ class Run:
         """Say which checkpoint came out: by its digest the later stages find this run."""
         self._outbox.put(tag=CHECKPOINT_TAG, value=checkpoint_sha256)
 
-    def log_artifact(self, file: Path, path: str | None = None) -> None:
-        """Copy a file into the folder `path` of the run's artifacts, over one of the same name."""
-        self._upload(self.store.client.log_artifact, file, path)
-
-    def log_artifacts(self, folder: Path, path: str | None = None) -> None:
-        """Copy the files of a folder into the folder `path` of the run's artifacts."""
-        self._upload(self.store.client.log_artifacts, folder, path)
+    def log_artifact(self, source: Path, path: str) -> None:
+        """Copy a file, or the files of a folder, into the folder `path` of the run's artifacts."""
+        if not source.exists():
+            raise FileNotFoundError(source)
+        client, reason = self.store.client, "it does not answer"
+        send = client.log_artifacts if source.is_dir() else client.log_artifact
+        if not self._outbox.failing:  # else do not wait for a server known to be dead
+            try:
+                return send(self.run_id, str(source), path)
+            except Exception as error:  # the stage's outputs are on disk: they are what counts
+                reason = str(error)
+        return _warn(f"{source} was not copied to the MLflow store {self.store.name}: {reason}")
 
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED; warn if the store does not know it yet."""
@@ -99,17 +104,6 @@ class Run:
         if not self._outbox.close():
             rest = "the rest is kept and goes out with the next stage, or with `make sync`."
             _warn(f"The MLflow store {self.store.name} did not take everything: {rest}")
-
-    def _upload(self, send: Callable[..., None], source: Path, path: str | None) -> None:
-        if not source.exists():
-            raise FileNotFoundError(source)
-        reason: object = "it does not answer"
-        if not self._outbox.failing:  # else do not wait for a server known to be dead
-            try:
-                return send(self.run_id, str(source), path)
-            except Exception as error:  # the stage's outputs are on disk: they are what counts
-                reason = error
-        return _warn(f"{source} was not copied to the MLflow store {self.store.name}: {reason}")
 
 
 @contextmanager
@@ -133,7 +127,8 @@ def training_run(
         run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
         if stored and PAUSED_TAG in stored.data.tags:
             store.client.delete_tag(run_id, PAUSED_TAG)
-        if stored and (experiment := os.environ.get(EXPERIMENT)):  # the one that continues it
+        experiment = os.environ.get(EXPERIMENT_VARIABLE)
+        if stored and experiment:  # the one that continues it
             store.client.set_tag(run_id, EXPERIMENT_TAG, experiment)
     monitor = SystemMetricsMonitor(
         run_id, SYSTEM_METRICS_INTERVAL, resume_logging=stored is not None, tracking_uri=store.uri
@@ -192,20 +187,18 @@ def run_page(store: Store, run_id: str) -> str:
     return f"{uri.rstrip('/')}/{page}"
 
 
-def fetch_table(store: Store, version: Version, name: str, folder: Path) -> Path | None:
-    """Copy a table of the version's evaluation from its run into the folder.
+def fetch_table(store: Store, run_id: str, name: str, folder: Path) -> Path | None:
+    """Copy a table of the run's last evaluation into the folder.
 
-    None if the run has no such table, is gone, or has trained another checkpoint since (then its
-    tables are that one's). Raises UserError if the store fails.
+    None if the run has no such table, or is gone. Raises UserError if the store fails.
     """
-    path, checkpoint = f"{TABLES}/{name}", version.tags.get(CHECKPOINT_TAG)
-    query = f"attributes.run_id = '{version.run_id}' AND tags.`{CHECKPOINT_TAG}` = '{checkpoint}'"
+    path = f"{TABLES}/{name}"
     with store_errors(store.uri):
-        if not store.client.search_runs([store.experiment_id], query):
+        if not store.client.search_runs([store.experiment_id], f"attributes.run_id = '{run_id}'"):
             return None
-        if path not in {each.path for each in store.client.list_artifacts(version.run_id, TABLES)}:
+        if path not in {each.path for each in store.client.list_artifacts(run_id, TABLES)}:
             return None
-        return Path(store.client.download_artifacts(version.run_id, path, str(folder)))
+        return Path(store.client.download_artifacts(run_id, path, str(folder)))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
@@ -272,7 +265,7 @@ def _log_training(run: Run) -> None:
             values = {name.replace("_", "."): float(value) for name, value in row.items()}
             run.log_metrics(values, step)
     run.log_artifact(TRAIN_METRICS, METRICS.name)
-    run.log_artifacts(CURVES.parent, "plots/train")
+    run.log_artifact(CURVES.parent, "plots/train")
 
 
 def _run_name(lineage: Mapping[str, str], params: Mapping[str, Any], changes: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import onnx
 import pandas as pd
 import pytest
 from PIL import Image
@@ -78,7 +79,7 @@ def register(number: int, table: pd.DataFrame | None, model: Path | None = None)
     with checkpoint_run(f"checkpoint {number}", Path("data/pairs")) as run:
         if table is not None:
             write_csv(Path("made/per_image.csv"), table)
-            run.log_artifacts(Path("made"), "tables")
+            run.log_artifact(Path("made"), "tables")
         scores = {} if table is None else {"test": {"miou": miou_of(table)}}
         register_model(run, model or write_onnx(Path(f"{number}.onnx"), number), scores)
 
@@ -250,6 +251,14 @@ def test_the_gate_registers_what_a_cache_restored(restored, gate):
     [only] = list_versions(store.uri)
     assert only.aliases == ("challenger", "champion")
     assert (only.run_id, only.tags["test.miou"]) == (run.info.run_id, "0.823188")
+
+
+def test_a_file_of_another_training_is_not_taken_for_the_checkpoints(restored, gate):
+    model = onnx.load("models/model.onnx")
+    model.metadata_props.add(key="checkpoint.sha256", value="of the training before")
+    onnx.save(model, "models/model.onnx")
+    with pytest.raises(UserError, match="no version of .* is registered yet"):
+        gate()
 
 
 def test_an_exported_file_alone_is_no_model_to_register(restored, gate):

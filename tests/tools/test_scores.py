@@ -49,6 +49,14 @@ def run(monkeypatch, *options):
     tool.main()
 
 
+def test_the_table_of_another_model_is_told(metrics, monkeypatch):
+    scores = Path("metrics/tables/scores.csv").read_text()
+    write_metrics(MANY)
+    Path("metrics/tables/scores.csv").write_text(scores)
+    with pytest.raises(UserError, match=r"tables is of another model than models/config\.json"):
+        run(monkeypatch)
+
+
 def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
     run(monkeypatch)
     printed = capsys.readouterr().out

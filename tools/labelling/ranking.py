@@ -69,7 +69,7 @@ def rank() -> None:
         table = write_ranking(folder, judges, engine["batch_size"], device)
     with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:
         run.log_artifact(SUSPECTS / TABLE, "labels")
-        run.log_artifacts(SUSPECTS / "sheets", "labels/sheets")
+        run.log_artifact(SUSPECTS / "sheets", "labels/sheets")
     print_first(table)
 
 

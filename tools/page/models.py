@@ -12,7 +12,6 @@ from pipeline.core.layout import EVALUATE_METRICS, EXPORT_METRICS, FP32, INT8, O
 from pipeline.core.terminal import UserError
 from pipeline.deploy.predictor import Predictor
 from pipeline.records.models import find_model
-from pipeline.records.registry import tags_of
 from pipeline.records.versions import (
     CHAMPION,
     DATA_NAME_TAG,
@@ -74,6 +73,9 @@ def list_choices() -> dict[str, Tags]:
     """
     versions = list_versions()
     if not versions:
+        # Not at the top: with it comes mlflow, which a page with a registry can do without.
+        from pipeline.records.registry import tags_of
+
         scores = {"test": read_json(EVALUATE_METRICS), "export": read_json(EXPORT_METRICS)}
         tags = {"label": str(ONNX)}
         return {str(ONNX): tags | tags_of(ONNX, scores)} if ONNX.is_file() else {}

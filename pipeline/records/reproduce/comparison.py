@@ -9,7 +9,7 @@ from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, EVALUATE_METRICS, INDEX, ONNX, PARAMS
 from pipeline.core.params import flatten, load_yaml
-from pipeline.records.lineage import WINGS, describe_environment, source_digests
+from pipeline.records.lineage import SOURCE_FOLDERS, describe_environment, source_digests
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
@@ -17,13 +17,13 @@ from pipeline.records.store import open_store
 from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, FILE_TAGS, MIOU_TAG
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
-# Source and params that the data itself is made by: they come before it.
+# What the data set is made from: a difference here comes before one in the data.
 DATA_MAKERS = (
     *("pipeline/ingest/", "pipeline/sample/", "pipeline/data/"),
     *("datasets/", "stages/download.py", "stages/extract.py", "download.", "extract."),
 )
 RESULT = "result"
-CODE = ", ".join(f"{wing}/" for wing in WINGS)
+CODE = ", ".join(f"{folder}/" for folder in SOURCE_FOLDERS)
 SCORE = "test mIoU"
 MISSING = "missing"
 DIGEST = re.compile("[0-9a-f]{32,}")
@@ -151,7 +151,7 @@ def _cause(findings: Sequence[Finding]) -> str:
     unknown = [each.part for each in findings if not each.known and each.part in CAUSES]
     if unknown:
         names = ", ".join(dict.fromkeys(unknown))
-        return f"Nothing that is known differs; unknown is the {names} of then."
+        return f"Nothing known differs, but what is unknown may: the {names} of the original."
     return "Nothing known differs: something is not deterministic."
 
 

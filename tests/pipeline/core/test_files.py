@@ -19,7 +19,6 @@ from pipeline.core.files import (
     atomic_folder,
     file_digest,
     read_csv,
-    scratch_folder,
     write_csv,
     write_json,
     write_rows,
@@ -108,19 +107,6 @@ def test_temporary_files_of_a_running_process_and_another_thread_stay(tmp_path, 
         os.utime(temporary, (0, 0))
         write_other(tmp_path)
     assert names(tmp_path) == sorted([*before, "early", "other.txt"])
-
-
-def test_folders_deeper_than_python_can_recurse_are_removed_and_stop_nobody(tmp_path):
-    left = tmp_path / ".data.work.petseg-0123abcd.tmp"
-    with scratch_folder(tmp_path / "data") as folder:
-        for top in (left, folder):
-            top.mkdir(exist_ok=True)
-            for depth in range(1, 1500):
-                (top / ("a/" * depth)).mkdir()
-    assert names(tmp_path) == [left.name]
-    os.utime(left, (0, 0))
-    write_other(tmp_path)
-    assert names(tmp_path) == ["other.txt"]
 
 
 def test_a_folder_replaces_the_earlier_one_and_is_never_there_in_part(tmp_path):

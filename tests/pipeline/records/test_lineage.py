@@ -91,6 +91,13 @@ def test_commit_and_patch_restore_the_dirty_source(repository, tmp_path):
     assert read_tree(again) == read_tree(repository)
 
 
+def test_the_patch_holds_more_new_files_than_a_command_line(repository):
+    (repository / "labels").mkdir()
+    for number in range(9500):
+        (repository / "labels" / f"{number:0230}").touch()
+    assert source_patch(repository).count(b"new file mode") == 9500
+
+
 def read_tree(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
