@@ -20,8 +20,8 @@ from pipeline.core.terminal import UserError, printable, progress, run_command
 from tools.serve import add_log_options, log_options
 
 if TYPE_CHECKING:
-    from pipeline.deploy.folder import Answer, Note
-    from pipeline.deploy.predictor import Array, Predictor
+    from pipeline.deploy.folder import Note
+    from pipeline.deploy.predictor import Answer, Array, Predictor
 
 Report = Mapping[str, Any]
 Show = Callable[[Report], str]

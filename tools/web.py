@@ -128,8 +128,6 @@ def prepare_worker(site: Path, later: list[str]) -> None:
 
 def describe(model: "ModelFile", predictor: "Predictor") -> dict[str, Any]:
     """What the page knows of the model: its classes, and facts for people."""
-    from pipeline.deploy.predictor import longest_side
-
     classes = predictor.classes
     entries = zip(classes.entries, classes.palette, strict=False)
     return {
@@ -137,7 +135,7 @@ def describe(model: "ModelFile", predictor: "Predictor") -> dict[str, Any]:
         "classes": [
             {"name": entry.name, "colour": colour, "role": entry.role} for entry, colour in entries
         ],
-        "longest_side": longest_side(len(classes)),
+        "longest_side": predictor.side,
         "facts": facts_of(model, predictor),
     }
 

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
-from pipeline.deploy.folder import SUFFIXES, Answer, Job, Note, Report, predict_all
-from pipeline.deploy.predictor import Array, Predictor
-from pipeline.deploy.results import draw_results, image_key, png_texts, save_png
+from pipeline.deploy.folder import SUFFIXES, Job, Note, Report, predict_all
+from pipeline.deploy.predictor import Answer, Array, Predictor
+from pipeline.deploy.results import draw_results, image_key, png_of
 from pipeline.deploy.stores import Found, Place
 
 ROWS = 500  # of a part
@@ -77,48 +77,32 @@ def predict_batch(
             failed += 1
         else:
             rows.append(outcome)
-        if len(rows) == ROWS:
+        if ROWS in (len(rows), failed):
             _write_part(out, rows, model.classes)
+            if failed == ROWS:
+                raise UserError(f"stopped after {failed} errors of the store; what is done is kept")
             rows, failed = [], 0
-        if failed == ROWS:
-            if rows:
-                _write_part(out, rows, model.classes)
-            raise UserError(f"stopped after {failed} errors of the store; what is done is kept")
-    if rows:
-        _write_part(out, rows, model.classes)
+    _write_part(out, rows, model.classes)
 
 
 def _job(model: Predictor, images: Place, file: Found, out: Place, draws: bool) -> Job:
     address = images.address(file.path)
     # A local file's mask has the bytes that it has without a store.
     key = image_key(Path(file.path) if images.is_local else address)
-    save = partial(_save, model=model, address=address, key=key, out=out, draws=draws)
+
+    def save(image: Array, answer: Answer) -> dict[str, str]:
+        # The whole address, with its suffix: no two images have results of one name.
+        target, written = f"{out.path}/masks/{_as_path(address)}", {}
+        confidence = answer.confidence if draws else None
+        drawn = draw_results(image, answer.mask, model.classes, confidence)
+        for kind in KINDS:
+            if kind in drawn:
+                path = f"{target}.{kind}.png"
+                out.write(path, png_of(drawn[kind](), model.identity, key))
+                written[kind] = out.address(path)
+        return written
+
     return Job(address, partial(images.read, file), save)
-
-
-def _save(
-    image: Array,
-    answer: Answer,
-    *,
-    model: Predictor,
-    address: str,
-    key: str,
-    out: Place,
-    draws: bool,
-) -> dict[str, str]:
-    # The whole address, with its suffix: no two images have results of one name.
-    target = f"{out.path}/masks/{_as_path(address)}"
-    confidence = answer.confidence if draws else None
-    drawn = draw_results(image, answer.mask, model.classes, confidence)
-    texts, written = png_texts(model.identity, key), {}
-    for kind in KINDS:
-        if kind in drawn:
-            content = BytesIO()
-            save_png(content, drawn[kind](), texts)
-            path = f"{target}.{kind}.png"
-            out.write(path, content.getvalue())
-            written[kind] = out.address(path)
-    return written
 
 
 def _as_path(address: str) -> str:
@@ -152,6 +136,8 @@ def _schema(classes: Classes) -> pa.Schema:
 
 def _write_part(out: Place, rows: list[Report], classes: Classes) -> None:
     """Equal rows make equal bytes under an equal name: a part that is written twice stays one."""
+    if not rows:
+        return
     content, digest = BytesIO(), hashlib.sha256("\n".join(row["name"] for row in rows).encode())
     pq.write_table(pa.Table.from_pylist(rows, _schema(classes)), content)
     out.write(f"{out.path}/table/{digest.hexdigest()[:16]}.parquet", content.getvalue())
@@ -181,6 +167,8 @@ class Done:
 
 def _keys(out: Place, digest: str) -> Iterator[np.uint64]:
     table = ds.dataset(f"{out.path}/table", filesystem=out.store, format="parquet")
+    if not table.files:  # a run was killed before it wrote the first
+        return
     wanted = {"name": ds.field("name"), "digest": ds.field("model", "digest")}
     for batch in table.to_batches(columns=wanted):
         if others := set(pc.unique(batch["digest"]).to_pylist()) - {digest}:

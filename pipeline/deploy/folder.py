@@ -13,20 +13,14 @@ from typing import Any, BinaryIO, NamedTuple
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image
-from pipeline.deploy.predictor import (
-    Array,
-    Predictor,
-    longest_side,
-    predict_confidence,
-    predict_mask,
-)
+from pipeline.deploy.predictor import Answer, Array, Predictor
 from pipeline.deploy.results import (
     claim_stem,
     class_shares,
+    draw_results,
     foreground_box,
     image_key,
     is_result,
-    png_texts,
     real_place,
     result_files,
     save_results,
@@ -45,16 +39,7 @@ AHEAD = 16
 
 DARK = "nearly black: if its 16 bits hold the 12 of a camera, multiply them by 16 first"
 
-Files = Mapping[str, Path]
 Report = dict[str, Any]  # one image's line of JSON, see `_predict`
-
-
-class Answer(NamedTuple):
-    """What a model said of an image, and the seconds that it took."""
-
-    mask: Array  # (H, W) class ids
-    confidence: Array | None  # (H, W), if it was asked for and the model tells it
-    seconds: float
 
 
 class Job(NamedTuple):
@@ -139,21 +124,20 @@ def folder_jobs(
     claimed: dict[str, str] = {}
     for path in images:
         if stem := claim_stem(out, path, claimed):
-            files = result_files(out, stem)
-            save = partial(_save, model=model, path=path, files=files, draws=draws)
-            yield Job(str(path), partial(Path, path), save)
+            yield _job(model, path, result_files(out, stem), draws)
         else:
             taken = f"{out} has other files with the names of its results: move them"
             yield UserError(f"{path}: {taken}")
 
 
-def _save(
-    image: Array, answer: Answer, *, model: Predictor, path: Path, files: Files, draws: bool
-) -> dict[str, str]:
-    texts = png_texts(model.identity, image_key(path))
-    drawn = answer.confidence if draws else None
-    written = save_results(files, image, answer.mask, model.classes, texts=texts, confidence=drawn)
-    return {kind: str(files[kind]) for kind in written}
+def _job(model: Predictor, path: Path, files: Mapping[str, Path], draws: bool) -> Job:
+    def save(image: Array, answer: Answer) -> dict[str, str]:
+        confidence = answer.confidence if draws else None
+        drawn = draw_results(image, answer.mask, model.classes, confidence)
+        save_results(files, drawn, model.identity, image_key(path))
+        return {kind: str(files[kind]) for kind in drawn}
+
+    return Job(str(path), partial(Path, path), save)
 
 
 def predict_all(
@@ -194,7 +178,7 @@ def _predict(
     try:
         source = job.open()
         image = decode_image(source)
-        answer = _answer(model, image, confident)
+        answer = model.predict(image, confident)
         files = job.save(image, answer)
         if note is not None:
             note(source, image, answer)
@@ -215,15 +199,6 @@ def _predict(
         "files": files,
         "warning": DARK if image.max() < 16 else None,
     }
-
-
-def _answer(model: Predictor, image: Array, confident: bool) -> Answer:
-    side, start = longest_side(len(model.classes)), time.perf_counter()
-    if confident:
-        mask, confidence = predict_confidence(model, image, side)
-    else:
-        mask, confidence = predict_mask(model, image, side), None
-    return Answer(mask, confidence, time.perf_counter() - start)
 
 
 def _contents(mask: Array, classes: Classes) -> Report:

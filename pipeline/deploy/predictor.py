@@ -1,8 +1,8 @@
 """The deployed model applied to images: an ONNX file and ONNX Runtime, nothing else."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from time import perf_counter
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from pipeline.data.classes import from_metadata
 from pipeline.data.images import reduce_image
 
 Array = NDArray[np.uint8]
-Predict = Callable[[Array], Array]  # (H, W, 3) RGB to (H, W) class ids
 
 # The graph's outputs, each (H, W) uint8: class ids, and 255 times the probability of the class.
 # The second is empty unless the input WITH_CONFIDENCE is true: by default it is not.
@@ -36,6 +35,14 @@ def longest_side(classes: int) -> int:
     class, or 800 MB for a square of LONGEST_SIDE and FEW_CLASSES. More classes take no more.
     """
     return int(LONGEST_SIDE * min(1, FEW_CLASSES / classes) ** 0.5)
+
+
+class Answer(NamedTuple):
+    """What a model said of an image, and the seconds that it took."""
+
+    mask: Array  # (H, W) class ids
+    confidence: Array | None  # (H, W), if it was asked for and the model tells it
+    seconds: float
 
 
 class Predictor:
@@ -63,6 +70,7 @@ class Predictor:
         except (ValueError, TypeError) as error:
             raise UserError(f"{file} does not say which classes it has: {error}") from None
         self.file = file
+        self.side = longest_side(len(self.classes))  # to which larger images are reduced
         # What an answer says of the model that gave it.
         self.identity: dict[str, Any] = {
             "version": version,
@@ -87,6 +95,19 @@ class Predictor:
         mask, confidence = self.session.run([self.mask, CONFIDENCE], asked)
         return mask, confidence
 
+    def predict(self, image: Array, confident: bool = True) -> Answer:
+        """Label an (H, W, 3) uint8 RGB image of any size in bounded memory.
+
+        One that is larger than `side` is reduced for the model, and its mask and confidence (if
+        `confident`) are enlarged by nearest neighbour: ids cannot be blended.
+        """
+        start, (height, width) = perf_counter(), image.shape[:2]
+        small = reduce_image(image, self.side)
+        mask, confidence = self.confident(small) if confident else (self(small), None)
+        if confidence is not None:
+            confidence = enlarge_mask(confidence, height, width)
+        return Answer(enlarge_mask(mask, height, width), confidence, perf_counter() - start)
+
     def tried(self) -> Self:
         """Predict one black image, then return self. Raises UserError for another kind of model."""
         try:
@@ -96,25 +117,6 @@ class Predictor:
         if mask.shape != (8, 6) or mask.dtype != np.uint8 or mask.max() >= len(self.classes):
             raise UserError(f"{self.file} gives no masks of its {len(self.classes)} classes")
         return self
-
-
-def predict_mask(model: Predict, image: Array, side: int) -> Array:
-    """Predict an image of any size in bounded memory: (H, W, 3) uint8 RGB to (H, W) uint8 ids.
-
-    An image that is larger than `side` (`longest_side`) is reduced for the model, and the mask
-    enlarged by nearest neighbour: ids cannot be blended.
-    """
-    mask = model(reduce_image(image, side))
-    return enlarge_mask(mask, *image.shape[:2])
-
-
-def predict_confidence(model: Predictor, image: Array, side: int) -> tuple[Array, Array | None]:
-    """As `predict_mask`, and the confidence of each pixel, enlarged in the same way."""
-    size = image.shape[:2]
-    mask, confidence = model.confident(reduce_image(image, side))
-    if confidence is not None:
-        confidence = enlarge_mask(confidence, *size)
-    return enlarge_mask(mask, *size), confidence
 
 
 def enlarge_mask(mask: Array, height: int, width: int) -> Array:

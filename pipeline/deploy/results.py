@@ -1,10 +1,10 @@
 """What people get of a prediction: marked image files, shares, or the foreground cut out."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,8 @@ INFERNO = [
     *map(rgb, ("#000004", "#1b0c41", "#4c0c6b", "#781c6d", "#a52c60")),
     *map(rgb, ("#cf4446", "#ed6925", "#fb9906", "#f7d13d", "#fcffa4")),
 ]
+
+Drawings = dict[str, Callable[[], Image.Image]]  # by kind
 
 STRIP = 2**20  # pixels of an overlay drawn at a time: drawing takes 20 bytes each
 
@@ -84,36 +86,23 @@ def is_result(file: Path) -> bool:
 
 
 def save_results(
-    files: Mapping[str, Path],
-    image: Array,
-    mask: Array,
-    classes: Classes,
-    *,
-    texts: Mapping[str, str],
-    confidence: Array | None = None,
-) -> list[str]:
-    """Write what `draw_results` draws as `result_files`; return the kinds that were written.
-
-    texts: what each file says of itself, from `png_texts`.
-    """
+    files: Mapping[str, Path], drawn: Drawings, identity: Mapping[str, object], key: str
+) -> None:
+    """Write the drawings as the files of their kinds, marked as `png_of` does."""
     # One after the other, each drawn when its turn comes: at 50 megapixels, one takes 200 MB.
-    drawn = draw_results(image, mask, classes, confidence)
     for kind, draw in drawn.items():
         with atomic_file(files[kind]) as temporary:
-            save_png(temporary, draw(), texts)
-    return [*drawn]
+            temporary.write_bytes(png_of(draw(), identity, key))
 
 
-def draw_results(
-    image: Array, mask: Array, classes: Classes, confidence: Array | None
-) -> dict[str, Callable[[], Image.Image]]:
+def draw_results(image: Array, mask: Array, classes: Classes, confidence: Array | None) -> Drawings:
     """What draws each result of an (H, W, 3) uint8 RGB image and its (H, W) uint8 class ids.
 
     input: the image. mask: the ids themselves, almost black to look at. palette: the same ids in
     the colours of the classes. overlay: the image tinted by class, but for the background.
     confidence: if it is given, (H, W) uint8, its `heat_map`.
     """
-    drawn = {
+    drawn: Drawings = {
         "input": lambda: Image.fromarray(image),
         "mask": lambda: Image.fromarray(mask),
         "palette": lambda: with_palette(mask, classes.palette),
@@ -124,18 +113,16 @@ def draw_results(
     return drawn
 
 
-def png_texts(identity: Mapping[str, object], key: str | None = None) -> dict[str, str]:
-    """What a result says of itself: the model's identity, and the `image_key`, if there is one."""
-    known = {name: str(value) for name, value in identity.items() if value is not None}
-    said = {f"{MODEL_MARK}.{name}": text for name, text in known.items()}
-    return said if key is None else {MARK: key, **said}
-
-
-def save_png(file: Path | IO[bytes], image: Image.Image, texts: Mapping[str, str]) -> None:
-    info = PngInfo()
-    for name, text in texts.items():
-        info.add_text(name, text)
-    image.save(file, format="PNG", compress_level=COMPRESSION, pnginfo=info)
+def png_of(image: Image.Image, identity: Mapping[str, object], key: str | None = None) -> bytes:
+    """The image as a PNG whose texts say the model's identity, and the `image_key` if given."""
+    info, stream = PngInfo(), io.BytesIO()
+    if key is not None:
+        info.add_text(MARK, key)
+    for name, value in identity.items():
+        if value is not None:
+            info.add_text(f"{MODEL_MARK}.{name}", str(value))
+    image.save(stream, format="PNG", compress_level=COMPRESSION, pnginfo=info)
+    return stream.getvalue()
 
 
 def heat_map(confidence: Array) -> Image.Image:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError, track
 from pipeline.data.pairs import pair_of
-from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
+from pipeline.deploy.predictor import Array, Predictor
 from pipeline.monitoring.observation import LEVEL, LEVEL_OF, LEVELS, observe
 from pipeline.scoring.confusion import Counts, count_pairs
 
@@ -68,7 +68,7 @@ def make_reference(
 
     def look(name: str) -> tuple[dict[str, float | None], list[np.ndarray]]:
         image, truth = pair_of(name, data)
-        mask, confidence = predict_confidence(predictor, image, longest_side(len(classes)))
+        mask, confidence, _ = predictor.predict(image)
         assert confidence is not None, "the model does not give its confidence"
         counts = count(truth, mask, confidence, len(classes))
         seen = observe(image, mask, confidence, classes)

@@ -22,7 +22,7 @@ from pipeline.core.files import file_digest, write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Class
 from pipeline.deploy.agreement import count_pixels
-from pipeline.deploy.results import png_texts, save_png
+from pipeline.deploy.results import png_of
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import open_store
@@ -97,7 +97,7 @@ def test_an_answer_is_traced_to_its_version(models):
     register(2, CHAMPION)
     digest = file_digest(Path("2.onnx"))
     mask = Image.new("L", (2, 2))
-    save_png(Path("mask.png"), mask, png_texts({"version": 2, "digest": digest[:12]}))
+    Path("mask.png").write_bytes(png_of(mask, {"version": 2, "digest": digest[:12]}))
     for answer in ("mask.png", digest[:12], digest.upper()):
         said = dict(line.split(maxsplit=1) for line in models("trace", answer).splitlines())
         assert said["version"] == "2"
@@ -257,7 +257,7 @@ def test_a_file_of_another_training_is_not_taken_for_the_checkpoints(restored, g
     model = onnx.load("models/model.onnx")
     model.metadata_props.add(key="checkpoint.sha256", value="of the training before")
     onnx.save(model, "models/model.onnx")
-    with pytest.raises(UserError, match="no version of .* is registered yet"):
+    with pytest.raises(UserError, match=r"no version of .* is registered yet"):
         gate()
 
 

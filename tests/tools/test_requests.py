@@ -34,12 +34,12 @@ SIDE = 300  # to which larger images are reduced
 class Doing(Predictor):
     """A model that does what a test wants."""
 
-    def __init__(self, file, predict):
+    def __init__(self, file, label):
         super().__init__(file, threads=1, version=3)
-        self.predict = predict
+        self.label, self.side = label, SIDE
 
     def __call__(self, image):
-        return self.predict(image)
+        return self.label(image)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def make(onnx):
         metrics = Metrics()
         followed = Followed("answers", str(onnx), "fp32", metrics)
         if predict:
-            followed.current = Served(Doing(onnx, predict), source, SIDE, {})
+            followed.current = Served(Doing(onnx, predict), source, {})
         return make_app(LiveModel(followed), Afterwards(metrics, None, None, 0), origin)
 
     return made

@@ -8,7 +8,7 @@ from pipeline.core.terminal import UserError, console, track
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.images import decode_image
 from pipeline.data.pairs import locate, mask_of
-from pipeline.deploy.predictor import Predictor, longest_side, predict_mask
+from pipeline.deploy.predictor import Predictor
 from pipeline.ingest.additions import read_additions
 from pipeline.ingest.annotation import Proposal
 from pipeline.ingest.cvat import write_cvat
@@ -54,9 +54,8 @@ def export_photographs(out: Path, form: str, first: int, log: Path) -> None:
     model = Predictor(found.file, cores(), found.version).tried()
     require_classes(model, classes)
     files = [file for file in sorted((log / KEPT).glob("*.jpg")) if file.stem not in known][:first]
-    side = longest_side(len(classes))
     proposals = (
-        Proposal(file.stem, file.read_bytes(), predict_mask(model, decode_image(file), side))
+        Proposal(file.stem, file.read_bytes(), model.predict(decode_image(file), False).mask)
         for file in files
     )
     _write(out, form, [file.stem for file in files], proposals, classes)

@@ -14,7 +14,7 @@ from pipeline.core.layout import LABELS, PAIRS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import read_classes
 from pipeline.data.images import decode_image
-from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_mask
+from pipeline.deploy.predictor import Array, Predictor
 from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
 from pipeline.ingest.annotation import mask_png
 from pipeline.monitoring.log import KEPT
@@ -56,7 +56,7 @@ def show_next(kept: Path, model: Predictor) -> None:
 def judge(file: Path, blank: Addition, model: Predictor) -> None:
     """Show the photograph, and a button with a key for each decision. blank: without origin."""
     image, classes = decode_image(file), model.classes
-    predicted = predict_mask(model, image, longest_side(len(classes)))
+    predicted = model.predict(image, confident=False).mask
     pictures, name = st.container(), blank.name
     with st.container(horizontal=True):
         origin = f"prediction log; mask of the model {model.identity['digest']}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import PurePath
-from time import perf_counter
 
 import numpy as np
 import streamlit as st
@@ -17,8 +16,8 @@ from PIL import Image
 
 from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image, size_within, with_palette
-from pipeline.deploy.predictor import Array, Predictor, longest_side, predict_confidence
-from pipeline.deploy.results import class_shares, cut_out, heat_map, png_texts, save_png
+from pipeline.deploy.predictor import Array, Predictor
+from pipeline.deploy.results import class_shares, cut_out, heat_map, png_of
 from pipeline.monitoring.log import PredictionLog
 from pipeline.monitoring.observation import observe
 from pipeline.scoring.pictures import colour, overlay
@@ -54,7 +53,7 @@ class Result:
         """The foreground on transparent ground, at full size."""
         image = decode_image(io.BytesIO(self.file.content))
         mask = np.array(Image.open(io.BytesIO(self.mask_png)))
-        return _png(cut_out(image, mask, self.classes), self.identity)
+        return png_of(cut_out(image, mask, self.classes), self.identity)
 
     def overlay(self, opacity: float = 0.45) -> Image.Image:
         return overlay(self.image, self.mask, self.classes, opacity)
@@ -74,16 +73,14 @@ def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None) ->
     """Label the photograph, and note it in the log. Raises ImageError for an unusable file."""
     image, _, kind = asyncio.run(decode_apart(file.content))
     classes = model.classes
-    start = perf_counter()
-    mask, confidence = predict_confidence(model, image, longest_side(len(classes)))
-    seconds = perf_counter() - start
+    mask, confidence, seconds = model.predict(image)
     if log is not None:
         seen = observe(image, mask, confidence, classes)
         log.write(model.identity, seen, format=kind, seconds=seconds, image=image)
     view, small, *sure = reduced(VIEW, image, mask, *([] if confidence is None else [confidence]))
     return Result(
         file,
-        mask_png=_png(with_palette(mask, classes.palette), model.identity),
+        mask_png=png_of(with_palette(mask, classes.palette), model.identity),
         size=mask.shape[::-1],
         image=view,
         mask=small,
@@ -205,9 +202,3 @@ def _legend(result: Result) -> str:
         f'<div class="shares">{bar}</div><div class="classes">{"".join(names[:LISTED])}'
         f"<small>{facts}</small>{folded}</div>"
     )
-
-
-def _png(picture: Image.Image, identity: Mapping[str, object]) -> bytes:
-    stream = io.BytesIO()
-    save_png(stream, picture, png_texts(identity))
-    return stream.getvalue()

@@ -7,7 +7,7 @@ from queue import Full, Queue
 from threading import Thread
 
 from pipeline.data.classes import Classes
-from pipeline.deploy.predictor import Array, Predictor, predict_mask
+from pipeline.deploy.predictor import Array, Predictor
 from pipeline.monitoring.log import PredictionLog
 from pipeline.monitoring.observation import observe
 from pipeline.scoring.confusion import count_pairs, margins
@@ -104,7 +104,7 @@ class Afterwards:
         if shadow.predictor.classes.names != classes.names:
             return "other classes", {}
         try:
-            mask = predict_mask(shadow.predictor, answered.image, shadow.side)
+            mask = shadow.predictor.predict(answered.image, confident=False).mask
         except Exception:  # ONNX Runtime's error classes share no other base
             return "failed", {}
         return "labelled", agreement(answered.mask, mask, shadow.predictor, classes)

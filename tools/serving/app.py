@@ -1,7 +1,6 @@
 """The HTTP application of `make serve`: a photograph in, its mask out (docs/serving.md)."""
 
 import asyncio
-import io
 import json
 import os
 from collections.abc import AsyncGenerator, Callable
@@ -9,7 +8,6 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import perf_counter
 
 import anyio
 from PIL import Image
@@ -26,7 +24,7 @@ from starlette.routing import Route
 
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Array, enlarge_mask
-from pipeline.deploy.results import png_texts, save_png
+from pipeline.deploy.results import png_of
 from pipeline.monitoring.log import PredictionLog
 from tools.decoding import Decoded, decode_apart, stop_decoding
 from tools.serve import SETTINGS, Settings
@@ -191,7 +189,7 @@ class Service:
         if not (served := self.live.current):
             raise HTTPException(503, "the model is being loaded: try again in some seconds")
         try:
-            decoded = await decode_apart(body, served.side)
+            decoded = await decode_apart(body, served.predictor.side)
         except ImageError as error:
             raise HTTPException(400, str(error)) from None
         confident |= self.afterwards.log is not None
@@ -212,11 +210,9 @@ def model_headers(served: Served) -> dict[str, str]:
 def _label(
     served: Served, decoded: Decoded, render: Render, confident: bool
 ) -> tuple[Answered, bytes]:
-    start = perf_counter()
-    predictor, image = served.predictor, decoded.image
-    mask, confidence = predictor.confident(image) if confident else (predictor(image), None)
-    seconds = perf_counter() - start
-    answered = Answered(served, image, mask, confidence, decoded.size, decoded.format, seconds)
+    mask, confidence, seconds = served.predictor.predict(decoded.image, confident)
+    pixels = (decoded.image, mask, confidence)
+    answered = Answered(served, *pixels, decoded.size, decoded.format, seconds)
     return answered, render(answered)
 
 
@@ -237,10 +233,8 @@ RENDERED: dict[str, Render] = {"mask": mask_png, "confidence": confidence_png}
 
 def _png(values: Array, answered: Answered) -> bytes:
     """At the size of the image that was sent; its texts say which model gave it."""
-    file = io.BytesIO()
     image = Image.fromarray(enlarge_mask(values, *answered.size))
-    save_png(file, image, png_texts(answered.served.predictor.identity))
-    return file.getvalue()
+    return png_of(image, answered.served.predictor.identity)
 
 
 async def _when_left(request: Request, stop: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError, printable
-from pipeline.deploy.predictor import DIGITS, Predictor, longest_side
+from pipeline.deploy.predictor import DIGITS, Predictor
 from pipeline.records.models import alias_in, find_model, source_of
 from pipeline.records.versions import Version, list_versions, number_in
 from tools.serving.metrics import Metrics
@@ -32,7 +32,6 @@ class Served:
 
     predictor: Predictor
     source: str  # "version 3 @champion", or a path
-    side: int  # pixels to which larger images are reduced for it
     scores: Mapping[str, float]  # of its version's evaluation: {"miou": 0.86, "iou.pet": 0.9}
 
     @property
@@ -105,7 +104,7 @@ class Followed:
         if not old or predictor is not old.predictor:
             self._announce(old, predictor, source)
         scores = _scores(version.tags) if version else {}
-        self.current = Served(predictor, source, longest_side(len(predictor.classes)), scores)
+        self.current = Served(predictor, source, scores)
         self.refusal = ""
         self.metrics.refused.labels(self.role).set(0)
 

@@ -17,7 +17,7 @@ from pipeline.core.terminal import UserError
 from pipeline.deploy import folder
 from pipeline.deploy.folder import find_images, folder_jobs, predict_all
 from pipeline.deploy.predictor import Predictor
-from pipeline.deploy.results import MARK, image_key, result_files, save_results
+from pipeline.deploy.results import draw_results, image_key, result_files, save_results
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +74,8 @@ def test_results_are_left_out():
     pixels = np.zeros((2, 2, 3), np.uint8)
     for out in ("data", "results"):
         files = result_files(Path(out), "a")
-        texts = {MARK: image_key(Path("data/a.jpg"))}
-        save_results(files, pixels, pixels[..., 0], PETS, texts=texts)
+        drawn = draw_results(pixels, pixels[..., 0], PETS, None)
+        save_results(files, drawn, {}, image_key(Path("data/a.jpg")))
     assert found("data") == found("data/*") == ["data/a.jpg", "data/b.mask.png"]
     assert found("results") == ["results: nothing but results of earlier predictions"]
 

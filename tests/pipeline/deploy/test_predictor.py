@@ -20,7 +20,7 @@ from tiny_models import (
 )
 
 from pipeline.core.terminal import UserError
-from pipeline.deploy.predictor import Predictor, longest_side, predict_mask
+from pipeline.deploy.predictor import Predictor, longest_side
 
 # The brightest channel, or the largest number of `huge` if that is less.
 DIMMED = """
@@ -118,16 +118,19 @@ def striped(height, width):
     ("size", "seen"), [((10, 60), (10, 60)), ((100, 300), (20, 60)), ((1, 6000), (1, 60))]
 )
 @pytest.mark.parametrize("upright", [False, True])
-def test_a_large_image_is_reduced_and_its_mask_enlarged(size, seen, upright):
+def test_a_large_image_is_reduced_and_its_mask_enlarged(tmp_path, monkeypatch, size, seen, upright):
     image, mask = striped(*size)
     if upright:
         image, mask, seen = np.ascontiguousarray(image.transpose(1, 0, 2)), mask.T, seen[::-1]
 
-    def model(pixels):
-        assert (pixels.shape, pixels.dtype) == ((*seen, 3), np.uint8)
-        red, green = pixels[..., 0] > 128, pixels[..., 1] > 128
-        return np.select([red, green], [PET, BORDER], BACKGROUND).astype(np.uint8)
+    model = Predictor(write_traffic_light(tmp_path / "model.onnx"), threads=1)
+    model.side, label = 60, model.confident
 
-    predicted = predict_mask(model, image, 60)
-    assert predicted.dtype == np.uint8
-    np.testing.assert_array_equal(predicted, mask)
+    def confident(pixels):
+        assert pixels.shape == (*seen, 3)
+        return label(pixels)
+
+    monkeypatch.setattr(model, "confident", confident)
+    answer = model.predict(image)
+    assert answer.mask.dtype == np.uint8
+    np.testing.assert_array_equal(answer.mask, mask)

@@ -1,5 +1,7 @@
 """Five files for each image, which replace nothing but their own; and the foreground, cut out."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib import colormaps
@@ -14,11 +16,11 @@ from pipeline.deploy.results import (
     KINDS,
     claim_stem,
     cut_out,
+    draw_results,
     image_key,
     is_result,
     opacity,
     owner,
-    png_texts,
     result_files,
     save_results,
 )
@@ -34,8 +36,8 @@ IDENTITY = {"version": 3, "digest": "0123456789ab", "dataset": "oxford"}
 def save(out, path, claimed=None):
     """Save results for the image; return their stem."""
     stem = claim_stem(out, path, {} if claimed is None else claimed)
-    texts = png_texts(IDENTITY, image_key(path))
-    save_results(result_files(out, stem), IMAGE, MASK, PETS, texts=texts, confidence=SURE)
+    drawn = draw_results(IMAGE, MASK, PETS, SURE)
+    save_results(result_files(out, stem), drawn, IDENTITY, image_key(path))
     return stem
 
 
@@ -108,11 +110,11 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     save(tmp_path, tmp_path / "cat.jpg")
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
 
-    def full_disk(self, file, **options):
-        file.write_bytes(b"half of it")
+    def full_disk(self, content):
+        self.write_text("half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, tmp_path / "cat.jpg")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
