@@ -6,6 +6,7 @@ log keeps photographs, another one makes training pairs of them.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -32,27 +33,22 @@ STYLE = Path(__file__).parent / "page/style.css"
 def main() -> None:
     st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
-    pages = {try_model: "Try the model"}
+    pages = [st.Page(try_model, title="Try the model")]
     if (SUSPECTS / TABLE).is_file():
-        pages[review_page] = "Review labels"
+        pages.append(st.Page(review_page, title="Review labels"))
     if (folder := open_options()[0]) and (folder / KEPT).is_dir():
-        pages[add_photographs] = "Add photographs"
+        title, path = "Add photographs", "add_photographs"
+        pages.append(st.Page(partial(additions_page, folder), title=title, url_path=path))
     if len(pages) == 1:
         try_model()
     else:
-        st.navigation([st.Page(page, title=words) for page, words in pages.items()]).run()
-
-
-def add_photographs() -> None:
-    folder, _ = open_options()
-    assert folder is not None, "only then is there such a page"
-    additions_page(folder)
+        st.navigation(pages).run()
 
 
 def try_model() -> None:
     head = st.container()
     try:
-        model = choose_model()
+        model, log = choose_model(), open_log()
     except UserError as error:
         head.title("Segmentation", anchor=False)
         st.error(plain(error), icon=":material/error:")
@@ -62,7 +58,7 @@ def try_model() -> None:
     results = {}
     for file in choose_images(model.classes.dataset):
         try:
-            results[file.key] = remembered(model, file)
+            results[file.key] = remembered(model, file, log)
         except ImageError as error:
             reason = plain(str(error).removeprefix("the photograph: "))
             st.error(f"**{plain(file.name)}** does not work: {reason}", icon=":material/error:")
@@ -88,13 +84,13 @@ def introduction(classes: Classes) -> str:
     return f"Labels each pixel of a photograph as {known}. The photograph stays on this machine."
 
 
-def remembered(model: Predictor, file: ImageFile) -> Result:
+def remembered(model: Predictor, file: ImageFile, log: PredictionLog | None) -> Result:
     """The model's result for the image, computed once. Raises ImageError for an unusable file."""
     results = st.session_state.setdefault("results", {})
     key = (model, file.key)
     if key not in results:
         with st.spinner(f"Labelling {plain(file.name)} …"):
-            results[key] = label_image(model, file, open_log())
+            results[key] = label_image(model, file, log)
     return results[key]
 
 

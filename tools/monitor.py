@@ -201,7 +201,9 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
     for each in found:
         newest, verdict = each.rows.tail(params.window * params.windows), each.verdict
         test, seen = reference_scores(verdict.reference), verdict.reference.features
-        chart = figure_url(draw_features(newest, seen, verdict.shifts, verdict.moved))
+        chart = ""  # too few pictures to compare
+        if verdict.shifts:
+            chart = figure_url(draw_features(newest, seen, verdict.shifts, verdict.moved))
         shown.append({"found": each, "test": test, "chart": chart, "shadow": shadows(each.rows)})
     content = {"log": log, "shown": shown, "problems": problems, "params": params}
     return load_template("monitor.html").render(model=model_name(), **content)

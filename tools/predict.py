@@ -53,7 +53,7 @@ def predict_files(arguments: argparse.Namespace) -> int:
         raise UserError(f"--out {out}: {error.strerror}") from None
     model = load_model(arguments)
     jobs = folder_jobs(model, map(Path, images), out, arguments.confidence)
-    outcomes = predict_all(model, jobs, cores(), **wishes(arguments, model))
+    outcomes = predict_all(model, jobs, cores(), **predict_options(arguments, model))
     in_words = partial(sentence, subject=model.classes.subject)
     show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
     done, _ = print_reports(outcomes, len(images), show)
@@ -77,7 +77,7 @@ def predict_store(arguments: argparse.Namespace) -> int:
     if arguments.engine:
         outcomes = on_cluster(arguments)(model, images, files, out, confidence=arguments.confidence)
     else:
-        settings = wishes(arguments, model)
+        settings = predict_options(arguments, model)
         outcomes = predict_batch(model, images, files, out, cores() * THREADS, **settings)
     done, total = print_reports(outcomes, None, json.dumps if arguments.json else None)
     if not total + len(before):
@@ -113,7 +113,7 @@ def load_model(arguments: argparse.Namespace) -> "Predictor":
     return model
 
 
-def wishes(arguments: argparse.Namespace, model: "Predictor") -> dict[str, Any]:
+def predict_options(arguments: argparse.Namespace, model: "Predictor") -> dict[str, Any]:
     """What is to be done with each image, as `predict_all` takes it. Raises UserError."""
     folder, keep = log_options(arguments)
     note = log_into(folder, keep, model) if folder else None

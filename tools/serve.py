@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.core.layout import PRECISIONS
@@ -20,21 +19,8 @@ MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "16000000",  # bytes: less than the blocks of Pillow's images
     "MALLOC_TRIM_THRESHOLD_": "64000000",
 }
-SETTINGS = "PETSEG_SERVING"  # the environment variable that the server's processes read
+SETTINGS = "PETSEG_SERVING"  # the variable that tells the server's processes the arguments
 ORIGIN = "PETSEG_CORS_ORIGIN"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the server's processes are told, as JSON."""
-
-    model: str | None  # as `find_model` takes it; an alias is followed
-    precision: str
-    origin: str  # of the web pages that may ask, or ""
-    log: str  # folder of the prediction log, or ""
-    keep: float  # the share of the pictures that it keeps
-    shadow: str  # as `model`, or ""
-    shadow_share: float  # of the images that the shadow labels, too
 
 
 def main() -> None:
@@ -50,20 +36,12 @@ def main() -> None:
     console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
     if keep:
         console.print(f"pictures are kept in {log}: they are their senders' data")
-    settings = Settings(
-        model=arguments.model,
-        precision=arguments.precision,
-        origin=arguments.cors_origin,
-        log=str(log or ""),
-        keep=keep,
-        shadow=arguments.shadow,
-        shadow_share=arguments.shadow_share,
-    )
     command = [sys.executable, "-m", "tools.connections", "--factory"]
     command += ["tools.serving.app:served_app", "--host", HOST, "--port", str(arguments.port)]
     command += ["--limit-concurrency", str(CONNECTIONS)]
     command += ["--timeout-graceful-shutdown", str(LAST_ANSWERS), *options]
-    environment = os.environ | {SETTINGS: json.dumps(asdict(settings)), **MEMORY}
+    told = json.dumps(vars(arguments), default=str)  # the folder of the log is a path
+    environment = os.environ | {SETTINGS: told, **MEMORY}
     # In place of this process: whatever ends the command ends the server.
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
 

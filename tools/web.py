@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tarfile
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +164,9 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         if precision == INT8:  # export computes only this score of it
             other = {tag: f"{words} (float32)" for tag, words in scores.items()}
             scores = {"export.int8.miou": "mean IoU"} | other
-        facts |= {words: f"{version.score(tag):.3f}" for tag, words in scores.items()}
-    return {words: fact for words, fact in facts.items() if fact and not fact.startswith("nan")}
+        known = {words: version.score(tag) for tag, words in scores.items()}
+        facts |= {words: f"{score:.3f}" for words, score in known.items() if not isnan(score)}
+    return {words: fact for words, fact in facts.items() if fact}
 
 
 if __name__ == "__main__":

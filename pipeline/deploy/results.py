@@ -145,6 +145,14 @@ def _overlay(image: Array, mask: Array, classes: Classes) -> Array:
     return tinted
 
 
+def reduced(side: int, *arrays: Array) -> list[Array]:
+    """An image, and masks of its size, reduced to the longest side."""
+    size = size_within(side, *arrays[0].shape[:2])
+    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
+    pairs = zip(arrays, ways, strict=True)
+    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
+
+
 def class_shares(mask: Array, classes: Classes) -> dict[str, float]:
     """The share in [0, 1] of each class that is there; of (H, W) uint8 class ids."""
     pixels = Image.fromarray(mask).histogram()  # numpy's bincount takes 8 bytes a pixel

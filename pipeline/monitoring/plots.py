@@ -28,11 +28,10 @@ def draw_features(
     for axes, shift in zip(every, drawn, strict=False):
         now, before = rows[shift.feature].dropna().astype(float), pictures[shift.feature].dropna()
         edges = np.histogram_bin_edges([*now, *before], BARS)
-        for values, style in ((before, "stepfilled"), (now, "step")):
-            colour = GREY if style == "stepfilled" else RED if shift.feature in moved else BLUE
-            weights = np.full(len(values), 1 / len(values))
-            alpha = 0.35 if style == "stepfilled" else 1
-            axes.hist(values, edges, weights=weights, histtype=style, color=colour, alpha=alpha)
+        now_colour = RED if shift.feature in moved else BLUE
+        filled = {"histtype": "stepfilled", "color": GREY, "alpha": 0.35}
+        axes.hist(before, edges, density=True, **filled)
+        axes.hist(now, edges, density=True, histtype="step", color=now_colour)
         axes.set_title(shift.feature, fontsize=10)
         axes.tick_params(labelsize=8)
         axes.set_yticks([])

@@ -140,14 +140,10 @@ def mixed(reference: Reference, share: float) -> Reference:
 
     As many pictures as possible of each kind, evenly spaced; counts in proportion.
     """
-    test, added = reference, reference.added
-    assert added is not None, "there is nothing to mix"
-    most, others = len(test.pictures), len(added.pictures)
-    if share < others / (most + others):
-        wanted = (most, round(most * share / (1 - share)))
-    else:
-        wanted = (round(others * (1 - share) / share), others)
-    parts = [_thinned(part, number) for part, number in zip((test, added), wanted, strict=True)]
+    assert reference.added is not None, "there is nothing to mix"
+    weighted = ((reference, 1 - share), (reference.added, share))
+    most = min(len(part.pictures) / weight for part, weight in weighted if weight)
+    parts = [_thinned(part, round(most * weight)) for part, weight in weighted]
     counts = (sum(getattr(part, name) for part in parts) for name in COUNTS)
     pictures = pd.concat([part.pictures for part in parts if len(part.pictures)], ignore_index=True)
     return Reference(reference.classes, pictures, *counts)

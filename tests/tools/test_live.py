@@ -3,6 +3,7 @@
 import gc
 import json
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow_workspace
@@ -88,20 +89,14 @@ def test_the_next_image_is_labelled_by_the_version_that_the_alias_names(followed
     assert found["petseg_model_loads_total loaded answers"] == 3
 
 
-def damage(file):
-    file.write_bytes(b"no model")
-
-
-def remove(file):
-    file.unlink()
-
-
 def replace_by_garbage(file):
     file.write_bytes(b"no model")
     tag(2, "onnx.sha256", file_digest(file))
 
 
-@pytest.mark.parametrize("harm", [damage, remove, replace_by_garbage])
+@pytest.mark.parametrize(
+    "harm", [lambda file: file.write_bytes(b"no model"), Path.unlink, replace_by_garbage]
+)
 def test_a_version_that_does_not_work_is_refused_once_until_something_changes(
     followed, metrics, caplog, harm
 ):
@@ -120,6 +115,19 @@ def test_a_version_that_does_not_work_is_refused_once_until_something_changes(
     followed.look()
     assert answer(followed) == 2
     assert values(metrics)["petseg_model_refused answers"] == 0
+
+
+def test_a_version_whose_files_are_elsewhere_is_tried_again_with_time_only_if_refused(
+    followed, monkeypatch
+):
+    elsewhere = replace(list_versions()[0], place="https://example.org/models/m-1")
+    states = []
+    for minute in (1, 2):
+        monkeypatch.setattr(live.time, "monotonic", lambda minute=minute: minute * live.AGAIN)
+        states.append([live._state(elsewhere, refused) for refused in (False, True)])
+    (loaded, refused), (loaded_later, refused_later) = states
+    assert loaded == loaded_later
+    assert refused != refused_later
 
 
 def test_an_alias_that_goes_back_to_the_model_that_answers_loads_nothing(followed, metrics):
@@ -212,9 +220,16 @@ def test_the_shadow_labels_the_same_image_and_the_row_says_where_they_agree(work
 
 def test_a_shadow_that_became_the_champion_makes_room_and_has_nothing_to_say(followed, metrics):
     register(2, "challenger")
-    shadow = followed.shadow = Followed(SHADOW, "@challenger", "auto", metrics)
+    shadow = Followed(SHADOW, "@challenger", "auto", metrics)
+    followed = LiveModel(followed.answers, shadow)
     followed.look()
     assert shadow.current.predictor(BLACK)[0, 0] == 2
+    before = shadow.current.predictor
+    for number in (1, 2):
+        tag(number, "monitor.verdict", "drift")
+        followed.look()
+    assert shadow.current.predictor is before, "a tag is no other model"
+    assert values(metrics)["petseg_model_loads_total loaded shadow"] == 1
     move("champion", 2)
     followed.look()
     assert answer(followed) == 2

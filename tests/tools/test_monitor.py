@@ -142,10 +142,10 @@ def test_the_reference_of_a_known_version_comes_with_a_later_export(run):
 
 
 def test_too_few_pictures_are_no_alarm(run):
-    log(add_version(), number=29, brightness=0.5)
+    log(add_version(), number=5, brightness=0.5)
     status, (line, _) = run()
     assert status == 0
-    assert line.startswith("too few pictures: version 1: 29 pictures are less than a window")
+    assert line.startswith("too few pictures: version 1: 5 pictures are less than a window")
     assert tags()["monitor.verdict"] == "too few pictures"
 
 

@@ -15,6 +15,7 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import read_classes
 from pipeline.data.images import decode_image
 from pipeline.deploy.predictor import Array, Predictor
+from pipeline.deploy.results import reduced
 from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
 from pipeline.ingest.annotation import mask_png
 from pipeline.monitoring.log import KEPT
@@ -22,7 +23,6 @@ from pipeline.scoring.pictures import overlay
 from tools.labelling.exporting import require_classes
 from tools.page.gallery import plain
 from tools.page.models import choose_model
-from tools.page.result import reduced
 from tools.page.review import VIEW, choose_name, pass_over, show_key, uploaded_mask
 
 
@@ -47,13 +47,13 @@ def show_next(kept: Path, model: Predictor) -> None:
     st.markdown(f"{len(waiting)} to look at, {len(added)} added")
     if waiting:
         name = choose_name(waiting)
-        judge(kept / f"{name}.jpg", Addition(name, classes.dataset, "", reviewer), model)
+        show_photograph(kept / f"{name}.jpg", Addition(name, classes.dataset, "", reviewer), model)
     else:
         st.success("No photograph is left to look at.")
     st.button("Undo", shortcut="U", on_click=_undo, disabled=not steps, key="undo addition")
 
 
-def judge(file: Path, blank: Addition, model: Predictor) -> None:
+def show_photograph(file: Path, blank: Addition, model: Predictor) -> None:
     """Show the photograph, and a button with a key for each decision. blank: without origin."""
     image, classes = decode_image(file), model.classes
     predicted = model.predict(image, confident=False).mask
@@ -80,6 +80,8 @@ def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
 
 
 def _discard(file: Path) -> None:
+    if not file.is_file():
+        return  # a key that was pressed twice
     content = file.read_bytes()
     file.unlink()
     st.session_state["additions"].append(partial(file.write_bytes, content))

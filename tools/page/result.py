@@ -15,9 +15,9 @@ import streamlit as st
 from PIL import Image
 
 from pipeline.data.classes import Classes
-from pipeline.data.images import decode_image, size_within, with_palette
+from pipeline.data.images import decode_image, with_palette
 from pipeline.deploy.predictor import Array, Predictor
-from pipeline.deploy.results import class_shares, cut_out, heat_map, png_of
+from pipeline.deploy.results import class_shares, cut_out, heat_map, png_of, reduced
 from pipeline.monitoring.log import PredictionLog
 from pipeline.monitoring.observation import observe
 from pipeline.scoring.pictures import colour, overlay
@@ -90,14 +90,6 @@ def label_image(model: Predictor, file: ImageFile, log: PredictionLog | None) ->
         shares=dict(sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])),
         seconds=seconds,
     )
-
-
-def reduced(side: int, *arrays: Array) -> list[Array]:
-    """An image, and masks of its size, reduced to the longest side."""
-    size = size_within(side, *arrays[0].shape[:2])
-    ways = (Image.Resampling.BOX, *[Image.Resampling.NEAREST] * (len(arrays) - 1))
-    pairs = zip(arrays, ways, strict=True)
-    return [np.array(Image.fromarray(array).resize(size, way)) for array, way in pairs]
 
 
 def show_results(results: Mapping[str, Result]) -> None:

@@ -23,6 +23,7 @@ from pipeline.data.classes import Classes, read_classes
 from pipeline.data.pairs import locate, mask_of, pair_of
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
+from pipeline.deploy.results import reduced
 from pipeline.ingest.annotation import mask_png
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
 from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests, read_mask
@@ -30,7 +31,6 @@ from pipeline.scoring.confusion import count_pairs
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
 from tools.page.gallery import plain
-from tools.page.result import reduced
 
 ANY = "any"  # of a filter
 VIEW = 700  # pixels of a picture's longer side
@@ -63,7 +63,7 @@ def show_next() -> None:
     if waiting:
         name = choose_name(waiting)
         row = table[table["name"] == name].iloc[0].to_dict()
-        judge(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), classes)
+        show_pair(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), classes)
     else:
         st.success("Nothing is left to decide here.")
     st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
@@ -112,7 +112,7 @@ def choose_name(waiting: list[str]) -> str:
     return state["current"]
 
 
-def judge(row: Row, blank: Review, before: Review | None, classes: Classes) -> None:
+def show_pair(row: Row, blank: Review, before: Review | None, classes: Classes) -> None:
     """Show the pair, and a button with a key for each decision.
 
     blank: the review to be, without decision and reason. before: one about an earlier mask.
@@ -217,7 +217,8 @@ def decide(
 
 def pass_over() -> None:
     state = st.session_state
-    state["passed"].add(state.pop("current"))
+    if "current" in state:  # not twice, by a key that was pressed twice
+        state["passed"].add(state.pop("current"))
 
 
 def undo() -> None:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 from PIL import Image
@@ -27,7 +29,7 @@ from pipeline.deploy.predictor import Array, enlarge_mask
 from pipeline.deploy.results import png_of
 from pipeline.monitoring.log import PredictionLog
 from tools.decoding import Decoded, decode_apart, stop_decoding
-from tools.serve import SETTINGS, Settings
+from tools.serve import SETTINGS
 from tools.serving.afterwards import Afterwards, Answered
 from tools.serving.body import read_image
 from tools.serving.live import ANSWERS, SHADOW, Followed, LiveModel, Served
@@ -37,9 +39,8 @@ from tools.serving.page import drawn, show_page
 
 MAX_WAIT = 60.0  # seconds until an image has its turn and is answered
 LEFT = 499  # nginx's status for a client that did not wait: nobody reads it
-PATHS = (
-    "POST /invocations, GET / (a page), /health, /ping, /version, /v2/health/live, "
-    "/v2/health/ready, /metrics, /openapi.json"
+PATHS = ", ".join(
+    f"{method.upper()} {path}" for path, known in DESCRIPTION["paths"].items() for method in known
 )
 # The headers of an answer that say which model gave it.
 MODEL_HEADER = "X-Model"  # for people: "version 3 @champion", or a path, and what it has not seen
@@ -49,18 +50,18 @@ IDENTITY_HEADERS = {
     "dataset": "X-Model-Dataset",
 }
 
-Render = Callable[[Answered], bytes]
+Render = Callable[[Answered], Any]  # what the answer needs of it
 
 
 def served_app() -> Starlette:
-    """The application for what PETSEG_SERVING says: each worker process calls this."""
-    settings = Settings(**json.loads(os.environ[SETTINGS]))
+    """The application for the arguments of `make serve`: each worker process calls this."""
+    settings = SimpleNamespace(**json.loads(os.environ[SETTINGS]))
     metrics = Metrics()
     shadow = settings.shadow and Followed(SHADOW, settings.shadow, settings.precision, metrics)
     answers = Followed(ANSWERS, settings.model, settings.precision, metrics)
     log = PredictionLog(Path(settings.log), settings.keep) if settings.log else None
     afterwards = Afterwards(metrics, log, shadow or None, settings.shadow_share)
-    return make_app(LiveModel(answers, shadow or None), afterwards, settings.origin)
+    return make_app(LiveModel(answers, shadow or None), afterwards, settings.cors_origin)
 
 
 def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starlette:
@@ -168,7 +169,7 @@ class Service:
 
     async def label(
         self, request: Request, render: Render, confident: bool
-    ) -> tuple[Answered, bytes]:
+    ) -> tuple[Answered, Any]:
         """Label the image of a request, at its turn and while its client is there.
 
         render: makes of it what the answer needs. Raises HTTPException, and ClientDisconnect.
@@ -185,7 +186,7 @@ class Service:
             raise ClientDisconnect
         raise HTTPException(503, f"too busy: no answer within {MAX_WAIT:.0f} seconds")
 
-    async def _answer(self, body: bytes, render: Render, confident: bool) -> tuple[Answered, bytes]:
+    async def _answer(self, body: bytes, render: Render, confident: bool) -> tuple[Answered, Any]:
         if not (served := self.live.current):
             raise HTTPException(503, "the model is being loaded: try again in some seconds")
         try:
@@ -209,7 +210,7 @@ def model_headers(served: Served) -> dict[str, str]:
 
 def _label(
     served: Served, decoded: Decoded, render: Render, confident: bool
-) -> tuple[Answered, bytes]:
+) -> tuple[Answered, Any]:
     mask, confidence, seconds = served.predictor.predict(decoded.image, confident)
     pixels = (decoded.image, mask, confidence)
     answered = Answered(served, *pixels, decoded.size, decoded.format, seconds)

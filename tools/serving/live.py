@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -55,29 +55,30 @@ class Followed:
         self.current: Served | None = None
         self.seen: object = None  # the state of the version that was loaded or refused last
         self.refusal = ""  # why that was refused
+        self.make_room: Callable[[], None] = lambda: None  # called before another model is loaded
         self.busy = Lock()  # held while the shadow's model works: it is not replaced meanwhile
 
     def load_first(self) -> None:
         """Raises UserError if the reference leads to no model that works."""
         version = self._named(list_versions()) if self.alias else None
         self._load(self.reference, version)
-        self.seen = version and _state(version)
+        self.seen = version and _state(version, refused=False)
 
     def due(self, versions: Sequence[Version]) -> Version | None:
         """The version to load: the alias's, unless it was loaded or refused as it is now."""
         version = self._named(versions)
-        return version if version and _state(version) != self.seen else None
+        return version if version and _state(version, bool(self.refusal)) != self.seen else None
 
     def follow(self, version: Version) -> None:
         """Replace the model by the version's; one that does not work is refused."""
-        self.seen = _state(version)
+        self.seen = _state(version, refused=False)
         try:
             self._load(str(version.number), version)
         except Exception as error:  # whatever it is, the old model still works
             if (text := f"version {version.number} is refused: {error}") != self.refusal:
                 logger.error("%s: %s", self.role, printable(text))
                 self.metrics.loads.labels(self.role, "refused").inc()
-            self.refusal = text
+            self.refusal, self.seen = text, _state(version, refused=True)
             self.metrics.refused.labels(self.role).set(1)
 
     def drop(self) -> None:
@@ -95,6 +96,8 @@ class Followed:
         if old and (old.version, old.digest) == (found.version, digest):
             predictor = old.predictor
         else:
+            self.make_room()
+            old = self.current
             # A shadow works on one core, beside the others' requests.
             threads = 1 if self.role == SHADOW else 0
             predictor = Predictor(found.file, threads, found.version).tried()
@@ -125,8 +128,10 @@ class LiveModel:
 
     def __init__(self, answers: Followed, shadow: Followed | None = None) -> None:
         self.answers, self.shadow = answers, shadow
+        if shadow and shadow.alias:
+            answers.make_room = shadow.make_room = shadow.drop
         self.stopped = Event()
-        self.troubles: dict[str, str] = {}  # each is said once, until it changes
+        self.trouble = ""  # with the registry: it is said once, until it changes
 
     @property
     def current(self) -> Served | None:
@@ -144,18 +149,14 @@ class LiveModel:
         try:
             versions = list_versions()
         except Exception as error:
-            self._say("registry", f"the registry cannot be read, nothing changes: {error}")
+            self._say(f"the registry cannot be read, nothing changes: {error}")
             self.answers.metrics.registry_up.set(0)
             return
-        self._say("registry", "")
+        self._say("")
         self.answers.metrics.registry_up.set(1)
-        if version := self.answers.due(versions):
-            if self.shadow and self.shadow.alias:
-                self.shadow.drop()
-            self.answers.follow(version)
-        if self.shadow and (version := self.shadow.due(versions)):
-            self.shadow.drop()
-            self.shadow.follow(version)
+        for followed in filter(None, (self.answers, self.shadow)):
+            if version := followed.due(versions):
+                followed.follow(version)
 
     def _run(self) -> None:
         try:
@@ -168,16 +169,16 @@ class LiveModel:
         while not self.stopped.wait(POLL):
             self.look()
 
-    def _say(self, what: str, trouble: str) -> None:
-        if self.troubles.get(what, "") != trouble:
-            self.troubles[what] = trouble
-            logger.warning(printable(trouble) or f"the {what} can be read again")
+    def _say(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            self.trouble = trouble
+            logger.warning(printable(trouble) or "the registry can be read again")
 
 
-def _state(version: Version) -> object:
+def _state(version: Version, refused: bool) -> object:
     """All that matters of a version: once refused, it is tried again when something changed."""
     files = [_stat(file) for file in version.local_files]
-    elsewhere = None if files else time.monotonic() // AGAIN
+    elsewhere = time.monotonic() // AGAIN if refused and not files else None
     return version.number, version.aliases, sorted(version.tags.items()), files, elsewhere
 
 

@@ -3,18 +3,16 @@
 import base64
 import hashlib
 import io
-import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 from starlette.responses import HTMLResponse, Response
 
 from pipeline.data.classes import Classes
-from pipeline.data.images import FORMATS, size_within
-from pipeline.deploy.results import class_shares, heat_map
+from pipeline.data.images import FORMATS
+from pipeline.deploy.results import class_shares, heat_map, reduced
 from pipeline.scoring.pictures import mask_legend, overlay
 from tools.report import TEMPLATES, load_template
 from tools.serving.afterwards import Answered
@@ -27,24 +25,22 @@ PAGE = "service.html"  # of TEMPLATES
 VIEW = 900  # pixels of the larger side of the pictures on the page
 
 
-def drawn(answered: Answered) -> bytes:
-    """What the page shows of an answer, as JSON: pictures and shares."""
+def drawn(answered: Answered) -> dict[str, Any]:
+    """What the page shows of an answer: pictures and shares."""
     classes, mask = answered.served.predictor.classes, answered.mask
-    size = size_within(VIEW, *mask.shape)
-    image = np.array(Image.fromarray(answered.image).resize(size, Image.Resampling.BOX))
-    small = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    confidence = [] if answered.confidence is None else [answered.confidence]
+    image, small, *sure = reduced(VIEW, answered.image, mask, *confidence)
     pictures = {"Its classes": _data_url(overlay(image, small, classes))}
-    if (confidence := answered.confidence) is not None:
-        sure = np.array(Image.fromarray(confidence).resize(size, Image.Resampling.BOX))
-        pictures["Light where the model is sure"] = _data_url(heat_map(sure).convert("RGB"))
+    if sure:
+        pictures["Light where the model is sure"] = _data_url(heat_map(sure[0]).convert("RGB"))
     shares = sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])
-    return json.dumps({"pictures": pictures, "shares": shares}).encode()
+    return {"pictures": pictures, "shares": shares}
 
 
 def show_page(
     served: Served | None,
     *,
-    shown: bytes | None = None,
+    shown: dict[str, Any] | None = None,
     message: str = "",
     status: int = 200,
     headers: dict[str, str] | None = None,
@@ -58,7 +54,7 @@ def show_page(
         words=score_words(classes) if classes else {},
         classes=classes,
         tinted=mask_legend(classes) if classes else {},
-        shown=json.loads(shown) if shown else None,
+        shown=shown,
         message=message,
         formats=FORMATS,
     )

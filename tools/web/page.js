@@ -29,7 +29,7 @@ let shown;
 const describing = describeModel();
 const loading = describing.then((model) => loadModel(model, showProgress));
 /** @type {Promise<unknown>} */
-let queue = loading;
+let queue = loading.catch(() => {}); // each photograph says why it is not labelled
 
 await start();
 
@@ -97,7 +97,7 @@ function add(files) {
   if (!files?.length) return;
   shown = undefined;
   element("errors").replaceChildren();
-  for (const file of files) queue = queue.then(() => label(file), () => {});
+  for (const file of files) queue = queue.then(() => label(file));
 }
 
 /** @param {File} file */
