@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,7 @@ def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) ->
     return template.render(config=config, scores=scores, words=shown, tiles=top, **content)
 
 
+@cache
 def load_template(name: str) -> "jinja2.Template":
     """A template of a page that people may mail: one file, whose texts are escaped."""
     import jinja2

@@ -4,8 +4,7 @@ import base64
 import hashlib
 import io
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from starlette.responses import HTMLResponse, Response
@@ -14,14 +13,10 @@ from pipeline.data.classes import Classes
 from pipeline.data.images import FORMATS
 from pipeline.deploy.results import class_shares, heat_map, reduced
 from pipeline.scoring.pictures import mask_legend, overlay
-from tools.report import TEMPLATES, load_template
+from tools.report import load_template
 from tools.serving.afterwards import Answered
 from tools.serving.live import Served
 
-if TYPE_CHECKING:
-    import jinja2
-
-PAGE = "service.html"  # of TEMPLATES
 VIEW = 900  # pixels of the larger side of the pictures on the page
 
 
@@ -47,9 +42,8 @@ def show_page(
     background: Any = None,
 ) -> Response:
     """The page about the model, with what `drawn` says of an image, or a message."""
-    template, style = _template()
     classes = served and served.predictor.classes
-    text = template.render(
+    text = load_template("service.html").render(
         served=served,
         words=score_words(classes) if classes else {},
         classes=classes,
@@ -59,8 +53,10 @@ def show_page(
         formats=FORMATS,
     )
     # No script, nothing from elsewhere, the one style, pictures inside the page.
+    [style] = re.findall("<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action 'self'; "
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
     guards = {
@@ -76,14 +72,6 @@ def score_words(classes: Classes) -> dict[str, str]:
     """The scores that the page shows, in this order, and their names for people."""
     overall = {"miou": "mean IoU", "pixel_accuracy": "pixel accuracy"}
     return overall | {f"iou.{name}": f"IoU of {name}" for name in classes.names}
-
-
-@cache
-def _template() -> "tuple[jinja2.Template, str]":
-    """The page's template, and the digest of its style as the policy names it."""
-    [style] = re.findall("<style>(.*?)</style>", (TEMPLATES / PAGE).read_text(), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return load_template(PAGE), digest
 
 
 def _data_url(picture: Image.Image) -> str:
