@@ -43,7 +43,6 @@ from pipeline.scoring.suspects import (
     ANOTHER,
     ONE_CLASS,
     PART_MISSING,
-    RIM,
     SHIFTED,
     SWAPPED,
     read_suspects,
@@ -59,9 +58,7 @@ DAMAGES = {
     "part missing": PART_MISSING,
     "another's mask": ANOTHER,
 }
-TWO_PIXELS = "shifted 2 pixels"  # every fourth shift: nobody would see it
-KNOWN_AS = DAMAGES | {TWO_PIXELS: RIM}
-SHIFTS = (0.05, 0.15)  # the others, of the shorter side
+SHIFTS = (0.05, 0.15)  # of the shorter side
 MISSING = (0.3, 0.6)  # of the object
 
 BATCH = 16
@@ -77,20 +74,20 @@ def main() -> None:
     for seed in range(arguments.seeds):
         with TemporaryDirectory(prefix="petseg-labels-") as folder:
             workspace = Path(folder)
-            copy_workspace(workspace, arguments.data, arguments.splits)
+            copy_workspace(workspace)
             damaged = damage_pairs(workspace, seed)
             run_in(workspace, *TRAIN)
             run_in(workspace, "tools.labels", "rank")
             tables.append(first_ranks(workspace, damaged))
     found = count_found(pd.concat(tables))
     console.print(table_of(found))
-    print(json.dumps({"data": str(arguments.data), "seeds": arguments.seeds, "found": found}))
+    print(json.dumps({"seeds": arguments.seeds, "found": found}))
 
 
-def copy_workspace(workspace: Path, data: Path, splits: Path) -> None:
+def copy_workspace(workspace: Path) -> None:
     """Pairs (as links), lists and params.yaml, in a workspace of their own."""
-    shutil.copytree(data.resolve(), workspace / PAIRS, copy_function=os.symlink)
-    shutil.copytree(splits, workspace / SPLITS)
+    shutil.copytree(PAIRS.resolve(), workspace / PAIRS, copy_function=os.symlink)
+    shutil.copytree(SPLITS, workspace / SPLITS)
     shutil.copy(PARAMS, workspace)
 
 
@@ -104,8 +101,6 @@ def damage_pairs(workspace: Path, seed: int) -> dict[str, str]:
     for names in (train + val, test):
         chosen = random.choice(names, round(SHARE * len(names)), replace=False).tolist()
         damaged |= {name: next(ways) for name in chosen}
-    shifted = [name for name, way in damaged.items() if way == "shifted"]
-    damaged |= dict.fromkeys(shifted[3::4], TWO_PIXELS)
     classes = read_classes(pairs)
     sound = [each for each in train + val + test if each not in damaged]
     for name, way in damaged.items():
@@ -131,7 +126,7 @@ def damage(
     mask: Mask, way: str, other: Mask, classes: Classes, random: np.random.Generator
 ) -> Mask:
     """The (H, W) mask damaged in one of the ways; `other`: the mask of another pair."""
-    thing, ground = main_classes(mask, classes)
+    thing, ground = classes.foreground[0], classes.with_role("background")[0]
     if way == "swapped":
         return swapped(mask, thing, ground)
     if way in ("empty", "full"):
@@ -144,23 +139,14 @@ def damage(
         along = np.moveaxis(np.indices(mask.shape), 0, -1) @ direction
         cut = np.quantile(along[mask == thing], 1 - random.uniform(*MISSING))
         return np.where(along > cut, ground, mask).astype(np.uint8)
-    far = 2 if way == TWO_PIXELS else min(mask.shape) * random.uniform(*SHIFTS)
+    far = min(mask.shape) * random.uniform(*SHIFTS)
     return shift(mask, np.rint(far * direction), order=0, cval=ground)
-
-
-def main_classes(mask: Mask, classes: Classes) -> tuple[int, int]:
-    """The object's class and the background's: the most frequent of these roles, else of all."""
-    pixels = np.bincount(mask[mask != IGNORE], minlength=len(classes))
-    by_size = np.argsort(-pixels, kind="stable").tolist()
-    ground = next((each for each in by_size if each in classes.with_role("background")), by_size[0])
-    things = [each for each in by_size if each != ground]
-    shown = [each for each in things if each in classes.foreground and pixels[each]]
-    return [*shown, *things][0], ground
 
 
 def run_in(workspace: Path, *command: object) -> None:
     """Run a module of this repository in the workspace. Raises UserError if it fails."""
     environment = {
+        "PETSEG_CACHE": "",  # its own, where the folds' models are looked for
         "DVC_ROOT": str(workspace),
         "MLFLOW_TRACKING_URI": f"sqlite:///{workspace}/mlflow.db",
         "PETSEG_NO_LINK": "1",
@@ -181,7 +167,7 @@ def first_ranks(workspace: Path, damaged: dict[str, str]) -> pd.DataFrame:
     scores["ours"] = suspects["score"]
     first = scores.rank(ascending=False, method="first") <= len(damaged)
     table = pd.DataFrame({"name": [*damaged], "damage": [*damaged.values()]}).set_index("name")
-    table["known"] = suspects.loc[table.index, "kind"] == table["damage"].map(KNOWN_AS)
+    table["known"] = suspects.loc[table.index, "kind"] == table["damage"].map(DAMAGES)
     return table.join(first)
 
 
@@ -227,7 +213,7 @@ def predictions(
 def count_found(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """By damage, and in all: how many there are, and the shares found first, and known by kind."""
     found = {}
-    for way in (*KNOWN_AS, "all"):
+    for way in (*DAMAGES, "all"):
         rows = table if way == "all" else table[table["damage"] == way]
         if len(rows):
             each: dict[str, float] = {"damaged": len(rows)}
@@ -247,8 +233,6 @@ def table_of(found: dict[str, dict[str, float]]) -> Table:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=__doc__)
-    parser.add_argument("--data", type=Path, default=PAIRS, help=f"images and masks ({PAIRS})")
-    parser.add_argument("--splits", type=Path, default=SPLITS, help=f"the lists ({SPLITS})")
     parser.add_argument("--seeds", type=positive, default=3, help="of the damage (3)")
     return parser.parse_args()
 

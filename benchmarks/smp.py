@@ -10,19 +10,16 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import get_args
 
 import torch
 from lightning_fabric import Fabric
-from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.ours import endless
+from benchmarks.ours import SEED, endless
 from pipeline.core.files import read_csv
 from pipeline.core.layout import MODELS, PAIRS, PARAMS, SPLITS, TABLES
 from pipeline.core.params import check_values, read_params
-from pipeline.core.terminal import console, positive, progress, run_command
+from pipeline.core.terminal import positive, progress, run_command
 from pipeline.data.cache import open_pictures
 from pipeline.data.classes import IGNORE
 from pipeline.data.dataset import PairDataset
@@ -31,8 +28,8 @@ from pipeline.data.splits import read_split
 from pipeline.data.transforms import Augmentation, Normalise
 from pipeline.model.checkpoint import load_checkpoint
 from pipeline.model.encoders import TimmEncoder, import_timm, load_pretrained
-from pipeline.model.engine import device_name, launch, resolve_precision
-from pipeline.model.settings import ModelConfig, Precision
+from pipeline.model.engine import launch, resolve_precision
+from pipeline.model.settings import ModelConfig
 from pipeline.scoring.measure import evaluate_images
 from pipeline.scoring.segmenter import Segmenter
 from pipeline.scoring.tables import headline, headline_words, score_table
@@ -44,40 +41,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.smp", description=__doc__)
     parser.add_argument("--minutes", type=float, required=True, help="how long to train")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     arguments = parser.parse_args()
     config = load_checkpoint(MODELS)[1]
-    precision = resolve_precision(arguments.precision)
-    fabric = launch(1, precision, arguments.threads, arguments.seed)
+    fabric = launch(1, resolve_precision("auto"), arguments.threads, SEED)
     learned, names = (read_split(SPLITS / f"{name}.csv")["name"] for name in ("train", "test"))
     network = build_network(config)
-    dataset = augmented(learned.tolist(), config.image_size, arguments.seed)
+    dataset = augmented(learned.tolist(), config.image_size)
     batches = endless(fabric, dataset, BATCH)
     images = train(network, config, fabric, batches, arguments.minutes)
 
     segmenter = Segmenter(network.eval(), config).to(fabric.device)
     table = score_table(evaluate_images(segmenter, names.tolist(), [PAIRS], 16), config.classes)
     words = headline_words(config.classes)
-    theirs, ours = (
-        scores.set_index("score")[["value", "low", "high"]].T.to_dict("list")
-        for scores in (table, read_csv(TABLES / "scores.csv"))
-    )
-    shown = Table("test scores", "smp", "95 % interval", "ours", "95 % interval")
-    for name, text in words.items():
-        figures = [
-            (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
-            for value, low, high in (theirs[name], ours[name])
-        ]
-        shown.add_row(text, *chain(*figures))
-    console.print(shown)
-    scores = headline(table, len(names), words)
-    facts = {
-        "epochs": images / len(dataset),
-        "precision": precision,
-        "device": device_name(fabric),
-    }
-    print(json.dumps({**vars(arguments), **facts, "scores": scores}))
+    both = table.merge(read_csv(TABLES / "scores.csv"), on="score", suffixes=(" smp", " ours"))
+    print(both[both["score"].isin(words)].to_string(index=False, float_format="{:.4f}".format))
+    print(json.dumps({"epochs": images / len(dataset), **headline(table, len(names), words)}))
 
 
 def build_network(config: ModelConfig) -> nn.Module:
@@ -92,12 +70,12 @@ def build_network(config: ModelConfig) -> nn.Module:
     return network
 
 
-def augmented(names: Sequence[str], size: int, seed: int) -> PairDataset:
+def augmented(names: Sequence[str], size: int) -> PairDataset:
     """The images that our model learned from, varied as ours were."""
     values = read_params()["train"]["augmentation"]
     params = check_values(values, AugmentationParams, PARAMS, "train.augmentation")
     augment = Augmentation(params, params.crop_size or size)
-    return PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, seed)
+    return PairDataset(open_pictures(PAIRS, names, size, reviewed=SPLITS), augment, SEED)
 
 
 def train(

@@ -122,16 +122,14 @@ def test_both_sides_of_the_prediction_write_the_same_pictures(tiny_pets, tmp_pat
         np.testing.assert_array_equal(mask, ours[name])
 
 
-def test_the_exported_models_are_measured_beside_pytorch(monkeypatch, bench):
-    monkeypatch.setattr(deploy, "NETWORKS", {"reference": TINY, "lite0": TINY})
+def test_the_exported_models_are_measured_beside_pytorch(tiny_pets, bench):
+    save_random_model(MODELS)
+    for name in ("model.onnx", "model.int8.onnx"):
+        write_traffic_light(MODELS / name)
     found = bench(deploy, "--size", "32")
-    sides = product(("reference", "lite0"), ("eager", "fp32", "int8"))
-    assert found["medians"].keys() == {f"{name}.{side}" for name, side in sides}
-    assert found["ratios"] == deploy.ratios(found["medians"], found["bytes"])
-    monkeypatch.setattr(deploy, "NETWORKS", {"a": TINY})
-    medians = {"a.eager": 300.0, "a.fp32": 200.0, "a.int8": 75.0}
-    ratios = deploy.ratios(medians, {"a.fp32": 100, "a.int8": 25})
-    assert ratios == {"a.fp32_to_eager": 1.5, "a.int8_to_eager": 4.0, "a.bytes": 0.25}
+    assert found["medians"].keys() == {"eager", "fp32", "int8"}
+    ratios = deploy.ratios({"eager": 300.0, "fp32": 200.0, "int8": 75.0})
+    assert ratios == {"fp32_to_eager": 1.5, "int8_to_eager": 4.0}
 
 
 @pytest.mark.slow
@@ -153,12 +151,12 @@ def test_smps_network_starts_from_our_encoder_learns_and_is_scored_beside_our_mo
         monkeypatch.setattr(sys, "argv", ["smp", "--threads", "2", "--minutes", minutes])
         smp.main()
         table, last = capsys.readouterr().out.rstrip().rsplit("\n", 1)
-        assert table.count("0.5000") == len(scores)
+        assert table.count("0.5000") >= len(scores)
         found.append(json.loads(last))
     short, longer = found
     assert short["epochs"] < longer["epochs"]
-    assert longer["scores"]["images"] == len(LISTS["test"])
-    assert short["scores"]["miou"] < longer["scores"]["miou"] < 1
+    assert longer["images"] == len(LISTS["test"])
+    assert short["miou"] < longer["miou"] < 1
 
 
 def test_both_searches_are_plans_over_params_that_exist_with_seeds_of_their_own(

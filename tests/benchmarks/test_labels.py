@@ -16,8 +16,8 @@ MASK[10:30, 10:30] = BORDER
 MASK[12:28, 12:28] = PET
 
 
-def damaged(way, other=MASK, seed=0):
-    return bench.damage(MASK, way, other, PETS, np.random.default_rng(seed))
+def damaged(way, other=MASK):
+    return bench.damage(MASK, way, other, PETS, np.random.default_rng(0))
 
 
 def test_the_damages_are_what_they_are_called():
@@ -31,10 +31,8 @@ def test_the_damages_are_what_they_are_called():
 
 
 def test_a_shifted_mask_lies_elsewhere_and_a_part_of_another_is_gone():
-    for way, low, high in ((bench.TWO_PIXELS, 1.4, 2.9), ("shifted", 1.5, 7)):
-        rows, columns = np.nonzero(damaged(way) == PET)
-        far = np.hypot(rows.mean() - 19.5, columns.mean() - 19.5)
-        assert low < far < high
+    rows, columns = np.nonzero(damaged("shifted") == PET)
+    assert 1.5 < np.hypot(rows.mean() - 19.5, columns.mean() - 19.5) < 7
     left = np.count_nonzero(damaged("part missing") == PET) / np.count_nonzero(MASK == PET)
     assert 1 - bench.MISSING[1] - 0.05 < left < 1 - bench.MISSING[0] + 0.05
 
