@@ -13,13 +13,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.core.files import file_digest, write_csv, write_json
-from pipeline.core.layout import in_repository
+from pipeline.core.layout import CHECKPOINT, in_repository
 from pipeline.core.params import STRICT, Seed, Threads, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.settings import AugmentationParams, ImageSize
 from pipeline.model.settings import (
-    CHECKPOINT,
     PAUSE_AFTER,
     ModelConfig,
     ModelParams,
@@ -134,9 +133,9 @@ def run_training(
             write_json(arguments.metrics, {**kept_epoch(rows), **facts})
             run.log_artifact(arguments.metrics, "metrics")
             run.log_artifact(arguments.plots, "plots/train")
-            run.finish(file_digest(arguments.models / CHECKPOINT))
+            run.finish(file_digest(arguments.models / CHECKPOINT.name))
         if os.environ.get("DVC_STAGE"):  # DVC has yet to save the outputs
-            state.finish(arguments.models / CHECKPOINT)
+            state.finish(arguments.models / CHECKPOINT.name)
         else:
             state.remove()
 

@@ -9,7 +9,6 @@ import pytest
 from file_server import FileServer, serving
 from xdist.scheduler import LoadScopeScheduling
 
-import stages  # noqa: F401 - before torch: it says how threads wait
 from pipeline.core.terminal import console
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and whatever it starts, too

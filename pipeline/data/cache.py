@@ -6,6 +6,7 @@ everything their bytes depend on. They can be deleted at any time.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,11 +21,10 @@ from torch import Tensor
 
 from pipeline.core.files import atomic_folder, file_digest
 from pipeline.core.layout import cache_folder
-from pipeline.core.terminal import UserError, console, track
+from pipeline.core.terminal import UserError, track
 from pipeline.data import images, pairs, transforms
 
 ARRAYS = ("images.npy", "masks.npy")
-DIGESTS = "sha256"  # the file of the arrays' digests, beside them
 CHUNK = 256  # pairs in memory at a time while the files are written
 
 Load = Callable[[str], NDArray[np.uint8]]  # from the name of a pair to its image or mask
@@ -48,20 +48,17 @@ def open_pictures(
     """Map the named pairs of the data set in `folder`, stretched to size x size, into memory.
 
     `reviewed`: a folder whose images and masks come before those of `folder`.
-    The first process that asks decodes them; others wait for it. Files that are no longer what was
-    written are decoded again. Raises UserError if an image is missing, or the disk is full; no
-    half-written file is left.
+    The first process that asks decodes them; others wait for it. Raises UserError if an image is
+    missing, or the disk is full; no half-written file is left.
     """
     key = content_key(folder, names, size, reviewed)
     cache = cache_folder("pictures") / key[:32]
     with FileLock(f"{cache}.lock"):
-        if not _intact(cache):
-            if cache.exists():
-                console.print(f"{cache} is damaged: the images are decoded again", soft_wrap=True)
+        if not cache.exists():
             try:
                 with atomic_folder(cache) as made:
                     _write_pictures(made, [*filter(None, [reviewed]), folder], names, size)
-                    (made / DIGESTS).write_bytes(_digests(made))
+                    os.sync()  # before it has its name: a power cut leaves all of it or nothing
             except OSError as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
     # Copy-on-write: torch wants memory that it may write to; the files stay as they are.
@@ -77,18 +74,6 @@ def content_key(folder: Path, names: Sequence[str], size: int, reviewed: Path | 
     parts = [size, code, versions, file_digest(folder / "index.csv"), names]
     parts += [(file.parent.name, file.name, file_digest(file)) for file in changed]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _intact(cache: Path) -> bool:
-    """Whether the arrays are those that were written: a second for a gigabyte."""
-    try:
-        return (cache / DIGESTS).read_bytes() == _digests(cache)
-    except OSError:
-        return False
-
-
-def _digests(cache: Path) -> bytes:
-    return "\n".join(file_digest(cache / name) for name in ARRAYS).encode()
 
 
 def _write_pictures(cache: Path, folders: Sequence[Path], names: Sequence[str], size: int) -> None:

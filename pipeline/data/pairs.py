@@ -95,8 +95,8 @@ def locate(kind: Kind, name: str, *folders: Path) -> Place:
 def changed_files(data: Path) -> dict[Path, tuple[str, str]]:
     """The images and masks whose sha256 is not the one in index.csv: (expected, found).
 
-    One that is gone counts with "missing" as found. In a shard its path goes on with its name
-    there: shards/000000.tar/NAME.jpg.
+    One that is gone counts with "missing" as found. In a shard its path ends with its name there:
+    shards/000000.tar/NAME.jpg.
     """
     with (data / "index.csv").open(newline="", encoding="utf-8") as index:
         expected = {

@@ -11,7 +11,7 @@ from pipeline.core.layout import cores
 from pipeline.core.terminal import UserError, track
 from pipeline.data.pairs import PATHS, locate, pair_of
 from pipeline.deploy.predictor import Predictor
-from pipeline.scoring.confusion import Margins, confusion_matrix, margins, mean_iou
+from pipeline.scoring.confusion import Margins, count_pairs, margins, mean_iou
 from pipeline.scoring.segmenter import Segmenter
 
 
@@ -57,13 +57,11 @@ def count_pixels(
     def count(name: str) -> Margins:
         """One image to (R, M, C, 3)."""
         image, truth = pair_of(name, data)
-        references = [torch.from_numpy(truth)]
+        references = [truth]
         if segmenter is not None:
-            references += segmenter.segment([torch.from_numpy(image)])
-        masks = [torch.from_numpy(predict(image)) for predict in predictors]
-        counts = [
-            [confusion_matrix(true, mask, classes).numpy() for mask in masks] for true in references
-        ]
+            references += [mask.numpy() for mask in segmenter.segment([torch.from_numpy(image)])]
+        masks = [predict(image) for predict in predictors]
+        counts = [[count_pairs(true, mask, classes) for mask in masks] for true in references]
         return margins(np.array(counts))
 
     with (

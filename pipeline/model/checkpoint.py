@@ -9,8 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from pipeline.core.files import atomic_file, file_digest, write_json
+from pipeline.core.layout import CHECKPOINT, CONFIG
 from pipeline.core.terminal import UserError
-from pipeline.model.settings import CHECKPOINT, CONFIG, ModelConfig
+from pipeline.model.settings import ModelConfig
 from pipeline.model.unet import UNet
 
 Weights = dict[str, Tensor]
@@ -31,10 +32,10 @@ def save_checkpoint(folder: Path, weights: Weights, config: ModelConfig) -> None
     """Write both files, of the weights that `copy_weights` gave; equal ones give equal bytes."""
     buffer = io.BytesIO()
     torch.save(weights, buffer)
-    with atomic_file(folder / CHECKPOINT) as temporary:
+    with atomic_file(folder / CHECKPOINT.name) as temporary:
         # By way of memory: torch.save to a path writes the temporary name into the file.
         temporary.write_bytes(buffer.getvalue())
-    write_json(folder / CONFIG, TypeAdapter(ModelConfig).dump_python(config))
+    write_json(folder / CONFIG.name, TypeAdapter(ModelConfig).dump_python(config))
 
 
 def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
@@ -42,9 +43,9 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
 
     Raises UserError if a file is missing, is not what it should be, or the two do not fit.
     """
-    file = folder / CHECKPOINT
+    file = folder / CHECKPOINT.name
     try:
-        config = TypeAdapter(ModelConfig).validate_json((folder / CONFIG).read_bytes())
+        config = TypeAdapter(ModelConfig).validate_json((folder / CONFIG.name).read_bytes())
         with zipfile.ZipFile(file) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("it is compressed")  # and could unpack to any size
@@ -57,9 +58,9 @@ def load_checkpoint(folder: Path) -> tuple[UNet, ModelConfig]:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: train first (dvc repro train)") from None
     except ValidationError as error:
-        raise UserError(f"{folder / CONFIG} is not a model configuration: {error}") from None
+        raise UserError(f"{folder / CONFIG.name} is not a model configuration: {error}") from None
     except Exception as error:
-        raise UserError(f"{file} does not fit {CONFIG} beside it: {error}") from error
+        raise UserError(f"{file} does not fit {CONFIG.name} beside it: {error}") from error
     return model.eval(), config
 
 
@@ -74,4 +75,4 @@ def _require_fit(wanted: Weights, weights: Weights) -> None:
 
 def checkpoint_digest(folder: Path) -> str:
     """The sha256 by which runs and versions know this model."""
-    return file_digest(folder / CHECKPOINT)
+    return file_digest(folder / CHECKPOINT.name)

@@ -9,8 +9,6 @@ from pipeline.core.params import STRICT
 from pipeline.data.classes import Classes
 from pipeline.data.settings import ImageSize, Normalisation
 
-CHECKPOINT = "checkpoint.pth"
-CONFIG = "config.json"
 PAUSE_AFTER = "PETSEG_PAUSE_AFTER"  # set by a search: the epochs after which a training pauses
 
 PLAIN = "plain"

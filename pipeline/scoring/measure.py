@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipeline.core.terminal import track
 from pipeline.data.classes import IGNORE, Classes
 from pipeline.data.pairs import pair_of
-from pipeline.scoring.confusion import Counts, Margins, confusion_matrix, divide, margins
+from pipeline.scoring.confusion import Counts, Margins, count_pairs, divide, margins
 
 if TYPE_CHECKING:  # tables and comparisons of what was counted start without torch
     from torch import Tensor
@@ -111,13 +111,10 @@ def look_at_images(
 
 def measure(image: Image, truth: Mask, logits: "Tensor", classes: Classes) -> Measured:
     """Compare the (C, H, W) logits with the (H, W) true class ids of the (H, W, 3) image."""
-    import torch  # noqa: PLC0415
-
     best, prediction = logits.max(dim=0)
     confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
-    target, scored = torch.from_numpy(truth), truth != IGNORE
-    confusion = confusion_matrix(target, prediction, len(classes)).numpy()
-    predicted, right = prediction.numpy(), (prediction == target).numpy()
+    predicted, scored = prediction.numpy(), truth != IGNORE
+    confusion, right = count_pairs(truth, predicted, len(classes)), predicted == truth
     edge = np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])
     outlined = [
         boundary_counts(truth == place, (predicted == place) & scored) for place in classes.outlined

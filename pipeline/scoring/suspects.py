@@ -122,7 +122,7 @@ def judge(label: Mask, seen: Mask, lead: NDArray[np.float32], classes: Classes) 
 def thick_parts(region: Region) -> Region:
     """What is left of the region without all that is narrower than a square of side 2 d + 1.
 
-    d is THICK of the diagonal, and at least one pixel; the region is taken to go on, mirrored,
+    d is THICK of the diagonal, and at least one pixel; the region is mirrored
     beyond the image's edge.
     """
     from scipy.ndimage import maximum_filter, minimum_filter  # noqa: PLC0415 - as in `boundary`

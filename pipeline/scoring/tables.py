@@ -72,9 +72,9 @@ def per_image_table(images: pd.DataFrame, measured: Measured, classes: Classes) 
     outlined = classes.named(classes.outlined)
     scores = {
         "miou": mean_iou(counted),
-        **_columns("iou", iou(counted), names),
-        **_columns("dice", dice(counted), names),
-        **_columns("boundary_iou", divide(*np.moveaxis(measured.boundary, -1, 0)), outlined),
+        **_by_class("iou", iou(counted), names, "_"),
+        **_by_class("dice", dice(counted), names, "_"),
+        **_by_class("boundary_iou", divide(*np.moveaxis(measured.boundary, -1, 0)), outlined, "_"),
         "calibration_error": calibration_error(measured.bins),
         "foreground_share": divide(subject, counted[..., 0].sum(axis=-1)),
         "brightness": measured.brightness,
@@ -186,13 +186,11 @@ def worst_mean(values: Scores, weights: Weights, share: float) -> Scores:
     return np.array(means)
 
 
-def _by_class(name: str, values: Scores, classes: Iterable[str]) -> dict[str, Scores]:
+def _by_class(
+    name: str, values: Scores, classes: Iterable[str], joint: str = "."
+) -> dict[str, Scores]:
     """(R, C) values as `name.pet` and so on."""
-    return {f"{name}.{label}": values[:, place] for place, label in enumerate(classes)}
-
-
-def _columns(name: str, values: Scores, classes: Iterable[str]) -> dict[str, Scores]:
-    return {f"{name}_{label}": values[:, place] for place, label in enumerate(classes)}
+    return {f"{name}{joint}{label}": values[:, place] for place, label in enumerate(classes)}
 
 
 def slice_table(table: pd.DataFrame, classes: Classes, whole: tuple[float, float]) -> pd.DataFrame:

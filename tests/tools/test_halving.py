@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.sweeps.halving import promotions
+from tools.sweeps.search import promotions
 
 RUNGS = (1, 3)
 

@@ -9,7 +9,8 @@ kept: a search that was killed, and several at once, see the same trials.
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ from pipeline.core.terminal import UserError
 from pipeline.records.experiments import experiment_runs, metric_by_epoch
 from pipeline.records.store import Store
 from tools.sweeps.experiments import finished_experiments, read_metrics
-from tools.sweeps.halving import Scores, promotions
 from tools.sweeps.jobs import Job
 from tools.sweeps.plan import Experiment, Names, Plan
 from tools.sweeps.ranking import Result
@@ -32,6 +32,9 @@ from tools.sweeps.space import EPOCHS, rounded
 
 STUDIES = "optuna.db"  # in the repository's root
 KEPT_BY = "val.miou"  # of the epoch whose weights a training keeps
+ETA = 3  # one in ETA trials continues from a rung to the next
+
+Scores = Mapping[int | None, float]  # of one trial, higher is better: at each rung, None at its end
 
 
 class Trials:
@@ -240,3 +243,28 @@ def as_pruned(trial: FrozenTrial) -> FrozenTrial:
         distributions=trial.distributions,
         intermediate_values=trial.intermediate_values,
     )
+
+
+def promotions(
+    scores: Mapping[int, Scores], rungs: Sequence[int], least: int = 0
+) -> list[tuple[int, int | None]]:
+    """List the trials that should continue, the most urgent first: asynchronous successive halving.
+
+    By Li et al. 2018 (arXiv 1810.05934).
+
+    Args:
+        scores: of each trial, by its number.
+        rungs: numbers of epochs after which trials pause, rising.
+        least: how many trials continue from each rung at least, however few are there.
+
+    Returns: trials, each with the rung at which it pauses next (None: it trains to its end). They
+        are the best third of those that have reached a rung, without those that have continued
+        already. The highest rung comes first.
+    """
+    found = []
+    for rung, following in reversed([*pairwise([*rungs, None])]):
+        here = [trial for trial in scores if rung in scores[trial]]
+        ranked = sorted(here, key=lambda trial: (-scores[trial][rung], trial))
+        best = ranked[: max(len(here) // ETA, least)]
+        found += [(trial, following) for trial in best if following not in scores[trial]]
+    return found

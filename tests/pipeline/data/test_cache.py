@@ -1,7 +1,6 @@
 """Images are decoded once, into files that are whole or not there."""
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,18 +84,6 @@ def test_opening_again_decodes_and_writes_nothing(tiny_pets):
     assert digest(open_pictures(PAIRS, NAMES, 32)) == before  # a change stays in memory
     assert [file.stat().st_mtime_ns for file in files] == written
     assert len(files) == 2
-
-
-@pytest.mark.parametrize("damage", [lambda file: 0, lambda file: file.stat().st_size // 2])
-@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "sha256"])
-def test_a_damaged_cache_is_decoded_again(tiny_pets, capsys, name, damage):
-    before = digest(open_pictures(PAIRS, NAMES, 32))
-    [file] = (tiny_pets / ".cache/pictures").glob(f"*/{name}")
-    size = file.stat().st_size
-    os.truncate(file, damage(file))  # and, at full size, zeros, as a power cut leaves them
-    os.truncate(file, size)
-    assert digest(open_pictures(PAIRS, NAMES, 32)) == before
-    assert "is damaged" in capsys.readouterr().out
 
 
 def test_the_key_depends_on_size_list_order_and_files(tiny_pets):
