@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline.scoring.confusion import Margins, mean_iou
-from pipeline.scoring.paired import Pair
 from pipeline.scoring.tables import margin_columns, margins_of
 
 NAMES = [f"Bengal_{number}" for number in range(1, 21)]
@@ -41,12 +40,6 @@ def table_of(
     """The columns of evaluate's per_image.csv that a comparison reads, from (N, C, 3) margins."""
     flat = counted.reshape(len(names), -1)
     return pd.DataFrame({"name": names}).join(pd.DataFrame(flat, columns=margin_columns(classes)))
-
-
-def pair_of(challenger: pd.DataFrame, champion: pd.DataFrame) -> Pair:
-    """The pair in two tables of the same images, whose masks may differ."""
-    (new, classes), (old, _) = margins_of(challenger), margins_of(champion)
-    return Pair(new, old, classes)
 
 
 def miou_of(table: pd.DataFrame) -> float:

@@ -3,11 +3,11 @@
 import asyncio
 import socket
 import threading
-import time
 from contextlib import suppress
 
 import pytest
 import uvicorn
+from processes import wait_until
 from servers import free_port
 
 from tools import connections
@@ -30,8 +30,7 @@ def server(monkeypatch):
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), **settings))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    wait_until(lambda: server.started, seconds=60)
     yield server
     server.should_exit = True
     thread.join()
@@ -55,5 +54,4 @@ def test_an_answer_that_is_not_read_is_dropped_and_one_that_takes_its_time_is_no
     with connect(server) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.recv(15) == b"HTTP/1.1 200 OK"
-        while server.server_state.connections:
-            time.sleep(0.01)
+        wait_until(lambda: not server.server_state.connections, seconds=60)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pictures import encoded
 from PIL import Image
+from processes import wait_until
 from tiny_pets import REPOSITORY
 
 from pipeline.data.images import ImageError, Problem
@@ -50,8 +51,7 @@ def test_a_pool_whose_idle_process_is_killed_is_replaced():
     pool = decoding._pool()
     [process] = pool._pool_manager.worker_manager.workers.values()
     process.kill()
-    while pool.active:
-        pass
+    wait_until(lambda: not pool.active, seconds=60)
     assert np.shape(decode(black(2, 3)).image) == (3, 2, 3)
 
 

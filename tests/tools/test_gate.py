@@ -5,13 +5,13 @@ from datetime import datetime
 
 import pytest
 import yaml
-from pixel_tables import CLASSES, pair_of, pixel_table
+from pixel_tables import CLASSES, pixel_table
 from tiny_pets import REPOSITORY
 
 from pipeline.core.params import ParamsError, read_section
 from pipeline.records.registry import Decision
 from pipeline.records.versions import Version
-from pipeline.scoring.paired import Change, Comparison, paired_bootstrap
+from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired_tables
 from tools.gate import GateParams, decide_by_origin, objections, verdict
 
 PARAMS = GateParams(confidence=0.95, resamples=1000, seed=0, min_gain=0.0, max_class_drop=0.005)
@@ -20,7 +20,7 @@ NO_GAIN = "the interval is not above gate.min_gain, 0"
 
 
 def compare(challenger, champion=CHAMPION):
-    pair = pair_of(challenger, champion)
+    pair = paired_tables(challenger, champion)
     return paired_bootstrap(pair, confidence=0.95, resamples=1000, seed=0)
 
 

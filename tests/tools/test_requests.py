@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 from asgi import END, exchange, send
-from pictures import decoded, encoded, heic
+from pictures import decoded, encoded
 from PIL import Image
 from tiny_models import write_onnx, write_sure_model
 
@@ -94,18 +94,6 @@ def test_an_image_is_answered_with_its_mask(ask, kind):
     status, content, answer = ask(FILE[:9], FILE[9:], kind=kind)
     assert (status, content) == (200, "image/png")
     assert np.array_equal(decoded(answer), PIXELS[..., 0])
-
-
-def test_a_telephones_heic_is_answered_upright_and_a_broken_one_named(ask, refusal):
-    upright = np.zeros((64, 96, 3), np.uint8)
-    upright[:32] = 255
-    content = heic(np.rot90(upright), orientation=6, tile_size=64)  # 6: clockwise, to be upright
-    status, _, answer = ask(content, kind="image/heic")
-    assert status == 200
-    assert np.abs(decoded(answer).astype(int) - upright[..., 0]).max() <= 4
-    status, told = refusal(content[:-9])
-    assert status == 400
-    assert told.startswith("the photograph: not a picture that can be read")
 
 
 def test_a_large_image_is_reduced_for_the_model_and_its_mask_enlarged(ask):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_pets import OXFORD, PETS, REPOSITORY
+from tiny_pets import OXFORD, REPOSITORY
 
 from pipeline.core.params import ParamsError
 from pipeline.data.description import group_of, read_description
@@ -140,7 +140,3 @@ def test_a_missing_file_names_the_data_sets_that_have_one(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(ParamsError, match=r"mine\.yaml is missing; .*: camvid, oxford, sample"):
         read_description(Path("datasets/mine.yaml"))
-
-
-def test_the_tests_pets_are_the_official_ones():
-    assert PETS.entries == OXFORD.to_classes("oxford").entries

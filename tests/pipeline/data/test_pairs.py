@@ -12,7 +12,6 @@ from pipeline.data.images import load_mask
 from pipeline.data.pairs import (
     changed_files,
     image_of,
-    image_path,
     locate,
     mask_of,
     mask_path,
@@ -21,11 +20,6 @@ from pipeline.data.pairs import (
 from pipeline.data.splits import evenly_spaced, read_split
 
 NAMES = [name for names in LISTS.values() for name in names]
-
-
-def test_a_name_tells_the_files():
-    assert image_path(Path("data"), "beagle_1") == Path("data/images/beagle_1.jpg")
-    assert mask_path(Path("data"), "beagle_1") == Path("data/masks/beagle_1.png")
 
 
 def test_a_changed_byte_and_a_lost_file_are_named_with_both_digests(tmp_path: Path) -> None:

@@ -42,10 +42,6 @@ def test_rows_are_sorted_by_name_and_read_back_as_they_were_given(tmp_path):
     }
 
 
-def test_the_repository_has_no_decisions():
-    assert (REPOSITORY / "labels/review.csv").read_text() == HEADER
-
-
 def test_an_undone_decision_leaves_what_was_there_before(tmp_path):
     first = Held(review("pug_1", "file"), b"a mask")
     second = Held(review("pug_1", "model"), b"another")

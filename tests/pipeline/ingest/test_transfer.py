@@ -156,5 +156,5 @@ def test_a_closed_port_and_an_unknown_host_are_named(server, file):
     server.server_close()
     with pytest.raises(DownloadError, match=r"Connection refused.*check the address"):
         transfer(f"{server.url}/a.tar", file, resume=True)
-    with pytest.raises(DownloadError, match=r"http://no-such-host\.invalid/a.tar: Name or "):
+    with pytest.raises(DownloadError, match=r"no-such-host\.invalid/a\.tar: .*check the address"):
         transfer("http://no-such-host.invalid/a.tar", file, resume=True)

@@ -222,19 +222,3 @@ def test_without_foreground_or_groups_only_brightness_makes_slices_and_many_labe
     assert set(slice_table(named, PETS, (0, 1))["slice"]) == {
         "species", "pet size", "frame", "brightness",
     }  # fmt: skip
-
-
-def test_250_classes_make_tables_in_seconds():
-    names = [f"class {number}" for number in range(250)]
-    classes = Classes("many", tuple(Class(name, "#123456") for name in names))
-    random = np.random.default_rng(0)
-    right = random.integers(0, 100, (40, 250))
-    counted = np.stack([right + 50, right + 30, right], axis=-1)
-    measured = Measured(
-        counted, np.zeros((40, 0, 3), int), counted[..., :2], np.ones((40, BINS, 3)),
-        np.full(40, 0.5), np.zeros(40, bool), np.zeros((250, 250), int),
-    )  # fmt: skip
-    table = per_image_table(pd.DataFrame({"name": map(str, range(40))}), measured, classes)
-    assert (margins_of(table)[0] == counted).all()
-    assert len(score_table(measured, classes)) == 5 * 250 + 5
-    assert slice_table(table, classes, (0, 1))["images"].tolist() == [40]
