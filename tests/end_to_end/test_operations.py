@@ -16,12 +16,10 @@ from monitored import make_reference, pictures
 from pictures import encoded
 from processes import run_python, wait_until
 from servers import started
-from tiny_models import save_random_model
+from tiny_models import write_sure_model
 from tiny_pets import REPOSITORY, write_params
 
 from pipeline.core.files import file_digest
-from pipeline.data.classes import to_metadata
-from pipeline.deploy.onnx_export import export_onnx
 from pipeline.monitoring.log import read_log
 from pipeline.monitoring.reference import save_reference
 from pipeline.records.versions import list_versions, reference_beside
@@ -65,8 +63,7 @@ def served(tmp_path_factory):
         limits = {"window": SENT, "windows": 1, "broken": 1}
         write_params(workspace, monitor=limits)
         model = workspace / "models/model.onnx"
-        segmenter = save_random_model(workspace / "models")
-        export_onnx(model, segmenter, to_metadata(segmenter.classes))
+        write_sure_model(model)
         save_reference(reference_beside(model), make_reference(pictures(60)))
         register(model, alias="champion")
         command = [sys.executable, "-m", "tools.serve", "--log", "log", "--port"]

@@ -89,17 +89,6 @@ MISTAKES = {
 WRONG = [-(10**30), 10**30, "none", float("inf")]
 
 
-def broken(key: str) -> list[str]:
-    """Texts of params.yaml: a wrong value, an unknown key beside it, the section twice, or none."""
-    texts = [yaml.safe_dump(changed(GOOD, key, value)) for value in WRONG]
-    section, _, rest = key.partition(".")
-    if rest:
-        texts.append(yaml.safe_dump(changed(GOOD, f"{section}.unheard_of", 1)))
-    texts.append(yaml.safe_dump(GOOD) + f"{section}: {{}}\n")
-    missing = {name: value for name, value in GOOD.items() if name != section}
-    return [*texts, yaml.safe_dump(missing)]
-
-
 @pytest.mark.parametrize("stage", MISTAKES)
 def test_a_mistake_is_named_before_any_work(tmp_path, monkeypatch, stage):
     monkeypatch.chdir(tmp_path)
@@ -110,7 +99,7 @@ def test_a_mistake_is_named_before_any_work(tmp_path, monkeypatch, stage):
     monkeypatch.setattr(sys, "argv", [stage, *arguments])
     main = STAGES[stage].main if command else models.main
     for key in MISTAKES[stage]:
-        for text in broken(key):
+        for text in [yaml.safe_dump(changed(GOOD, key, value)) for value in WRONG]:
             Path("params.yaml").write_text(text)
             with pytest.raises(ParamsError) as error:
                 main()
