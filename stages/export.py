@@ -47,6 +47,7 @@ def main() -> None:
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.segmenter import Segmenter
 
+    scored = read_scores(arguments.scores)
     prepare_torch(seed=0, threads=1)  # in each of the threads that compare
     segmenter = Segmenter(*load_checkpoint(arguments.models))
     digest = checkpoint_digest(arguments.models)
@@ -59,12 +60,19 @@ def main() -> None:
     write_json(arguments.metrics, metrics)
     require_agreement(metrics, files[FP32], params.max_disagreement)
     note_seen(files[FP32], arguments.data, arguments.splits, params.threads)
-    scores = {"test": json.loads(arguments.scores.read_text()), "export": metrics}
+    scores = {"test": scored, "export": metrics}
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
         register_model(run, files[FP32], scores)
+
+
+def read_scores(file: Path) -> dict[str, Any]:
+    """What evaluate wrote, before any work is done. Raises UserError if it is missing."""
+    if not file.is_file():
+        raise UserError(f"{file} is missing: run the stage evaluate first")
+    return json.loads(file.read_text())
 
 
 def note_seen(model: Path, data: Path, splits: Path, workers: int) -> None:

@@ -109,7 +109,8 @@ def draw_lists(
 def held_out_names(added: Entries, params: SplitParams, seed: int) -> set[str]:
     """The added pairs that are not trained on. Whether a pair is, no other pair changes."""
     most = math.floor(params.held_out_fraction * 2**256)
-    units = {entry.name: entry.groups[0] if params.by == "apart" else entry.name for entry in added}
+    apart = params.by == "apart"  # by group, where the name tells one
+    units = {each.name: (apart and each.groups[0]) or each.name for each in added}
     return {name for name, unit in units.items() if int.from_bytes(_order(seed, unit)) < most}
 
 

@@ -119,7 +119,8 @@ def run_training(
     model, train = sections["model"], sections["train"]
     images = {split: len(each.images) for split, each in pictures.items()}
     weights = [in_repository(model.weights)] if model.weights else []
-    key = training_key(sections, engine, [each.key for each in pictures.values()], files=weights)
+    content = [classes.dataset, classes.names, *(each.key for each in pictures.values())]
+    key = training_key(sections, engine, content, files=weights)
     shape = replace(model, weights=None)  # what the network started from is not needed to apply it
     config = ModelConfig(shape, classes, train.image_size, normalisation_of(model.encoder))
     with training_state(key) as state:

@@ -33,10 +33,15 @@ STYLE = Path(__file__).parent / "page/style.css"
 def main() -> None:
     st.set_page_config("Segmentation", layout="wide")
     st.html(STYLE)
+    try:
+        folder, _ = open_options()
+    except UserError as error:
+        st.error(plain(error), icon=":material/error:")
+        return
     pages = [st.Page(try_model, title="Try the model")]
     if (SUSPECTS / TABLE).is_file():
         pages.append(st.Page(review_page, title="Review labels"))
-    if (folder := open_options()[0]) and (folder / KEPT).is_dir():
+    if folder and (folder / KEPT).is_dir():
         title, path = "Add photographs", "add_photographs"
         pages.append(st.Page(partial(additions_page, folder), title=title, url_path=path))
     if len(pages) == 1:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
@@ -14,13 +15,13 @@ from packaging.requirements import Requirement
 from rich.filesize import decimal
 
 from pipeline.core.files import file_digest
-from pipeline.core.git import UNKNOWN, git_commit, git_identity
+from pipeline.core.git import UNKNOWN, committer, git_commit
 from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.core.terminal import UserError
 from pipeline.records.database import local_path, moved_from
 from pipeline.records.lineage import copies_refused, installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
-from pipeline.records.store import Store
+from pipeline.records.store import Store, store_errors
 from pipeline.records.unsent import stores_with_unsent
 from pipeline.records.versions import list_versions
 
@@ -49,7 +50,9 @@ def check_environment(lock: Path = REQUIREMENTS) -> Iterator[Finding]:
         yield Finding("bad", text, "make --always-make .venv/installed")
     else:
         yield Finding("good", f"all packages are those of {lock}")
-    if git_identity():
+    try:
+        committer(Path())
+    except UserError:
         text = "git knows no name to commit with: `dvc exp run --temp` and --queue will fail"
         yield Finding("note", text, "git config user.name NAME; git config user.email ADDRESS")
     if refusal := copies_refused(workspace_root()):
@@ -99,7 +102,8 @@ def check_records(store: Store) -> Iterator[Finding]:
     runs = all_runs(store)
     versions = list_versions(store.uri)
     yield Finding("good", f"{store.name}: {len(runs)} runs, {len(versions)} versions")
-    known = store.client.get_experiment(store.experiment_id).artifact_location
+    with store_errors(store.uri):
+        known = store.client.get_experiment(store.experiment_id).artifact_location
     if old := moved_from(store.uri, known):
         place = f"the artifacts lie beside {store.name}, which looks for them in {old}"
         remedy = "python -m tools.doctor --readdress"
@@ -151,6 +155,9 @@ def check_disk(store: Store) -> Iterator[Finding]:
         text = f"{len(runs)} deleted runs still hold {_size(*folders)}"
         address = quote(store.name)
         remedy = f"mlflow gc --backend-store-uri {address} --tracking-uri {address}"
+        if store.uri.startswith("http"):
+            text = f"{len(runs)} deleted runs still hold their files"
+            remedy = "on the server's machine: docs/teams.md, Cleaning up"
         yield Finding("note", text, remedy)
     # Interrupted experiments leave them behind.
     if copies := [path.parent for path in (root / ".dvc/tmp/exps").glob("*/.git")]:
@@ -224,7 +231,8 @@ def _size(*places: Path) -> str:
 
 
 def _dvc(*arguments: str) -> str:
-    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "dvc", *arguments]  # it need not be on the path
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.partition("ERROR: ")[2].partition("\n\n")[0].strip()
         raise UserError(f"`dvc {arguments[0]}` failed: {reason}")

@@ -60,10 +60,11 @@ def examine(title: str, check: Callable[[], Iterable[tuple[str, str, str]]]) -> 
 def readdress_store() -> int:
     """Let the store look for its artifacts where they are."""
     from pipeline.records.database import moved_from, readdress
-    from pipeline.records.store import open_store
+    from pipeline.records.store import open_store, store_errors
 
     store = open_store()
-    known = store.client.get_experiment(store.experiment_id).artifact_location
+    with store_errors(store.uri):
+        known = store.client.get_experiment(store.experiment_id).artifact_location
     if old := moved_from(store.uri, known):
         count = readdress(store.uri, old)
         console.print(f"{count} addresses in {store.name} no longer begin with {old}")

@@ -14,6 +14,7 @@ from pipeline.core.layout import (
     CHECKPOINT,
     EVALUATE_METRICS,
     EXPORT_METRICS,
+    LOCK,
     METRICS,
     ONNX,
     PAIRS,
@@ -22,7 +23,7 @@ from pipeline.core.layout import (
     TABLES,
 )
 from pipeline.core.params import STRICT, ParamsError, Seed
-from pipeline.core.terminal import console
+from pipeline.core.terminal import UserError, console
 from pipeline.deploy.predictor import Predictor
 from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.registry import Decision, contestants, register_model, settle
@@ -74,7 +75,8 @@ class GateParams:
 def register_restored(store: Store) -> None:
     """Register the exported file if `dvc repro` took it from a cache, so that no stage did.
 
-    A version whose run was deleted gets a run again. Raises UserError for a file that is no model.
+    A version whose run was deleted gets a run again. Raises UserError for a file that is no model,
+    or not the one that dvc.lock names: models come by DVC, their scores by git.
     """
     if not (ONNX.is_file() and CHECKPOINT.is_file()):
         return
@@ -84,6 +86,12 @@ def register_restored(store: Store) -> None:
     said = Predictor(ONNX, threads=1).session.get_modelmeta().custom_metadata_map
     if said.get(CHECKPOINT_TAG, checkpoint) != checkpoint:
         return  # of another training: export has yet to run
+    outs = [out for stage in read_lock(Path()).values() for out in stage.get("outs", [])]
+    locked = {out["path"]: out.get("md5") for out in outs}
+    for file in filter(Path.is_file, (CHECKPOINT, ONNX, *FILES.values())):
+        if locked.get(file.as_posix(), digest := file_digest(file, "md5")) != digest:
+            remedy = "dvc checkout, dvc pull or dvc repro first"
+            raise UserError(f"{file} is not the one that {LOCK} names: {remedy}")
     scores = {name: read_json(file) for name, file in FILES.items()}
     with checkpoint_run(checkpoint, PAIRS) as run:
         run.log_metrics(scores)

@@ -1,6 +1,7 @@
 """The registered versions of the model: list them, let the gate decide, promote one by hand."""
 
 import argparse
+import os
 from pathlib import Path
 
 from rich.table import Column, Table
@@ -68,7 +69,9 @@ def _trace(answer: str) -> None:
 
     Raises UserError if the PNG names none, or no version of the registry has such a file.
     """
-    digest = _digest_in(Path(answer)) if Path(answer).is_file() else answer.lower()
+    # Not Path.is_file, which raises for a name that is too long.
+    is_file = os.path.isfile(answer)  # noqa: PTH113
+    digest = _digest_in(Path(answer)) if is_file else answer.lower()
     version = find_served(list_versions(), digest)
     if version is None:
         raise UserError(f"{answer}: no registered version has a file whose sha256 begins {digest}")
@@ -96,7 +99,7 @@ def _digest_in(file: Path) -> str:
     try:
         with Image.open(file, formats=["PNG"]) as image:
             digest = image.info.get(f"{MODEL_MARK}.digest")
-    except OSError:
+    except Exception:  # decoders raise errors of many kinds
         digest = None
     if not isinstance(digest, str):
         raise UserError(f"{file}: no PNG that names the model that made it")

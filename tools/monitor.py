@@ -104,8 +104,9 @@ def line_of(found: Found) -> str:
     else:
         parts = [f"{len(found.rows)} pictures are less than a window"]
     shifts = {shift.feature: str(shift) for shift in verdict.shifts}
-    parts += [shifts[name] for name in verdict.moved[:NAMED]]
-    if more := verdict.moved[NAMED:]:
+    moved = [name for name in verdict.moved if name in shifts]
+    parts += [shifts[name] for name in moved[:NAMED]]
+    if more := moved[NAMED:]:
         parts.append(f"{len(more)} more features")
     for name, each in estimates(verdict).items():
         interval = f"{each['estimate']:.3f} ({each['low']:.3f} to {each['high']:.3f})"

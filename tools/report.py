@@ -45,6 +45,7 @@ def main() -> None:
         images=pictures(),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
+    name = name.encode()[:200].decode(errors="ignore")  # a file's name has 255 bytes at most
     file = arguments.out or Path("reports") / f"{name}.html"
     with atomic_file(file) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -7,7 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.core.layout import REVIEWED, SPLITS, cores
+from pipeline.core.layout import PAIRS, REVIEWED, SPLITS, cores
 from pipeline.core.params import read_section
 from pipeline.core.terminal import console, run_command
 
@@ -42,6 +42,7 @@ def main() -> None:
 
 def sentence(version: "Version", names: list[str]) -> str:
     """Whether the pictures are unlike what the version was scored on, and how right it is there."""
+    from pipeline.data.classes import read_classes
     from pipeline.deploy.predictor import Predictor
     from pipeline.monitoring.drift import look
     from pipeline.monitoring.estimate import reference_scores
@@ -49,11 +50,14 @@ def sentence(version: "Version", names: list[str]) -> str:
     from pipeline.monitoring.settings import MonitorParams
     from pipeline.records.models import find_model, find_reference
 
+    reference = read_reference(find_reference(version))
     predictor = Predictor(find_model(str(version.number), "fp32").file, threads=1)
+    if predictor.classes.names != read_classes(PAIRS).names:
+        return f"Version {version.number} knows other classes."
     seen = make_reference(predictor, REVIEWED, names, cores())
     rows = seen.pictures.assign(time=datetime.now(UTC))
     params = read_section("monitor", MonitorParams)
-    window = look(rows, read_reference(find_reference(version)), params)
+    window = look(rows, reference, params)
     features = "; ".join(map(str, window.moved[:NAMED])) or "the estimated mIoU has fallen"
     drift = f"unlike its test ({features})" if window.broken else "like its test"
     found = f"mIoU on them {reference_scores(seen)[1]:.3f}"

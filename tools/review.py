@@ -6,8 +6,8 @@ It compares the workspace with a commit through what DVC keeps of both; no serve
 import argparse
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline.core.files import atomic_file, file_digest, read_csv
@@ -86,8 +86,14 @@ def copy_of(base: str, path: Path, folder: Path) -> Path:
 
     copy = folder / path.name
     copy.unlink(missing_ok=True)  # of an earlier review, perhaps of another base
-    with suppress(OSError), atomic_file(copy) as temporary:
-        temporary.write_bytes(DVCFileSystem(rev=base).read_bytes(path.as_posix()))
+    try:
+        content = DVCFileSystem(rev=base).read_bytes(path.as_posix())
+    except Exception as error:  # of whatever library the remote needs
+        told = printable(f"{path} of {base[:7]} is not here: {error}")
+        print(told, file=sys.stderr)
+        return copy
+    with atomic_file(copy) as temporary:
+        temporary.write_bytes(content)
     return copy
 
 

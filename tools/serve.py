@@ -5,10 +5,11 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from pipeline.core.layout import PRECISIONS
-from pipeline.core.terminal import UserError, console, positive, run_command
+from pipeline.core.terminal import UserError, console, run_command
 
 HOST = "127.0.0.1"  # the server knows no passwords
 CONNECTIONS = 32  # each may hold a body that waits for its turn
@@ -33,12 +34,13 @@ def main() -> None:
     model = find_model(arguments.model, arguments.precision)
     if arguments.shadow and not alias_in(arguments.shadow):  # an alias may be given later
         find_model(arguments.shadow, arguments.precision)
-    console.print(f"{model.source} on http://{HOST}:{arguments.port}", highlight=False)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    say(f"{model.source} on http://{HOST}:{arguments.port}")
     if keep:
-        console.print(f"pictures are kept in {log}: they are their senders' data")
+        say(f"pictures are kept in {log}: they are their senders' data")
     command = [sys.executable, "-m", "tools.connections", "--factory"]
     command += ["tools.serving.app:served_app", "--host", HOST, "--port", str(arguments.port)]
-    command += ["--limit-concurrency", str(CONNECTIONS)]
+    command += ["--limit-concurrency", str(CONNECTIONS + 1)]  # uvicorn counts the new one
     command += ["--timeout-graceful-shutdown", str(LAST_ANSWERS), *options]
     told = json.dumps(vars(arguments), default=str)  # the folder of the log is a path
     environment = os.environ | {SETTINGS: told, **MEMORY}
@@ -53,7 +55,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     model = "path of an .onnx file, or a registered version: 3, @champion; an alias is followed"
     parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
     parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
-    parser.add_argument("--port", type=positive, default=5001, help="(5001)")
+    parser.add_argument("--port", type=port, default=5001, help="(5001)")
     origin = f"web pages of this origin, such as https://example.org, may ask the server ({ORIGIN})"
     parser.add_argument("--cors-origin", default=os.environ.get(ORIGIN, ""), help=origin)
     add_log_options(parser)
@@ -77,6 +79,13 @@ def log_options(arguments: argparse.Namespace) -> tuple[Path | None, float]:
     if arguments.keep and not arguments.log:
         raise UserError("--keep: pictures are kept beside a log; name its folder with --log")
     return arguments.log, arguments.keep
+
+
+def port(text: str) -> int:
+    """The number of a port that a command line's option holds."""
+    if not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is no port: accepted are numbers from 1 to 65535")
+    return int(text)
 
 
 def share(text: str) -> float:

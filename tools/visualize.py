@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     parser.add_argument("--group", help="pictures of one group only, by its label")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the choice (0)")
     parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
     arguments = parser.parse_args()
     from pipeline.data.classes import read_classes
@@ -36,6 +36,13 @@ def main() -> None:
     with atomic_file(arguments.out) as temporary:
         draw(PAIRS, table["name"].tolist(), classes).save(temporary, format="PNG")
     console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
+
+
+def seed(text: str) -> int:
+    """A seed that pandas takes, from a command line's option."""
+    if not 0 <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is no seed: accepted are 0 to {2**32 - 1}")
+    return int(text)
 
 
 def choose(table: "pd.DataFrame", label: str | None, count: int, seed: int) -> "pd.DataFrame":
@@ -63,12 +70,16 @@ def draw(data: Path, names: list[str], classes: "Classes") -> "Image.Image":
     from PIL import Image
 
     from pipeline.data.pairs import pair_of
-    from pipeline.scoring.pictures import grid, mask_legend, overlay, with_legend
+    from pipeline.scoring.pictures import fit, grid, mask_legend, overlay, with_legend
 
     tiles, captions = [], []
     for name in names:
         image, mask = pair_of(name, SPLITS, data)
-        tiles += [Image.fromarray(image), overlay(image, mask, classes)]
+        # Small at once: there may be many.
+        tiles += [
+            fit(each, height=220)
+            for each in (Image.fromarray(image), overlay(image, mask, classes))
+        ]
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions += [f"{name}, {size}", _content(mask, classes)]
     sheet = grid(tiles, captions, columns=2 * min(A_ROW, len(names)), height=220)

@@ -76,10 +76,11 @@ def committer(workspace: Path) -> str:
 
 
 def git_identity() -> dict[str, str]:
-    """Variables that give DVC's experiment commits an author, where git knows none."""
-    if _git(Path(), "config", "user.email") is not None:
-        return {}
-    name, email = "petseg", "petseg@localhost"
+    """Variables that give DVC's experiment commits an author, also where git knows none."""
+    try:
+        name, _, email = committer(Path()).removesuffix(">").rpartition(" <")
+    except UserError:
+        name, email = "petseg", "petseg@localhost"
     return {
         f"GIT_{role}_{key}": value
         for role in ("AUTHOR", "COMMITTER")

@@ -56,7 +56,8 @@ def workspace_root() -> Path:
 
 def in_repository(path: str) -> Path:
     """The place of a path in params.yaml: a relative one starts in the repository's root."""
-    return workspace_root() / Path(path).expanduser()
+    # Not Path.expanduser, which raises for the home of a user that is none.
+    return workspace_root() / os.path.expanduser(path)  # noqa: PTH111
 
 
 def cache_folder(name: str) -> Path:

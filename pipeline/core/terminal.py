@@ -107,7 +107,9 @@ def printable(message: object) -> str:
 
 def redacted(message: object) -> str:
     """The text without the user and the password of any address in it."""
-    return re.sub(r"(?<=://)[^/\s]*@", "", str(message))
+    text = re.sub(r"(?<=://)[^/\s]*@", "", str(message))
+    # The password of a database may hold a slash.
+    return re.sub(r"(?i)\b(?!https?:)([a-z][\w+.-]*://)[^:/\s@]*:[^@\s]*@", r"\1", text)
 
 
 def progress() -> "Progress":

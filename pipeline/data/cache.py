@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.files import atomic_folder, file_digest
-from pipeline.core.layout import cache_folder
+from pipeline.core.layout import cache_folder, cores
 from pipeline.core.terminal import UserError, track
 from pipeline.data import images, pairs, transforms
 
@@ -59,7 +59,7 @@ def open_pictures(
                 with atomic_folder(cache) as made:
                     _write_pictures(made, [*filter(None, [reviewed]), folder], names, size)
                     os.sync()  # before it has its name: a power cut leaves all of it or nothing
-            except OSError as error:
+            except (OSError, UserError) as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
     # Copy-on-write: torch wants memory that it may write to; the files stay as they are.
     pixels, ids = (np.load(cache / name, mmap_mode="c") for name in ARRAYS)
@@ -93,7 +93,7 @@ def _write_array(file: Path, load: Load, names: Sequence[str], shape: tuple[int,
     """Stream load(name) of all names into one .npy: a full disk is then an error, not a crash."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *shape)}
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
-    with file.open("wb") as stream, ThreadPoolExecutor() as pool:  # decoding frees the GIL
+    with file.open("wb") as stream, ThreadPoolExecutor(cores()) as pool:  # decoding frees the GIL
         np.lib.format.write_array_header_1_0(stream, header)
         arrays = (array for chunk in chunks for array in pool.map(load, chunk))
         with track(arrays, f"decoding {file.stem}", len(names)) as tracked:

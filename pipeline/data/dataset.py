@@ -62,9 +62,10 @@ class ShuffledBatches(Sampler[list[Position]]):
         self.batches = -(-places // batch_size)
         self.epoch = 0
         if places // self.batches < processes:
+            remedy = "lower train.processes" if places < processes else "raise train.batch_size"
             raise UserError(
                 f"{places} pictures in batches of {batch_size} are too few for {processes}"
-                " processes: raise train.batch_size"
+                f" processes: {remedy}"
             )
 
     def __len__(self) -> int:

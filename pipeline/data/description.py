@@ -21,10 +21,11 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]{0,39})\}")
 # Columns of tables and keys of metrics that no group may take the name of.
 TAKEN = {"name", "width", "height", "split", "image_sha256", "mask_sha256", "phash", "note"}
 TAKEN |= {"train", "val", "test", "total", "miou", "calibration_error", "brightness", "frame"}
-TAKEN |= {"foreground_share", "touches_frame"}
+TAKEN |= {"foreground_share", "touches_frame", "kind", "list", "score", "share", "added"}
+TAKEN |= {"shard", "image_offset", "image_bytes", "mask_offset", "mask_bytes"}
 # What the evaluation calls its own scores.
 SCORES = {"images", "miou", "miou_low", "miou_high", "iou", "dice", "boundary_iou", "per_image"}
-SCORES |= {"pixel_accuracy", "calibration_error"}
+SCORES |= {"pixel_accuracy", "calibration_error", "reviewed", "added"}
 
 
 def _without_password(url: str) -> str:

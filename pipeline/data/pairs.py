@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.terminal import track
+from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
 
 SHARDS = "shards"  # the folder of the shards, in the place of images/ and masks/
@@ -117,12 +117,17 @@ def changed_files(data: Path) -> dict[Path, tuple[str, str]]:
 def _decode(
     load: Callable[[BinaryIO], Array], kind: Kind, name: str, folders: tuple[Path, ...]
 ) -> Array:
+    """Raises UserError for a file that is missing or damaged."""
     place = locate(kind, name, *folders)
-    content = place.read()
+    try:
+        content = place.read()
+    except FileNotFoundError:
+        raise UserError(f"{place.file} is missing: run `dvc checkout`") from None
     try:
         return load(io.BytesIO(content))
-    except OSError as error:  # Pillow's, which names no file
-        raise OSError(f"{place.file}: the {kind} of {name} is damaged") from error
+    except OSError:  # Pillow's, which names no file
+        text = f"{place.file}: the {kind} of {name} is damaged: dvc repro --force extract"
+        raise UserError(text) from None
 
 
 def _place(kind: Kind, name: str, folder: Path) -> Place:

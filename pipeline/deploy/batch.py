@@ -38,7 +38,8 @@ def images_to_do(images: Place, out: Place, done: "Done") -> Iterator[Found]:
 
     Hidden files are left out, and the results in `out`.
     """
-    ours = tuple(out.address(f"{out.path}/{name}/") for name in ("masks", "table"))
+    # A local store's address loses a slash at the end.
+    ours = tuple(f"{out.address(f'{out.path}/{name}')}/" for name in ("masks", "table"))
     for file in images.files():
         inside = PurePosixPath(file.path.removeprefix(images.path))
         hidden = any(part.startswith(".") and part != ".." for part in inside.parts)

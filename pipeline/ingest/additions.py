@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.core.files import atomic_file, write_rows
 from pipeline.core.terminal import UserError
 from pipeline.data.pairs import image_path, mask_path
-from pipeline.ingest.decisions import locked
+from pipeline.ingest.decisions import locked, readable
 
 FOLDER = "added"  # in labels/
 FILE = "added.csv"
@@ -31,7 +31,7 @@ def read_additions(labels: Path) -> dict[str, Addition]:
     file = labels / FOLDER / FILE
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as table:
+    with readable(file), file.open(newline="", encoding="utf-8-sig") as table:
         rows = [*csv.reader(table)]
     if rows[:1] != [[*COLUMNS]] or any(len(row) != len(COLUMNS) for row in rows):
         raise UserError(f"{file}: each line must have the columns {','.join(COLUMNS)}")
@@ -42,19 +42,23 @@ def read_additions(labels: Path) -> dict[str, Addition]:
 
 
 def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> None:
-    """Add the pair, or replace one of its name: a JPEG, and a PNG of class ids of its size.
+    """Add the pair: a JPEG, and a PNG of class ids of its size.
 
-    When this returns, the pair is in the table. Several processes may add at once.
+    When this returns, the pair is in the table. Several processes may add at once. Raises
+    UserError, and changes nothing, if one of this name is there.
     """
     folder = labels / FOLDER
     with locked(labels):
+        added = read_additions(labels)
+        if addition.name in added:
+            raise UserError(f"{addition.name} has been added meanwhile")
         for file, content in (
             (image_path(folder, addition.name), image),
             (mask_path(folder, addition.name), mask),
         ):
             with atomic_file(file) as temporary:
                 temporary.write_bytes(content)
-        _write(folder, read_additions(labels) | {addition.name: addition})
+        _write(folder, added | {addition.name: addition})
 
 
 def remove_pair(labels: Path, name: str) -> None:

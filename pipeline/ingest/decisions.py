@@ -57,7 +57,7 @@ def read_reviews(labels: Path) -> dict[str, Review]:
     if not file.is_file():
         return {}
     found: dict[str, Review] = {}
-    with file.open(newline="", encoding="utf-8") as table:
+    with readable(file), file.open(newline="", encoding="utf-8-sig") as table:
         rows = csv.reader(table)
         if tuple(next(rows, ())) != COLUMNS:
             raise UserError(f"{file}: its first line must be {','.join(COLUMNS)}")
@@ -73,6 +73,15 @@ def read_reviews(labels: Path) -> dict[str, Review]:
                 raise UserError(f"{where}: a second decision about {review.name}: keep one of them")
             found[review.name] = review
     return found
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Raise UserError, naming the file, where the block meets what no table of ours holds."""
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file}: {error}: save it as CSV in UTF-8") from None
 
 
 def held(labels: Path, name: str) -> Held:

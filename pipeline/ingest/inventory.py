@@ -65,7 +65,7 @@ def take_inventory(
     for name, each in sorted(found.items()):
         groups = [group_of(name, rule) for rule in description.groups.values()]
         reason, file = _fault(each)
-        if is_unusual(name):
+        if any(map(is_unusual, (name, *each.words))):
             reason, file = Reason.NAME, each.image or each.mask or each.missing
         elif reason is None and None in groups:
             reason, file = Reason.NO_GROUP, each.image

@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import platform
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,12 +67,14 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
     if 0 < gpus < processes:
         raise UserError(f"train.processes: {processes} is more than this machine's {gpus} GPUs")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
+    # Batch norm's statistics are shared before validation, not at every step. One process may wait
+    # for long: while another decodes its images, or for the same training's end.
+    shared = DDPStrategy(forward_sync_buffers=False, timeout=timedelta(days=30))
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",
         devices=processes,
         num_nodes=machines,
-        # Batch norm's statistics are shared before validation, not at every step.
-        strategy=DDPStrategy(forward_sync_buffers=False) if processes * machines > 1 else "auto",
+        strategy=shared if processes * machines > 1 else "auto",
         precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
         plugins=environment(),
     )

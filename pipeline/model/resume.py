@@ -44,9 +44,10 @@ class TrainingState:
 
     def __init__(self, folder: Path) -> None:
         self.file, known = folder / STATE, folder / "id"
-        if not known.exists():
+        if not (known.exists() and known.read_text()):
             with atomic_file(known) as temporary:
                 temporary.write_text(uuid.uuid4().hex)
+                os.sync()  # a power cut must not leave an empty one
         self.id = known.read_text()
 
     def save(self, state: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def training_key(*parts: object, files: Sequence[Path] = ()) -> str:
     code = [dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
     patterns = [name if name.endswith(".py") else f"{name}/**/*.py" for name in code]
     sources = [file for pattern in patterns for file in sorted(root.glob(pattern))]
-    digests = [(file.name, file_digest(file)) for file in sources]
+    digests = [(file.name, file_digest(file)) for file in sources if file.is_file()]
     given = [file_digest(file) for file in files]
     return hashlib.sha256(repr((parts, given, digests, torch.__version__)).encode()).hexdigest()
 

@@ -219,6 +219,9 @@ def fit(
         except FloatingPointError as error:
             raise UserError(f"{title}: {error}; lower train.lr in params.yaml") from None
         val = {"loss": loss, **score(confusion)}
+        if val["miou"] is None:
+            lost = "at train.image_size no labelled pixel of the validation list is left"
+            raise UserError(f"{title}: {lost}: raise it")
         row = {"epoch": number, "time": time.time_ns() // 10**6, "train": train, "val": val}
         rows.append(row)
         if best_row(rows) is row:

@@ -107,14 +107,18 @@ def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Win
 
 
 def nearest(rows: pd.DataFrame, reference: Reference) -> Reference:
-    """The mixture of test pictures and added ones from which the features are least far."""
+    """The mixture of test pictures and added ones from which the features are least far.
+
+    Of mixtures with enough values of different numbers of features, those with most.
+    """
     if reference.added is None or len(reference.added.pictures) < FEW:
         return replace(reference, added=None)
 
-    def distance(mixture: Reference) -> float:
-        return max((shift.distance for shift in compare(rows, mixture.features)), default=0)
+    def far(mixture: Reference) -> tuple[int, float]:
+        shifts = compare(rows, mixture.features)
+        return -len(shifts), max((shift.distance for shift in shifts), default=0)
 
-    return min((mixed(reference, share) for share in SHARES), key=distance)
+    return min((mixed(reference, share) for share in SHARES), key=far)
 
 
 def compare(rows: pd.DataFrame, pictures: pd.DataFrame) -> list[Shift]:

@@ -44,7 +44,9 @@ class PredictionLog:
         self._lock, self._warned = Lock(), False
         self._recent: deque[float] = deque(maxlen=REMEMBERED)
         try:
-            (folder / KEPT if keep else folder).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            if keep:
+                (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
             self._piece = self._begin()
         except OSError as error:
             name = error.filename or folder
@@ -87,8 +89,9 @@ class PredictionLog:
             os.close(self._piece)
 
     def _append(self, line: bytes) -> None:
-        size, links = (state := os.fstat(self._piece)).st_size, state.st_nlink
-        if size + len(line) > PIECE or not links:  # another process may have deleted it
+        state = os.fstat(self._piece)
+        size = state.st_size
+        if size + len(line) > PIECE or not state.st_nlink:  # another process may have deleted it
             begun = self._begin()
             os.close(self._piece)
             self._piece, size = begun, 0
@@ -112,8 +115,8 @@ class PredictionLog:
         """Whether it is among the lowest `keep` of the recent ones; without any, by chance."""
         if confidence is None:
             return secrets.randbelow(10_000) < self.keep * 10_000
-        lower = sum(other <= confidence for other in self._recent)
         self._recent.append(confidence)
+        lower = sum(other <= confidence for other in self._recent) - 1  # without itself
         return lower < self.keep * len(self._recent)
 
     def _save(self, image: Array, name: str) -> None:
@@ -121,6 +124,7 @@ class PredictionLog:
 
         folder = self.folder / KEPT
         with atomic_file(folder / f"{name}.jpg") as temporary:
+            temporary.chmod(0o600)
             Image.fromarray(image).save(temporary, format="JPEG", quality=QUALITY)
         for file in sorted(folder.glob("*.jpg"))[:-MOST_KEPT]:
             file.unlink(missing_ok=True)
@@ -142,11 +146,13 @@ def read_log(folder: Path, since: datetime | None = None) -> "pd.DataFrame":
 
     if not (pieces := _pieces(folder)):
         raise UserError(f"{folder}: no log in it; `make serve LOG={folder}` writes one")
-    rows = [row for piece in pieces for row in _rows(piece)]
-    table = pd.DataFrame(rows, columns=None if rows else ["id", "time"])
-    table["time"] = pd.to_datetime(table["time"], format="ISO8601", utc=True)
-    if since is not None:
-        table = table[table["time"] > pd.Timestamp(since)]
+    tables = [pd.DataFrame(columns=["id", "time"])]
+    for piece in pieces:  # one after the other: as mappings, rows take five times the memory
+        table = pd.DataFrame([*_rows(piece)])
+        if len(table):
+            table["time"] = pd.to_datetime(table["time"], format="ISO8601", utc=True)
+            tables.append(table if since is None else table[table["time"] > pd.Timestamp(since)])
+    table = pd.concat([each for each in tables if len(each)] or tables, ignore_index=True)
     return table.sort_values(["time", "id"], ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 
 from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError
 
 # A version: number, creation in milliseconds since 1970, address of its files, tags, aliases.
 Row = tuple[int, int, str | None, dict[str, str], list[str]]
@@ -112,20 +113,24 @@ def moved_from(uri: str, known: str) -> str | None:
 def readdress(uri: str, old: str) -> int:
     """Make every address that begins with `old` begin with the folder beside the database.
 
-    Returns how many there were. All of them change, or none.
+    Returns how many there were. All of them change, or none. Raises UserError if the database
+    refuses.
     """
     file = database_file(uri)
     assert file is not None, f"{uri} is no SQLite store"
     new = (file.parent / ARTIFACTS).as_uri()
-    with _open(file, "rw") as database, database:
-        return sum(
-            database.execute(
-                f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
-                f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
-                {"old": old, "new": new},
-            ).rowcount
-            for table, column in ADDRESSES
-        )
+    try:
+        with _open(file, "rw") as database, database:
+            return sum(
+                database.execute(
+                    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
+                    f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
+                    {"old": old, "new": new},
+                ).rowcount
+                for table, column in ADDRESSES
+            )
+    except sqlite3.Error as error:  # somebody writes, or may not
+        raise UserError(f"{file}: {error}") from None
 
 
 def _open(file: Path, mode: str) -> closing[sqlite3.Connection]:

@@ -109,7 +109,8 @@ def check_copy() -> None:
 def source_digests(workspace: Path) -> dict[str, str]:
     """The sha256 of each file of SUFFIXES in SOURCE_FOLDERS, by its path in the workspace."""
     found = (file for top in SOURCE_FOLDERS for file in (workspace / top).rglob("*.*"))
-    files = sorted(file for file in found if file.suffix in SUFFIXES)
+    # An editor may keep a link to nowhere beside a file that is open.
+    files = sorted(file for file in found if file.suffix in SUFFIXES and file.is_file())
     return {file.relative_to(workspace).as_posix(): file_digest(file) for file in files}
 
 

@@ -3,11 +3,14 @@
 from sqlalchemy import Connection, Integer, Table, create_engine, func, literal, or_, select
 
 from pipeline.core.terminal import UserError, redacted
-from pipeline.records.database import ADDRESSES, artifact_folder, database_file
+from pipeline.records.database import ADDRESSES, artifact_folder, database_file, moved_from
 from pipeline.records.store import connect, store_errors
+from pipeline.records.unsent import stores_with_unsent
 
 SERVED = "mlflow-artifacts:/mlartifacts"  # that folder, where the server keeps its artifacts
 ACCEPTED = "accepted is postgresql+psycopg://USER@HOST:PORT/DATABASE"
+# The rows that an empty database has at most: MLflow's own experiment.
+EMPTY = {"runs": 0, "registered_models": 0, "logged_models": 0, "trace_info": 0, "experiments": 1}
 AT_ONCE = 10_000  # rows: a long training has a million measurements
 
 
@@ -17,11 +20,14 @@ def move_store(source: str, target: str) -> dict[str, int]:
     target: postgresql+psycopg://USER@HOST:PORT/DATABASE. Its tables are made if it has none.
     Addresses of the folder mlartifacts become those of a server that has the folder in its
     `--artifacts-destination`. All rows arrive or none. Raises UserError if the target is no
-    PostgreSQL database or holds runs already, or if one of the two stores fails.
+    PostgreSQL database or holds something already, if the source was moved or metrics wait to be
+    sent to it, or if one of the two stores fails.
     """
     file, folder = database_file(source), artifact_folder(source)
     if file is None or folder is None or not file.is_file():
         raise UserError(f"{source} is no SQLite database: accepted is sqlite:///PATH of one")
+    if redacted(source) in stores_with_unsent():
+        raise UserError(f"metrics wait to be sent to {source}: first run `make sync`")
     if not target.startswith("postgresql"):
         raise UserError(f"{redacted(target)} is no address of a PostgreSQL database: {ACCEPTED}")
     with store_errors(redacted(target)):
@@ -31,8 +37,13 @@ def move_store(source: str, target: str) -> dict[str, int]:
 
         tables = Base.metadata.sorted_tables
         with create_engine(source).connect() as old, create_engine(target).begin() as new:
-            for name in ("runs", "registered_models"):
-                if new.scalar(select(func.count()).select_from(Base.metadata.tables[name])):
+            places = old.scalars(select(Base.metadata.tables["experiments"].c.artifact_location))
+            if any(moved_from(source, place) for place in places):
+                remedy = "python -m tools.doctor --readdress"
+                raise UserError(f"{source} was moved or copied: first run `{remedy}`")
+            for name, most in EMPTY.items():
+                rows = select(func.count()).select_from(Base.metadata.tables[name])
+                if new.scalars(rows).one() > most:
                     held = f"{redacted(target)} holds {name.replace('_', ' ')} already"
                     raise UserError(f"{held}: name an empty database")
             for table in reversed(tables):  # what MLflow puts into a new database

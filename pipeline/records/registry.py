@@ -87,6 +87,8 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
             _replace_files(store, known, onnx_file)
         for key, value in tags.items():
             store.client.set_model_version_tag(model_name(), str(known.number), key, value)
+        card = describe(known.number, {**known.tags, **tags})
+        store.client.update_model_version(model_name(), str(known.number), card)
         return known.number
 
 

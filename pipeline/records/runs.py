@@ -166,16 +166,24 @@ def nested_in(run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def find_run(store: Store, value: str, tag: str = CHECKPOINT_TAG) -> StoredRun | None:
-    """The newest run with this value of the tag: by default, the checkpoint's sha256."""
+    """The newest run with this value of the tag: by default, the checkpoint's sha256.
+
+    Raises UserError if the store fails.
+    """
     query, order = f"tags.`{tag}` = '{value}'", ["attributes.start_time DESC"]
-    runs = store.client.search_runs([store.experiment_id], query, order_by=order, max_results=1)
+    with store_errors(store.uri):
+        runs = store.client.search_runs([store.experiment_id], query, order_by=order, max_results=1)
     return runs[0] if runs else None
 
 
 def all_runs(store: Store, *, deleted: bool = False) -> list[StoredRun]:
-    """Every run of the project's experiment (up to MOST), or every deleted one."""
+    """Every run of the project's experiment (up to MOST), or every deleted one.
+
+    Raises UserError if the store fails.
+    """
     kind = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-    return list(store.client.search_runs([store.experiment_id], "", kind, max_results=MOST))
+    with store_errors(store.uri):
+        return list(store.client.search_runs([store.experiment_id], "", kind, max_results=MOST))
 
 
 def run_page(store: Store, run_id: str) -> str:
@@ -262,8 +270,12 @@ def _log_training(run: Run) -> None:
     with CURVES.open(newline="") as file:
         for row in csv.DictReader(file):
             step = int(row.pop("epoch"))
-            values = {name.replace("_", "."): float(value) for name, value in row.items()}
-            run.log_metrics(values, step)
+            # A class that no validation mask has is empty; the name of one may hold "_" itself.
+            values = {
+                column.replace("_iou_", ".iou.", 1).replace("_", ".", "_iou_" not in column): text
+                for column, text in row.items()
+            }
+            run.log_metrics({name: float(text) for name, text in values.items() if text}, step)
     run.log_artifact(TRAIN_METRICS, METRICS.name)
     run.log_artifact(CURVES.parent, "plots/train")
 

@@ -27,8 +27,9 @@ def log_snapshot(
             store.client.log_artifact(run_id, str(file), folder)
     with TemporaryDirectory() as temporary:
         write_json(Path(temporary) / SOURCES, source_digests(Path()))
-        if patch := source_patch(Path()):
-            (Path(temporary) / PATCH).write_bytes(patch)
+        patch = source_patch(Path())
+        if patch or folder != FOLDER:  # an export's may replace that of an earlier one
+            (Path(temporary) / PATCH).write_bytes(patch or b"")
         if environment:
             write_json(Path(temporary) / ENVIRONMENT, describe_environment())
         store.client.log_artifacts(run_id, temporary, folder)

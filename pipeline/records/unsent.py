@@ -20,7 +20,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.files import naming
 from pipeline.core.layout import workspace_root
-from pipeline.core.terminal import console, printable
+from pipeline.core.terminal import console, printable, redacted
+from pipeline.records.database import default_uri
 from pipeline.records.store import Store
 
 Entry = dict[str, Any]
@@ -35,6 +36,7 @@ FORMS: tuple[dict[str, type | tuple[type, ...]], ...] = (
     {"tag": str, "value": str},
     {"status": str, "time": int},
 )
+OWN = ""  # the repository's own store, which may be moved with it
 # Answers that another try will not change: the run was deleted, or the entry is malformed.
 REFUSALS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -49,7 +51,8 @@ class Outbox:
         self._path = unsent_folder() / f"{run_id}-{time.time_ns()}.jsonl"
         self._file = self._path.open("a")
         flock(self._file, LOCK_EX)  # freed by the system if this process dies
-        self._write({"store": store.name, "run": run_id, "ended": ended})
+        name = OWN if store.uri == default_uri() else store.name
+        self._write({"store": name, "run": run_id, "ended": ended})
         self._pending: list[Entry] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
@@ -140,8 +143,8 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
     Lines that are no entries are set aside in *.garbage, and so is a file that names no store.
     """
     for path in sorted(unsent_folder().glob("*.jsonl")):
-        # Its command still runs, or another one was faster.
-        with suppress(BlockingIOError, FileNotFoundError), path.open("rb") as file:
+        # Its command still runs, or another one was faster. NFS locks only what may be written.
+        with suppress(BlockingIOError, FileNotFoundError), path.open("r+b") as file:
             flock(file, LOCK_EX | LOCK_NB)
             lines = [(line, _entry(line)) for line in file if line.endswith(b"\n")]
             garbage = [line for line, entry in lines if entry is None]
@@ -152,6 +155,8 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
                 aside.write_bytes(b"".join(garbage)) if known else path.rename(aside)
                 console.print(f"{aside}: lines that no command of ours wrote", markup=False)
             if known:
+                if entries[0]["store"] == OWN:
+                    entries[0]["store"] = redacted(default_uri())
                 yield path, entries
 
 
@@ -175,9 +180,10 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
     try:
         deliver(store.client, header["run"], entries)
     except MlflowException as error:
-        if error.error_code in REFUSALS:
-            path.rename(path.with_suffix(".refused"))
-        console.print(printable(f"{path.name} not sent to {store.name}: {error}"), markup=False)
+        kept = path.with_suffix(".refused") if error.error_code in REFUSALS else path
+        path.rename(kept)
+        told = f"{path.name} not sent to {store.name}, and kept as {kept}: {error}"
+        console.print(printable(told), markup=False)
         return False
     path.unlink(missing_ok=True)  # two that met here sent the same, which is harmless
     return True

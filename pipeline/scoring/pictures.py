@@ -113,11 +113,10 @@ def draw_sheet(
     segment: Callable[[Photograph], Mask], data: Path, rows: "pd.DataFrame", classes: Classes
 ) -> Image.Image:
     """Photograph, truth, prediction and errors of each image, with its name and mIoU."""
-    compared, captions = [], []
-    for name, miou in rows[["name", "miou"]].itertuples(index=False):
-        photograph, truth = pair_of(name, data)
-        compared.append((photograph, truth, segment(photograph)))
-        captions += [name, "", f"mIoU {miou:.3f}", ""]
+    named = rows[["name", "miou"]].itertuples(index=False)
+    captions = [text for name, miou in named for text in (name, "", f"mIoU {miou:.3f}", "")]
+    pairs = (pair_of(name, data) for name in rows["name"])
+    compared = ((photograph, truth, segment(photograph)) for photograph, truth in pairs)
     headings = ("photograph", "truth", "prediction", "errors")
     return draw_comparison(compared, captions, headings, classes)
 
@@ -130,22 +129,25 @@ def draw_comparison(
 ) -> Image.Image:
     """A row for each photograph, true mask and predicted mask: these three, and the errors.
 
-    Four captions a row, and four headings above the columns.
+    Four captions a row, and four headings above the columns. One row at a time is in memory at its
+    full size.
     """
-    tiles = []
-    for photograph, truth, prediction in compared:
-        tiles += [
+    tiles = (
+        tile
+        for photograph, truth, prediction in compared
+        for tile in (
             Image.fromarray(photograph),
             overlay(photograph, truth, classes),
             overlay(photograph, prediction, classes),
             error_map(photograph, truth, prediction, classes),
-        ]
+        )
+    )
     drawn = grid(tiles, captions, len(headings), headings, **TILE)
     return with_legend(drawn, mask_legend(classes) | error_legend(classes))
 
 
 def grid(
-    tiles: Sequence[Image.Image],
+    tiles: Iterable[Image.Image],
     captions: Sequence[str],
     columns: int,
     headings: Sequence[str] = (),
@@ -158,7 +160,7 @@ def grid(
     The headings stand above the columns; a tile without a caption has an empty one.
     """
     font = ImageFont.load_default(size=TEXT - 3)
-    rows = -(-len(tiles) // columns)
+    rows = -(-len(captions) // columns)
     step_x, step_y = width + MARGIN, height + TEXT + MARGIN
     top = TEXT + MARGIN if headings else 0
     sheet = Image.new("RGB", (columns * step_x + MARGIN, top + rows * step_y + MARGIN), "white")
@@ -168,7 +170,7 @@ def grid(
     for position, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         row, column = divmod(position, columns)
         x, y = MARGIN + column * step_x, top + MARGIN + row * step_y
-        fitted = _fit(tile, width, height)
+        fitted = fit(tile, width, height)
         sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
         draw.text((x, y + height), caption, "black", font)
     return sheet
@@ -194,7 +196,8 @@ def with_legend(picture: Image.Image, legend: Mapping[str, RGB]) -> Image.Image:
     return sheet
 
 
-def _fit(tile: Image.Image, width: int, height: int) -> Image.Image:
+def fit(tile: Image.Image, width: int = 240, height: int = 180) -> Image.Image:
+    """The picture as large as possible within these sides."""
     scale = min(width / tile.width, height / tile.height)
     size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
     return tile.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)

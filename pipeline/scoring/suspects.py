@@ -227,10 +227,12 @@ def draw_suspects(
 
 def draw_page(data: Path, folder: Path, rows: pd.DataFrame, classes: Classes) -> "Picture":
     """Photograph, mask, the model's mask and the disagreement of each row of a ranking."""
-    compared, captions = [], []
-    shown = rows[["name", "kind", "score", "share"]]
-    for name, kind, score, share in shown.itertuples(index=False):
-        compared.append((*pair_of(name, data), mask_of(name, folder)))
-        captions += [name, kind, f"score {score:.3f}", f"{share:.1%} of the pixels"]
+    shown = rows[["name", "kind", "score", "share"]].itertuples(index=False)
+    captions = [
+        text
+        for name, kind, score, share in shown
+        for text in (name, kind, f"score {score:.3f}", f"{share:.1%} of the pixels")
+    ]
+    compared = ((*pair_of(name, data), mask_of(name, folder)) for name in rows["name"])
     headings = ("photograph", "mask", "model's mask", "disagreement")
     return draw_comparison(compared, captions, headings, classes)

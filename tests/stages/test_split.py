@@ -165,15 +165,20 @@ def test_added_pairs_are_trained_on_alone_and_move_no_other(tmp_path, monkeypatc
     assert not (tmp_path / "splits/added.csv").exists()
 
 
-@pytest.mark.parametrize("by", ["stratify", "apart"])
-def test_a_part_of_the_added_pairs_is_held_out_whatever_else_is_added(tmp_path, monkeypatch, by):
+@pytest.mark.parametrize(
+    ("by", "group"),
+    [("stratify", ""), ("apart", "g{}"), ("apart", "")],  # the last: none fits
+)
+def test_a_part_of_the_added_pairs_is_held_out_whatever_else_is_added(
+    tmp_path, monkeypatch, by, group
+):
     review(tmp_path)
     index, held_out = index_of(TRAINVAL, named("boxer", 5)), []
     for number in (40, 80):
         added = [
             Entry(
                 f"new_{n:02}",
-                (f"g{n // 2}" if by == "apart" else "", ""),
+                (group.format(n // 2), ""),
                 "added",
                 n * 0x9E3779B97F4A7C15 % 2**64,
             )

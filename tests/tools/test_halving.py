@@ -35,6 +35,8 @@ def at_first(*scores):
             [(1, None), (3, 3)],
         ),
         ({n: {1: 0.9, 3: 0.9, None: 0.9 + n / 100} for n in range(3)}, []),
+        # Continued by hand to its end, it lacks the second rung.
+        ({0: {1: 0.9, None: 0.95}, 1: {1: 0.5}, 2: {1: 0.4}}, []),
         ({0: {None: 0.9}, 1: {}, 2: {}}, []),  # came out of DVC's cache; not yet at a rung
     ],
 )

@@ -5,6 +5,7 @@ known, and models that are scored again on pictures.
 import json
 import re
 import sys
+import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,9 @@ def restored(workspace: Path) -> None:
     write_csv(Path("metrics/tables/per_image.csv"), CHAMPION)
     Path("metrics/evaluate.json").write_text(json.dumps({"miou": miou_of(CHAMPION)}))
     Path("metrics/train.json").write_text(json.dumps({"images": {"train": 8}}))
-    curves = pd.DataFrame({"epoch": [1, 2], "val_iou_pet": [0.25, 0.5]})
+    # A class with "_" in its name, and one that no validation mask has.
+    ious = {"val_iou_pet": [0.25, 0.5], "val_iou_big_cat": [0.125, 0.25], "val_iou_fox": [None] * 2}
+    curves = pd.DataFrame({"epoch": [1, 2], **ious})
     write_csv(Path("metrics/plots/train/curves.csv"), curves)
     Path("dvc.lock").write_text(LOCK)
 
@@ -90,6 +93,15 @@ def beside(gate):
     register(1, CHAMPION)
     gate()
     return gate
+
+
+@pytest.mark.parametrize("answer", ["bomb.png", "x" * 300])
+def test_what_is_no_answer_is_told(models, answer):
+    register(1, CHAMPION)
+    header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xff\xff\0\0\xff\xff\x08\0\0\0\0"
+    Path("bomb.png").write_bytes(header + zlib.crc32(header[12:]).to_bytes(4))
+    with pytest.raises(UserError, match=r"no PNG that names|no registered version"):
+        models("trace", answer)
 
 
 def test_an_answer_is_traced_to_its_version(models):
@@ -245,7 +257,8 @@ def test_the_gate_registers_what_a_cache_restored(restored, gate):
     run = find_run(store, file_digest(Path("models/checkpoint.pth")))
     assert run.data.tags["restored"] == "true"
     assert run.data.tags["evaluate.batch_size"] == "8"
-    assert run.data.metrics == {"val.iou.pet": 0.5, "test.miou": miou_of(CHAMPION)}
+    curves = {"val.iou.pet": 0.5, "val.iou.big_cat": 0.25}
+    assert run.data.metrics == {**curves, "test.miou": miou_of(CHAMPION)}
     tables = store.client.list_artifacts(run.info.run_id, "tables")
     assert [table.path for table in tables] == ["tables/per_image.csv"]
     [only] = list_versions(store.uri)
@@ -258,6 +271,13 @@ def test_a_file_of_another_training_is_not_taken_for_the_checkpoints(restored, g
     model.metadata_props.add(key="checkpoint.sha256", value="of the training before")
     onnx.save(model, "models/model.onnx")
     with pytest.raises(UserError, match=r"no version of .* is registered yet"):
+        gate()
+
+
+def test_a_model_and_scores_of_different_commits_are_not_registered_together(restored, gate):
+    outs = [{"path": "models/model.onnx", "md5": "0" * 32}]
+    Path("dvc.lock").write_text(json.dumps({"stages": {"export": {"outs": outs}}}))
+    with pytest.raises(UserError, match=r"models/model\.onnx is not the one that dvc\.lock names"):
         gate()
 
 

@@ -31,6 +31,14 @@ def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
     assert "Nothing waits" in capsys.readouterr().out
 
 
+def test_what_waits_for_a_database_that_is_gone_is_kept_and_makes_none(workspace, capsys):
+    file = leave_unsent(workspace, f"sqlite:///{workspace}/gone/mlflow.db", "0123", METRIC)
+    assert main() == 1
+    assert "is gone" in capsys.readouterr().out.replace("\n", " ")
+    assert file.exists()
+    assert not (workspace / "gone").exists()
+
+
 def test_what_a_server_still_does_not_take_is_kept(workspace, capsys):
     file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", METRIC)
     assert main() == 1

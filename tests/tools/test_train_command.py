@@ -1,5 +1,7 @@
 """What `make train` hands to DVC."""
 
+from datetime import date
+
 import pytest
 
 from pipeline.core.files import file_digest
@@ -48,8 +50,11 @@ def test_a_folder_comes_with_the_digest_of_its_archive_which_follows_its_files(t
 
 def test_mappings_are_written_in_the_grammar_of_dvcs_options():
     places = [{"source": "images", "url": "/a b/c: d.tar"}]
-    assert param_options({"download.places": places, "train.lr": 1e-5, "a.b": None}) == [
+    settings = {"download.places": places, "train.lr": 1e-5, "a.b": None, "c.d": "früh"}
+    assert param_options({**settings, "e.f": date(2024, 1, 2)}) == [
         '--set-param=download.places=[{source: "images", url: "/a b/c: d.tar"}]',
         "--set-param=train.lr=1e-05",
         "--set-param=a.b=null",
+        '--set-param=c.d="früh"',
+        '--set-param=e.f="2024-01-02"',
     ]

@@ -1,6 +1,6 @@
 """Which pairs and photographs go to an annotation tool, and with which masks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS, cores
@@ -19,6 +19,7 @@ from pipeline.monitoring.log import KEPT
 from pipeline.records.models import find_model
 from pipeline.scoring.suspects import read_suspects
 
+STALE = f"{SUSPECTS} ranks the pairs of another data set: rank these (make labels)"
 WRITERS = {"cvat": write_cvat, "label-studio": write_label_studio}
 
 
@@ -40,8 +41,16 @@ def undecided(split: str | None) -> list[str]:
     if split:
         table = table[table["list"] == split]
     digests = mask_digests(PAIRS)
+    require_ranking(table["name"], digests)
     decided = decided_names(read_reviews(LABELS), digests)
     return [name for name in table["name"] if name in digests and name not in decided]
+
+
+def require_ranking(names: Iterable[str], digests: Container[str]) -> None:
+    """Raise UserError if none of the ranked pairs is one of the data set."""
+    ranked = [*names]
+    if ranked and not any(name in digests for name in ranked):
+        raise UserError(STALE)
 
 
 def export_photographs(out: Path, form: str, first: int, log: Path) -> None:
@@ -49,6 +58,8 @@ def export_photographs(out: Path, form: str, first: int, log: Path) -> None:
 
     Raises UserError if there are none, or if the champion knows other classes.
     """
+    if not (log / KEPT).is_dir():
+        raise UserError(f"{log / KEPT} is missing: name a log that keeps photographs (KEEP)")
     classes, known = read_classes(PAIRS), {*read_additions(LABELS), *mask_digests(PAIRS)}
     found = find_model()
     model = Predictor(found.file, cores(), found.version).tried()

@@ -12,8 +12,8 @@ import numpy as np
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SPLITS
 from pipeline.core.terminal import UserError, console, printable
-from pipeline.data.classes import Classes, read_classes
-from pipeline.data.images import decode_image, image_format
+from pipeline.data.classes import IGNORE, Classes, read_classes
+from pipeline.data.images import decode_image, image_format, open_image
 from pipeline.data.pairs import mask_of, mask_path
 from pipeline.data.reviewed import Verdict
 from pipeline.data.splits import read_split
@@ -25,6 +25,7 @@ from pipeline.ingest.decisions import Held, Review, change, held
 from pipeline.ingest.inventory import is_unusual
 from pipeline.ingest.label_studio import read_label_studio
 from pipeline.ingest.reviews import differing_sizes, mask_digests
+from pipeline.ingest.vocabulary import Reason
 from pipeline.monitoring.log import KEPT
 
 ADDED, BEFORE, UNTOUCHED = "added", "taken before", "not annotated"
@@ -92,6 +93,8 @@ def take(drawn: Drawn, desk: Desk) -> str:
         raise UserError(drawn.fault)
     if drawn.mask is None:
         return UNTOUCHED
+    if (drawn.mask == IGNORE).all():
+        raise UserError(Reason.MASK_IGNORED)
     if drawn.name in desk.digests:
         return take_decision(drawn.name, drawn.mask, desk)
     return take_addition(drawn.name, drawn.mask, drawn.image, desk)
@@ -124,6 +127,7 @@ def take_addition(name: str, mask: Mask, image: Path | None, desk: Desk) -> str:
         image = desk.log / KEPT / f"{name}.jpg"
     if image is None or not image.is_file():
         raise UserError("it is no pair, and its picture is not here")
+    open_image(image)  # as extract will
     _require_size(mask, decode_image(image).shape[:2])
     if image_format(image) != "JPEG":
         raise UserError("its picture is no JPEG")

@@ -113,6 +113,7 @@ def judge_folds(lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str) ->
 
     A model of the same pairs, params and code is not trained again. Runs are nested in `run_id`.
     """
+    from pipeline.data.classes import FILE
     from pipeline.model.resume import training_key
     from pipeline.model.settings import ModelParams
     from pipeline.records.runs import nested_in
@@ -130,7 +131,7 @@ def judge_folds(lists: Mapping[str, "pd.DataFrame"], folds: int, run_id: str) ->
             "test": lists["train"][fold_of == fold],
         }
         names = [rows["name"].tolist() for rows in parts.values()]
-        files = [PAIRS / "index.csv", *weights, *sorted(REVIEWED_MASKS.glob("*"))]
+        files = [PAIRS / "index.csv", PAIRS / FILE, *weights, *sorted(REVIEWED_MASKS.glob("*"))]
         key = training_key(seed, model, train, names, files=files)
         tags = {"labels.fold": f"{fold + 1} of {folds}"}
         console.print(f"The training list, fold {tags['labels.fold']}:", highlight=False)

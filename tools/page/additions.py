@@ -3,12 +3,14 @@
 The prediction log keeps those that the model was least sure of (`make serve LOG=folder KEEP=0.01`).
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
+from pipeline.core.files import atomic_file
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS
 from pipeline.core.terminal import UserError
@@ -31,6 +33,8 @@ def additions_page(log: Path) -> None:
     st.title("Add photographs", anchor=False)
     words = "Photographs from use, with the model's mask. Pairs that you accept are trained on."
     st.markdown(words)
+    if said := st.session_state.pop("said", None):
+        st.warning(plain(said))
     try:
         show_next(log / KEPT, choose_model())
     except UserError as error:
@@ -75,17 +79,49 @@ def show_photograph(file: Path, blank: Addition, model: Predictor) -> None:
 
 def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
     addition = Addition(blank.name, blank.dataset, origin, blank.reviewer)
-    add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
-    st.session_state["additions"].append(partial(remove_pair, LABELS, blank.name))
+
+    def accept() -> Callable[[], object]:
+        add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
+        return partial(remove_pair, LABELS, blank.name)
+
+    _take(blank.name, accept)
 
 
 def _discard(file: Path) -> None:
-    if not file.is_file():
+    def discard() -> Callable[[], object]:
+        content = file.read_bytes()
+        file.unlink()
+        return partial(keep_file, file, content)
+
+    _take(file.stem, discard)
+
+
+def _take(name: str, step: Callable[[], Callable[[], object]]) -> None:
+    """Do what a key says, and note what takes it back; what prevents that is said on the page."""
+    state = st.session_state
+    if state.get("current") != name:
         return  # a key that was pressed twice
-    content = file.read_bytes()
-    file.unlink()
-    st.session_state["additions"].append(partial(file.write_bytes, content))
+    try:
+        state["additions"].append(step())
+    except (UserError, OSError) as error:  # the log deletes the oldest photographs
+        state["said"] = str(error)
+    del state["current"]
+
+
+def keep_file(file: Path, content: bytes) -> None:
+    """Write a photograph of the log, whole and for its owner alone."""
+    with atomic_file(file) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_bytes(content)
 
 
 def _undo() -> None:
-    st.session_state["additions"].pop()()
+    state = st.session_state
+    if not state["additions"]:
+        return  # a key that was pressed twice
+    try:
+        state["additions"][-1]()
+    except (UserError, OSError) as error:
+        state["said"] = str(error)
+    else:
+        state["additions"].pop()

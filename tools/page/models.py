@@ -17,6 +17,7 @@ from pipeline.records.versions import (
     DATA_NAME_TAG,
     INT8_OFFERED_TAG,
     INT8_TAG,
+    ONNX_TAG,
     list_versions,
     number_in,
     saw_only_drawings,
@@ -43,7 +44,9 @@ def choose_model() -> Predictor:
         tags = choices[reference]
         with st.expander("Scores and origin"):
             precision = choose_precision(reference, tags)
-            predictor = load_model(reference, precision, tags)
+            # By the files' digests alone: another tag makes no other model.
+            own = {tag: tags[tag] for tag in (ONNX_TAG, INT8_TAG) if tag in tags}
+            predictor = load_model(reference, precision, own)
             # A file has no tags; what it learned from it says itself.
             tags = {DATA_NAME_TAG: str(predictor.identity["dataset"]), **tags}
             show_facts(tags, predictor, precision)

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
@@ -30,6 +32,7 @@ from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests
 from pipeline.scoring.confusion import count_pairs
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
+from tools.labelling.exporting import STALE, require_ranking
 from tools.page.gallery import plain
 
 ANY = "any"  # of a filter
@@ -55,6 +58,7 @@ def show_next() -> None:
     history = st.session_state.setdefault("history", [])
     table = choose_rows(read_suspects(SUSPECTS), classes.groups)
     digests, reviews = digests_of((PAIRS / "index.csv").stat().st_mtime_ns), read_reviews(LABELS)
+    require_ranking(table["name"], digests)
     decided = decided_names(reviews, digests)
     waiting = [name for name in table["name"] if name in digests and name not in decided]
     total = int(table["name"].isin(digests).sum())
@@ -87,8 +91,11 @@ def digests_of(modified: int) -> dict[str, str]:
 
 
 @st.cache_resource
-def claims() -> tuple[Lock, dict[str, str]]:
-    """The pair that each open page shows, so that two reviewers get different ones."""
+def claims() -> tuple[Lock, dict[str, tuple[str, str]]]:
+    """The pair that each open page shows, so that two reviewers get different ones.
+
+    By page, with the session that it is in: a page that is loaded again is another one.
+    """
     return Lock(), {}
 
 
@@ -103,12 +110,16 @@ def choose_name(waiting: list[str]) -> str:
     if passed.issuperset(waiting):
         passed.clear()
     lock, claimed = claims()
+    context = get_script_run_ctx()
     with lock:
+        for page, (_, session) in [*claimed.items()]:
+            if runtime.exists() and not runtime.get_instance().is_active_session(session):
+                del claimed[page]
         if state.get("current") not in waiting:
-            others = {name for page, name in claimed.items() if page != own}
+            others = {name for page, (name, _) in claimed.items() if page != own}
             fresh = [name for name in waiting if name not in passed]
             state["current"] = [*(name for name in fresh if name not in others), *fresh][0]
-        claimed[own] = state["current"]
+        claimed[own] = state["current"], context.session_id if context else ""
     return state["current"]
 
 
@@ -120,11 +131,14 @@ def show_pair(row: Row, blank: Review, before: Review | None, classes: Classes) 
     name = blank.name
     image, mask = pair_of(name, PAIRS)
     predicted = mask_of(name, SUSPECTS)  # of a model that was not trained on the pair
+    if predicted.shape != mask.shape:
+        raise UserError(STALE)
     pictures = st.container()  # filled last: whoever sees them sees the buttons of this pair
     if before is not None:
         st.info(plain(f"The mask has changed since {before.reviewer} decided: {before.decision}"))
     testing = row["list"] == "test"
-    st.text_input("Reason", key=f"reason {name}", help=TEST_RULE if testing else None)
+    rule = TEST_RULE if testing else None
+    st.text_input("Reason", max_chars=1000, key=f"reason {name}", help=rule)
     take = partial(decide, blank, before, testing)
     with st.container(horizontal=True):
         show_key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
@@ -140,10 +154,13 @@ def show_pair(row: Row, blank: Review, before: Review | None, classes: Classes) 
     if drawn is not None:
         show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
     with pictures:
-        disputed = f"{row['share']:.1%} disputed"
-        facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {disputed}"
-        st.markdown(f"**{plain(name)}** {plain(facts)}")
+        show_facts(row)
         show_pictures(image, mask, predicted, classes)
+
+
+def show_facts(row: Row) -> None:
+    facts = f"{row['list']}, {row['kind']}, score {row['score']:.3f}, {row['share']:.1%} disputed"
+    st.markdown(f"**{plain(row['name'])}** {plain(facts)}")
 
 
 def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
@@ -202,13 +219,13 @@ def decide(
         return
     review = Review(blank.name, blank.mask_sha256, str(decision), blank.reviewer, reason)
     content = None if mask is None else mask_png(mask, read_classes(PAIRS))
-    old = Held(before, held(LABELS, blank.name).mask)
     try:
+        old = Held(before, held(LABELS, blank.name).mask)
         judged = locate("mask", blank.name, PAIRS).read()
         if hashlib.sha256(judged).hexdigest() != blank.mask_sha256:
             raise UserError(f"{blank.name}: its mask has changed: look at it again")
         change(LABELS, blank.name, old, Held(review, content))
-    except UserError as error:
+    except (UserError, OSError) as error:
         state["said"] = str(error)
     else:
         state["history"].append((blank.name, old, Held(review, content)))
@@ -224,10 +241,13 @@ def pass_over() -> None:
 def undo() -> None:
     """Take this page's latest decision back, and show its pair again."""
     state = st.session_state
-    name, before, after = state["history"].pop()
+    if not state["history"]:
+        return  # a key that was pressed twice
+    name, before, after = state["history"][-1]
     try:
         change(LABELS, name, after, before)
-    except UserError as error:
+    except (UserError, OSError) as error:
         state["said"] = str(error)
     else:
         state["current"] = name
+        state["history"].pop()

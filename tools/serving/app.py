@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import logging
 import os
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,7 +25,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.config import STARTUP_FAILURE
 
+from pipeline.core.terminal import UserError, printable
 from pipeline.data.images import ImageError
 from pipeline.deploy.predictor import Array, enlarge_mask
 from pipeline.deploy.results import png_of
@@ -59,7 +63,11 @@ def served_app() -> Starlette:
     metrics = Metrics()
     shadow = settings.shadow and Followed(SHADOW, settings.shadow, settings.precision, metrics)
     answers = Followed(ANSWERS, settings.model, settings.precision, metrics)
-    log = PredictionLog(Path(settings.log), settings.keep) if settings.log else None
+    try:
+        log = PredictionLog(Path(settings.log), settings.keep) if settings.log else None
+    except UserError as error:
+        logging.getLogger("uvicorn.error").critical("%s", printable(error))
+        sys.exit(STARTUP_FAILURE)  # which no parent of several workers answers with another try
     afterwards = Afterwards(metrics, log, shadow or None, settings.shadow_share)
     return make_app(LiveModel(answers, shadow or None), afterwards, settings.cors_origin)
 

@@ -16,7 +16,7 @@ from pipeline.core.terminal import UserError, printable
 from pipeline.deploy.predictor import DIGITS, Predictor
 from pipeline.records.models import alias_in, find_model, source_of
 from pipeline.records.versions import Version, list_versions, number_in
-from tools.serving.metrics import Metrics
+from tools.serving.metrics import FOLDER, Metrics
 
 POLL = 2.0  # seconds between two looks at the registry
 AGAIN = 60.0  # seconds until a version whose store is elsewhere is tried again: networks fail
@@ -123,7 +123,8 @@ class Followed:
 class LiveModel:
     """The model that answers and, if there is one, the shadow beside it; both follow aliases.
 
-    At most two models are in memory: the shadow makes room for a new one that is to answer.
+    At most two models are in memory: a shadow that follows an alias makes room for a new one that
+    is to answer.
     """
 
     def __init__(self, answers: Followed, shadow: Followed | None = None) -> None:
@@ -159,15 +160,27 @@ class LiveModel:
                 followed.follow(version)
 
     def _run(self) -> None:
+        # Left by the first worker that has a model, beside the numbers that they share.
+        answered = Path(os.environ[FOLDER], "answered") if FOLDER in os.environ else None
+        while not self._loaded_first():
+            if not (answered and answered.exists()):
+                os._exit(STARTUP_FAILURE)  # nobody has been answered yet: all workers end
+            if self.stopped.wait(AGAIN):
+                return
+        if answered:
+            answered.touch()
+        while not self.stopped.wait(POLL):
+            self.look()
+
+    def _loaded_first(self) -> bool:
         try:
             self.answers.load_first()
             if self.shadow and not self.shadow.alias:
                 self.shadow.load_first()
         except Exception as error:
             logger.critical("no model to serve: %s", printable(error))
-            os._exit(STARTUP_FAILURE)  # nobody has been answered yet
-        while not self.stopped.wait(POLL):
-            self.look()
+            return False
+        return True
 
     def _say(self, trouble: str) -> None:
         if self.trouble != trouble:

@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.data.classes import Classes
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # set where several workers share their numbers
-ASKED = "/invocations"  # whose time is measured
+TIMED = "/invocations"
 SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 MEGAPIXELS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
-DOUBTS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98, 1.0)
+CONFIDENCES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98, 1.0)
 
 
 class Metrics:
@@ -50,15 +50,15 @@ class Metrics:
 
         self.requests = counter("petseg_requests", "Answers by path and status", "path", "status")
         self.request_seconds = histogram(
-            "petseg_request_seconds", f"Time from a request to {ASKED} to its answer", SECONDS
+            "petseg_request_seconds", f"Time from a request to {TIMED} to its answer", SECONDS
         )
         self.model_seconds = histogram("petseg_model_seconds", "Time that the model took", SECONDS)
         self.in_hand = gauge(
-            "petseg_requests_in_hand", f"Requests to {ASKED} not answered yet", "livesum"
+            "petseg_requests_in_hand", f"Requests to {TIMED} not answered yet", "livesum"
         )
         self.megapixels = histogram("petseg_image_megapixels", "Size of the images", MEGAPIXELS)
         self.brightness = histogram("petseg_image_brightness", "Their mean grey value", TENTHS)
-        self.confidence = histogram("petseg_confidence", "Mean confidence of an image", DOUBTS)
+        self.confidence = histogram("petseg_confidence", "Mean confidence of an image", CONFIDENCES)
         self.shares = Summary(
             "petseg_class_share", "Share of the pixels", ("class",), registry=self.registry
         )
@@ -107,7 +107,7 @@ class Metrics:
 
 
 class Counting:
-    """Middleware that counts answers by path and status, and times those of ASKED."""
+    """Middleware that counts answers by path and status, and times those of TIMED."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
         self.app, self.metrics, self.paths = app, metrics, paths
@@ -116,7 +116,8 @@ class Counting:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"] if scope["path"] in self.paths else "other"
+        own = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = own if own in self.paths else "other"
         status, start = 500, perf_counter()
 
         async def noting(message: Message) -> None:
@@ -124,12 +125,12 @@ class Counting:
             status = message.get("status", status)
             await send(message)
 
-        if path == ASKED:
+        if path == TIMED:
             self.metrics.in_hand.inc()
         try:
             await self.app(scope, receive, noting)
         finally:
             self.metrics.requests.labels(path, status).inc()
-            if path == ASKED:
+            if path == TIMED:
                 self.metrics.in_hand.dec()
                 self.metrics.request_seconds.observe(perf_counter() - start)

@@ -111,7 +111,9 @@ def split_setting(text: str) -> tuple[str, str]:
 def param_options(settings: Mapping[str, Any]) -> list[str]:
     """The options of `dvc exp run` for these settings, given by dotted name."""
     # Hydra's grammar, which DVC uses, is JSON without quotes around the keys of a mapping.
+    # It reads no escape such as \\u00fc.
     texts = {
-        key: re.sub(r'"(\w+)": ', r"\1: ", json.dumps(value)) for key, value in settings.items()
+        key: json.dumps(value, ensure_ascii=False, default=str) for key, value in settings.items()
     }
-    return [f"--set-param={key}={text}" for key, text in texts.items()]
+    bare = {key: re.sub(r'"(\w+)": ', r"\1: ", text) for key, text in texts.items()}
+    return [f"--set-param={key}={text}" for key, text in bare.items()]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -22,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pipeline.core.layout import EXPORT_METRICS, TRAIN_METRICS, workspace_root
 from pipeline.core.params import flatten
 from pipeline.core.terminal import UserError
+from pipeline.records.database import sqlite_uri
 from pipeline.records.experiments import experiment_runs, metric_by_epoch
 from pipeline.records.store import Store
 from tools.sweeps.experiments import finished_experiments, read_metrics
@@ -32,6 +34,7 @@ from tools.sweeps.space import EPOCHS, rounded
 
 STUDIES = "optuna.db"  # in the repository's root
 KEPT_BY = "val.miou"  # of the epoch whose weights a training keeps
+ATTEMPTS = 50  # to draw settings that no trial has
 ETA = 3  # one in ETA trials continues from a rung to the next
 
 Scores = Mapping[int | None, float]  # of one trial, higher is better: at each rung, None at its end
@@ -104,22 +107,33 @@ class Trials:
     def draw(self) -> FrozenTrial | None:
         """Add a trial to the study, with settings that the sampler chooses; None after the last.
 
+        None, too, if it finds no settings that no trial has.
+
         The sampler sees paused trials as pruned ones: it learns nothing from those that run.
         """
         trials = self.study.get_trials(deepcopy=False)
         if len(trials) >= (self.search.trials or math.inf):
             return None
+        known = [trial.params for trial in trials]
+        drawn = (self._drawn(trials, attempt) for attempt in range(ATTEMPTS))
+        values = next((each for each in drawn if each not in known), None)
+        if values is None:  # a space of choices alone has an end
+            return None
+        new = create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
+        self.study.add_trial(new)
+        return self.study.get_trials(deepcopy=False)[-1]
+
+    def _drawn(self, trials: Sequence[FrozenTrial], attempt: int) -> dict[str, Any]:
+        """What the sampler chooses after these trials."""
         # A search that continues draws what it would have; one with another seed does not.
-        entropy = np.random.SeedSequence((self.search.seed, len(trials)))
+        again = (attempt,) if attempt else ()
+        entropy = np.random.SeedSequence((self.search.seed, len(trials), *again))
         seed = int(entropy.generate_state(1)[0])
         samplers = optuna.samplers
         kind = samplers.TPESampler if self.search.sampler == "tpe" else samplers.RandomSampler
         seen = optuna.create_study(sampler=kind(seed=seed), directions=self.study.directions)
         seen.add_trials([as_pruned(trial) for trial in trials])
-        values = rounded(seen.ask(self.space).params, self.search.space)
-        new = create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
-        self.study.add_trial(new)
-        return self.study.get_trials(deepcopy=False)[-1]
+        return rounded(seen.ask(self.space).params, self.search.space)
 
     def results(self) -> list[Result]:
         """The trials that have scores, best first: finished ones, then those that are paused.
@@ -180,7 +194,7 @@ class Trials:
         same = [search.space, search.sampler, search.seed, self.rungs, search.objectives]
         with self.lock:
             return optuna.create_study(
-                storage=f"sqlite:///{workspace_root() / STUDIES}",
+                storage=sqlite_uri(workspace_root() / STUDIES),
                 study_name=self.names.name(self.settings, same),
                 directions=[*search.objectives.values()],
                 load_if_exists=True,
@@ -266,5 +280,10 @@ def promotions(
         here = [trial for trial in scores if rung in scores[trial]]
         ranked = sorted(here, key=lambda trial: (-scores[trial][rung], trial))
         best = ranked[: max(len(here) // ETA, least)]
-        found += [(trial, following) for trial in best if following not in scores[trial]]
+        found += [
+            # One that was continued by hand may have ended without the scores of higher rungs.
+            (trial, following)
+            for trial in best
+            if following not in scores[trial] and None not in scores[trial]
+        ]
     return found

@@ -77,12 +77,14 @@ export async function loadModel(model, progress) {
 }
 
 /**
- * The bytes of a file, verified.
+ * The bytes of a file, verified. Those that are wrong may have been kept: then it is fetched again.
  * @param {string} name @param {string} sha256
  * @param {(bytes: number) => void} note told of each piece
+ * @param {RequestCache} cache
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
-async function download(name, sha256, note) {
-  const body = /** @type {ReadableStream<Uint8Array>} */ ((await fetched(name)).body);
+async function download(name, sha256, note, cache = "default") {
+  const body = /** @type {ReadableStream<Uint8Array>} */ ((await fetched(name, cache)).body);
   const reader = body.getReader(), pieces = [];
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
     pieces.push(/** @type {Uint8Array<ArrayBuffer>} */ (piece.value));
@@ -91,6 +93,7 @@ async function download(name, sha256, note) {
   const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
   // Browsers have no digests where the address is not https or this machine.
   if (crypto.subtle && (await digest(bytes)) !== sha256) {
+    if (cache !== "reload") return download(name, sha256, () => {}, "reload");
     throw new Error(`${name} is not the file that was published`);
   }
   return bytes;
@@ -102,9 +105,9 @@ async function digest(bytes) {
   return Array.from(sha256, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {string} name */
-async function fetched(name) {
-  const response = await fetch(name);
+/** @param {string} name @param {RequestCache} cache */
+async function fetched(name, cache = "default") {
+  const response = await fetch(name, { cache });
   if (!response.ok) throw new Error(`${name}: the server says ${response.status}`);
   return response;
 }

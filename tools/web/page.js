@@ -36,8 +36,8 @@ await start();
 async function start() {
   takePhotographs();
   element("opacity").addEventListener("input", setOpacity);
-  element("save-mask").addEventListener("click", () => shown && saveMask(shown));
-  element("save-cut").addEventListener("click", () => shown && saveCutOut(shown));
+  element("save-mask").addEventListener("click", () => saving(saveMask));
+  element("save-cut").addEventListener("click", () => saving(saveCutOut));
   try {
     introduce(await describing);
     await loading;
@@ -225,6 +225,15 @@ async function cutOut({ mask, reduced }, picture) {
   context.globalCompositeOperation = "destination-in";
   context.drawImage(painted(alpha, reduced, (value) => [0, 0, 0, value]), 0, 0, width, height);
   return canvas;
+}
+
+/** @param {(result: Result) => unknown} work */
+async function saving(work) {
+  try {
+    if (shown) await work(shown);
+  } catch (error) { // the file may be gone, or changed
+    complain(`It cannot be saved: ${reason(error)}.`);
+  }
 }
 
 /** @param {Result} result in the colours of the classes; the background is transparent */

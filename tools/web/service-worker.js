@@ -30,7 +30,8 @@ async function removeEarlier() {
 
 async function answer(event, address) {
   const cache = await caches.open(NAME);
-  return (await cache.match(address)) ?? fetchAndKeep(event, address);
+  const again = event.request.cache === "reload"; // the page found that it has the wrong bytes
+  return (!again && (await cache.match(address))) || fetchAndKeep(event, address);
 }
 
 // The file as the server has it now. Its headers isolate the page from other origins: nowhere else

@@ -19,7 +19,7 @@ from pipeline.records.runs import NO_LINK
 
 AFTER_EXTRACT = "split"  # the stage that reads data/pairs first
 # Variables that would lead back to the caller's repository, cache or store.
-LEADING_BACK = ("DVC_", "MLFLOW_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+LEADING_BACK = ("DVC_", "MLFLOW_", "PETSEG_", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.terminal import UserError, console, run_command, track
+from pipeline.core.terminal import UserError, console, redacted, run_command, track
 
 
 def status(main):
@@ -35,6 +35,19 @@ def test_a_user_error_and_a_full_disk_are_messages_and_another_error_is_a_crash(
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 // 0)
     assert status(lambda: fail(KeyboardInterrupt())) == 130
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:pw@host/a", "http://host/a"),
+        ("postgresql+psycopg://me:p/w@host:5432/a: down", "postgresql+psycopg://host:5432/a: down"),
+        ("http://host/a:b@c", "http://host/a:b@c"),
+        ("s3://bucket/a:b@c.jpg", "s3://bucket/a:b@c.jpg"),
+    ],
+)
+def test_no_password_is_shown(text, shown):
+    assert redacted(text) == shown
 
 
 def test_sigterm_ends_a_command_as_an_exit_that_its_blocks_see():

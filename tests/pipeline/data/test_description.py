@@ -111,6 +111,7 @@ MISTAKES = [
     ("groups.place", 3, "groups.place: Input should be a valid string, found 3"),
     ("groups.film", "(.)_.*", "groups and the layout's words in braces: the name film is used"),
     ("groups.split", "(.)_.*", "groups: split is a column of the tables already"),
+    ("groups.shard", "(.)_.*", "groups: shard is a column of the tables already"),
     ("readings.r", {"leave_out": ["skies"]}, "readings.r: skies is no class; known: "),
     ("readings.r", {"leave_out": ["sky", "road"]}, "readings.r must leave two classes to score"),
     ("readings.r", {"merge": {"sky": ["road", "car"]}}, "readings.r: sky is a class that is not"),

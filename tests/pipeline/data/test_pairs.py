@@ -75,7 +75,7 @@ def test_files_and_shards_are_read_alike(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask_of("pug_2", reviewed, shards), mask_of("pug_2", files))
     for data in (files, shards):
         assert not locate("image", "pug_99", data).exists
-        with pytest.raises(FileNotFoundError, match=r"pairs/images/pug_99\.jpg"):
+        with pytest.raises(UserError, match=r"pairs/images/pug_99\.jpg"):
             image_of("pug_99", reviewed, data)
 
 
@@ -121,7 +121,7 @@ def test_damage_in_a_shard_is_named_by_shard_and_pair(tmp_path: Path) -> None:
     assert {path: pair[0] for path, pair in changed_files(data).items()} == {
         place.file / "pug_1.jpg": digest["pug_1"]
     }
-    with pytest.raises(OSError, match=rf"{place.file.name}: the image of pug_1 is damaged"):
+    with pytest.raises(UserError, match=rf"{place.file.name}: the image of pug_1 is damaged"):
         image_of("pug_1", data)
     place.file.unlink()
     found = changed_files(data)

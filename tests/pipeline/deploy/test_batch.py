@@ -205,6 +205,17 @@ def test_other_files_hidden_ones_and_the_results_are_left_out(model, store):
     assert line["width"] == 3
 
 
+def test_images_beside_local_results_are_found_whatever_they_are_called(tmp_path):
+    for name in ("masks_old/a.jpg", "table1.jpg", "masks/b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(PICTURE)
+    place = Place(f"file://{tmp_path}")
+    found = {
+        Path(file.path).name for file in images_to_do(place, place, Done(place, {"digest": ""}))
+    }
+    assert found == {"a.jpg", "table1.jpg"}
+
+
 def test_a_name_that_would_leave_the_folder_is_an_error(model, store, tmp_path):
     fill(store, "a.png")
     images, out = Place(store), Place(str(tmp_path / "out"))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.data.classes import IGNORE, Class, Classes
 from pipeline.ingest.cvat import instance_colour, read_cvat
-from pipeline.ingest.label_studio import read_label_studio
+from pipeline.ingest.label_studio import inside, read_label_studio
 
 CLASSES = Classes(
     "flight",
@@ -124,6 +124,18 @@ def test_regions_that_cannot_be_taken_are_faults(tmp_path, changes, fault):
     drawn = read(tmp_path, polygon=POLYGON | changes)
     assert drawn.mask is None
     assert re.search(fault, drawn.fault)
+
+
+@pytest.mark.parametrize("edge", [[(50, 0), (50, 100)], [(20, 0), (83, 100)], [(70, 0), (31, 100)]])
+@pytest.mark.parametrize("size", [(80, 100), (33, 57)])
+def test_polygons_that_share_an_edge_share_no_pixel_and_leave_none_out(edge, size):
+    (top, _), (bottom, _) = edge
+    left = np.array([(0, 0), (top, 0), (bottom, 100), (0, 100)])
+    right = np.array([(100, 0), (top, 0), (bottom, 100), (100, 100)])
+    height, width = size
+    parts = [inside(each * (width / 100, height / 100), height, width) for each in (left, right)]
+    assert (parts[0] ^ parts[1]).all()
+    assert parts[0].sum() == pytest.approx((top + bottom) / 200 * height * width, abs=height)
 
 
 def test_run_lengths_that_are_cut_are_a_fault(tmp_path):

@@ -42,6 +42,17 @@ def test_rows_are_sorted_by_name_and_read_back_as_they_were_given(tmp_path):
     }
 
 
+def test_a_table_that_a_spreadsheet_saved_is_read_or_told(tmp_path):
+    change(tmp_path, "pug_1", Held(), Held(review("pug_1", "right")))
+    file = tmp_path / "review.csv"
+    text = file.read_text().replace("Ann", "Müller")
+    file.write_text(text, encoding="utf-8-sig")
+    assert read_reviews(tmp_path)["pug_1"].reviewer.startswith("Müller")
+    file.write_text(text, encoding="cp1252")
+    with pytest.raises(UserError, match=r"review\.csv: .*save it as CSV in UTF-8"):
+        read_reviews(tmp_path)
+
+
 def test_an_undone_decision_leaves_what_was_there_before(tmp_path):
     first = Held(review("pug_1", "file"), b"a mask")
     second = Held(review("pug_1", "model"), b"another")

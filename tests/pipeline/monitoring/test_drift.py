@@ -73,6 +73,18 @@ def test_a_mixture_with_added_photographs_that_were_held_out_is_no_drift(
     assert judge(rows, too_few, PARAMS).outcome == ("drift" if dark else "ok")
 
 
+def test_a_mixture_that_lacks_a_feature_hides_no_drift(reference):
+    rows = log_rows(pictures(150, seed=4, brightness=0.5))
+    added = make_reference(pictures(25, seed=3, brightness=0.5))
+    few = [name for name in added.pictures if str(name).startswith("centre")]
+    assert few
+    added.pictures.loc[10:, few] = np.nan  # fewer than are compared
+    rows[few] += 100.0
+    verdict = judge(rows, replace(reference, added=added), PARAMS)
+    assert {*few} <= {shift.feature for shift in verdict.shifts}
+    assert {*few} <= {*verdict.moved}
+
+
 def test_a_mixture_counts_in_proportion(reference):
     known = replace(reference, added=make_reference(pictures(50, seed=3)))
     for share, test, added in ((0, 150, 0), (0.25, 150, 50), (0.5, 50, 50), (1, 0, 50)):

@@ -125,6 +125,8 @@ def test_the_least_confident_pictures_are_kept_under_their_rows_ids(tmp_path, mo
     table = read_log(tmp_path).set_index("id")
     kept = sorted((tmp_path / "kept").iterdir())
     assert len(kept) == 30
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "kept", *kept)}
+    assert modes == {0o700, 0o600}, "for their owner alone"
     rows = table.loc[[file.stem for file in kept]]
     assert rows["confidence"].max() < 0.2
     assert rows["confidence"].mean() < 0.1
@@ -132,6 +134,12 @@ def test_the_least_confident_pictures_are_kept_under_their_rows_ids(tmp_path, mo
         with Image.open(file) as image:
             assert (image.size, len(image.getexif())) == ((6, 4), 0)
             assert np.abs(np.array(image, np.int16) - number // 2).max() <= 2
+
+
+def test_all_are_kept_however_many_came_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "REMEMBERED", 10)
+    written = PredictionLog(tmp_path, keep=1.0)
+    assert all(written._is_unsure(number / 40) for number in range(40))
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (1.0, 50)])

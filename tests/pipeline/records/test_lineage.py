@@ -143,6 +143,12 @@ def test_the_code_digest_depends_on_names_and_contents_of_the_source(repository)
     assert code_digest(shutil.copytree(repository, repository.with_name("copy"))) == digests[-1]
 
 
+def test_the_link_that_an_editor_leaves_is_no_source(repository):
+    before = code_digest(repository)
+    (repository / "stages/.#train.py").symlink_to("ann@host.1234:5678")
+    assert code_digest(repository) == before
+
+
 def test_dvcs_digest_of_the_data_is_used_only_if_the_data_is_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = Path("data/pairs")

@@ -130,6 +130,8 @@ def test_the_same_bytes_are_one_version_with_the_newest_scores(workspace):
     [version] = list_versions()
     assert first == second == version.number
     assert (version.tags["test.miou"], version.run_id) == ("0.5", run.run_id)
+    described = run.store.client.get_model_version(model_name(), "1").description
+    assert described.startswith("mIoU `0.5`")
 
 
 def test_params_yaml_names_the_model_and_another_name_begins_another_list(workspace):

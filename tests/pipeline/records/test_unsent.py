@@ -59,6 +59,18 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_
     assert stores_with_unsent() == []
 
 
+def test_what_waits_for_the_repositorys_own_store_moves_with_it(workspace, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = open_store()
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    outbox = Outbox(store, run_id)
+    [file] = (workspace / "mlartifacts/unsent").iterdir()
+    assert str(workspace) not in file.read_text()
+    outbox._file.close()  # as at the end of its process
+    assert stores_with_unsent() == [store.uri]
+    assert send_unsent(store) == 1
+
+
 def test_what_has_arrived_is_not_sent_twice(store, run_id, leave):
     deliver(store.client, run_id, [loss(0), loss(1)])
     leave(loss(0), loss(1), loss(2), {"time": 9, "status": "FAILED"})
