@@ -91,7 +91,7 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
     return Provenance(
         name,
         tags["git.commit"],
-        patch.read_bytes() if patch.is_file() else None,
+        (patch.read_bytes() or None) if patch.is_file() else None,
         params_file.read_text() if params_file.is_file() else None,
         run.data.params,
         read_json(kept / SOURCES),

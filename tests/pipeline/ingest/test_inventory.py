@@ -187,7 +187,7 @@ def test_names_with_unusual_signs_or_without_a_group_are_quarantined(tmp_path):
         for file in (tmp_path / f"images/{name}.jpg", tmp_path / f"masks/{name}.png"):
             file.parent.mkdir(exist_ok=True)
             file.touch()
-    pairs, faults, _ = found(tmp_path, PLAIN, {"kind": "(.+)_[0-9]"})
+    pairs, faults, _ = found(tmp_path, PLAIN, {"sort": "(.+)_[0-9]"})
     assert [(pair[0], pair[4]) for pair in pairs] == [
         ("Kätzchen_6", ("Kätzchen",)),
         ("a b(c)_5", ("a b(c)",)),
