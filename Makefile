@@ -12,7 +12,7 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --no-compile --require-hashes -
 # Without NVIDIA's driver, torch for processors: 0.2 GB in place of 3 (TORCH=cuda or TORCH=cpu decides otherwise).
 TORCH ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
 TORCH_PINS = $$(grep -oE '^torch(vision)?==[^ ;]+' requirements.lock)
-UV := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
+UV := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header --no-annotate
 UV_COMPILE := $(UV) --extra dev pyproject.toml
 CONTAINER ?= $(or $(shell command -v podman),docker)
 # DVC starts the stages with the first python on PATH.
@@ -84,6 +84,7 @@ image: ## Build the model server's image with podman or docker (CONTAINER=docker
 	  --file Containerfile .
 
 container: ## Serve models/model.onnx from that image, without any rights, at http://127.0.0.1:5001 (PORT=5002)
+	@test -f models/model.onnx || { echo "error: models/model.onnx is missing: run make first"; exit 1; }
 	exec $(CONTAINER) run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
 	  --publish 127.0.0.1:$(or $(PORT),5001):5001 --volume "$(CURDIR)/models:/models:ro" petseg-server
 
@@ -116,7 +117,7 @@ verify: $(INSTALLED) ## Rebuild a model and compare the bytes (VERSION=1 or RUN=
 	python -m tools.verify "$(VERSION)$(RUN)" $(if $(DATA),--data "$(DATA)")
 
 sweep: $(if $(ENGINE),$(INSTALLED_FOR_RAY),$(INSTALLED)) ## Try many settings, or search (SWEEP=file WORKERS=2 ENGINE=ray SET="train.epochs=2")
-	python -m tools.sweep $(or $(SWEEP),experiments/sweep.yaml) $(if $(WORKERS),--workers $(WORKERS)) \
+	python -m tools.sweep "$(or $(SWEEP),experiments/sweep.yaml)" $(if $(WORKERS),--workers $(WORKERS)) \
 	  $(if $(ENGINE),--engine $(ENGINE)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
 
@@ -128,12 +129,12 @@ doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy i
 train: $(INSTALLED) ## Run on a data set (DATASET=camvid PLACES="archive=path" SETTINGS=file SET="seed=1")
 	$(if $(DATASET),,$(error say which data set: make train DATASET=camvid, for datasets/camvid.yaml))
 	python -m tools.train $(DATASET) $(if $(SETTINGS),--settings "$(SETTINGS)") \
-	  $(foreach place,$(PLACES),--place "$(place)") $(foreach setting,$(SET),--set "$(setting)")
+	  $(foreach place,$(PLACES),--place "$(place)") $(if $(IMAGES),--place "images=$(IMAGES)") \
+	  $(if $(ANNOTATIONS),--place "annotations=$(ANNOTATIONS)") $(foreach setting,$(SET),--set "$(setting)")
 	python -m tools.models gate
 	python -m tools.scores
 
 oxford: DATASET := oxford
-oxford: PLACES := $(if $(IMAGES),images=$(IMAGES)) $(if $(ANNOTATIONS),annotations=$(ANNOTATIONS))
 oxford: train ## The same for the official photographs of pets (IMAGES= ANNOTATIONS= as archives or URLs)
 
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
@@ -198,18 +199,18 @@ clean: ## Remove outputs and caches; keep runs, artifacts and results
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-	  while IFS="$$(printf '\t')" read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --no-compile: most of what the packages bring is never imported. PyTorch's own index lists no digests of ours.
 $(INSTALLED): requirements.lock requirements-cuda.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
-	  { echo "error: $(PYTHON) is too old: Python 3.11.4 or newer is needed. Name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 15))' || \
+	  { echo "error: $(PYTHON) does not fit: Python 3.11.4 to 3.14 is needed. Name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(TORCH),cpu)
 	$(VENV)/bin/python -m pip install --no-compile --no-deps --retries 0 \
 	  --extra-index-url https://download.pytorch.org/whl/cpu $(TORCH_PINS)
-	$(PIP_INSTALL) --requirement requirements.lock
+	cuda=$$($(VENV)/bin/python -c 'import importlib.metadata as m; print("" if "+cpu" in m.version("torch") else "--requirement requirements-cuda.lock")') && \
+	  $(PIP_INSTALL) --requirement requirements.lock $$cuda
 else
 	$(PIP_INSTALL) --requirement requirements.lock --requirement requirements-cuda.lock
 endif

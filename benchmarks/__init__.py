@@ -3,3 +3,5 @@ machines better than times do.
 
 Imports pipeline; nothing imports it.
 """
+
+import pipeline  # noqa: F401 - before torch: it says how threads wait

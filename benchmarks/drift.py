@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pipeline.core.layout import ONNX, PAIRS, SPLITS, cores
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, run_command, track
+from pipeline.core.terminal import UserError, console, run_command, track
 from pipeline.data.images import decode_image
 from pipeline.data.pairs import pair_of
 from pipeline.data.splits import read_split
@@ -40,16 +40,19 @@ Row = tuple[dict[str, float | None], NDArray[np.int64]]  # observation and confu
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
-    parser.add_argument("--other", help="folder of another data set's pictures (none)")
+    parser.add_argument("--other", nargs=1, help="folder of another data set's pictures (none)")
     arguments = parser.parse_args()
     params = read_section("monitor", MonitorParams)
     predictor = Predictor(ONNX, threads=1)
+    files = [each for each in find_images(arguments.other or []) if isinstance(each, Path)]
+    if arguments.other and not files:
+        raise UserError(f"--other {arguments.other[0]}: no picture is in it")
     names = read_split(SPLITS / "test.csv")["name"].tolist()
     names = np.random.default_rng(0).permutation(names).tolist()
     reference = make_reference(predictor, PAIRS, names[::2], cores())
     columns = ("drift", "pixel accuracy", "true", "mIoU", "true", "moved most often")
     table = Table("pictures", *columns, title=f"{STREAMS} streams of {STREAM} pictures")
-    for name, rows in every_change(predictor, names[1::2][:PICTURES], arguments.other):
+    for name, rows in every_change(predictor, names[1::2][:PICTURES], files):
         table.add_row(name, *measure(rows, reference, params))
     console.print(table)
 
@@ -93,7 +96,7 @@ CHANGES: dict[str, Callable[[Array, Array], Pair]] = {
 
 
 def every_change(
-    predictor: Predictor, names: Sequence[str], other: str | None
+    predictor: Predictor, names: Sequence[str], files: Sequence[Path]
 ) -> Iterator[tuple[str, list[Row]]]:
     """What the model sees of the changed pictures, one change after the other."""
 
@@ -109,8 +112,7 @@ def every_change(
             rows = pool.map(lambda name, c=change: look(*c(*pair_of(name, PAIRS))), names)
             with track(rows, title, len(names)) as tracked:
                 yield title, list(tracked)
-        if other:
-            files = [each for each in find_images([other]) if isinstance(each, Path)]
+        if files:
             files = files[:: max(1, len(files) // PICTURES)][:PICTURES]
             rows = pool.map(lambda file: look(decode_image(file), None), files)
             with track(rows, "another data set", len(files)) as tracked:
@@ -127,7 +129,7 @@ def measure(rows: Sequence[Row], reference: Reference, params: MonitorParams) ->
         drawn = np.random.default_rng(seed).choice(len(rows), STREAM, replace=len(rows) < STREAM)
         verdict = judge(table.iloc[drawn], reference, params)
         counted = margins(confusion[drawn].sum(axis=0))
-        assert verdict.estimate is not None, "a stream is more than a window"
+        assert verdict.estimate is not None, "the model tells its confidence"
         estimated = (verdict.estimate.pixel_accuracy[0], verdict.estimate.miou[0])
         found += verdict.drifted
         true = (float(pixel_accuracy(counted)), float(mean_iou(counted)))

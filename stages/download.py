@@ -39,7 +39,7 @@ def replace_sources(sources: Sources, places: Sequence[Place], where: Path) -> S
     known = {} if isinstance(sources, SampleParams) else sources
     for place in places:
         if place.source not in known:
-            names = ", ".join(known) or "none, for it is drawn"
+            names = ", ".join(known) or "none: it is drawn here"
             strange = f"{where} has no source '{place.source}'; known: {names}"
             raise UserError(f"params.yaml: download.places: {strange}")
     replaced = {place.source: Source(place.url, place.md5) for place in places}

@@ -46,8 +46,10 @@ def main() -> None:
         raise UserError(f"{file} is there already: choose another name (--name), or remove it")
     from pipeline.ingest.survey import survey
 
-    found = survey(arguments.images, arguments.masks)
-    names = find_labels(arguments.masks)
+    # Not every shell expands ~ after an equals sign.
+    images, masks = arguments.images.expanduser(), arguments.masks.expanduser()
+    found = survey(images, masks)
+    names = find_labels(masks)
     show(found)
     with atomic_file(file) as temporary:
         temporary.write_text("\n".join(describe(found, arguments.name, names)) + "\n")

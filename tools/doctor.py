@@ -59,16 +59,19 @@ def examine(title: str, check: Callable[[], Iterable[tuple[str, str, str]]]) -> 
 
 def readdress_store() -> int:
     """Let the store look for its artifacts where they are."""
+    from mlflow.entities import ViewType
+
     from pipeline.records.database import moved_from, readdress
     from pipeline.records.store import open_store, store_errors
 
     store = open_store()
     with store_errors(store.uri):
-        known = store.client.get_experiment(store.experiment_id).artifact_location
-    if old := moved_from(store.uri, known):
+        every = store.client.search_experiments(ViewType.ALL)
+    found = {moved_from(store.uri, each.artifact_location) for each in every} - {None}
+    for old in sorted(filter(None, found)):
         count = readdress(store.uri, old)
         console.print(f"{count} addresses in {store.name} no longer begin with {old}")
-    else:
+    if not found:
         console.print("The store's addresses are right.")
     return 0
 

@@ -99,7 +99,7 @@ def copy_of(base: str, path: Path, folder: Path) -> Path:
 
 def compared(kind: str, base: str) -> str:
     """The params or metrics that differ, as DVC's table."""
-    command = ["dvc", kind, "diff", base[:7], "--md"]
+    command = [sys.executable, "-m", "dvc", kind, "diff", base[:7], "--md"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"dvc {kind} diff {base}: {printable(done.stderr.strip())}")

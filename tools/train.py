@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import os
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,8 @@ def main() -> int:
     }
     command = ["dvc", "exp", "run", *param_options(params)]
     console.print(" ".join(command), highlight=False, soft_wrap=True)
-    status = subprocess.run(command, env=os.environ | git_identity(), check=False).returncode
+    called = [sys.executable, "-m", *command]  # it need not be on the path
+    status = subprocess.run(called, env=git_identity() | os.environ, check=False).returncode
     if status == 0:
         console.print(HOW_TO_GO_BACK, highlight=False)
     return status

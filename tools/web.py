@@ -159,7 +159,8 @@ def facts_of(model: "ModelFile", predictor: "Predictor") -> dict[str, str]:
         version = find_named(list_versions(), str(model.version))
         facts["registered"] = f"{version.created:%Y-%m-%d}"
         seen = "drawings" if saw_only_drawings(version.tags) else "photographs"
-        facts["tested on"] = f"{version.score('test.images'):,.0f} {seen}"
+        images = version.score("test.images")
+        facts["tested on"] = "" if isnan(images) else f"{images:,.0f} {seen}"
         scores = {f"test.{name}": words for name, words in score_words(predictor.classes).items()}
         if precision == INT8:  # export computes only this score of it
             other = {tag: f"{words} (float32)" for tag, words in scores.items()}

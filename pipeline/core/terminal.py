@@ -109,7 +109,7 @@ def redacted(message: object) -> str:
     """The text without the user and the password of any address in it."""
     text = re.sub(r"(?<=://)[^/\s]*@", "", str(message))
     # The password of a database may hold a slash.
-    return re.sub(r"(?i)\b(?!https?:)([a-z][\w+.-]*://)[^:/\s@]*:[^@\s]*@", r"\1", text)
+    return re.sub(r"(?i)\b((?:postgresql|mysql|mssql)[\w+.-]*://)[^:/\s@]*:[^@\s]*@", r"\1", text)
 
 
 def progress() -> "Progress":

@@ -65,7 +65,7 @@ PATHS: dict[Kind, Callable[[Path, str], Path]] = {"image": image_path, "mask": m
 def image_of(name: str, *folders: Path) -> Array:
     """The image of a pair in the first of the folders that has it: (H, W, 3) uint8 RGB.
 
-    Raises OSError, naming the file, if none has it, or if it is damaged.
+    Raises UserError, naming the file, if none has it, or if it is damaged.
     """
     return _decode(load_image, "image", name, folders)
 
@@ -73,7 +73,7 @@ def image_of(name: str, *folders: Path) -> Array:
 def mask_of(name: str, *folders: Path) -> Array:
     """The mask in the first of the folders that has it: (H, W) uint8, class ids and IGNORE.
 
-    People's reviews come before what was published. Raises OSError as `image_of` does.
+    People's reviews come before what was published. Raises UserError as `image_of` does.
     """
     return _decode(load_mask, "mask", name, folders)
 
@@ -122,12 +122,13 @@ def _decode(
     try:
         content = place.read()
     except FileNotFoundError:
-        raise UserError(f"{place.file} is missing: run `dvc checkout`") from None
+        remedy = "run `dvc checkout`, or what writes it"
+        raise UserError(f"{place.file} is missing: {remedy}") from None
     try:
         return load(io.BytesIO(content))
     except OSError:  # Pillow's, which names no file
-        text = f"{place.file}: the {kind} of {name} is damaged: dvc repro --force extract"
-        raise UserError(text) from None
+        remedy = f"delete {place.file.parent}, and run `dvc checkout`, or what writes it"
+        raise UserError(f"{place.file}: the {kind} of {name} is damaged: {remedy}") from None
 
 
 def _place(kind: Kind, name: str, folder: Path) -> Place:

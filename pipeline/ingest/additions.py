@@ -51,7 +51,7 @@ def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> Non
     with locked(labels):
         added = read_additions(labels)
         if addition.name in added:
-            raise UserError(f"{addition.name} has been added meanwhile")
+            raise UserError(f"{addition.name} was added in the meantime")
         for file, content in (
             (image_path(folder, addition.name), image),
             (mask_path(folder, addition.name), mask),

@@ -239,7 +239,8 @@ def inside(corners: NDArray[np.float64], height: int, width: int) -> Region:
     """
     region, middles = np.zeros((height, width), bool), np.arange(width) + 0.5
     (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
-    for row in range(height):
+    first, last = (int(np.clip(end, 0, height)) for end in (np.floor(y.min()), np.ceil(y.max())))
+    for row in range(first, last):
         at = row + 0.5
         cut = np.flatnonzero((y <= at) != (next_y <= at))
         # From the lower end, so that both polygons calculate alike.

@@ -68,8 +68,10 @@ def launch(processes: int, precision: str, threads: int, seed: int) -> "Fabric":
         raise UserError(f"train.processes: {processes} is more than this machine's {gpus} GPUs")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
     # Batch norm's statistics are shared before validation, not at every step. One process may wait
-    # for long: while another decodes its images, or for the same training's end.
-    shared = DDPStrategy(forward_sync_buffers=False, timeout=timedelta(days=30))
+    # for long, while another decodes its images, or waits for the same training's end; but not for
+    # ever for a machine that is gone.
+    patience = timedelta(days=30) if machines == 1 else timedelta(hours=6)
+    shared = DDPStrategy(forward_sync_buffers=False, timeout=patience)
     fabric = Fabric(
         accelerator="cuda" if gpus else "cpu",
         devices=processes,

@@ -220,8 +220,8 @@ def fit(
             raise UserError(f"{title}: {error}; lower train.lr in params.yaml") from None
         val = {"loss": loss, **score(confusion)}
         if val["miou"] is None:
-            lost = "at train.image_size no labelled pixel of the validation list is left"
-            raise UserError(f"{title}: {lost}: raise it")
+            lost = "no labelled pixel of the validation list is left at this train.image_size"
+            raise UserError(f"{title}: {lost}: raise it, or check the masks")
         row = {"epoch": number, "time": time.time_ns() // 10**6, "train": train, "val": val}
         rows.append(row)
         if best_row(rows) is row:

@@ -6,6 +6,7 @@ stage or by `make sync`. Sending an entry twice is harmless: the store holds equ
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -143,8 +144,11 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
     Lines that are no entries are set aside in *.garbage, and so is a file that names no store.
     """
     for path in sorted(unsent_folder().glob("*.jsonl")):
-        # Its command still runs, or another one was faster. NFS locks only what may be written.
-        with suppress(BlockingIOError, FileNotFoundError), path.open("r+b") as file:
+        mode = (
+            "r+b" if os.access(path, os.W_OK) else "rb"
+        )  # NFS locks only what is open for writing
+        # Its command still runs, or another one was faster.
+        with suppress(BlockingIOError, FileNotFoundError), path.open(mode) as file:
             flock(file, LOCK_EX | LOCK_NB)
             lines = [(line, _entry(line)) for line in file if line.endswith(b"\n")]
             garbage = [line for line, entry in lines if entry is None]
@@ -181,7 +185,9 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
         deliver(store.client, header["run"], entries)
     except MlflowException as error:
         kept = path.with_suffix(".refused") if error.error_code in REFUSALS else path
-        path.rename(kept)
+        if kept != path:
+            with suppress(FileNotFoundError):  # another process was faster
+                path.rename(kept)
         told = f"{path.name} not sent to {store.name}, and kept as {kept}: {error}"
         console.print(printable(told), markup=False)
         return False

@@ -110,7 +110,7 @@ def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry)
         UserError, match=r"places: mine\.yaml has no source 'masks'; known: images, "
     ):
         replace_sources(sources_of(entry), [Place("masks", "a.tar")], Path("mine.yaml"))
-    with pytest.raises(UserError, match="no source 'images'; known: none, for it is drawn"):
+    with pytest.raises(UserError, match="no source 'images'; known: none: it is drawn here"):
         replace_sources(
             SampleParams("sample", 2, 64, 64, 0), [Place("images", "a.tar")], Path("sample.yaml")
         )

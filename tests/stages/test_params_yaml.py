@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_pets import REPOSITORY
 
 from docs.site.params import SECTIONS
-from pipeline.core.params import ParamsError, read_section
+from pipeline.core.params import ParamsError, read_params, read_section
 from pipeline.records.lineage import flatten
 from stages import download, evaluate, export, extract, split, train
 from tools import models
@@ -73,6 +73,13 @@ def test_any_bytes_are_read_or_refused_by_the_file(tmp_path_factory, content):
     file.write_bytes(b"seed: " + content)
     said = complaint("seed", file)
     assert said is None or said.startswith(str(file))
+
+
+def test_no_settings_of_one_data_set_are_left_over_from_anothers():
+    files = [read_params(file) for file in (REPOSITORY / "experiments").glob("*.yaml")]
+    ours = [frozenset(file) for file in files if "download.dataset" in file]
+    assert len(ours) > 3
+    assert len(set(ours)) == 1, "each sets what the others set"
 
 
 # One mistake for each stage; all of them are seen before anything is read or written.

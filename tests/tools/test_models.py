@@ -99,7 +99,8 @@ def beside(gate):
 def test_what_is_no_answer_is_told(models, answer):
     register(1, CHAMPION)
     header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xff\xff\0\0\xff\xff\x08\0\0\0\0"
-    Path("bomb.png").write_bytes(header + zlib.crc32(header[12:]).to_bytes(4))
+    pixels = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
+    Path("bomb.png").write_bytes(header + zlib.crc32(header[12:]).to_bytes(4) + pixels)
     with pytest.raises(UserError, match=r"no PNG that names|no registered version"):
         models("trace", answer)
 

@@ -170,11 +170,13 @@ def test_nothing_is_trained_to_its_end_while_better_trials_may_be_under_way(repo
         assert [job.experiment for job in trials.candidates()] == [second.experiment]
 
 
-def test_a_space_of_choices_ends_with_each_of_them_once(repository):
-    search = {"space": {"train.batch_size": [2, 4]}, "trials": 9, "sampler": "random"}
-    trials = trials_of(repository, search)
-    drawn = [trial.params["train.batch_size"] for trial in iter(trials.draw, None)]
-    assert sorted(drawn) == [2, 4]
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_space_of_choices_ends_with_each_of_them_once(repository, sampler):
+    space = {"train.batch_size": [2, 4, 8], "train.threads": [1, 2]}
+    trials = trials_of(repository, {"space": space, "trials": 9, "sampler": sampler})
+    drawn = [tuple(trial.params.values()) for trial in iter(trials.draw, None)]
+    assert sorted(drawn) == [(size, threads) for size in (2, 4, 8) for threads in (1, 2)]
+    assert trials.draw() is None
 
 
 def test_without_rungs_every_trial_is_trained_to_its_end(repository):

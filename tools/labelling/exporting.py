@@ -37,11 +37,10 @@ def export_pairs(out: Path, form: str, first: int, split: str | None) -> None:
 
 def undecided(split: str | None) -> list[str]:
     """The names of the ranking, the most suspicious first, without a decision that holds."""
-    table = read_suspects(SUSPECTS)
+    table, digests = read_suspects(SUSPECTS), mask_digests(PAIRS)
+    require_ranking(table["name"], digests)
     if split:
         table = table[table["list"] == split]
-    digests = mask_digests(PAIRS)
-    require_ranking(table["name"], digests)
     decided = decided_names(read_reviews(LABELS), digests)
     return [name for name in table["name"] if name in digests and name not in decided]
 

@@ -56,9 +56,10 @@ def show_next() -> None:
     """Show the next pair that nobody has decided about. Raises UserError if it cannot be shown."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
     history = st.session_state.setdefault("history", [])
-    table = choose_rows(read_suspects(SUSPECTS), classes.groups)
+    suspects = read_suspects(SUSPECTS)
+    table = choose_rows(suspects, classes.groups)
     digests, reviews = digests_of((PAIRS / "index.csv").stat().st_mtime_ns), read_reviews(LABELS)
-    require_ranking(table["name"], digests)
+    require_ranking(suspects["name"], digests)
     decided = decided_names(reviews, digests)
     waiting = [name for name in table["name"] if name in digests and name not in decided]
     total = int(table["name"].isin(digests).sum())
@@ -246,8 +247,11 @@ def undo() -> None:
     name, before, after = state["history"][-1]
     try:
         change(LABELS, name, after, before)
-    except (UserError, OSError) as error:
+    except OSError as error:  # such as a full disk: it can be tried again
         state["said"] = str(error)
+    except UserError as error:
+        state["said"] = str(error)
+        state["history"].pop()
     else:
         state["current"] = name
         state["history"].pop()

@@ -36,7 +36,7 @@ from tools.decoding import Decoded, decode_apart, stop_decoding
 from tools.serve import SETTINGS
 from tools.serving.afterwards import Afterwards, Answered
 from tools.serving.body import read_image
-from tools.serving.live import ANSWERS, SHADOW, Followed, LiveModel, Served
+from tools.serving.live import ANSWERS, SHADOW, Followed, LiveModel, Served, answered_before
 from tools.serving.metrics import Counting, Metrics
 from tools.serving.openapi import DESCRIPTION
 from tools.serving.page import drawn, show_page
@@ -67,7 +67,8 @@ def served_app() -> Starlette:
         log = PredictionLog(Path(settings.log), settings.keep) if settings.log else None
     except UserError as error:
         logging.getLogger("uvicorn.error").critical("%s", printable(error))
-        sys.exit(STARTUP_FAILURE)  # which no parent of several workers answers with another try
+        # A worker that comes later ends alone: those that answer must not end with it.
+        sys.exit(1 if answered_before() else STARTUP_FAILURE)
     afterwards = Afterwards(metrics, log, shadow or None, settings.shadow_share)
     return make_app(LiveModel(answers, shadow or None), afterwards, settings.cors_origin)
 

@@ -21,6 +21,7 @@ from tools.serving.metrics import FOLDER, Metrics
 POLL = 2.0  # seconds between two looks at the registry
 AGAIN = 60.0  # seconds until a version whose store is elsewhere is tried again: networks fail
 SCORES = "test."  # the beginning of the tags that hold a version's scores
+ANSWERED = "answered"  # a file beside the numbers that several workers share
 ANSWERS, SHADOW = "answers", "shadow"  # what a model is there for
 
 logger = logging.getLogger("uvicorn.error")  # the server's log
@@ -80,6 +81,8 @@ class Followed:
                 self.metrics.loads.labels(self.role, "refused").inc()
             self.refusal, self.seen = text, _state(version, refused=True)
             self.metrics.refused.labels(self.role).set(1)
+        else:
+            self.seen = _state(version, refused=False)  # which making room for it has cleared
 
     def drop(self) -> None:
         """Free the model; the next look at the registry loads what the alias names then."""
@@ -160,15 +163,13 @@ class LiveModel:
                 followed.follow(version)
 
     def _run(self) -> None:
-        # Left by the first worker that has a model, beside the numbers that they share.
-        answered = Path(os.environ[FOLDER], "answered") if FOLDER in os.environ else None
         while not self._loaded_first():
-            if not (answered and answered.exists()):
-                os._exit(STARTUP_FAILURE)  # nobody has been answered yet: all workers end
+            if not answered_before():
+                os._exit(STARTUP_FAILURE)  # all workers end
             if self.stopped.wait(AGAIN):
                 return
-        if answered:
-            answered.touch()
+        if FOLDER in os.environ:
+            Path(os.environ[FOLDER], ANSWERED).touch()
         while not self.stopped.wait(POLL):
             self.look()
 
@@ -186,6 +187,11 @@ class LiveModel:
         if self.trouble != trouble:
             self.trouble = trouble
             logger.warning(printable(trouble) or "the registry can be read again")
+
+
+def answered_before() -> bool:
+    """Whether another of several workers has had a model: this one replaces a dead one."""
+    return FOLDER in os.environ and Path(os.environ[FOLDER], ANSWERED).exists()
 
 
 def _state(version: Version, refused: bool) -> object:

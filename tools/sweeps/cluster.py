@@ -40,13 +40,14 @@ class Cluster:
         # By value: the nodes need not have this project, only its packages.
         self.ray.cloudpickle.register_pickle_by_value(node)
         self.source = self.ray.put(pack_source())
+        # Ray hides a node's GPUs from tasks that ask for none.
+        self.needs = {"CPU": threads, "GPU": min(1, self.ray.cluster_resources().get("GPU", 0))}
         nodes = [each["Resources"] for each in self.ray.nodes() if each["Alive"]]
-        most = max((each.get("CPU", 0) for each in nodes), default=0)
+        fitting = [each for each in nodes if each.get("GPU", 0) >= self.needs["GPU"]]
+        most = max((each.get("CPU", 0) for each in fitting), default=0)
         if most < threads:
             text = f"train.threads: {threads} is more than the {most:g} cores of the largest node"
             raise UserError(text)
-        # Ray hides a node's GPUs from tasks that ask for none.
-        self.needs = {"CPU": threads, "GPU": min(1, self.ray.cluster_resources().get("GPU", 0))}
         needs = {"num_cpus": threads, "num_gpus": self.needs["GPU"]}
         self.task = self.ray.remote(**needs, max_retries=-1)(node.run_experiment)
         self.running: dict[Any, tuple[Job, ExitStack]] = {}

@@ -71,7 +71,7 @@ def start_dvc(job: Job, *locks: int) -> psutil.Popen:
     with job.log.open("wb") as log:
         return psutil.Popen(
             [*command, "--wait-for-lock", "exp", "run", "--temp", *job.options],
-            env={**os.environ, **git_identity(), **job.environment},
+            env={**git_identity(), **os.environ, **job.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

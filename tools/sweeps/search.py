@@ -52,6 +52,7 @@ class Trials:
         self.store, self.logs = store, logs
         self.jobs: dict[str, Job] = {}
         self.began = time.monotonic()
+        self.exhausted_at = -1  # trials, among which are all settings that there are
         self.names = Names(word)
         self.names.check([*self.settings, *self.search.space])
         params = {**self.names.params, **self.settings}
@@ -114,10 +115,13 @@ class Trials:
         trials = self.study.get_trials(deepcopy=False)
         if len(trials) >= (self.search.trials or math.inf):
             return None
+        if len(trials) == self.exhausted_at:
+            return None
         known = [trial.params for trial in trials]
         drawn = (self._drawn(trials, attempt) for attempt in range(ATTEMPTS))
         values = next((each for each in drawn if each not in known), None)
         if values is None:  # a space of choices alone has an end
+            self.exhausted_at = len(trials)
             return None
         new = create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
         self.study.add_trial(new)
@@ -130,7 +134,8 @@ class Trials:
         entropy = np.random.SeedSequence((self.search.seed, len(trials), *again))
         seed = int(entropy.generate_state(1)[0])
         samplers = optuna.samplers
-        kind = samplers.TPESampler if self.search.sampler == "tpe" else samplers.RandomSampler
+        tpe = self.search.sampler == "tpe" and attempt < ATTEMPTS // 2  # it repeats itself
+        kind = samplers.TPESampler if tpe else samplers.RandomSampler
         seen = optuna.create_study(sampler=kind(seed=seed), directions=self.study.directions)
         seen.add_trials([as_pruned(trial) for trial in trials])
         return rounded(seen.ask(self.space).params, self.search.space)

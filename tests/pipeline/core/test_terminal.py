@@ -43,7 +43,7 @@ def test_a_user_error_and_a_full_disk_are_messages_and_another_error_is_a_crash(
         ("http://me:pw@host/a", "http://host/a"),
         ("postgresql+psycopg://me:p/w@host:5432/a: down", "postgresql+psycopg://host:5432/a: down"),
         ("http://host/a:b@c", "http://host/a:b@c"),
-        ("s3://bucket/a:b@c.jpg", "s3://bucket/a:b@c.jpg"),
+        ("s3://minio:9000/a/b@c.jpg: gone", "s3://minio:9000/a/b@c.jpg: gone"),
     ],
 )
 def test_no_password_is_shown(text, shown):
