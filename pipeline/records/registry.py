@@ -85,13 +85,13 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
             intact = False
         if not intact:
             _replace_files(store, known, onnx_file)
-        number = str(known.number)
-        said = store.client.get_model_version(model_name(), number).description
+        version = str(known.number)
+        said = store.client.get_model_version(model_name(), version).description
         if not said or said == describe(known.number, known.tags):  # else a person wrote it
             card = describe(known.number, {**known.tags, **tags})
-            store.client.update_model_version(model_name(), number, card)
+            store.client.update_model_version(model_name(), version, card)
         for key, value in tags.items():
-            store.client.set_model_version_tag(model_name(), number, key, value)
+            store.client.set_model_version_tag(model_name(), version, key, value)
         return known.number
 
 

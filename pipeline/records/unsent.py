@@ -144,9 +144,8 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
     Lines that are no entries are set aside in *.garbage, and so is a file that names no store.
     """
     for path in sorted(unsent_folder().glob("*.jsonl")):
-        mode = (
-            "r+b" if os.access(path, os.W_OK) else "rb"
-        )  # NFS locks only what is open for writing
+        # NFS locks only what is open for writing.
+        mode = "r+b" if os.access(path, os.W_OK) else "rb"
         # Its command still runs, or another one was faster.
         with suppress(BlockingIOError, FileNotFoundError), path.open(mode) as file:
             flock(file, LOCK_EX | LOCK_NB)
