@@ -39,9 +39,11 @@ def main() -> int:
     own = params.get("download.dataset", arguments.dataset) == arguments.dataset
     if not own or "export.model_name" not in params:
         params["export.model_name"] = f"{arguments.dataset}-segmentation"
+    found = find_places(description.sources, dict(arguments.place))
+    places = {each["source"]: each for each in (*params.get("download.places", ()), *found)}
     params |= {
         "download.dataset": arguments.dataset,
-        "download.places": find_places(description.sources, dict(arguments.place)),
+        "download.places": [*places.values()],
         **dict(arguments.set),
     }
     command = ["dvc", "exp", "run", *param_options(params)]
@@ -66,7 +68,8 @@ def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]
     places = []
     for name, source in own.items():
         url = given.get(name, source.url)
-        path = Path(url).expanduser().resolve() if name in given else in_repository(url)
+        place = os.path.expanduser(url)  # noqa: PTH111 - which raises for a user that is none
+        path = Path(place).resolve() if name in given else in_repository(url)
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():
                 places.append({"source": name, "url": str(path), "md5": place_digest(path)})

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.terminal import console
+from pipeline.core.terminal import UserError, console
 
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
@@ -25,7 +25,12 @@ ROWS = 2_000  # of a table that are text at a time while it is written
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside `path`; rename it to `path` when the block succeeds."""
+    """Give a temporary file beside `path`; rename it to `path` when the block succeeds.
+
+    Raises UserError if there is a folder in its place.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file")
     temporary = _name_beside(path)
     with _in_use(temporary, os.O_CREAT | os.O_EXCL):
         try:

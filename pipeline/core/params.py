@@ -16,7 +16,7 @@ from pipeline.core.terminal import UserError
 # are typing errors.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and torch both take
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what numpy and torch both take
 Threads = Annotated[int, Field(gt=0, le=1024)]
 
 MISSING = ("missing", "missing_argument")  # pydantic's error types

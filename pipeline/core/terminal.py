@@ -69,11 +69,11 @@ def _set_account() -> None:
 
 
 def refusal(error: OSError, file: Path) -> str:
-    """What to do about a disk that refuses: the error's file, else this one, and the reason."""
-    return (
-        f"{error.filename or file}: {error.strerror}. "
-        "Make room or correct the permissions, and run it again"
-    )
+    """The error's file, else this one, and the reason; what to do where the disk refuses."""
+    reason = f"{error.filename or file}: {error.strerror or error}"
+    if error.errno not in REFUSALS:
+        return reason
+    return f"{reason}. Make room or correct the permissions, and run it again"
 
 
 def path_arguments(
@@ -101,7 +101,8 @@ def positive(text: str) -> int:
 
 def printable(message: object) -> str:
     """The text `redacted`, and with control characters escaped: a file's name may hold them."""
-    control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"  # all but line ends
+    # All but line ends; and what stands for bytes that are no UTF-8.
+    control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
     return re.sub(control, lambda found: repr(found[0])[1:-1], redacted(message))
 
 

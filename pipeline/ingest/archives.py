@@ -4,6 +4,7 @@ import codecs
 import lzma
 import os
 import posixpath
+import shutil
 import stat
 import tarfile
 import unicodedata
@@ -43,12 +44,12 @@ DAMAGED = (
 )
 ZIP = b"PK\x03\x04"
 PAGE = (
-    "not an archive: its url leads to a page about the file. Open the url in a browser, and put "
-    "the address of the file itself into params.yaml"
+    "not an archive: its url leads to a page about the file. Open the url in a browser, and use "
+    "the address of the file itself"
 )
 AGAIN = (
     "Download it again (dvc repro --force download), and if that gives the same, correct its url "
-    "in params.yaml"
+    "in the data set's file, datasets/NAME.yaml, or in download.places"
 )
 REPACK = "which is not read here: repack it as .tar.gz"
 OTHERS = {  # what is found in the place of an archive, by its first bytes
@@ -170,11 +171,30 @@ def _untar(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
     with _Tar.open(archive, "r:*") as tar:
         for member in _checked(tar):
             with _extracting(member, folder):
-                tar.extract(member, folder, set_attrs=False, filter="data")
+                if member.islnk():
+                    _link(tarfile.data_filter(member, str(folder)), folder)
+                else:
+                    tar.extract(member, folder, set_attrs=False, filter="data")
             yield member
             # tarfile keeps all it has read: 100 MB for 100,000 members.
             tar.members.clear()  # type: ignore[attr-defined]
         _read_to_the_end(archive, tar)
+
+
+def _link(member: tarfile.TarInfo, folder: Path) -> None:
+    """Extract a hard link; where there are none, or too many of one file, as a copy.
+
+    tarfile would look for the file among all members, which are not kept. Raises KeyError for a
+    link to what has not been extracted.
+    """
+    target, source = folder / member.name, folder / member.linkname
+    if not source.is_file():
+        raise KeyError(f"linkname {member.linkname!r} not found")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
@@ -192,10 +212,11 @@ def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
 
 @contextmanager
 def _extracting(member: tarfile.TarInfo, folder: Path) -> Iterator[None]:
-    if not member.isdir() and (folder / member.name).exists():
+    place = folder / member.name.lstrip("/")  # where the filter puts an absolute one
+    if not member.isdir() and place.exists():
         raise _RefusedError(f"{member.name} is in another archive of the data set, too")
     try:
-        with naming(folder / member.name):
+        with naming(place):
             yield
     except (tarfile.FilterError, KeyError) as error:
         raise _RefusedError(f"{member.name} is not extracted: {error}") from None

@@ -104,9 +104,7 @@ def _walk(source: Path) -> Iterator[str]:
         at = os.path.relpath(folder, source).replace(os.sep, "/")
         for name in names:
             if not name.startswith("."):
-                # Names in an archive may not be valid UTF-8; such bytes are written as \x..
-                path = name if at == "." else f"{at}/{name}"
-                yield path.encode(errors="backslashreplace").decode()
+                yield name if at == "." else f"{at}/{name}"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -138,12 +136,19 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
     words = [word for word in PLACEHOLDER.findall(layout.images) if word != "name"]
     paths: dict[str, dict[tuple[str, ...], str]] = {key: {} for key in patterns}
     twice: dict[tuple[str, ...], str] = {}
+    spelt: dict[tuple[str, ...], tuple[str, ...]] = {}
     tops: dict[str, set[str]] = {key: set() for key in patterns}
     for file in files:
         for key in order:
             if match := patterns[key].fullmatch(file):
                 tops[key].add(match[1])
-                pair = tuple(match[word] for word in (*words, "name"))
+                own = tuple(match[word] for word in (*words, "name"))
+                # Train/ and train_masks/ are one list; the image's folder gives the name.
+                pair = tuple(
+                    SPLITS[text.lower()] if word == "split" else text
+                    for word, text in zip((*words, "name"), own, strict=True)
+                )
+                spelt[pair] = own if key == "images" else spelt.get(pair, own)
                 if pair in paths[key]:  # in whatever order the system names them
                     twice[pair] = max(paths[key][pair], file, twice.get(pair, ""))
                 paths[key][pair] = file
@@ -170,7 +175,7 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
             twice=twice.get(pair, ""),
             words=tuple(known.values()),
         )
-        found.append((pair, each))
+        found.append((spelt[pair], each))
     return _named(found)
 
 
@@ -233,6 +238,8 @@ def _by_pairs(lists: Mapping[Split, str], files: list[str], source: Path) -> dic
             before = found.get(image or columns[0])
             if before and before.mask != mask:
                 twice = mask or before.mask
+            elif before and before.twice:  # a third line does not settle what two dispute
+                twice = twice or before.twice
             again = Note.LISTED_TWICE if before and before.split == split else Note.SEVERAL_LISTS
             notes = (again,) if before else ()
             each = _Found(split, image, mask, twice, missing=columns[0], notes=notes)

@@ -20,6 +20,8 @@ from pipeline.ingest.checks import as_value, packed
 from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern
 
 READ = 400  # masks at most, evenly spaced: enough to meet the values of thousands
+Files = dict[str, Path]
+
 MARKS = "_-. "  # they part a name from what comes before or after it
 
 
@@ -56,9 +58,33 @@ def survey(images: Path, masks: Path) -> Survey:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
     images, masks = images.resolve(), masks.resolve()
+    sources, image_files, mask_files = _find_files(images, masks)
+    patterns = _patterns(sorted(image_files), sorted(mask_files))
+    named_images, named_masks = map(_by_words, patterns, (image_files, mask_files))
+    both = named_images.keys() & named_masks.keys()
+    if not both:
+        some = ", ".join(next(iter(each), "nothing") for each in (image_files, mask_files))
+        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
+    alone = [path for each in (named_images, named_masks) for name, path in each.items()
+             if name not in both]  # fmt: skip
+    chosen = sorted(both)[:: -(-len(both) // READ)]
+    pairs = [(image_files[named_images[name]], mask_files[named_masks[name]]) for name in chosen]
+    values, resized = _count(pairs)
+    return Survey(sources, *patterns, pairs=len(both), alone=sorted(alone), read=len(chosen),
+                  values=values, resized=resized)  # fmt: skip
+
+
+def _find_files(images: Path, masks: Path) -> tuple[dict[str, Path], Files, Files]:
+    """The sources, and the images and masks of all lists, by their paths in the archives."""
     folders = _of_all_lists(images, masks)
-    if len(folders) == 1 and images.name != masks.name and images not in masks.parents:
-        sources, tops = {"images": images, "masks": masks}, (images.parent, masks.parent)
+    nested = images in masks.parents or masks in images.parents
+    if len(folders) == 1 and images != masks and not nested:
+        of_images, of_masks = images, masks
+        if images.name == masks.name:  # up to where they differ: no two archives hold one folder
+            depth = len(Path(os.path.commonpath([images, masks])).parts) + 1
+            of_images, of_masks = (Path(*each.parts[:depth]) for each in (images, masks))
+        sources = {"images": of_images, "masks": of_masks}
+        tops = (of_images.parent, of_masks.parent)
     else:
         top = Path(os.path.commonpath([each for pair in folders for each in pair]))
         sources, tops = {"folder": top}, (top, top)
@@ -68,19 +94,12 @@ def survey(images: Path, masks: Path) -> Survey:
     )
     if images == masks:
         image_files, mask_files = _parted(image_files)
-    patterns = _patterns(sorted(image_files), sorted(mask_files))
-    of_images, of_masks = map(_by_words, patterns, (image_files, mask_files))
-    both = of_images.keys() & of_masks.keys()
-    if not both:
-        some = ", ".join(next(iter(each), "nothing") for each in (image_files, mask_files))
-        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
-    alone = [path for each in (of_images, of_masks) for name, path in each.items()
-             if name not in both]  # fmt: skip
-    chosen = sorted(both)[:: -(-len(both) // READ)]
-    pairs = [(image_files[of_images[name]], mask_files[of_masks[name]]) for name in chosen]
-    values, resized = _count(pairs)
-    return Survey(sources, *patterns, pairs=len(both), alone=sorted(alone), read=len(chosen),
-                  values=values, resized=resized)  # fmt: skip
+    elif nested:  # what is in the inner folder is not the outer one's
+        inner = max(images, masks, key=lambda folder: len(folder.parts))
+        outer = image_files if inner == masks else mask_files
+        for name in [name for name, path in outer.items() if inner in path.parents]:
+            del outer[name]
+    return sources, image_files, mask_files
 
 
 def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
@@ -101,7 +120,8 @@ def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
                 )
                 if one.is_dir() and other.is_dir():
                     found.append((one, other))
-            return found or [(images, masks)]
+            if len(found) > 1:
+                return found
     return [(images, masks)]
 
 

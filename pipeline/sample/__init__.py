@@ -24,7 +24,10 @@ def draw_sample(folder: Path, params: SampleParams) -> None:
     draw = partial(draw_files, params.seed, (params.width, params.height))
     # spawn: a fork would copy locks that this process's threads hold. Ctrl-C is the parent's.
     spawn, deaf = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(cores(), spawn, signal.signal, deaf) as pool:
+    pool = ProcessPoolExecutor(cores(), spawn, signal.signal, deaf)
+    try:
         drawn = pool.map(draw, jobs, chunksize=4)
         with track(drawn, "drawing cats and dogs", total=len(jobs)) as pairs:
             write_archives(folder, pairs, params.images_per_breed)
+    finally:
+        pool.shutdown(cancel_futures=True)  # else it would draw all before it ends

@@ -24,6 +24,7 @@ from pipeline.core.files import (
     write_rows,
 )
 from pipeline.core.layout import workspace_root
+from pipeline.core.terminal import UserError
 
 
 def names(folder):
@@ -136,6 +137,11 @@ def test_json_csv_and_digests(tmp_path):
     (tmp_path / "file").write_bytes(b"data")
     assert file_digest(tmp_path / "file") == hashlib.sha256(b"data").hexdigest()
     assert file_digest(tmp_path / "file", "md5") == hashlib.md5(b"data").hexdigest()
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(UserError, match="is a folder: name a file"), atomic_file(tmp_path):
+        pass
 
 
 def test_the_root_is_dvcs_if_set_else_the_repository(monkeypatch, tmp_path):

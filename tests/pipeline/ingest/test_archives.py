@@ -56,6 +56,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def test_hard_links_are_copies_where_there_are_none(tmp_path, folder, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    members = [a_file("a", b"one"), a_special("sub/b", tarfile.LNKTYPE, "a"), a_file("c", b"two")]
+    archive = pack(tmp_path / "a.tar", *members)
+    monkeypatch.setattr("os.link", refuse)
+    extract_archive(archive, folder)
+    assert files_in(folder) == {"a": b"one", "sub/b": b"one", "c": b"two"}
+
+
+def test_absolute_names_lie_in_the_folder_and_are_there_once(tmp_path, folder):
+    inside = tmp_path / "kept/a.jpg"
+    inside.parent.mkdir()
+    inside.write_bytes(b"kept")
+    archive = pack(tmp_path / "a.tar", a_file(str(inside), b"packed"))
+    extract_archive(archive, folder)
+    assert (folder / str(inside)[1:]).read_bytes() == b"packed"
+    with pytest.raises(ArchiveError, match="is in another archive of the data set, too"):
+        extract_archive(archive, folder)
+
+
 @pytest.fixture(params=["", "gz", "bz2", "xz"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     members = [a_file(name, content) for name, content in FILES.items()]

@@ -124,6 +124,26 @@ def test_a_list_has_the_name_first_on_each_line(tmp_path, text, encoding):
     assert (faults, names) == ([], 2)
 
 
+def test_folders_of_a_list_pair_up_however_they_are_spelt(tmp_path):
+    for file in ("Train/a.jpg", "train_masks/a.png", "valid/b.jpg", "val_masks/b.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    layout = {"images": "{split}/{name}.*", "masks": "{split}_masks/{name}.*"}
+    pairs, faults, _ = found(tmp_path, layout)
+    assert [pair[:2] for pair in pairs] == [("a", "train"), ("b", "val")]
+    assert faults == []
+
+
+def test_a_folder_whose_name_is_no_utf8_is_read(tmp_path):
+    folder = tmp_path / os.fsdecode(b"Bl\xe4tter")
+    for file in (folder / "images/a.jpg", folder / "masks/a.png"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    pairs, _, _ = found(tmp_path, PLAIN)
+    [pair] = pairs
+    assert (tmp_path / pair[2]).is_file()
+
+
 def test_a_name_in_several_lists_is_in_the_last_and_noted(tmp_path):
     layout = PLAIN | {"lists": {"val": "val.txt", "train": "train.txt", "trainval": "all.txt"}}
     files = "images/a.jpg masks/a.png images/b.jpg masks/b.png"

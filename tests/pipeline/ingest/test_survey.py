@@ -61,6 +61,34 @@ def test_names_pair_up_whatever_the_folders_and_endings(tmp_path, images, masks,
     assert {each.value: each.share for each in found.values} == {0: 0.25, 1: 0.5, 2: 0.25}
 
 
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path):
+    write(tmp_path, "photos/set/a.jpg")
+    write(tmp_path, "labels/set/a.png", mask=Image.fromarray(GREY))
+    found = survey(tmp_path / "photos/set", tmp_path / "labels/set")
+    assert found.sources == {"images": tmp_path / "photos", "masks": tmp_path / "labels"}
+    assert (found.images, found.masks, found.pairs) == (
+        "photos/set/{name}.*", "labels/set/{name}.*", 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", ["images", "masks"])
+def test_a_folder_in_the_other_one_is_looked_at_alone(tmp_path, inner):
+    folders = {"images": tmp_path / "d", "masks": tmp_path / "d"}
+    folders[inner] /= "inner"
+    write(folders["images"], "a.jpg", "b.jpg")
+    write(folders["masks"], "a.png", mask=Image.new("L", (3, 2), 1))
+    found = survey(folders["images"], folders["masks"])
+    assert (found.pairs, found.resized, len(found.alone)) == (1, 1, 1)
+
+
+def test_a_folder_above_that_is_called_like_a_list_is_none(tmp_path):
+    above = tmp_path / "test/camvid"
+    for split in ("train", "val"):
+        write(above, f"{split}/{split}.jpg")
+        write(above, f"{split}annot/{split}.png", mask=Image.fromarray(GREY))
+    assert survey(above / "train", above / "trainannot").pairs == 2
+
+
 def test_a_palettes_values_are_its_indices_and_its_colours_are_told(tmp_path):
     mask = Image.fromarray(GREY)
     mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
