@@ -249,7 +249,7 @@ def test_every_name_without_a_pair_has_its_reason(tmp_path):
         Fault("pug_3", "images/pug_3.jpg", Reason.NO_MASK),
         Fault("pug_4", "annotations/trimaps/pug_4.png", Reason.NO_IMAGE),
         Fault("pug_5", "images/pug_5.*", Reason.NO_FILES),
-        Fault(r"pug_\udcff", r"images/pug_\udcff.jpg", Reason.NAME),
+        Fault("pug_\udcff", "images/pug_\udcff.jpg", Reason.NAME),
     ]
 
 
