@@ -87,38 +87,45 @@ def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Ve
     windows = [look(newest[at : at + params.window], reference, params) for at in starts]
     broken = sum(window.broken for window in windows)
     together = newest if windows else rows
-    reference = nearest(together, reference)
-    shifts, found = compare(together, reference.features), estimate(together, reference)
-    return Verdict(broken >= params.broken, windows, shifts, found, reference)
+    mixture = nearest(together, reference)
+    shifts, found = shifts_from(together, mixture, reference), estimate(together, mixture)
+    return Verdict(broken >= params.broken, windows, shifts, found, mixture)
 
 
 def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
     """The verdict on one window."""
-    reference = nearest(rows, reference)
+    mixture = nearest(rows, reference)
     moved = [
         shift
-        for shift in compare(rows, reference.features)
+        for shift in shifts_from(rows, mixture, reference)
         if shift.p <= params.significance and shift.distance >= params.min_distance
     ]
-    found = estimate(rows, reference)
-    lowest = reference_scores(reference)[1] - params.max_miou_drop
+    found = estimate(rows, mixture)
+    lowest = reference_scores(mixture)[1] - params.max_miou_drop
     fallen = found is not None and found.miou[2] < lowest
     return Window(rows["time"].iloc[0], rows["time"].iloc[-1], moved, found, fallen)
 
 
 def nearest(rows: pd.DataFrame, reference: Reference) -> Reference:
-    """The mixture of test pictures and added ones from which the features are least far.
-
-    Of mixtures with enough values of different numbers of features, those with most.
-    """
+    """The mixture of test pictures and added ones from which the features are least far."""
     if reference.added is None or len(reference.added.pictures) < FEW:
         return replace(reference, added=None)
 
-    def far(mixture: Reference) -> tuple[int, float]:
-        shifts = compare(rows, mixture.features)
-        return -len(shifts), max((shift.distance for shift in shifts), default=0)
+    def distance(mixture: Reference) -> float:
+        shifts = shifts_from(rows, mixture, reference)
+        return max((shift.distance for shift in shifts), default=0)
 
-    return min((mixed(reference, share) for share in SHARES), key=far)
+    return min((mixed(reference, share) for share in SHARES), key=distance)
+
+
+def shifts_from(rows: pd.DataFrame, mixture: Reference, test: Reference) -> list[Shift]:
+    """The shifts from the mixture; from the test pictures of a feature that it has few values of.
+
+    All mixtures are thus compared in the same features: none is nearest for what it lacks.
+    """
+    known = mixture.features
+    few = [name for name in known if known[name].count() < FEW]
+    return compare(rows, known.drop(columns=few).join(test.features[few], how="outer"))
 
 
 def compare(rows: pd.DataFrame, pictures: pd.DataFrame) -> list[Shift]:

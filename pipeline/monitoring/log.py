@@ -101,6 +101,7 @@ class PredictionLog:
 
     def _begin(self) -> int:
         """Delete the oldest pieces beyond MOST, and create one; return its descriptor."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have moved it away
         room = MOST - PIECE
         for piece in reversed(_pieces(self.folder)):
             with suppress(FileNotFoundError):  # another process was quicker
@@ -123,6 +124,7 @@ class PredictionLog:
         from PIL import Image  # noqa: PLC0415 - the log alone needs none
 
         folder = self.folder / KEPT
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic_file(folder / f"{name}.jpg") as temporary:
             temporary.chmod(0o600)
             Image.fromarray(image).save(temporary, format="JPEG", quality=QUALITY)
@@ -134,6 +136,16 @@ class PredictionLog:
             self._warned = True
             text = f"the log in {self.folder} is incomplete: {error.strerror or error}"
             print(f"warning: {text}; rows are dropped until it can be written", file=sys.stderr)
+
+
+def kept_pictures(folder: Path) -> list[Path]:
+    """The pictures that a log keeps, the oldest first. Raises UserError if it has no such folder."""
+    try:
+        # Path.glob takes a folder that may not be read for an empty one.
+        names = sorted(os.listdir(folder / KEPT))  # noqa: PTH208
+    except OSError as error:
+        raise UserError(f"{folder / KEPT}: {error.strerror}") from None
+    return [folder / KEPT / name for name in names if name.endswith(".jpg")]
 
 
 def read_log(folder: Path, since: datetime | None = None) -> "pd.DataFrame":

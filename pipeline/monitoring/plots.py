@@ -30,7 +30,8 @@ def draw_features(
         edges = np.histogram_bin_edges([*now, *before], BARS)
         now_colour = RED if shift.feature in moved else BLUE
         filled = {"histtype": "stepfilled", "color": GREY, "alpha": 0.35}
-        axes.hist(before, edges, density=True, **filled)
+        if len(before):  # a mixture may have none
+            axes.hist(before, edges, density=True, **filled)
         axes.hist(now, edges, density=True, histtype="step", color=now_colour)
         axes.set_title(shift.feature, fontsize=10)
         axes.tick_params(labelsize=8)

@@ -1,6 +1,7 @@
 """Which pairs and photographs go to an annotation tool, and with which masks."""
 
-from collections.abc import Container, Iterable, Sequence
+import io
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS, cores
@@ -15,7 +16,7 @@ from pipeline.ingest.cvat import write_cvat
 from pipeline.ingest.decisions import read_reviews
 from pipeline.ingest.label_studio import write_label_studio
 from pipeline.ingest.reviews import decided_names, mask_digests
-from pipeline.monitoring.log import KEPT
+from pipeline.monitoring.log import kept_pictures
 from pipeline.records.models import find_model
 from pipeline.scoring.suspects import read_suspects
 
@@ -57,18 +58,22 @@ def export_photographs(out: Path, form: str, first: int, log: Path) -> None:
 
     Raises UserError if there are none, or if the champion knows other classes.
     """
-    if not (log / KEPT).is_dir():
-        raise UserError(f"{log / KEPT} is missing: name a log that keeps photographs (KEEP)")
     classes, known = read_classes(PAIRS), {*read_additions(LABELS), *mask_digests(PAIRS)}
     found = find_model()
     model = Predictor(found.file, cores(), found.version).tried()
     require_classes(model, classes)
-    files = [file for file in sorted((log / KEPT).glob("*.jpg")) if file.stem not in known][:first]
-    proposals = (
-        Proposal(file.stem, file.read_bytes(), model.predict(decode_image(file), False).mask)
-        for file in files
-    )
-    _write(out, form, [file.stem for file in files], proposals, classes)
+    files = [file for file in kept_pictures(log) if file.stem not in known][:first]
+    _write(out, form, [file.stem for file in files], _predicted(files, model), classes)
+
+
+def _predicted(files: Iterable[Path], model: Predictor) -> Iterator[Proposal]:
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:  # a server deletes the oldest
+            continue
+        mask = model.predict(decode_image(io.BytesIO(content)), confident=False).mask
+        yield Proposal(file.stem, content, mask)
 
 
 def require_classes(model: Predictor, classes: Classes) -> None:

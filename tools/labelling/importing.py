@@ -129,7 +129,7 @@ def take_addition(name: str, mask: Mask, image: Path | None, desk: Desk) -> str:
         raise UserError("it is no pair, and its picture is not here")
     open_image(image)  # as extract will
     _require_size(mask, decode_image(image).shape[:2])
-    if image_format(image) != "JPEG":
+    if image_format(image) not in ("JPEG", "MPO"):  # with a second picture behind the first
         raise UserError("its picture is no JPEG")
     content = mask_png(mask, desk.classes)
     if name in read_additions(LABELS):

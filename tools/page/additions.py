@@ -15,12 +15,12 @@ from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import read_classes
-from pipeline.data.images import decode_image
+from pipeline.data.images import decode_image, open_image
 from pipeline.deploy.predictor import Array, Predictor
 from pipeline.deploy.results import reduced
 from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
 from pipeline.ingest.annotation import mask_png
-from pipeline.monitoring.log import KEPT
+from pipeline.monitoring.log import KEPT, kept_pictures
 from pipeline.scoring.pictures import overlay
 from tools.labelling.exporting import require_classes
 from tools.page.gallery import plain
@@ -47,7 +47,7 @@ def show_next(kept: Path, model: Predictor) -> None:
     require_classes(model, classes)
     steps = st.session_state.setdefault("additions", [])  # what takes each decision back
     added = read_additions(LABELS)
-    waiting = [file.stem for file in sorted(kept.glob("*.jpg")) if file.stem not in added]
+    waiting = [file.stem for file in kept_pictures(kept.parent) if file.stem not in added]
     st.markdown(f"{len(waiting)} to look at, {len(added)} added")
     if waiting:
         name = choose_name(waiting)
@@ -81,6 +81,7 @@ def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
     addition = Addition(blank.name, blank.dataset, origin, blank.reviewer)
 
     def accept() -> Callable[[], object]:
+        open_image(file)  # as extract will: it takes fewer megapixels than the page
         add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
         return partial(remove_pair, LABELS, blank.name)
 
@@ -110,6 +111,7 @@ def _take(name: str, step: Callable[[], Callable[[], object]]) -> None:
 
 def keep_file(file: Path, content: bytes) -> None:
     """Write a photograph of the log, whole and for its owner alone."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_file(file) as temporary:
         temporary.chmod(0o600)
         temporary.write_bytes(content)

@@ -36,7 +36,9 @@ def choose_model() -> Predictor:
     if not choices:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
     labels = {reference: tags["label"] for reference, tags in choices.items()}
-    places = (place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label)
+    places = (
+        place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label.split()
+    )
     first = next(places, 0)
     with st.sidebar:
         st.subheader("Model", anchor=False)
