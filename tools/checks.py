@@ -170,7 +170,8 @@ def check_cache() -> Iterator[Finding]:
 
     Every object is read, and DVC looks through every commit, which can take minutes.
     """
-    every = _objects(Path(_dvc("cache", "dir").strip()))
+    cache = Path(_dvc("cache", "dir").strip())
+    every = _objects(cache)
     if changed := [str(file) for file, digest in every if file_digest(file, "md5") != digest]:
         text = f"{len(changed)} objects in DVC's cache were changed: as links, so were outputs"
         yield Finding("bad", text, f"rm -f {' '.join(map(quote, changed))}; dvc repro")
@@ -180,8 +181,12 @@ def check_cache() -> Iterator[Finding]:
     paths = [line.removeprefix("Removing ") for line in lines if "Removing " in line]
     size = _size(*(file for path in paths if (file := workspace_root() / path).is_file()))
     if paths:
-        text = f"DVC's cache holds {size} that no commit and no experiment needs"
-        yield Finding("note", text, f"dvc gc {' '.join(KEPT)}")
+        text, remedy = f"DVC's cache holds {size} that no commit and no experiment needs", ""
+        if cache.resolve().is_relative_to((workspace_root() / ".dvc").resolve()):
+            remedy = f"dvc gc {' '.join(KEPT)}"
+        else:
+            text += f" here; but {cache} may be shared, and others may need it"
+        yield Finding("note", text, remedy)
     else:
         yield Finding("good", "DVC's cache holds nothing that no commit and no experiment needs")
 

@@ -14,6 +14,7 @@ from pipeline.core.layout import (
     CHECKPOINT,
     EVALUATE_METRICS,
     EXPORT_METRICS,
+    INDEX,
     LOCK,
     METRICS,
     ONNX,
@@ -21,6 +22,7 @@ from pipeline.core.layout import (
     PARAMS,
     PLOTS,
     TABLES,
+    int8_beside,
 )
 from pipeline.core.params import STRICT, ParamsError, Seed
 from pipeline.core.terminal import UserError, console
@@ -29,7 +31,13 @@ from pipeline.records.lineage import locked_params, read_lock
 from pipeline.records.registry import Decision, contestants, register_model, settle
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store
-from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, find_version
+from pipeline.records.versions import (
+    CHECKPOINT_TAG,
+    DATA_TAG,
+    Version,
+    find_version,
+    reference_beside,
+)
 from pipeline.scoring.paired import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     NotComparableError,
@@ -86,9 +94,13 @@ def register_restored(store: Store) -> None:
     said = Predictor(ONNX, threads=1).session.get_modelmeta().custom_metadata_map
     if said.get(CHECKPOINT_TAG, checkpoint) != checkpoint:
         return  # of another training: export has yet to run
-    outs = [out for stage in read_lock(Path()).values() for out in stage.get("outs", [])]
-    locked = {out["path"]: out.get("md5") for out in outs}
-    for file in filter(Path.is_file, (CHECKPOINT, ONNX, *FILES.values())):
+    # The data's index is no output by itself: split, which reads it, knows it.
+    stages = read_lock(Path())
+    entries = [*stages.get("split", {}).get("deps", [])]
+    entries += [out for stage in stages.values() for out in stage.get("outs", [])]
+    locked = {entry["path"]: entry.get("md5") for entry in entries}
+    beside = (int8_beside(ONNX), reference_beside(ONNX), INDEX)
+    for file in filter(Path.is_file, (CHECKPOINT, ONNX, *beside, *FILES.values())):
         if locked.get(file.as_posix(), digest := file_digest(file, "md5")) != digest:
             remedy = "dvc checkout, dvc pull or dvc repro first"
             raise UserError(f"{file} is not the one that {LOCK} names: {remedy}")

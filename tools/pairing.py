@@ -22,7 +22,7 @@ from pipeline.scoring.confusion import mean_iou
 from pipeline.scoring.paired import Pair, paired_tables
 from pipeline.scoring.tables import margins_of
 
-FEWEST = 20  # added pairs held out: fewer decide nothing
+FEWEST = 20  # added pairs held out, or test images of both: fewer decide nothing
 
 Versions = tuple[Version, Version]  # challenger and champion
 
@@ -66,13 +66,24 @@ def added_pair(versions: Versions) -> Pair | None:
 
 
 def recorded_pair(store: Store, versions: Versions) -> Pair:
-    """The pair in the tables of both evaluations. Raises NotRecorded- or NotComparableError."""
+    """The pair in the tables of both evaluations. Raises NotRecorded- or NotComparableError.
+
+    Of different test lists, the pair is of the images in both: what only one of the models held
+    out, the other may have been trained on.
+    """
+    challenger, champion = versions
     new, old = (recorded_table(store, version) for version in versions)
     require_same_classes(margins_of(new)[1], margins_of(old)[1], versions)
-    if pair := paired_tables(new, old):
+    names = [{*table["name"]} for table in (new, old)]
+    common = names[0] & names[1]
+    if names[0] != names[1] and len(common) < FEWEST:
+        shared = f"its test list shares {len(common)} images with that of the champion"
+        difference = f"{shared}, version {champion.number}, which may have learned the others"
+        raise NotComparableError(incomparable(difference, challenger))
+    if pair := paired_tables(*(table[table["name"].isin(common)] for table in (new, old))):
         return pair
-    numbers = f"version {versions[0].number} and the champion, version {versions[1].number}"
-    raise NotRecordedError(f"{numbers}, were scored on different test images")
+    numbers = f"version {challenger.number} and the champion, version {champion.number}"
+    raise NotRecordedError(f"{numbers}, were scored on different masks")
 
 
 def require_same_classes(new: Sequence[str], old: Sequence[str], versions: Versions) -> None:

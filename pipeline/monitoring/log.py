@@ -139,7 +139,7 @@ class PredictionLog:
 
 
 def kept_pictures(folder: Path) -> list[Path]:
-    """The pictures that a log keeps, the oldest first. Raises UserError if it has no such folder."""
+    """The pictures that a log keeps, the oldest first. Raises UserError if it keeps none."""
     try:
         # Path.glob takes a folder that may not be read for an empty one.
         names = sorted(os.listdir(folder / KEPT))  # noqa: PTH208

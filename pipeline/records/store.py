@@ -130,9 +130,13 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(uri, registry_uri=uri)
 
 
+class StoreError(UserError):
+    """The store failed, perhaps for a while."""
+
+
 @contextmanager
 def store_errors(uri: str) -> Iterator[None]:
-    """Turn the store's errors in the block into a UserError."""
+    """Turn the store's errors in the block into a StoreError, or a UserError."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, requests.RequestException) as error:
@@ -142,7 +146,7 @@ def store_errors(uri: str) -> Iterator[None]:
             remedy = UNSAFE if "CERTIFICATE" in reason else UNREACHABLE
         if "out-of-date database schema" in reason:
             reason, remedy = "its schema is unknown", NEWER
-        raise UserError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
+        raise StoreError(f"the MLflow store {uri} failed: {reason}{remedy}") from None
     except ModuleNotFoundError as error:
         raise UserError(
             f"the MLflow store {uri} needs the package {error.name}: make .venv/installed-for-teams"

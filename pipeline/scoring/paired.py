@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.confusion import Margins, Scores, iou_of_present
+from pipeline.scoring.confusion import Margins, Scores, iou_of_present, mean_iou
 from pipeline.scoring.intervals import Weights, bootstrap, interval, resampled_counts
 from pipeline.scoring.tables import margins_of
 
@@ -65,9 +65,12 @@ def paired_bootstrap(pair: Pair, *, confidence: float, resamples: int, seed: int
     present = pair.champion[..., 0].sum(axis=0) > 0  # (C,)
 
     def scores(counted: Margins) -> Scores:
-        """Mean IoU, then the IoU of each class that is present: (..., 1 + C) from (..., C, 3)."""
+        """Mean IoU, then the IoU of each class that is present: (..., 1 + C) from (..., C, 3).
+
+        A resample may lack a rare class: its mean is that of the others, as it is for a whole list.
+        """
         ious = iou_of_present(counted)[..., present]
-        return np.concatenate([ious.mean(axis=-1, keepdims=True), ious], axis=-1)
+        return np.concatenate([mean_iou(counted)[..., None], ious], axis=-1)
 
     def gains(weights: Weights) -> Scores:  # of both on the same resamples: (r, 1 + C)
         new, old = (

@@ -14,10 +14,10 @@ import onnx
 import pandas as pd
 import pytest
 from PIL import Image
-from pixel_tables import NAMES, miou_of, pixel_table, table_of
+from pixel_tables import miou_of, pixel_table, table_of
 from rich.console import Console
 from tiny_models import write_onnx, write_threshold_model
-from tiny_pets import LISTS, PETS, write_params, write_split
+from tiny_pets import LISTS, PETS, write_params
 
 from pipeline.core.files import file_digest, write_csv
 from pipeline.core.terminal import UserError
@@ -209,17 +209,18 @@ def test_a_dry_run_does_not_register_either(gate):
     assert only.aliases == ()
 
 
-def test_a_champion_of_another_test_list_is_scored_again_on_the_challengers(gate):
+def test_of_two_test_lists_only_images_in_both_decide(gate, monkeypatch):
     good, poor = (write_threshold_model(Path(f"{limit}.onnx"), limit) for limit in (140, 200))
-    register(1, scored(poor, LISTS["val"]), model=poor)
+    shared, own = LISTS["test"], LISTS["val"][:1]
+    register(1, scored(poor, [*shared, *own]), model=poor)
     gate()
-    register(2, scored(good, LISTS["test"]), model=good)
-    write_split(TEST, LISTS["train"])  # the workspace's list is not asked
-    printed = gate()
-    assert "version 1, were scored on different test images: both are scored again" in printed
-    assert "on the same 3 test images" in printed
+    register(2, scored(good, shared), model=good)
+    assert "its test list shares 3 images with that of the champion" in gate()
+    assert champion() == 1
+    monkeypatch.setattr("tools.pairing.FEWEST", 3)
+    assert "on the same 3 test images" in gate()
     assert champion() == 2
-    gain = miou_of(scored(good, LISTS["test"])) - miou_of(scored(poor, LISTS["test"]))
+    gain = miou_of(scored(good, shared)) - miou_of(scored(poor, shared))
     assert float(version(2).tags["gate.gain"]) == pytest.approx(gain, abs=1e-4)
 
 
@@ -241,7 +242,7 @@ def test_without_a_versions_own_table_both_are_scored_again(gate, number, lost):
 
 
 def test_what_cannot_be_scored_again_is_refused_with_the_remedy(beside, workspace):
-    register(2, pixel_table(0, names=NAMES[1:]))
+    register(2, None)
     with (workspace / "data/pairs/index.csv").open("a") as index:
         index.write("Bengal_99,0,0\n")
     printed = beside()

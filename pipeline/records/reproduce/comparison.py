@@ -13,7 +13,7 @@ from pipeline.records.lineage import SOURCE_FOLDERS, describe_environment, sourc
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.reproduce.rebuild import store_uri
 from pipeline.records.runs import find_run
-from pipeline.records.store import open_store
+from pipeline.records.store import EXPERIMENT, Store, connect, store_errors
 from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, FILE_TAGS, MIOU_TAG
 
 CAUSES = ("data", "code", "params", "environment", "hardware")  # each may change what follows
@@ -106,7 +106,8 @@ def judge(findings: Sequence[Finding], finished: bool) -> tuple[bool, str]:
     if finished and compared and not any(each.differs for each in compared):
         return True, f"identical: {', '.join(each.name for each in compared)}"
     head = "different" if finished else "not rebuilt: a stage stopped, its message is above"
-    return False, f"{head}. {_cause(findings)}{_score(findings)}"
+    cause = _cause(findings) if finished or first_difference(findings) else ""
+    return False, f"{head}. {cause}{_score(findings)}".rstrip()
 
 
 def short(value: str) -> str:
@@ -129,7 +130,11 @@ def _engine(root: Path) -> dict[str, str]:
     """The rebuilt training's tags about its hardware; none if there was no training."""
     if not (checkpoint := root / CHECKPOINT).is_file():
         return {}
-    run = find_run(open_store(store_uri(root)), file_digest(checkpoint))
+    uri = store_uri(root)
+    with store_errors(uri):
+        client = connect(uri)  # not open_store, which the caller's variables lead elsewhere
+        made = client.get_experiment_by_name(EXPERIMENT)
+    run = made and find_run(Store(uri, made.experiment_id, client), file_digest(checkpoint))
     return {key: run.data.tags[key] for key in ENGINE if key in run.data.tags} if run else {}
 
 

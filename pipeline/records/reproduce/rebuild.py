@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.git import path_in_git, run_git
-from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS, REVIEWED
+from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS, REVIEWED, in_repository
+from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import console
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
@@ -31,6 +32,7 @@ def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, b
     with worktree(Path.cwd(), provenance.commit, provenance.patch) as root:
         if provenance.params_file is not None:  # else the commit's has to do
             (root / PARAMS).write_text(provenance.params_file)
+        bring_weights(root)
         patched = " with its patch" if provenance.patch else ""
         console.print(f"Rebuilding {provenance.name}: commit {provenance.commit[:7]}{patched}")
         if data:
@@ -38,6 +40,17 @@ def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, b
             if (reviewed := data.with_name(REVIEWED.name)).is_dir():
                 shutil.copytree(reviewed, root / REVIEWED)
         yield root, rebuild(root, AFTER_EXTRACT if data else None) == 0
+
+
+def bring_weights(root: Path) -> None:
+    """Link the file of model.weights, which git does not track, if its path is a relative one."""
+    weights = flatten(load_yaml((root / PARAMS).read_text()) or {}).get("model.weights")
+    if not weights or Path(weights).is_absolute():
+        return
+    there, here = in_repository(weights), root / weights
+    if there.is_file() and not here.exists():
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(there)
 
 
 @contextmanager

@@ -43,6 +43,16 @@ def test_the_interval_is_the_middle_part_of_the_differences_on_resampled_images(
     )
 
 
+def test_a_class_that_many_resamples_lack_narrows_no_interval():
+    random = np.random.default_rng(0)
+    tables = [pixel_table(random.integers(0, 400, size=20)) for _ in range(2)]
+    whole = paired_bootstrap(paired_tables(*tables), **SETTINGS).miou
+    for table in tables:  # the border is in one image alone: two thirds of the resamples have it
+        table.loc[1:, [name for name in table if name.startswith("border_")]] = 0
+    rare = paired_bootstrap(paired_tables(*tables), **SETTINGS).miou
+    assert rare.high - rare.low > 0.9 * (whole.high - whole.low)
+
+
 def test_the_images_of_two_tables_are_paired_by_name():
     one, other = pixel_table(range(20)), pixel_table(range(100, 120))
     pair = paired_tables(one.sample(frac=1, random_state=0), other)
