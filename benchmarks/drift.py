@@ -24,10 +24,9 @@ from pipeline.data.pairs import pair_of
 from pipeline.data.splits import read_split
 from pipeline.deploy.folder import find_images
 from pipeline.deploy.predictor import Predictor
-from pipeline.monitoring.drift import judge
+from pipeline.monitoring.drift import MonitorParams, judge
 from pipeline.monitoring.observation import observe
 from pipeline.monitoring.reference import Reference, make_reference
-from pipeline.monitoring.settings import MonitorParams
 from pipeline.scoring.confusion import count_pairs, margins, mean_iou, pixel_accuracy
 
 STREAMS, STREAM = 20, 300  # of each kind; pictures of one

@@ -16,7 +16,7 @@ from pipeline.data.classes import FILE, Classes
 from pipeline.data.description import group_of, read_description
 from pipeline.data.images import save_mask
 from pipeline.data.pairs import SHARD_COLUMNS, image_path, mask_path
-from pipeline.ingest.shards import end_shards, move_into_shard
+from pipeline.ingest.extraction import end_shards, move_into_shard
 
 OXFORD = read_description(REPOSITORY / "datasets/oxford.yaml")
 PETS = OXFORD.to_classes("tiny")  # pet, background, border, with breed and species

@@ -38,7 +38,7 @@ from pipeline.records.versions import (
     find_version,
     reference_beside,
 )
-from pipeline.scoring.paired import Change, Comparison, Pair, paired_bootstrap
+from pipeline.scoring.bootstrap import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     NotComparableError,
     Versions,

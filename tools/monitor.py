@@ -16,14 +16,16 @@ from pipeline.core.terminal import UserError, console, printable, run_command
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
-    from pipeline.monitoring.drift import Verdict
-    from pipeline.monitoring.settings import MonitorParams
+    from pipeline.monitoring.drift import MonitorParams, Shift, Verdict
     from pipeline.records.versions import Version
 
 NAMED = 3  # features that the line for a shell names; the page has all
 SCORES = {"pixel_accuracy": "pixel accuracy", "miou": "mIoU"}  # as `reference_scores` has them
 PAGE = Path("reports/monitor.html")
+BARS = 24  # of a histogram
+MOST = 9  # features that are drawn: the farthest
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Found:
 
 def main() -> int:
     arguments = parse_arguments()
+    from pipeline.monitoring.drift import MonitorParams
     from pipeline.monitoring.log import read_log
-    from pipeline.monitoring.settings import MonitorParams
     from pipeline.records.registry import record_monitoring
     from pipeline.records.store import open_store
     from pipeline.records.versions import list_versions
@@ -194,7 +196,6 @@ def shadows(rows: "pd.DataFrame") -> dict[str, Any] | None:
 def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: Any) -> str:
     """The page; the template says what it needs."""
     from pipeline.monitoring.estimate import reference_scores
-    from pipeline.monitoring.plots import draw_features
     from pipeline.records.versions import model_name
     from tools.report import figure_url, load_template
 
@@ -208,6 +209,42 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
         shown.append({"found": each, "test": test, "chart": chart, "shadow": shadows(each.rows)})
     content = {"log": log, "shown": shown, "problems": problems, "params": params}
     return load_template("monitor.html").render(model=model_name(), **content)
+
+
+def draw_features(
+    rows: "pd.DataFrame",
+    pictures: "pd.DataFrame",
+    shifts: Sequence["Shift"],
+    moved: Sequence[str],
+) -> "Figure":
+    """Draw how the features are spread now, over how they were at the evaluation.
+
+    rows, pictures: of the log and of the reference. moved: the features to mark.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from pipeline.scoring.plots import BLUE, GREY, RED
+
+    drawn = shifts[:MOST]
+    across = min(3, len(drawn))
+    down = -(-len(drawn) // across)
+    figure = Figure(figsize=(3.4 * across, 2.3 * down + 0.4), layout="constrained")
+    every = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, shift in zip(every, drawn, strict=False):
+        now, before = rows[shift.feature].dropna().astype(float), pictures[shift.feature].dropna()
+        edges = np.histogram_bin_edges([*now, *before], BARS)
+        now_colour = RED if shift.feature in moved else BLUE
+        filled = {"histtype": "stepfilled", "color": GREY, "alpha": 0.35}
+        if len(before):  # a mixture may have none
+            axes.hist(before, edges, density=True, **filled)
+        axes.hist(now, edges, density=True, histtype="step", color=now_colour)
+        axes.set_title(shift.feature, fontsize=10)
+        axes.tick_params(labelsize=8)
+        axes.set_yticks([])
+    for axes in every[len(drawn) :]:
+        axes.remove()
+    return figure
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -18,9 +18,9 @@ from pipeline.records.models import find_model
 from pipeline.records.runs import fetch_table
 from pipeline.records.store import Store
 from pipeline.records.versions import DATA_NAME_TAG, DATA_TAG, MIOU_TAG, ONNX_TAG, Version
+from pipeline.scoring.bootstrap import Pair
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.paired import Pair, paired_tables
-from pipeline.scoring.tables import margins_of
+from pipeline.scoring.tables import margins_of, paired_tables
 
 FEWEST = 20  # added pairs held out, or test images of both: fewer decide nothing
 

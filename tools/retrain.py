@@ -44,10 +44,9 @@ def sentence(version: "Version", names: list[str]) -> str:
     """Whether the pictures are unlike what the version was scored on, and how right it is there."""
     from pipeline.data.classes import read_classes
     from pipeline.deploy.predictor import Predictor
-    from pipeline.monitoring.drift import look
+    from pipeline.monitoring.drift import MonitorParams, look
     from pipeline.monitoring.estimate import reference_scores
     from pipeline.monitoring.reference import make_reference, read_reference
-    from pipeline.monitoring.settings import MonitorParams
     from pipeline.records.models import find_model, find_reference
 
     reference = read_reference(find_reference(version))

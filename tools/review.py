@@ -56,7 +56,7 @@ def verdict(base: str, before: Path) -> Iterator[str]:
     """What the gate would say of the branch's model in place of the base's, and its table."""
     from tabulate import tabulate
 
-    from pipeline.scoring.paired import paired_tables
+    from pipeline.scoring.tables import paired_tables
     from tools.gate import GateParams, compare, comparison_rows, objections
 
     tables = [PER_IMAGE, copy_of(base, PER_IMAGE, before)]

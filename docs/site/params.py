@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 from pipeline.core.params import Seed
 from pipeline.data.description import DownloadParams
 from pipeline.model.settings import ModelParams
-from pipeline.monitoring.settings import MonitorParams
+from pipeline.monitoring.drift import MonitorParams
 from stages.evaluate import EvaluateParams
 from stages.export import ExportParams
 from stages.extract import ExtractParams

@@ -1,6 +1,9 @@
 """From archives to a folder of checked pairs, images/ and masks/ or shards/, and their tables."""
 
+import hashlib
 import re
+import shutil
+import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
@@ -22,12 +25,11 @@ from pipeline.core.terminal import UserError, console, printable, track
 from pipeline.data.classes import FILE, Classes
 from pipeline.data.description import Description
 from pipeline.data.images import save_mask
-from pipeline.data.pairs import SHARD_COLUMNS, image_path, mask_path
+from pipeline.data.pairs import SHARD_COLUMNS, SHARDS, image_path, mask_path, shard_path
 from pipeline.ingest.archives import ArchiveError, archive_path, extract_archive
 from pipeline.ingest.checks import MaskValues, UnusableError, check_pair, mask_values
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.parallel import map_processes
-from pipeline.ingest.shards import end_shards, move_into_shard
 from pipeline.ingest.vocabulary import Fault, Listed, Reason
 
 SHOWN = 10  # kinds of faults in an error message
@@ -152,6 +154,37 @@ def store_pair(
         "phash": str(imagehash.phash(usable.image)),
         "note": "; ".join([*usable.notes, *pair.notes]),
     }
+
+
+def move_into_shard(folder: Path, name: str, shards: int) -> list[int]:
+    """Move the two files of a pair into one of so many shards; return its SHARD_COLUMNS.
+
+    The name decides which shard it is, so that another pair, added or gone, changes only its own.
+    Equal pairs that come in the same order give equal bytes.
+    """
+    places = [int.from_bytes(hashlib.sha256(name.encode()).digest()) % shards]
+    shard = shard_path(folder, places[0])
+    shard.parent.mkdir(exist_ok=True)
+    with naming(folder.parent), shard.open("ab") as stream:
+        for file in (image_path(folder, name), mask_path(folder, name)):
+            content = file.read_bytes()
+            member = tarfile.TarInfo(f"{name}{file.suffix}")  # of nobody, and of no time
+            member.size = len(content)
+            stream.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8"))
+            places += [stream.tell(), len(content)]
+            stream.write(content + bytes(-len(content) % tarfile.BLOCKSIZE))
+            file.unlink()
+    return places
+
+
+def end_shards(folder: Path, shards: int) -> None:
+    """Write the ends of the archives, also of those that got no pair; remove images/ and masks/."""
+    (folder / SHARDS).mkdir(exist_ok=True)
+    for number in range(shards):
+        with naming(folder.parent), shard_path(folder, number).open("ab") as stream:
+            stream.write(bytes(2 * tarfile.BLOCKSIZE))
+    for emptied in ("images", "masks"):
+        shutil.rmtree(folder / emptied)
 
 
 def _stop_if_above(

@@ -13,15 +13,41 @@ break in 3 of 10,000 cases, and however dependent they are, in 1.5 of 100 at mos
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Annotated, Self
 
 import pandas as pd
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from pipeline.core.params import STRICT
 from pipeline.monitoring.estimate import Estimate, estimate, reference_scores
 from pipeline.monitoring.reference import Reference, mixed
-from pipeline.monitoring.settings import MonitorParams
 
 FEW = 20  # values of a feature: fewer are not compared
 SHARES = (0, 0.25, 0.5, 0.75, 1)  # of added pictures, in a mixture
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0, le=1000)]
+
+
+@pydantic_dataclass(frozen=True, config=STRICT)
+class MonitorParams:
+    """params.yaml's `monitor`: what windows are compared, and how far they may be from the test."""
+
+    window: Annotated[int, Field(ge=30, le=1_000_000)]  # pictures
+    windows: Count  # the newest ones of each version
+    broken: Count  # so many of them, and it is drift
+    days: Annotated[float, Field(gt=0, le=10_000)]  # older rows are left out
+    significance: Share  # of a window, all features together
+    min_distance: Share  # between two distributions: of their cumulative shares, at the worst place
+    max_miou_drop: Share  # from the test's mIoU to the upper end of the estimate
+    on_drift: str | None  # a command, which gets the verdict as JSON on its standard input
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.broken > self.windows:
+            raise ValueError(f"broken is {self.broken}: accepted is 1 to windows ({self.windows})")
+        return self
 
 
 @dataclass(frozen=True)

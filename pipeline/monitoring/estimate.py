@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.monitoring.observation import EDGES, LEVEL, LEVELS
 from pipeline.monitoring.reference import RIGHT, TRUE, Reference
+from pipeline.scoring.bootstrap import Weights, bootstrap, interval
 from pipeline.scoring.confusion import Scores, divide, margins, mean_iou, pixel_accuracy
-from pipeline.scoring.intervals import Weights, bootstrap, interval
 
 Levels = NDArray[np.float64]  # (..., C, LEVELS): of the pixels with a class and a level
 

@@ -1,4 +1,7 @@
-"""Where a run comes from: commit, changes, code, data and locked params, and what calculates it."""
+"""Where a run comes from: commit, changes, code, data and locked params, and what calculates it.
+
+A snapshot of it is kept among the run's artifacts, so that its model can be rebuilt.
+"""
 
 import hashlib
 import os
@@ -7,19 +10,28 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pipeline.core.files import file_digest
+from pipeline.core.files import file_digest, write_json
 from pipeline.core.git import UNKNOWN, git_commit, run_git, source_patch
-from pipeline.core.layout import LOCK, PARAMS, workspace_root
+from pipeline.core.layout import LOCK, PARAMS, REQUIREMENTS, workspace_root
 from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import UserError
+
+if TYPE_CHECKING:
+    from pipeline.records.store import Store
 
 DATA_STAGES = ("download", "extract", "split")
 # The folders of the source, and what in them counts.
 SOURCE_FOLDERS, SUFFIXES = ("pipeline", "stages", "datasets"), (".py", ".toml", ".yaml")
+
+FOLDER = "lineage"  # among the run's artifacts
+PATCH = "dirty.patch"
+SOURCES = "sources.json"
+ENVIRONMENT = "environment.json"
 
 # The packages that can change the bytes of data, weights and ONNX files.
 PACKAGES = (
@@ -138,6 +150,42 @@ def installed_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "none"
+
+
+def log_snapshot(
+    store: "Store", run_id: str, folder: str = FOLDER, *, environment: bool = False
+) -> None:
+    """Keep params, lock, requirements, the digest of each source file, and the patch if dirty.
+
+    environment: also the packages and the processor of this process, which trains the model.
+    """
+    for file in (PARAMS, LOCK, REQUIREMENTS):
+        if file.is_file():
+            store.client.log_artifact(run_id, str(file), folder)
+    with TemporaryDirectory() as temporary:
+        write_json(Path(temporary) / SOURCES, source_digests(Path()))
+        patch = source_patch(Path())
+        if patch or folder != FOLDER:  # an export's may replace that of an earlier one
+            (Path(temporary) / PATCH).write_bytes(patch or b"")
+        if environment:
+            write_json(Path(temporary) / ENVIRONMENT, describe_environment())
+        store.client.log_artifacts(run_id, temporary, folder)
+
+
+def log_export_snapshot(store: "Store", run_id: str, onnx_sha256: str) -> dict[str, str]:
+    """Keep a snapshot of the export, and return the tags for its version.
+
+    Code may have changed between training and export without changing the checkpoint: the version
+    is rebuilt from the export's snapshot, its training included.
+    """
+    log_snapshot(store, run_id, export_folder(onnx_sha256))
+    commit, code = git_commit(Path()), code_digest(Path())
+    return {"export.git.commit": commit, "export.code.digest": code}
+
+
+def export_folder(onnx_sha256: str) -> str:
+    """The folder of this file's export, of which a run may have several."""
+    return f"{FOLDER}/{onnx_sha256[:12]}"
 
 
 def _processor(cpuinfo: str) -> dict[str, str]:

@@ -15,9 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.records.card import MODEL, describe
+from pipeline.records.lineage import log_export_snapshot
 from pipeline.records.packaging import exported_files, pack_model
 from pipeline.records.runs import Run, numbers
-from pipeline.records.snapshot import log_export_snapshot
 from pipeline.records.store import Store, store_errors, store_lock, unless_it_exists
 from pipeline.records.versions import (
     CHALLENGER,

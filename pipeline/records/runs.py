@@ -31,9 +31,9 @@ from pipeline.records.lineage import (
     check_copy,
     lineage_tags,
     locked_params,
+    log_snapshot,
     read_lock,
 )
-from pipeline.records.snapshot import log_snapshot
 from pipeline.records.store import Store, open_store, store_errors, store_lock
 from pipeline.records.unsent import Outbox, now, send_unsent
 from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG

@@ -11,6 +11,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.classes import Classes
+from pipeline.scoring.bootstrap import (
+    Pair,
+    Weights,
+    bootstrap,
+    bootstrap_weights,
+    interval,
+    resampled_counts,
+    resampled_means,
+)
 from pipeline.scoring.confusion import (
     Margins,
     Scores,
@@ -21,14 +30,6 @@ from pipeline.scoring.confusion import (
     mean_iou,
     pixel_accuracy,
     rounded,
-)
-from pipeline.scoring.intervals import (
-    Weights,
-    bootstrap,
-    bootstrap_weights,
-    interval,
-    resampled_counts,
-    resampled_means,
 )
 from pipeline.scoring.measure import Measured, calibration_error
 
@@ -94,6 +95,20 @@ def margins_of(table: pd.DataFrame) -> tuple[Margins, list[str]]:
     names = [name for name in ends if columns.issuperset(margin_columns([name]))]
     flat = table[margin_columns(names)].to_numpy(np.int64)
     return flat.reshape(len(table), len(names), len(MARGINS)), names
+
+
+def paired_tables(challenger: pd.DataFrame, champion: pd.DataFrame) -> Pair | None:
+    """The pair in two tables of `per_image_table`.
+
+    None unless both tables are of the same images with the same masks and classes.
+    """
+    tables = [table.sort_values("name") for table in (challenger, champion)]
+    if tables[0]["name"].tolist() != tables[1]["name"].tolist():
+        return None
+    (new, names), (old, others) = (margins_of(table) for table in tables)
+    # How much of a class a mask has, no model changes.
+    same = names == others and np.array_equal(new[..., 0], old[..., 0])
+    return Pair(new, old, names) if same else None
 
 
 def score_table(measured: Measured, classes: Classes) -> pd.DataFrame:

@@ -11,7 +11,8 @@ from tiny_pets import REPOSITORY
 from pipeline.core.params import ParamsError, read_section
 from pipeline.records.registry import Decision
 from pipeline.records.versions import Version
-from pipeline.scoring.paired import Change, Comparison, paired_bootstrap, paired_tables
+from pipeline.scoring.bootstrap import Change, Comparison, paired_bootstrap
+from pipeline.scoring.tables import paired_tables
 from tools.gate import GateParams, decide_by_origin, objections, verdict
 
 PARAMS = GateParams(confidence=0.95, resamples=1000, seed=0, min_gain=0.0, max_class_drop=0.005)

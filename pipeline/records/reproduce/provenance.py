@@ -12,8 +12,8 @@ from pipeline.core.files import read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import PARAMS
 from pipeline.core.terminal import UserError
+from pipeline.records.lineage import ENVIRONMENT, FOLDER, PATCH, SOURCES, export_folder
 from pipeline.records.runs import all_runs
-from pipeline.records.snapshot import ENVIRONMENT, FOLDER, PATCH, SOURCES, export_folder
 from pipeline.records.store import Store, store_errors
 from pipeline.records.versions import (
     CHECKPOINT_TAG,

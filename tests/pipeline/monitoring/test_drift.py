@@ -8,9 +8,8 @@ import pytest
 from monitored import log_rows, make_reference, pictures
 
 from pipeline.core.params import ParamsError, check_values
-from pipeline.monitoring.drift import compare, judge
+from pipeline.monitoring.drift import MonitorParams, compare, judge
 from pipeline.monitoring.reference import mixed, read_reference, save_reference
-from pipeline.monitoring.settings import MonitorParams
 
 LIMITS = {"window": 50, "windows": 3, "broken": 2, "days": 7, "significance": 0.01,
           "min_distance": 0.2, "max_miou_drop": 0.1, "on_drift": None}  # fmt: skip

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pixel_tables import NAMES, pixel_table
 
+from pipeline.scoring.bootstrap import paired_bootstrap
 from pipeline.scoring.confusion import mean_iou
-from pipeline.scoring.paired import paired_bootstrap, paired_tables
+from pipeline.scoring.tables import paired_tables
 
 CHAMPION = pixel_table(pet_missed=200)
 SETTINGS = {"confidence": 0.95, "resamples": 1000, "seed": 0}

@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap intervals over the images of a test list.
+"""How sure a score is, and how much better one of two models: a bootstrap over a test list.
 
 The images are drawn again, as many as there are and with replacement, a thousand times; the
 quantiles of the thousand scores are the percentile interval of Efron (1979; Efron and Tibshirani,
@@ -10,17 +10,60 @@ image hard for both then cancels out.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.confusion import Counts, Scores, divide
+from pipeline.scoring.confusion import (
+    Counts,
+    Margins,
+    Scores,
+    divide,
+    iou_of_present,
+    mean_iou,
+)
 
 Weights = NDArray[np.uint8]  # (R, N): how often resample r drew image n
 
 CHUNK = 2_000_000  # weights at a time: 16 MB as float64
 EXACT = 2**53  # below it, sums of whole numbers in float64 have no rounding error
+
+
+@dataclass(frozen=True)
+class Change:
+    """A score of both models, and the interval of the difference."""
+
+    champion: float
+    challenger: float
+    low: float
+    high: float
+
+    @property
+    def gain(self) -> float:
+        return self.challenger - self.champion
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the scores change from champion to challenger on the same images.
+
+    Only the classes that the true masks hold are compared, and `miou` is their mean.
+    """
+
+    images: int
+    miou: Change
+    iou: dict[str, Change]  # by class
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """What two models did on the same N images, in the same order."""
+
+    challenger: Margins  # (N, C, 3)
+    champion: Margins
+    classes: Sequence[str]
 
 
 def bootstrap(
@@ -80,3 +123,29 @@ def interval(samples: Scores, level: float = 0.95) -> Scores:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the ends are NaN, as promised
         return np.nanquantile(samples, [tail, 1 - tail], axis=0)
+
+
+def paired_bootstrap(pair: Pair, *, confidence: float, resamples: int, seed: int) -> Comparison:
+    """Compare the two models of a pair."""
+    present = pair.champion[..., 0].sum(axis=0) > 0  # (C,)
+
+    def scores(counted: Margins) -> Scores:
+        """Mean IoU, then the IoU of each class that is present: (..., 1 + C) from (..., C, 3).
+
+        A resample may lack a rare class: its mean is that of the others, as it is for a whole list.
+        """
+        ious = iou_of_present(counted)[..., present]
+        return np.concatenate([mean_iou(counted)[..., None], ious], axis=-1)
+
+    def gains(weights: Weights) -> Scores:  # of both on the same resamples: (r, 1 + C)
+        new, old = (
+            resampled_counts(counts, weights) for counts in (pair.challenger, pair.champion)
+        )
+        return scores(new) - scores(old)
+
+    low, high = interval(bootstrap(gains, len(pair.champion), resamples, seed), confidence)
+    old, new = (scores(counts.sum(axis=0)) for counts in (pair.champion, pair.challenger))
+    rows = zip(*(ends.tolist() for ends in (old, new, low, high)), strict=True)
+    miou, *classes = (Change(*row) for row in rows)
+    names = [name for name, there in zip(pair.classes, present, strict=True) if there]
+    return Comparison(len(pair.champion), miou, dict(zip(names, classes, strict=True)))

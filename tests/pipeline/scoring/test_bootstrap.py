@@ -3,14 +3,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.scoring.confusion import margins, mean_iou, pixel_accuracy
-from pipeline.scoring.intervals import (
+from pipeline.scoring.bootstrap import (
     bootstrap,
     bootstrap_weights,
     interval,
     resampled_counts,
     resampled_means,
 )
+from pipeline.scoring.confusion import margins, mean_iou, pixel_accuracy
 
 
 def draw_counts(images: int, seed: int = 0, classes: int = 3) -> np.ndarray:
@@ -35,7 +35,7 @@ def test_the_seed_alone_decides_the_resamples():
 @pytest.mark.parametrize("chunk", [1, 60, 10**6])
 def test_the_size_of_the_pieces_does_not_change_the_resamples(chunk, monkeypatch):
     whole = all_weights(20, resamples=30)
-    monkeypatch.setattr("pipeline.scoring.intervals.CHUNK", chunk)
+    monkeypatch.setattr("pipeline.scoring.bootstrap.CHUNK", chunk)
     pieces = list(bootstrap_weights(20, resamples=30))
     assert max(piece.size for piece in pieces) <= max(chunk, 20)
     assert (np.concatenate(pieces) == whole).all()
