@@ -26,7 +26,7 @@ def main() -> None:
     # Of noise: no time depends on the content.
     shape = (arguments.size, arguments.size, 3)
     photograph = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
-    works = {"eager": partial(segmenter.segment, [torch.from_numpy(photograph)])} | {
+    works = {"eager": partial(segmenter.segment, photograph)} | {
         name: partial(Predictor(file, arguments.threads), photograph)
         for name, file in {"fp32": ONNX, "int8": int8_beside(ONNX)}.items()
     }

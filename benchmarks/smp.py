@@ -51,11 +51,12 @@ def main() -> None:
     images = train(network, config, fabric, batches, arguments.minutes)
 
     segmenter = Segmenter(network.eval(), config).to(fabric.device)
-    table = score_table(evaluate_images(segmenter, names.tolist(), [PAIRS], 16), config.classes)
-    words = headline_words(config.classes)
+    classes = config.classes
+    table = score_table(evaluate_images(segmenter, names.tolist(), [PAIRS], 16), classes)
+    words = headline_words(classes)
     both = table.merge(read_csv(TABLES / "scores.csv"), on="score", suffixes=(" smp", " ours"))
     print(both[both["score"].isin(words)].to_string(index=False, float_format="{:.4f}".format))
-    print(json.dumps({"epochs": images / len(dataset), **headline(table, len(names), words)}))
+    print(json.dumps({"epochs": images / len(dataset), **headline(table, len(names), classes)}))
 
 
 def build_network(config: ModelConfig) -> nn.Module:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.layout import cache_folder
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, path_arguments, run_command
+from pipeline.core.terminal import UserError, path_arguments, run_command, say
 from pipeline.data.description import (
     DownloadParams,
     Place,
@@ -67,7 +67,7 @@ def download(sources: Sources, raw: Path, cache: Path) -> dict[str, Path]:
 def describe(archive: Path) -> dict[str, str | int]:
     """Name, bytes and md5 of an archive, printed as well."""
     size, md5 = archive.stat().st_size, file_digest(archive, "md5")
-    console.print(f"{archive.name}: {size:,} bytes, md5 {md5}", soft_wrap=True)
+    say(f"{archive.name}: {size:,} bytes, md5 {md5}")
     return {"file": archive.name, "bytes": size, "md5": md5}
 
 

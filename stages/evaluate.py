@@ -76,33 +76,25 @@ def score_lists(
     from pipeline.data.splits import read_added, read_split
     from pipeline.scoring.measure import evaluate_images
     from pipeline.scoring.reviewed import reviewed_headline
-    from pipeline.scoring.tables import headline, headline_words, score_table
+    from pipeline.scoring.tables import headline, per_image_table, score_table, slice_table
 
     test = read_split(folders.splits / "test.csv")
     names, classes = test["name"].tolist(), segmenter.classes
     measure = partial(evaluate_images, segmenter, batch_size=batch_size)
     measured = measure(names, folders=[folders.data])
-    tables, scores = score(test, measured, classes)
+    tables = {
+        "scores": score_table(measured, classes),
+        "per_image": per_image_table(test, measured, classes),
+    }
+    scores = headline(tables["scores"], len(test), classes)
+    whole = (scores["miou_low"], scores["miou_high"])
+    tables["slices"] = slice_table(tables["per_image"], classes, whole)
     measure_again = partial(measure, folders=[folders.reviewed, folders.data])
     scores |= reviewed_headline(measured, names, folders.reviewed, classes, measure_again)
     if (added := read_added(folders.splits)) is not None:
-        found = measure(added["name"].tolist(), folders=[folders.splits])
-        table = score_table(found, classes)
-        scores["added"] = headline(table, len(added), headline_words(classes))
+        found = score_table(measure(added["name"].tolist(), folders=[folders.splits]), classes)
+        scores["added"] = headline(found, len(added), classes)
     return measured, tables, scores
-
-
-def score(
-    test: "pd.DataFrame", measured: "Measured", classes: Classes
-) -> tuple[dict[str, "pd.DataFrame"], dict[str, Any]]:
-    """The tables by name, and the headline, on the masks as published."""
-    from pipeline.scoring import tables
-
-    scores = tables.score_table(measured, classes)
-    images = tables.per_image_table(test, measured, classes)
-    top = tables.headline(scores, len(test), tables.headline_words(classes))
-    slices = tables.slice_table(images, classes, (top["miou_low"], top["miou_high"]))
-    return {"scores": scores, "per_image": images, "slices": slices}, top
 
 
 def save_plots(
@@ -129,18 +121,11 @@ def save_plots(
 
 def save_sheets(folder: Path, segmenter: "Segmenter", data: Path, table: "pd.DataFrame") -> None:
     """Write the sheets of example, worst and median images of a `per_image_table` as PNG."""
-    import torch
-
     from pipeline.scoring.pictures import choose_shown, draw_sheet
 
     for name, rows in choose_shown(table).items():
         with atomic_file(folder / f"{name}.png") as temporary:
-            sheet = draw_sheet(
-                lambda image: segmenter.segment([torch.from_numpy(image)])[0].numpy(),
-                data,
-                rows,
-                segmenter.classes,
-            )
+            sheet = draw_sheet(segmenter.segment, data, rows, segmenter.classes)
             sheet.save(temporary, format="PNG")
 
 

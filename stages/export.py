@@ -1,6 +1,5 @@
 """Export the checkpoint to ONNX, float32 and INT8, prove both, register them and what they see."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.files import write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.layout import FP32, INT8, int8_beside
 from pipeline.core.params import STRICT, Threads, read_section
 from pipeline.core.terminal import UserError, path_arguments, run_command, track
@@ -47,7 +46,8 @@ def main() -> None:
     from pipeline.records.runs import checkpoint_run
     from pipeline.scoring.segmenter import Segmenter
 
-    scored = read_scores(arguments.scores)
+    if not (scored := read_json(arguments.scores)):
+        raise UserError(f"{arguments.scores} is missing: run the stage evaluate first")
     prepare_torch(seed=0, threads=1)  # in each of the threads that compare
     segmenter = Segmenter(*load_checkpoint(arguments.models))
     digest = checkpoint_digest(arguments.models)
@@ -60,19 +60,11 @@ def main() -> None:
     write_json(arguments.metrics, metrics)
     require_agreement(metrics, files[FP32], params.max_disagreement)
     note_seen(files[FP32], arguments.data, arguments.splits, params.threads)
-    scores = {"test": scored, "export": metrics}
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
-        register_model(run, files[FP32], scores)
-
-
-def read_scores(file: Path) -> dict[str, Any]:
-    """What evaluate wrote, before any work is done. Raises UserError if it is missing."""
-    if not file.is_file():
-        raise UserError(f"{file} is missing: run the stage evaluate first")
-    return json.loads(file.read_text())
+        register_model(run, files[FP32], {"test": scored, "export": metrics})
 
 
 def note_seen(model: Path, data: Path, splits: Path, workers: int) -> None:

@@ -18,12 +18,7 @@ from pipeline.core.params import STRICT, Seed, Threads, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.settings import AugmentationParams, ImageSize
-from pipeline.model.settings import (
-    PAUSE_AFTER,
-    ModelConfig,
-    ModelParams,
-    Precision,
-)
+from pipeline.model.settings import PAUSE_AFTER, ModelConfig, ModelParams, Precision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

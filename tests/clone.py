@@ -85,10 +85,6 @@ class Clone:
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         return self.client.search_runs(experiments)
 
-    def experiment_of(self, run: Run) -> str:
-        """The name of the MLflow experiment that the run is in."""
-        return self.client.get_experiment(run.info.experiment_id).name
-
 
 def stages_run(output: str) -> list[str]:
     """The stages that DVC says it ran, in order."""

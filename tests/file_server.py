@@ -1,5 +1,6 @@
 """A web server on this machine that serves files well, or badly in the ways it is told."""
 
+import random
 import re
 import threading
 import time
@@ -15,6 +16,7 @@ from processes import run_python
 
 DRIP = 8192  # bytes
 ETAG = '"one"'
+BYTES, OTHER = (random.Random(seed).randbytes(300_000) for seed in (0, 1))
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Image files that are in memory only."""
 
 import io
+import zlib
 
 import numpy as np
 import pillow_heif
@@ -31,3 +32,15 @@ def heic(pixels: np.ndarray, orientation: int = 1, **options) -> bytes:
 def decoded(content: bytes) -> np.ndarray:
     """The pixels of a file's bytes, as they are stored."""
     return np.array(Image.open(io.BytesIO(content)))
+
+
+def assert_same_stream_from_python(content: bytes, level: int = 6) -> None:
+    """Pillow carries a zlib of its own (zlib-ng); Python's is another build."""
+    stream, position = b"", 8
+    while position < len(content):
+        length = int.from_bytes(content[position : position + 4])
+        if content[position + 4 : position + 8] == b"IDAT":
+            stream += content[position + 8 : position + 8 + length]
+        position += 12 + length
+    python = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    assert python.compress(zlib.decompress(stream)) + python.flush() == stream

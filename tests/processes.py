@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,26 @@ def run_python(
         text=True,
         check=False,
     )
+
+
+@contextmanager
+def running(
+    *arguments: object, cwd: Path = REPOSITORY, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """As `run_python`, to be watched: what still runs of it when the block ends is killed."""
+    with subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                kill_all(process.pid)  # torchrun's processes have other groups
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 600) -> None:

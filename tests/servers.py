@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -77,15 +77,13 @@ def started(
         process.wait()
 
 
-@contextmanager
-def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
+def mlflow_server(folder: Path, port: int | None = None) -> AbstractContextManager[Server]:
     """A tracking server with its database and artifacts in the folder."""
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--port"]
     # Without job execution it starts eight processes less.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with started(command, "health", port=port, cwd=folder, env=environment) as server:
-        yield server
+    return started(command, "health", port=port, cwd=folder, env=environment)
 
 
 @contextmanager

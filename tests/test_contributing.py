@@ -45,7 +45,7 @@ measured = Measured(
 network = UNet(ModelParams((4, 8), encoder="strided"), 3)
 maps = network.encoder(torch.zeros(1, 3, 20, 12))
 print(json.dumps({
-    "precision": headline(score_table(measured, classes), 1, headline_words(classes))["precision"],
+    "precision": headline(score_table(measured, classes), 1, classes)["precision"],
     "maps": [list(each.shape) for each in maps],
     "logits": list(network(torch.zeros(1, 3, 21, 13)).shape),
 }))

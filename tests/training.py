@@ -1,16 +1,15 @@
 """The train stage as DVC starts it: a process of its own, which can be killed."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from processes import REPOSITORY, kill_all
+from processes import running
 
 import stages.train
 
@@ -21,28 +20,14 @@ OUTPUTS = ("models/checkpoint.pth", "models/config.json", "metrics/train.json", 
 TIMEOUT = 300  # seconds
 
 
-@contextmanager
 def training(
     workspace: Path, start: Sequence[str] = PLAIN, root: Path | None = None
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run the stage in the workspace; kill what still runs when the block ends.
 
     root: the repository, if the workspace is a copy as DVC makes them for experiments.
     """
-    process = subprocess.Popen(
-        [sys.executable, *start, *ARGUMENTS],
-        cwd=workspace,
-        env=os.environ | {"DVC_ROOT": str(root or workspace), "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            kill_all(process.pid)  # torchrun's processes have other groups
-        process.wait()
+    return running(*start, *ARGUMENTS, cwd=workspace, DVC_ROOT=str(root or workspace))
 
 
 def train(workspace: Path, start: Sequence[str] = PLAIN) -> str:

@@ -178,9 +178,8 @@ def check_cache() -> Iterator[Finding]:
     else:
         yield Finding("good", "every object in DVC's cache has the digest that names it")
     lines = _dvc("gc", *KEPT, "--force", "--dry").splitlines()
-    paths = [line.removeprefix("Removing ") for line in lines if "Removing " in line]
-    size = _size(*(file for path in paths if (file := workspace_root() / path).is_file()))
-    if paths:
+    if paths := [line.removeprefix("Removing ") for line in lines if "Removing " in line]:
+        size = _size(*(workspace_root() / path for path in paths))
         text, remedy = f"DVC's cache holds {size} that no commit and no experiment needs", ""
         if cache.resolve().is_relative_to((workspace_root() / ".dvc").resolve()):
             remedy = f"dvc gc {' '.join(KEPT)}"

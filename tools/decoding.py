@@ -41,6 +41,8 @@ async def decode_apart(content: bytes, longest_side: int = MAX_SIDE) -> Decoded:
 
     Cancelling ends that process. Raises ImageError, also for what takes too much memory or time.
     """
+    if not _pool().active:  # its process was killed while it had nothing to do
+        _pool.cache_clear()
     future = _pool().schedule(_decode, args=[content, longest_side], timeout=MAX_WAIT)
     try:
         return await asyncio.wrap_future(future)
@@ -61,20 +63,14 @@ def _decode(content: bytes, longest_side: int) -> Decoded:
         resource.setrlimit(resource.RLIMIT_CPU, (most, most))
 
 
-def _pool() -> ProcessPool:
-    if not _started_pool().active:  # its process was killed while it had nothing to do
-        _started_pool.cache_clear()
-    return _started_pool()
-
-
 @cache
-def _started_pool() -> ProcessPool:
+def _pool() -> ProcessPool:
     return process_pool(1, IMAGES)
 
 
 def stop_decoding() -> None:
     """End the process, if one was started, and give its locks back to the system."""
-    if _started_pool.cache_info().currsize:
-        _started_pool().stop()
-        _started_pool().join()
-        _started_pool.cache_clear()
+    if _pool.cache_info().currsize:
+        _pool().stop()
+        _pool().join()
+        _pool.cache_clear()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.core.layout import DATASETS
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, run_command, say
 from pipeline.data.colours import in_hex
 
 if TYPE_CHECKING:
@@ -51,9 +51,8 @@ def main() -> None:
     found = survey(images, masks)
     names = find_labels(masks)
     show(found)
-    with atomic_file(file) as temporary:
-        temporary.write_text("\n".join(describe(found, arguments.name, names)) + "\n")
-    console.print(f"{file} is written: give the classes their names in it", soft_wrap=True)
+    write_file(file, "\n".join(describe(found, arguments.name, names)) + "\n")
+    say(f"{file} is written: give the classes their names in it")
 
 
 def find_labels(masks: Path) -> dict[str, str]:
@@ -108,10 +107,10 @@ def quoted(value: int | str) -> str:
 
 
 def show(found: "Survey") -> None:
-    console.print(f"{found.pairs} pairs: {found.images} and {found.masks}", markup=False)
+    say(f"{found.pairs} pairs: {found.images} and {found.masks}")
     if found.alone:
         some = ", ".join(found.alone[:NAMED])
-        console.print(f"{len(found.alone)} files without a partner, such as {some}", markup=False)
+        say(f"{len(found.alone)} files without a partner, such as {some}")
     if found.resized:
         console.print(f"{found.resized} of {found.read} masks differ in size from their image")
     table = Table("value", "colour", title=f"Values in {found.read} masks")

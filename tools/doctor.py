@@ -4,7 +4,7 @@ import argparse
 import functools
 from collections.abc import Callable, Iterable
 
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, console, run_command, say
 
 MARKS = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
 
@@ -45,9 +45,9 @@ def examine(title: str, check: Callable[[], Iterable[tuple[str, str, str]]]) -> 
     def show(state: str, text: str, remedy: str = "") -> None:
         states.append(state)
         console.print(MARKS[state], end=" ")
-        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        say(text)
         if remedy:
-            console.print(f"    {remedy}", style="cyan", markup=False, soft_wrap=True)
+            say(f"    {remedy}", style="cyan")
 
     try:
         for finding in check():
@@ -70,7 +70,7 @@ def readdress_store() -> int:
     found = {moved_from(store.uri, each.artifact_location) for each in every} - {None}
     for old in sorted(filter(None, found)):
         count = readdress(store.uri, old)
-        console.print(f"{count} addresses in {store.name} no longer begin with {old}")
+        say(f"{count} addresses in {store.name} no longer begin with {old}")
     if not found:
         console.print("The store's addresses are right.")
     return 0

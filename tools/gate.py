@@ -22,22 +22,16 @@ from pipeline.core.layout import (
     PARAMS,
     PLOTS,
     TABLES,
-    int8_beside,
 )
 from pipeline.core.params import STRICT, ParamsError, Seed
 from pipeline.core.terminal import UserError, console
 from pipeline.deploy.predictor import Predictor
-from pipeline.records.lineage import locked_params, read_lock
+from pipeline.records.lineage import locked_digests, locked_params, read_lock
+from pipeline.records.packaging import exported_files
 from pipeline.records.registry import Decision, contestants, register_model, settle
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store
-from pipeline.records.versions import (
-    CHECKPOINT_TAG,
-    DATA_TAG,
-    Version,
-    find_version,
-    reference_beside,
-)
+from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, find_served, list_versions
 from pipeline.scoring.bootstrap import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     NotComparableError,
@@ -89,18 +83,15 @@ def register_restored(store: Store) -> None:
     if not (ONNX.is_file() and CHECKPOINT.is_file()):
         return
     checkpoint = file_digest(CHECKPOINT)
-    if find_version(store.uri, file_digest(ONNX)) and find_run(store, checkpoint):
+    if find_served(list_versions(store.uri), file_digest(ONNX)) and find_run(store, checkpoint):
         return
     said = Predictor(ONNX, threads=1).session.get_modelmeta().custom_metadata_map
     if said.get(CHECKPOINT_TAG, checkpoint) != checkpoint:
         return  # of another training: export has yet to run
-    # The data's index is no output by itself: split, which reads it, knows it.
-    stages = read_lock(Path())
-    entries = [*stages.get("split", {}).get("deps", [])]
-    entries += [out for stage in stages.values() for out in stage.get("outs", [])]
-    locked = {entry["path"]: entry.get("md5") for entry in entries}
-    beside = (int8_beside(ONNX), reference_beside(ONNX), INDEX)
-    for file in filter(Path.is_file, (CHECKPOINT, ONNX, *beside, *FILES.values())):
+    lock = read_lock(Path())
+    locked = locked_digests(lock)
+    known = (CHECKPOINT, INDEX, *exported_files(ONNX).values(), *FILES.values())
+    for file in filter(Path.is_file, known):
         if locked.get(file.as_posix(), digest := file_digest(file, "md5")) != digest:
             remedy = "dvc checkout, dvc pull or dvc repro first"
             raise UserError(f"{file} is not the one that {LOCK} names: {remedy}")
@@ -111,7 +102,7 @@ def register_restored(store: Store) -> None:
             run.log_artifact(file, METRICS.name)
         for folder in filter(Path.is_dir, (TABLES, PLOTS / "evaluate")):
             run.log_artifact(folder, folder.relative_to(METRICS).as_posix())
-        run.set_tags(locked_params(read_lock(Path()), ("evaluate", "export")))
+        run.set_tags(locked_params(lock, ("evaluate", "export")))
         register_model(run, ONNX, scores)
 
 

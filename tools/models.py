@@ -11,7 +11,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import ONNX
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, console, printable, run_command, say
 from pipeline.records.versions import (
     CHAMPION,
     DATA_NAME_TAG,
@@ -38,7 +38,7 @@ def main() -> None:
         from pipeline.records.store import open_store
 
         decision = promote(open_store(), arguments.version)
-        console.print(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
+        say(f"Version {decision.version} is @{CHAMPION}: {decision.reason}.")
     elif arguments.command == "trace":
         _trace(arguments.answer)
     else:
@@ -47,7 +47,6 @@ def main() -> None:
 
 def _gate(arguments: argparse.Namespace) -> None:
     from pipeline.records.store import open_store
-    from pipeline.records.versions import find_version
     from tools.gate import GateParams, register_restored, run_gate
 
     params = read_section("gate", GateParams)
@@ -55,13 +54,12 @@ def _gate(arguments: argparse.Namespace) -> None:
     dry_run = arguments.dry_run
     if not dry_run:
         register_restored(store)
-    elif ONNX.is_file() and not find_version(store.uri, file_digest(ONNX)):
+    elif ONNX.is_file() and not find_served(list_versions(store.uri), file_digest(ONNX)):
         console.print(f"{ONNX} is not registered; without --dry-run it would be, first.")
     decision = run_gate(store, params, number=arguments.version, dry_run=dry_run)
     outcomes = ("would not become", "would be") if dry_run else ("does not become", "is")
     outcome = f"{outcomes[decision.champion]} @{CHAMPION}"
-    told = printable(f"Version {decision.version} {outcome}: {decision.reason}.")
-    console.print(told, markup=False, soft_wrap=True)
+    say(f"Version {decision.version} {outcome}: {decision.reason}.")
 
 
 def _trace(answer: str) -> None:
@@ -87,8 +85,7 @@ def _trace(answer: str) -> None:
         "rebuild it": f"make verify VERSION={version.number}",
     }
     for name, text in lines.items():
-        told = f"{name:<11} {printable(text)}"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        say(f"{name:<11} {text}")
 
 
 def _digest_in(file: Path) -> str:

@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, run_command, say
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from pipeline.monitoring.drift import MonitorParams, Shift, Verdict
+    from pipeline.monitoring.drift import MonitorParams, Verdict
     from pipeline.records.versions import Version
 
 NAMED = 3  # features that the line for a shell names; the page has all
@@ -56,10 +56,9 @@ def main() -> int:
     store = open_store()
     found, refused, unknown = judge_versions(rows, list_versions(store.uri), params)
     problems = refused + unknown
-    with atomic_file(arguments.out) as temporary:
-        temporary.write_text(render(arguments.log, found, problems, params), encoding="utf-8")
+    write_file(arguments.out, render(arguments.log, found, problems, params))
     for line in (*map(line_of, found), *problems, f"page: {arguments.out}"):
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        say(line)
     drifted = [each for each in found if each.verdict.drifted]
     failed = [said for each in drifted if (said := alert(params.on_drift, summary(each)))]
     for each in found:
@@ -201,32 +200,24 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
 
     shown = []
     for each in found:
-        newest, verdict = each.rows.tail(params.window * params.windows), each.verdict
-        test, seen = reference_scores(verdict.reference), verdict.reference.features
-        chart = ""  # too few pictures to compare
-        if verdict.shifts:
-            chart = figure_url(draw_features(newest, seen, verdict.shifts, verdict.moved))
+        verdict = each.verdict
+        judged = each.rows.tail(len(verdict.windows) * params.window or len(each.rows))
+        test = reference_scores(verdict.reference)
+        # Without shifts there are too few pictures to compare.
+        chart = figure_url(draw_features(judged, verdict)) if verdict.shifts else ""
         shown.append({"found": each, "test": test, "chart": chart, "shadow": shadows(each.rows)})
     content = {"log": log, "shown": shown, "problems": problems, "params": params}
     return load_template("monitor.html").render(model=model_name(), **content)
 
 
-def draw_features(
-    rows: "pd.DataFrame",
-    pictures: "pd.DataFrame",
-    shifts: Sequence["Shift"],
-    moved: Sequence[str],
-) -> "Figure":
-    """Draw how the features are spread now, over how they were at the evaluation.
-
-    rows, pictures: of the log and of the reference. moved: the features to mark.
-    """
+def draw_features(rows: "pd.DataFrame", verdict: "Verdict") -> "Figure":
+    """Draw how features are spread in a log's rows, over how they were at the evaluation."""
     import numpy as np
     from matplotlib.figure import Figure
 
     from pipeline.scoring.plots import BLUE, GREY, RED
 
-    drawn = shifts[:MOST]
+    pictures, drawn = verdict.reference.features, verdict.shifts[:MOST]
     across = min(3, len(drawn))
     down = -(-len(drawn) // across)
     figure = Figure(figsize=(3.4 * across, 2.3 * down + 0.4), layout="constrained")
@@ -234,10 +225,9 @@ def draw_features(
     for axes, shift in zip(every, drawn, strict=False):
         now, before = rows[shift.feature].dropna().astype(float), pictures[shift.feature].dropna()
         edges = np.histogram_bin_edges([*now, *before], BARS)
-        now_colour = RED if shift.feature in moved else BLUE
-        filled = {"histtype": "stepfilled", "color": GREY, "alpha": 0.35}
+        now_colour = RED if shift.feature in verdict.moved else BLUE
         if len(before):  # a mixture may have none
-            axes.hist(before, edges, density=True, **filled)
+            axes.hist(before, edges, density=True, histtype="stepfilled", color=GREY, alpha=0.35)
         axes.hist(now, edges, density=True, histtype="step", color=now_colour)
         axes.set_title(shift.feature, fontsize=10)
         axes.tick_params(labelsize=8)

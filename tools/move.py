@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import run_command, say
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     copied = move_store(default_uri(), target)
     names = ("experiments", "runs", "metrics", "registered_models", "model_versions")
     said = ", ".join(f"{name.replace('_', ' ')} {copied.get(name, 0)}" for name in names)
-    console.print(f"Copied: {said}.\nThe server looks for their files in {SERVED}.", markup=False)
+    say(f"Copied: {said}.\nThe server looks for their files in {SERVED}.")
 
 
 if __name__ == "__main__":

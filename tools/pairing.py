@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.core.files import file_digest, read_csv
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import INDEX, ONNX, PAIRS, SPLITS
-from pipeline.core.terminal import console, printable
+from pipeline.core.terminal import say
 from pipeline.data.splits import read_added, read_split
 from pipeline.deploy.agreement import count_pixels
 from pipeline.deploy.predictor import Predictor
@@ -47,8 +47,7 @@ def find_pair(store: Store, versions: Versions) -> Pair:
                 "which they could be scored again: bring that back into the workspace (dvc repro, "
                 "dvc checkout) and run the gate again"
             ) from None
-        told = printable(f"{reason}: both are scored again.")
-        console.print(told, markup=False, soft_wrap=True)
+        say(f"{reason}: both are scored again.")
         return score_again(store, versions)
 
 
@@ -130,9 +129,10 @@ def score_again(store: Store, versions: Versions) -> Pair:
 def count_both(versions: Versions, data: Path, names: Sequence[str]) -> Pair:
     """Let both models label the named pairs in the folder. Raises NotComparableError."""
     files = [find_model(str(version.number), "fp32").file for version in versions]
-    new, old = (Predictor(file, threads=1).classes.names for file in files)
+    predictors = [Predictor(file, threads=1) for file in files]
+    new, old = (predictor.classes.names for predictor in predictors)
     require_same_classes(new, old, versions)
-    [counted] = count_pixels(files, data, names)
+    [counted] = count_pixels(predictors, data, names)
     return Pair(counted[0], counted[1], new)
 
 

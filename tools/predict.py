@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
-from rich.progress import Progress
 
-from pipeline.core.layout import PRECISIONS
 from pipeline.core.terminal import UserError, printable, progress, run_command
-from tools.serve import add_log_options, log_options
+from tools.serve import add_log_options, add_model_options, log_options
 
 if TYPE_CHECKING:
     from pipeline.deploy.folder import Note
@@ -52,7 +50,7 @@ def predict_files(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}") from None
     model = load_model(arguments)
-    jobs = folder_jobs(model, map(Path, images), out, arguments.confidence)
+    jobs = folder_jobs(model, map(Path, images), out)
     outcomes = predict_all(model, jobs, cores(), **predict_options(arguments, model))
     in_words = partial(sentence, subject=model.classes.subject)
     show = json.dumps if arguments.json or not sys.stdout.isatty() else in_words
@@ -89,7 +87,7 @@ def predict_store(arguments: argparse.Namespace) -> int:
 
 def on_cluster(arguments: argparse.Namespace) -> Callable[..., Iterator[Report | UserError]]:
     """What predicts on Ray's machines. Raises UserError."""
-    if arguments.log:
+    if log_options(arguments)[0]:
         raise UserError("--log: not with --engine ray: each machine would write a log of its own")
     try:
         from pipeline.deploy.cluster import predict_on_cluster
@@ -144,9 +142,9 @@ def print_reports(
     The first is of the images that succeeded, the second of all. expected: the second, if known.
     A reader of the lines that wants no more of them, such as `head`, ends the process.
     """
-    done, total, columns, console = 0, 0, progress().columns, Console(stderr=True)
+    done = total = 0
     # The lines go above the bar, if both are on one terminal.
-    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
+    with progress(Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bars:
         task = bars.add_task("predicting", total=expected)
         for total, outcome in enumerate(outcomes, 1):  # noqa: B007 - the last is returned
             if isinstance(outcome, UserError):
@@ -188,16 +186,10 @@ def report(message: object) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    model = (
-        "path of an .onnx file, or a registered version: 3, @champion, "
-        "models:/NAME/3 (the champion, else models/model.onnx)"
-    )
-    kinds, auto = ("auto", *PRECISIONS), "auto: INT8 if its export found it as good (auto)"
     given = "a file, a folder, a pattern in quotes, or an address such as s3://bucket/folder"
     parser = argparse.ArgumentParser(prog="python -m tools.predict", description=__doc__)
     parser.add_argument("photographs", nargs="+", metavar="PATH", help=given)
-    parser.add_argument("--model", help=model)
-    parser.add_argument("--precision", choices=kinds, default="auto", help=f"of the model; {auto}")
+    add_model_options(parser)
     parser.add_argument("--out", default="results", help="folder, or its address (results)")
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)

@@ -11,16 +11,17 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.files import atomic_file, file_digest, read_csv, read_json
+from pipeline.core.files import file_digest, read_csv, read_json, write_file
 from pipeline.core.layout import CHECKPOINT, METRICS, ONNX, PAIRS, PLOTS, TABLES
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, printable, run_command, say
 from pipeline.data.classes import Classes
 from pipeline.model.settings import ModelConfig
-from tools.scores import existing, lowest, read_config, require_current
+from tools.scores import existing, lowest, read_config, read_scores
 
 if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
+    from PIL.Image import Image as Picture
 
 TEMPLATES = Path(__file__).parent / "templates"
 STAGES = ("download", "extract", "split", "train", "evaluate", "export")
@@ -40,25 +41,23 @@ def main() -> None:
         origin=origin,
         stages={name: read_json(existing(METRICS / f"{name}.json")) for name in STAGES},
         config=read_config(),
-        scores={row["score"]: row for row in rows_of("scores")},
-        slices=rows_of("slices"),
+        slices=read_csv(existing(TABLES / "slices.csv")).to_dict("records"),
         images=pictures(),
     )
     name = re.sub(r"[^.\w+-]", "_", origin["name"])  # people may call a run a/b
     name = name.encode()[:200].decode(errors="ignore")  # a file's name has 255 bytes at most
     file = arguments.out or Path("reports") / f"{name}.html"
-    with atomic_file(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_file(file, page)
     with checkpoint_run(digest, PAIRS) as run:
         run.log_artifact(file, "report")
-    console.print(f"report: {file} ({file.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    say(f"report: {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
     """The model's run and version. Raises UserError without a run, which `dvc repro` opens."""
     from pipeline.records.runs import find_run
     from pipeline.records.store import open_store
-    from pipeline.records.versions import find_version, model_name
+    from pipeline.records.versions import find_served, list_versions, model_name
 
     store = open_store()
     run = find_run(store, checkpoint_sha256)
@@ -74,14 +73,9 @@ def origin_of(checkpoint_sha256: str, onnx_sha256: str) -> dict[str, Any]:
         "tags": run.data.tags,
         "params": dict(sorted(run.data.params.items())),
         "model": model_name(),
-        "version": find_version(store.uri, onnx_sha256),
+        "version": find_served(list_versions(store.uri), onnx_sha256),
         "onnx_sha256": onnx_sha256,
     }
-
-
-def rows_of(table: str) -> list[dict[Any, Any]]:
-    """The rows of one of evaluate's tables, as mappings."""
-    return read_csv(existing(TABLES / f"{table}.csv")).to_dict("records")
 
 
 def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
@@ -92,15 +86,12 @@ def tiles(classes: Classes, words: Mapping[str, str]) -> dict[str, str]:
     return {"miou": "test mIoU"} | {name: words[name] for name in names}
 
 
-def render(*, config: ModelConfig, scores: Mapping[str, Any], **content: Any) -> str:
+def render(*, config: ModelConfig, **content: Any) -> str:
     """The page of the report; the template says what it needs."""
-    from pipeline.scoring.tables import headline_words
-
-    words = headline_words(config.classes)
-    require_current(words, scores)
-    values = {name: row["value"] for name, row in scores.items()}
-    content["absent"] = [name for name in config.classes.names if isnan(values[f"iou.{name}"])]
-    shown = {name: words[name] for name in lowest(words, values)}
+    words, scores = read_scores(config.classes)
+    names = config.classes.names
+    content["absent"] = [name for name in names if isnan(scores[f"iou.{name}"]["value"])]
+    shown = {name: words[name] for name in lowest(words, scores)}
     top = tiles(config.classes, words)
     template = load_template("report.html")
     return template.render(config=config, scores=scores, words=shown, tiles=top, **content)
@@ -135,12 +126,17 @@ def pictures() -> dict[str, str]:
     files = {name: existing(PLOTS / f"evaluate/{name}.png") for name in (*SHEETS, *CHARTS)}
     found = {name: _data_url(files[name].read_bytes(), "png") for name in CHARTS}
     for name in SHEETS:
-        buffer = io.BytesIO()
         with Image.open(files[name]) as image:
-            image.convert("RGB").save(buffer, format="JPEG", quality=85)
-        found[name] = _data_url(buffer.getvalue(), "jpeg")
+            found[name] = picture_url(image.convert("RGB"))
     curves = draw_curves(read_csv(existing(PLOTS / "train/curves.csv")))
     return found | {"curves": figure_url(curves)}
+
+
+def picture_url(picture: "Picture") -> str:
+    """The picture as a JPEG in a data URL."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=85)
+    return _data_url(buffer.getvalue(), "jpeg")
 
 
 def figure_url(figure: "Figure") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.layout import PAIRS, REVIEWED, SPLITS, cores
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, run_command
+from pipeline.core.terminal import console, run_command, say
 
 if TYPE_CHECKING:
     from pipeline.records.versions import Version
@@ -37,7 +37,7 @@ def main() -> None:
     number = 0 if held_out is None else len(held_out)
     told = [sentence(version, names) for version in (*compared, newest)]
     words = f"{len(names)} added pairs, {number} of them held out from training. {' '.join(told)}"
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    say(words)
 
 
 def sentence(version: "Version", names: list[str]) -> str:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.core.files import atomic_file, file_digest, read_csv
+from pipeline.core.files import atomic_file, file_digest, read_csv, write_file
 from pipeline.core.git import GitError, run_git
 from pipeline.core.layout import PLOTS, TABLES
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, printable, run_command, say
 
 PER_IMAGE = TABLES / "per_image.csv"
 PICTURES = ("worst", "examples", "confusion")
@@ -37,9 +37,8 @@ def main() -> None:
         section("Code and data", changed_files(base)),
         *pictures(base, out),
     ]
-    with atomic_file(out / "review.md") as temporary:
-        temporary.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    console.print(f"review: {out / 'review.md'}", highlight=False, soft_wrap=True)
+    write_file(out / "review.md", "\n\n".join(sections) + "\n")
+    say(f"review: {out / 'review.md'}")
 
 
 def common_commit(base: str) -> str:
@@ -92,8 +91,7 @@ def copy_of(base: str, path: Path, folder: Path) -> Path:
         told = printable(f"{path} of {base[:7]} is not here: {error}")
         print(told, file=sys.stderr)
         return copy
-    with atomic_file(copy) as temporary:
-        temporary.write_bytes(content)
+    write_file(copy, content)
     return copy
 
 

@@ -1,10 +1,11 @@
 """Print the scores that the last evaluation left in metrics/."""
 
 import argparse
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Column, Table
@@ -13,6 +14,7 @@ from pipeline.core.files import read_csv, read_json
 from pipeline.core.git import GitError, run_git
 from pipeline.core.layout import CONFIG, EVALUATE_METRICS, LOCK, METRICS, PLOTS, TABLES
 from pipeline.core.terminal import UserError, console, run_command
+from pipeline.data.classes import Classes
 from pipeline.model.settings import ModelConfig
 
 NEXT_STEPS = """
@@ -36,18 +38,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.scores", description=__doc__)
     parser.add_argument("--next", action="store_true", help="say what to do next")
     show_next = parser.parse_args().next
-    from pipeline.scoring.tables import headline_words
-
     metrics = read_json(existing(EVALUATE_METRICS))
-    table = read_csv(existing(TABLES / "scores.csv"))
-    scores = {name: tuple(row) for name, *row in table.itertuples(index=False)}
-    words = headline_words(read_config().classes)
-    require_current(words, scores)
-    shown = lowest(words, {name: value for name, (value, *_) in scores.items()})
+    words, scores = read_scores(read_config().classes)
+    shown = lowest(words, scores)
     columns = (Column(name, justify="right") for name in ("score", "95 % interval"))
     told = Table("", *columns, title=f"Test scores, {metrics['images']} pictures at their own size")
     for name in shown:
-        value, low, high = scores[name]
+        value, low, high = scores[name].values()
         known = (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
         told.add_row(words[name], *(("absent",) if isnan(value) else known))
     console.print(told)
@@ -64,12 +61,12 @@ def main() -> None:
         console.print(NEXT_STEPS, highlight=False)
 
 
-def lowest(names: Iterable[str], values: Mapping[str, float]) -> list[str]:
+def lowest(names: Iterable[str], scores: Mapping[str, Any]) -> list[str]:
     """The names of scores, in their order; of more than MOST of one kind, the lowest MOST of it.
 
     What stands before the last dot is the kind. NaN counts as the highest.
     """
-    shown = []
+    values, shown = {name: row["value"] for name, row in scores.items()}, []
     for _, kind in groupby(names, key=lambda name: name.rpartition(".")[0]):
         every = list(kind)
         ordered = sorted(every, key=lambda name: (isnan(values[name]), values[name]))
@@ -77,10 +74,18 @@ def lowest(names: Iterable[str], values: Mapping[str, float]) -> list[str]:
     return shown
 
 
-def require_current(names: Collection[str], scores: Collection[str]) -> None:
-    """Raise UserError unless evaluate's table has all the scores of the model's classes."""
-    if not {*names} <= {*scores}:
+def read_scores(classes: Classes) -> tuple[dict[str, str], dict[Any, dict[Any, float]]]:
+    """The headline's scores with their names for people; all of evaluate's, as its columns say.
+
+    Raises UserError unless evaluate's table has all the scores of the model's classes.
+    """
+    from pipeline.scoring.tables import headline_words
+
+    words = headline_words(classes)
+    scores = read_csv(existing(TABLES / "scores.csv")).set_index("score").to_dict("index")
+    if not words.keys() <= scores.keys():
         raise UserError(f"{TABLES} is of another model than {CONFIG}: run the pipeline (dvc repro)")
+    return words, scores
 
 
 def read_config() -> ModelConfig:

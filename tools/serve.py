@@ -5,11 +5,10 @@ import json
 import os
 import re
 import sys
-from functools import partial
 from pathlib import Path
 
 from pipeline.core.layout import PRECISIONS
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, between, run_command, say
 
 HOST = "127.0.0.1"  # the server knows no passwords
 CONNECTIONS = 32  # each may hold a body that waits for its turn
@@ -22,6 +21,7 @@ MEMORY = {
 }
 SETTINGS = "PETSEG_SERVING"  # the variable that tells the server's processes the arguments
 ORIGIN = "PETSEG_CORS_ORIGIN"
+SHARE = between(0, 1, float)
 
 
 def main() -> None:
@@ -34,7 +34,6 @@ def main() -> None:
     model = find_model(arguments.model, arguments.precision)
     if arguments.shadow and not alias_in(arguments.shadow):  # an alias may be given later
         find_model(arguments.shadow, arguments.precision)
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     say(f"{model.source} on http://{HOST}:{arguments.port}")
     if keep:
         say(f"pictures are kept in {log}: they are their senders' data")
@@ -52,18 +51,24 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """The arguments, and those meant for uvicorn."""
     others = "Other options, such as --workers 4, are passed to uvicorn, the server."
     parser = argparse.ArgumentParser("python -m tools.serve", description=__doc__, epilog=others)
-    model = "path of an .onnx file, or a registered version: 3, @champion; an alias is followed"
-    parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
-    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
-    parser.add_argument("--port", type=port, default=5001, help="(5001)")
+    add_model_options(parser)
+    parser.add_argument("--port", type=between(1, 65535), default=5001, help="(5001)")
     origin = f"web pages of this origin, such as https://example.org, may ask the server ({ORIGIN})"
     parser.add_argument("--cors-origin", default=os.environ.get(ORIGIN, ""), help=origin)
     add_log_options(parser)
     shadow = "another model, such as @challenger, that labels the same pictures to be compared"
     parser.add_argument("--shadow", default="", metavar="MODEL", help=shadow)
     some = "of the pictures that it labels (1)"
-    parser.add_argument("--shadow-share", type=share, default=1.0, metavar="FRACTION", help=some)
+    parser.add_argument("--shadow-share", type=SHARE, default=1.0, metavar="FRACTION", help=some)
     return parser.parse_known_args()
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which model: what `find_model` takes."""
+    model = "path of an .onnx file, or a registered version: 3, @champion, models:/NAME/3"
+    parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
+    kinds = "of the model; auto: INT8 if its export found it as good (auto)"
+    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto", help=kinds)
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +76,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
     log = "write one row of numbers about each picture into this folder (no log)"
     parser.add_argument("--log", type=Path, metavar="FOLDER", help=log)
     keep = "also keep this share of the pictures there, the least confident ones: people's data (0)"
-    parser.add_argument("--keep", type=share, default=0.0, metavar="FRACTION", help=keep)
+    parser.add_argument("--keep", type=SHARE, default=0.0, metavar="FRACTION", help=keep)
 
 
 def log_options(arguments: argparse.Namespace) -> tuple[Path | None, float]:
@@ -79,21 +84,6 @@ def log_options(arguments: argparse.Namespace) -> tuple[Path | None, float]:
     if arguments.keep and not arguments.log:
         raise UserError("--keep: pictures are kept beside a log; name its folder with --log")
     return arguments.log, arguments.keep
-
-
-def port(text: str) -> int:
-    """The number of a port that a command line's option holds."""
-    if not 0 < int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"{text} is no port: accepted are numbers from 1 to 65535")
-    return int(text)
-
-
-def share(text: str) -> float:
-    """The number from 0 to 1 that a command line's option holds."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share: accepted are numbers from 0 to 1")
-    return number
 
 
 if __name__ == "__main__":

@@ -7,19 +7,16 @@ If you interrupt it, the same command resumes the sweep.
 
 import argparse
 import os
-from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.layout import CACHE, cache_folder, cores
 from pipeline.core.params import read_section
-from pipeline.core.terminal import UserError, console, positive, run_command
+from pipeline.core.terminal import UserError, positive, run_command, say
 from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
 from tools.sweeps.local import Here
-from tools.sweeps.plan import Plan, plan_experiments, read_plan, setting
-
-EngineFor = Callable[[Iterable[Mapping[str, Any]]], Engine]  # the settings of its experiments
+from tools.sweeps.plan import Plan, combinations, plan_experiments, read_plan, setting
 
 if TYPE_CHECKING:
     from pipeline.records.store import Store
@@ -34,20 +31,20 @@ def main() -> int:
     store = open_store()  # before the first experiment: without a store none could train
     logs = cache_folder("sweeps")
     run = search if "search" in plan else sweep
-    jobs = run(plan, word, store, logs, partial(open_engine, arguments, logs))
+    jobs = run(plan, word, store, logs, arguments)
     print_failures(jobs.values())
     return 1 if any(job.state == "failed" for job in jobs.values()) else 0
 
 
 def sweep(
-    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
+    plan: Plan, word: str, store: "Store", logs: Path, arguments: argparse.Namespace
 ) -> dict[str, Job]:
     """Run every experiment of a grid or list and rank them; return them as jobs, by name."""
     from tools.sweeps.ranking import differing, print_best, print_ranking, read_results
 
     experiments = plan_experiments(plan, word)
     jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
-    engine = engine_for([each.settings for each in experiments])
+    engine = open_engine(arguments, plan, logs)
     run_jobs(jobs, lambda: [job for job in jobs.values() if job.state == "waiting"], engine)
     if results := read_results(experiments, store):
         print_ranking(results, differing(experiments))
@@ -56,14 +53,14 @@ def sweep(
 
 
 def search(
-    plan: Plan, word: str, store: "Store", logs: Path, engine_for: EngineFor
+    plan: Plan, word: str, store: "Store", logs: Path, arguments: argparse.Namespace
 ) -> dict[str, Job]:
     """Run the trials of a search and rank them; return those run here as jobs, by name."""
     from tools.sweeps.ranking import print_best, print_paused, print_ranking
     from tools.sweeps.search import Trials
 
     trials = Trials(plan, word, store, logs)
-    run_jobs(trials.jobs, trials.candidates, engine_for([trials.settings]))
+    run_jobs(trials.jobs, trials.candidates, open_engine(arguments, plan, logs))
     if results := trials.results():
         print_ranking(results, [*trials.space], spent="epochs")
         if trials.has_finished():
@@ -72,17 +69,15 @@ def search(
     return trials.jobs
 
 
-def open_engine(
-    arguments: argparse.Namespace, logs: Path, experiments: Iterable[Mapping[str, Any]]
-) -> Engine:
-    """Where the experiments with these settings run, a few at a time."""
-    threads = most_threads(experiments)
+def open_engine(arguments: argparse.Namespace, plan: Plan, logs: Path) -> Engine:
+    """Where the plan's experiments run, a few at a time."""
+    threads = most_threads(plan)
     if arguments.engine:
         from tools.sweeps.cluster import Cluster
 
         return Cluster(threads)
     workers = arguments.workers or max(1, cores() // threads)
-    console.print(f"{workers} experiments at a time; logs in {logs}", soft_wrap=True)
+    say(f"{workers} experiments at a time; logs in {logs}")
     return Here(workers, logs)
 
 
@@ -112,10 +107,10 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
     return {**plan, "grid": grid}
 
 
-def most_threads(experiments: Iterable[Mapping[str, Any]]) -> int:
-    """The most threads that one of the experiments with these settings trains with; at least 1."""
+def most_threads(plan: Plan) -> int:
+    """The most threads that one of the plan's experiments trains with; at least 1."""
     base = read_section("train", dict[str, Any])["threads"]
-    threads = [each.get("train.threads", base) for each in experiments]
+    threads = [settings.get("train.threads", base) for settings in combinations(plan)]
     # The training refuses anything but a positive whole number.
     return max([1, *(each for each in threads if isinstance(each, int))])
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.core.terminal import UserError, console, printable, redacted, run_command
+from pipeline.core.terminal import UserError, redacted, run_command, say
 
 
 def main() -> int:
@@ -13,23 +13,20 @@ def main() -> int:
     from pipeline.records.unsent import send_unsent, stores_with_unsent
 
     known = {redacted(configured_uri()): configured_uri()}  # no file holds a password
-    names, failed = stores_with_unsent(), False
+    names = stores_with_unsent()
     for name in names:
-        file = database_file(known.get(name, name))
-        if file and not file.exists():  # opened, it would be made anew
-            console.print(printable(f"Kept for later: {name} is gone"), markup=False)
-            failed = True
-            continue
+        uri = known.get(name, name)
+        file = database_file(uri)
         try:
-            sent = send_unsent(open_store(known.get(name, name)))
-            console.print(f"Sent to {name}: what {sent} commands had left.", markup=False)
-            failed |= name in stores_with_unsent()
+            if file and not file.exists():  # opened, it would be made anew
+                raise UserError(f"{name} is gone")
+            sent = send_unsent(open_store(uri))
+            say(f"Sent to {name}: what {sent} commands had left.")
         except UserError as error:
-            console.print(printable(f"Kept for later: {error}"), markup=False)
-            failed = True
+            say(f"Kept for later: {error}")
     if not names:
-        console.print("Nothing waits to be sent.")
-    return 1 if failed else 0
+        say("Nothing waits to be sent.")
+    return 1 if stores_with_unsent() else 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
 from pipeline.core.layout import DATASETS, in_repository
 from pipeline.core.params import read_params
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.terminal import UserError, console, run_command, say
 from pipeline.data.description import SampleParams, Sources, read_description
 from pipeline.ingest.archives import pack_folder
 from tools.sweeps.plan import param_options, setting, split_setting
@@ -47,7 +47,7 @@ def main() -> int:
         **dict(arguments.set),
     }
     command = ["dvc", "exp", "run", *param_options(params)]
-    console.print(" ".join(command), highlight=False, soft_wrap=True)
+    say(" ".join(command))
     called = [sys.executable, "-m", *command]  # it need not be on the path
     status = subprocess.run(called, env=git_identity() | os.environ, check=False).returncode
     if status == 0:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from pipeline.core.terminal import console, printable, run_command
+from pipeline.core.terminal import printable, run_command, say
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     server = store.uri.startswith("http")
     address = store.name.rstrip("/") if server else f"http://127.0.0.1:{port}"
     page = printable(f"The runs, the best first: {address}/{store.page}")
-    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    say(page)
     if not server:
         # One process: its helpers, for evaluations of language models, take gigabytes.
         os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")

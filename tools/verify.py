@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from pipeline.core.layout import INDEX
-from pipeline.core.terminal import UserError, console, printable, run_command
+from pipeline.core.terminal import UserError, console, printable, run_command, say
 
 if TYPE_CHECKING:
     from pipeline.records.reproduce.comparison import Finding
@@ -45,7 +45,7 @@ def main() -> int:
         cells = (each.part, each.name, short(each.expected), short(each.got), outcome)
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
-    console.print(verdict, markup=False, highlight=False, soft_wrap=True)
+    say(verdict)
     return 0 if identical else 1
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.files import atomic_file
 from pipeline.core.layout import PAIRS, SPLITS
-from pipeline.core.terminal import UserError, console, positive, run_command
+from pipeline.core.terminal import UserError, between, positive, run_command, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.data.classes import Classes
 
 A_ROW = 3  # pairs
+WIDTH, HEIGHT = 240, 220  # of a tile, in pixels, at most
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     parser.add_argument("--group", help="pictures of one group only, by its label")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
+    seed = between(0, 2**32 - 1)  # what pandas takes
     parser.add_argument("--seed", type=seed, default=0, help="of the choice (0)")
     parser.add_argument("--out", type=Path, default=Path("results/samples.png"))
     arguments = parser.parse_args()
@@ -35,14 +37,7 @@ def main() -> None:
     table = choose(table, arguments.group, arguments.count, arguments.seed)
     with atomic_file(arguments.out) as temporary:
         draw(PAIRS, table["name"].tolist(), classes).save(temporary, format="PNG")
-    console.print(f"{len(table)} of {arguments.split}: {arguments.out}", markup=False)
-
-
-def seed(text: str) -> int:
-    """A seed that pandas takes, from a command line's option."""
-    if not 0 <= int(text) < 2**32:
-        raise argparse.ArgumentTypeError(f"{text} is no seed: accepted are 0 to {2**32 - 1}")
-    return int(text)
+    say(f"{len(table)} of {arguments.split}: {arguments.out}")
 
 
 def choose(table: "pd.DataFrame", label: str | None, count: int, seed: int) -> "pd.DataFrame":
@@ -76,13 +71,11 @@ def draw(data: Path, names: list[str], classes: "Classes") -> "Image.Image":
     for name in names:
         image, mask = pair_of(name, SPLITS, data)
         # Small at once: there may be many.
-        tiles += [
-            fit(each, height=220)
-            for each in (Image.fromarray(image), overlay(image, mask, classes))
-        ]
+        both = (Image.fromarray(image), overlay(image, mask, classes))
+        tiles += [fit(each, WIDTH, HEIGHT) for each in both]
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions += [f"{name}, {size}", _content(mask, classes)]
-    sheet = grid(tiles, captions, columns=2 * min(A_ROW, len(names)), height=220)
+    sheet = grid(tiles, captions, columns=2 * min(A_ROW, len(names)), width=WIDTH, height=HEIGHT)
     return with_legend(sheet, mask_legend(classes))
 
 

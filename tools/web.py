@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import atomic_file, atomic_folder, file_digest, write_json
-from pipeline.core.layout import FP32, INT8, PRECISIONS, cache_folder
-from pipeline.core.terminal import UserError, console, run_command
+from pipeline.core.layout import FP32, INT8, cache_folder
+from pipeline.core.terminal import UserError, run_command, say
+from tools.serve import add_model_options
 
 if TYPE_CHECKING:
     from pipeline.deploy.predictor import Predictor
@@ -35,9 +36,7 @@ MODEL, FACTS, WORKER = "model.onnx", "model.json", "service-worker.js"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.web", description=__doc__)
-    model = "path of an .onnx file, or a registered version: 3, @champion"
-    parser.add_argument("--model", help=f"{model} (the champion, else models/model.onnx)")
-    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
+    add_model_options(parser)
     parser.add_argument("--out", type=Path, default=Path("web"), help="folder to write (web)")
     arguments = parser.parse_args()
     refuse_foreign(arguments.out)
@@ -47,8 +46,7 @@ def main() -> None:
     write_site(arguments.out, found, fetch_package())
     sizes = [f"{file.stat().st_size:>12,}  {file.name}" for file in sorted(arguments.out.iterdir())]
     look = f"look at it: python -m http.server --bind 127.0.0.1 --directory {arguments.out}"
-    lines = "\n".join((f"{arguments.out}: {found.source}", *sizes, look))
-    console.print(lines, highlight=False, markup=False, soft_wrap=True)
+    say("\n".join((f"{arguments.out}: {found.source}", *sizes, look)))
 
 
 def refuse_foreign(out: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from docs.site.params import SECTIONS, reference
+from docs.site.params import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".cache/docs"  # mkdocs.yml and pages/, for mkdocs to read
@@ -29,7 +29,7 @@ def main() -> None:
     for file in {*PAGES, *chain.from_iterable(map(linked, PAGES))}:
         write(pages / file, (ROOT / file).read_bytes())
     write(pages / "style.css", (ROOT / "docs/site/style.css").read_bytes())
-    write(pages / "docs/params.md", reference(ROOT / "params.yaml", SECTIONS).encode())
+    write(pages / "docs/params.md", reference(ROOT / "params.yaml").encode())
     for room in ROOMS:
         write(pages / f"docs/api/{room}.md", code_of(room).encode())
     settings = yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text())

@@ -22,7 +22,7 @@ from stages.train import TrainParams
 from tools.gate import GateParams
 from tools.labelling.ranking import LabelsParams
 
-SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, Any] = {  # the class, or the plain type, that each section is read into
     "seed": Seed,
     "download": DownloadParams,
     "extract": ExtractParams,
@@ -46,14 +46,11 @@ TABLE = "| key | default | accepted | meaning |\n|---|---|---|---|"
 Schema = Mapping[str, Any]  # a JSON schema
 
 
-def reference(file: Path, sections: Mapping[str, Any]) -> str:
-    """The page, in Markdown: a table for each section of the file.
-
-    sections: the params class, or the plain type, that each section is read into.
-    """
+def reference(file: Path) -> str:
+    """The page, in Markdown: a table for each section of the file."""
     values = YAML().load(file.read_text())
     parts = [HEAD]
-    for name, kind in sections.items():
+    for name, kind in SECTIONS.items():
         schema = TypeAdapter(kind).json_schema()
         title, own = f"\n## {name}\n", meaning(values, name)
         if isinstance(values[name], CommentedMap):

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.terminal import UserError, console
+from pipeline.core.terminal import UserError, say
 
 if TYPE_CHECKING:  # pandas takes half a second to import: only a caller that has a table pays
     import pandas as pd
@@ -102,7 +102,7 @@ def locked(file: Path, waiting: str) -> Iterator[None]:
     try:
         held = lock.acquire(blocking=False)
     except Timeout:
-        console.print(waiting, markup=False)
+        say(waiting)
         held = lock.acquire()
     with held:
         yield
@@ -123,10 +123,15 @@ def _clear_abandoned(folder: Path) -> None:
                 os.close(descriptor)
 
 
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write all of the content, texts in UTF-8, or nothing."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def write_json(path: Path, values: object) -> None:
     """Write values as indented JSON, keeping their order."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
+    write_file(path, json.dumps(values, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 console = Console()
 
-FULL = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ("written", "Make room"))
-FORBIDDEN = ("used", "Correct the permissions")
-REFUSALS = FULL | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), FORBIDDEN)
+FULL = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room")
+FORBIDDEN = dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Correct the permissions")
+REFUSALS = FULL | FORBIDDEN
 
 Item = TypeVar("Item")
 
@@ -48,12 +48,8 @@ def run_command(main: Callable[[], int | None]) -> None:
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-        what, remedy = REFUSALS[error.errno]
-        print(
-            f"error: {error.filename or 'a file'} cannot be {what}: {error.strerror}. {remedy}, "
-            "and run it again: what was finished before is kept",
-            file=sys.stderr,
-        )
+        told = f"{refusal(error, 'a file')}: what was finished before is kept"
+        print(f"error: {printable(told)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -68,12 +64,12 @@ def _set_account() -> None:
         os.environ.setdefault("LOGNAME", str(os.getuid()))
 
 
-def refusal(error: OSError, file: Path) -> str:
+def refusal(error: OSError, file: Path | str) -> str:
     """The error's file, else this one, and the reason; what to do where the disk refuses."""
     reason = f"{error.filename or file}: {error.strerror or error}"
     if error.errno not in REFUSALS:
         return reason
-    return f"{reason}. Make room or correct the permissions, and run it again"
+    return f"{reason}. {REFUSALS[error.errno]}, and run it again"
 
 
 def path_arguments(
@@ -99,11 +95,27 @@ def positive(text: str) -> int:
     return number
 
 
+def between(low: int, high: int, kind: Callable[[str], float] = int) -> Callable[[str], float]:
+    """What reads a number from `low` to `high`, for argparse's `type`: as `positive`, or floats."""
+
+    def number(text: str) -> float:
+        if not low <= kind(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text}: accepted are numbers from {low} to {high}")
+        return kind(text)
+
+    return number
+
+
 def printable(message: object) -> str:
     """The text `redacted`, and with control characters escaped: a file's name may hold them."""
     # All but line ends; and what stands for bytes that are no UTF-8.
     control = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
     return re.sub(control, lambda found: repr(found[0])[1:-1], redacted(message))
+
+
+def say(message: object, style: str | None = None) -> None:
+    """Print it as it is: a path in brackets is no markup, and no line is broken."""
+    console.print(printable(message), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def redacted(message: object) -> str:
@@ -113,8 +125,8 @@ def redacted(message: object) -> str:
     return re.sub(r"(?i)\b((?:postgresql|mysql|mssql)[\w+.-]*://)[^:/\s@]*:[^@\s]*@", r"\1", text)
 
 
-def progress() -> "Progress":
-    """A progress display for counted work; `add_task` adds a bar."""
+def progress(where: Console = console, **how: Any) -> "Progress":
+    """A progress display for counted work; `add_task` adds a bar. how: as for rich's Progress."""
     from rich import progress as bars  # noqa: PLC0415 - `--help` shows no progress
 
     return bars.Progress(
@@ -122,24 +134,18 @@ def progress() -> "Progress":
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
+        console=where,
+        **how,
     )
 
 
 @contextmanager
 def track(
     items: Iterable[Item], description: str, total: int | None = None
-) -> Iterator[Iterator[Item]]:
-    """Give an iterator over the items for the block, and count them with a progress bar.
+) -> Iterator[Iterable[Item]]:
+    """Give the items for the block, once, and count them with a progress bar.
 
     A context manager, because the display must end after an error too.
     """
     with progress() as bars:
-        task = bars.add_task(description, total=total)
-
-        def counted() -> Iterator[Item]:
-            for item in items:
-                yield item
-                bars.advance(task)
-
-        yield counted()
+        yield bars.track(items, total, description=description)

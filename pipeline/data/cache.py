@@ -24,7 +24,6 @@ from pipeline.core.layout import cache_folder, cores
 from pipeline.core.terminal import UserError, track
 from pipeline.data import images, pairs, transforms
 
-ARRAYS = ("images.npy", "masks.npy")
 CHUNK = 256  # pairs in memory at a time while the files are written
 
 Load = Callable[[str], NDArray[np.uint8]]  # from the name of a pair to its image or mask
@@ -62,7 +61,7 @@ def open_pictures(
             except (OSError, UserError) as error:
                 raise UserError(f"{folder} was not decoded into {cache.parent}: {error}") from None
     # Copy-on-write: torch wants memory that it may write to; the files stay as they are.
-    pixels, ids = (np.load(cache / name, mmap_mode="c") for name in ARRAYS)
+    pixels, ids = (np.load(cache / f"{kind}.npy", mmap_mode="c") for kind in ("images", "masks"))
     return Pictures(torch.from_numpy(pixels), torch.from_numpy(ids), key)
 
 

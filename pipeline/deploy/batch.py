@@ -22,8 +22,8 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import ImageError
 from pipeline.deploy.folder import SUFFIXES, Job, Note, Report, predict_all
-from pipeline.deploy.predictor import Answer, Array, Predictor
-from pipeline.deploy.results import draw_results, image_key, png_of
+from pipeline.deploy.predictor import Predictor
+from pipeline.deploy.results import Drawings, image_key, png_of
 from pipeline.deploy.stores import Found, Place
 
 ROWS = 500  # of a part
@@ -66,7 +66,7 @@ def predict_batch(
     Raises UserError if the files cannot be listed, or if as many images as a part has are such
     before it is full: then the store is out of reach.
     """
-    jobs, named = tee(_job(model, images, file, out, confidence) for file in files)
+    jobs, named = tee(_job(model, images, file, out) for file in files)
     rows: list[Report] = []
     failed = 0
     outcomes = predict_all(model, jobs, threads, confidence=confidence, note=note)
@@ -86,16 +86,14 @@ def predict_batch(
     _write_part(out, rows, model.classes)
 
 
-def _job(model: Predictor, images: Place, file: Found, out: Place, draws: bool) -> Job:
+def _job(model: Predictor, images: Place, file: Found, out: Place) -> Job:
     address = images.address(file.path)
     # A local file's mask has the bytes that it has without a store.
     key = image_key(Path(file.path) if images.is_local else address)
 
-    def save(image: Array, answer: Answer) -> dict[str, str]:
+    def save(drawn: Drawings) -> dict[str, str]:
         # The whole address, with its suffix: no two images have results of one name.
         target, written = f"{out.path}/masks/{_as_path(address)}", {}
-        confidence = answer.confidence if draws else None
-        drawn = draw_results(image, answer.mask, model.classes, confidence)
         for kind in KINDS:
             if kind in drawn:
                 path = f"{target}.{kind}.png"

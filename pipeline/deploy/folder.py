@@ -15,6 +15,7 @@ from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image
 from pipeline.deploy.predictor import Answer, Array, Predictor
 from pipeline.deploy.results import (
+    Drawings,
     claim_stem,
     class_shares,
     draw_results,
@@ -47,7 +48,7 @@ class Job(NamedTuple):
 
     name: str  # in its report
     open: Callable[[], Path | BinaryIO]
-    save: Callable[[Array, Answer], Mapping[str, str]]  # returns the files it wrote, by kind
+    save: Callable[[Drawings], Mapping[str, str]]  # returns the files it wrote, by kind
 
 
 Note = Callable[[Path | BinaryIO, Array, Answer], None]
@@ -114,30 +115,17 @@ def _files_of(path: Path) -> Iterator[Path | UserError]:
             yield UserError(f"{path}: no file in it has the suffix of a photograph")
 
 
-def folder_jobs(
-    model: Predictor, images: Iterable[Path], out: Path, draws: bool = False
-) -> Iterator[Job | UserError]:
-    """Yield what writes each image's results into the folder; an error where it cannot.
-
-    draws: draw the confidence, too.
-    """
+def folder_jobs(model: Predictor, images: Iterable[Path], out: Path) -> Iterator[Job | UserError]:
+    """Yield what writes each image's results into the folder; an error where it cannot."""
     claimed: dict[str, str] = {}
     for path in images:
         if stem := claim_stem(out, path, claimed):
-            yield _job(model, path, result_files(out, stem), draws)
+            files = result_files(out, stem)
+            save = partial(save_results, files, identity=model.identity, key=image_key(path))
+            yield Job(str(path), partial(Path, path), save)
         else:
             taken = f"{out} has other files with the names of its results: move them"
             yield UserError(f"{path}: {taken}")
-
-
-def _job(model: Predictor, path: Path, files: Mapping[str, Path], draws: bool) -> Job:
-    def save(image: Array, answer: Answer) -> dict[str, str]:
-        confidence = answer.confidence if draws else None
-        drawn = draw_results(image, answer.mask, model.classes, confidence)
-        save_results(files, drawn, model.identity, image_key(path))
-        return {kind: str(files[kind]) for kind in drawn}
-
-    return Job(str(path), partial(Path, path), save)
 
 
 def predict_all(
@@ -150,17 +138,16 @@ def predict_all(
 ) -> Iterator[Report | UserError]:
     """Do the jobs; yield a report of each image, in order.
 
-    The model is called in that many threads at once. confidence: ask for it, if the model tells
-    it. note: called in these threads with each image and what the model said of it.
+    The model is called in that many threads at once. confidence: ask for it and draw it, if the
+    model tells it. note: called in these threads with each image and what the model said of it.
     An image that cannot be used, or whose results cannot be written, yields an error.
     """
     waiting: deque[Future[Report | UserError]] = deque()
-    confident = confidence or note is not None
     # Threads, not processes: decoder, model and encoder release the interpreter lock.
     pool = ThreadPoolExecutor(threads)
     try:
         for job in jobs:
-            waiting.append(pool.submit(_predict, model, job, confident, note))
+            waiting.append(pool.submit(_predict, model, job, confidence, note))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -170,7 +157,7 @@ def predict_all(
 
 
 def _predict(
-    model: Predictor, job: Job | UserError, confident: bool, note: Note | None
+    model: Predictor, job: Job | UserError, confidence: bool, note: Note | None
 ) -> Report | UserError:
     start = time.perf_counter()
     if isinstance(job, UserError):
@@ -178,8 +165,9 @@ def _predict(
     try:
         source = job.open()
         image = decode_image(source)
-        answer = model.predict(image, confident)
-        files = job.save(image, answer)
+        answer = model.predict(image, confidence or note is not None)
+        shown = answer.confidence if confidence else None
+        files = job.save(draw_results(image, answer.mask, model.classes, shown))
         if note is not None:
             note(source, image, answer)
     except UserError as error:

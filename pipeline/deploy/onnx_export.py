@@ -10,7 +10,7 @@ import torch
 from onnx import ModelProto, TensorProto, helper
 from torch.export import Dim
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.deploy.predictor import CONFIDENCE, MASK, WITH_CONFIDENCE
 from pipeline.scoring.segmenter import Segmenter
 
@@ -106,5 +106,4 @@ def write_model(file: Path, model: onnx.ModelProto, metadata: dict[str, str]) ->
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.checker.check_model(model, full_check=True)
-    with atomic_file(file) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+    write_file(file, model.SerializeToString(deterministic=True))

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.data.classes import Classes
 from pipeline.data.colours import rgb
 from pipeline.data.images import size_within, with_palette
@@ -87,12 +87,12 @@ def is_result(file: Path) -> bool:
 
 def save_results(
     files: Mapping[str, Path], drawn: Drawings, identity: Mapping[str, object], key: str
-) -> None:
-    """Write the drawings as the files of their kinds, marked as `png_of` does."""
+) -> dict[str, str]:
+    """Write the drawings as the files of their kinds, marked as `png_of` does; return those."""
     # One after the other, each drawn when its turn comes: at 50 megapixels, one takes 200 MB.
     for kind, draw in drawn.items():
-        with atomic_file(files[kind]) as temporary:
-            temporary.write_bytes(png_of(draw(), identity, key))
+        write_file(files[kind], png_of(draw(), identity, key))
+    return {kind: str(files[kind]) for kind in drawn}
 
 
 def draw_results(image: Array, mask: Array, classes: Classes, confidence: Array | None) -> Drawings:

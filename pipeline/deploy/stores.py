@@ -10,7 +10,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.core.terminal import UserError
 from pipeline.data.images import MAX_BYTES
 
@@ -82,8 +82,7 @@ class Place:
         """Write a file, which appears whole or not at all. Raises UserError."""
         try:
             if self.is_local:
-                with atomic_file(Path(path)) as temporary:
-                    temporary.write_bytes(content)
+                write_file(Path(path), content)
             else:
                 self.store.pipe_file(path, content)
         except Exception as error:  # as above

@@ -4,7 +4,7 @@ import csv
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from pipeline.core.files import atomic_file, write_rows
+from pipeline.core.files import write_file, write_rows
 from pipeline.core.terminal import UserError
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.ingest.decisions import locked, readable
@@ -52,12 +52,8 @@ def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> Non
         added = read_additions(labels)
         if addition.name in added:
             raise UserError(f"{addition.name} was added in the meantime")
-        for file, content in (
-            (image_path(folder, addition.name), image),
-            (mask_path(folder, addition.name), mask),
-        ):
-            with atomic_file(file) as temporary:
-                temporary.write_bytes(content)
+        write_file(image_path(folder, addition.name), image)
+        write_file(mask_path(folder, addition.name), mask)
         _write(folder, added | {addition.name: addition})
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from pipeline.core.files import atomic_file, naming, write_rows
+from pipeline.core.files import naming, write_file, write_rows
 from pipeline.core.terminal import UserError
 from pipeline.data.pairs import mask_path
 from pipeline.data.reviewed import Verdict, verdict_of
@@ -106,8 +106,7 @@ def change(labels: Path, name: str, before: Held, after: Held) -> None:
             raise UserError(f"{name} has been decided meanwhile: {said}")
         mask = mask_path(labels, name)
         if after.mask is not None:  # before the row that needs it
-            with atomic_file(mask) as temporary:
-                temporary.write_bytes(after.mask)
+            write_file(mask, after.mask)
         reviews.pop(name, None)
         if after.review is not None:
             reviews[name] = after.review

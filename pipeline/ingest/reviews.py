@@ -89,10 +89,7 @@ def reviewed_mask(review: Review, labels: Path, data: Path, classes: Classes) ->
             )
         return swapped(published, *map(classes.names.index, names))
     file = mask_path(labels, review.name)
-    mask = read_mask(file, file, classes)
-    if mask.shape != published.shape:
-        raise UserError(f"{file}: {differing_sizes(mask.shape, published.shape)}")
-    return mask
+    return read_mask(file, file, classes, published.shape)
 
 
 def differing_sizes(mask: Sequence[int], picture: Sequence[int]) -> str:
@@ -108,13 +105,16 @@ def swapped(mask: Mask, one: int, other: int) -> Mask:
     return ids[mask]
 
 
-def read_mask(source: Path | BinaryIO, file: Path, classes: Classes) -> Mask:
-    """A mask of class ids that a person gave. Raises UserError, which names the file."""
+def read_mask(source: Path | BinaryIO, file: Path, classes: Classes, size: tuple[int, ...]) -> Mask:
+    """A mask of class ids, (height, width), that a person gave. Raises UserError with the file."""
     try:
-        return _class_ids(classes).read(open_image(source), file)
+        mask = _class_ids(classes).read(open_image(source), file)
     except UnusableError as error:
         found = f" (found {error.found}; expected 0 to {len(classes) - 1})" if error.found else ""
         raise UserError(f"{file}: {error.reason}{found}") from None
+    if mask.shape != size:
+        raise UserError(f"{file}: {differing_sizes(mask.shape, size)}")
+    return mask
 
 
 def _class_ids(classes: Classes) -> MaskValues:

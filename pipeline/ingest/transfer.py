@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich import progress
 
 from pipeline.core.files import naming
-from pipeline.core.terminal import UserError, console
+from pipeline.core.terminal import UserError, console, say
 
 if TYPE_CHECKING:
     import requests
@@ -58,9 +58,7 @@ def transfer(url: str, file: Path, resume: bool) -> None:
                     f"the network, or add a mirror{kept}"
                 ) from None
             # As plain text: a url may hold brackets, and should not be broken into lines.
-            console.print(
-                f"{url}: {problem}; next try in {pause:g} s", markup=False, soft_wrap=True
-            )
+            say(f"{url}: {problem}; next try in {pause:g} s")
             time.sleep(pause)
 
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from pipeline.core.files import atomic_file, file_digest, write_json
+from pipeline.core.files import file_digest, write_file, write_json
 from pipeline.core.layout import CHECKPOINT, CONFIG
 from pipeline.core.terminal import UserError
 from pipeline.model.settings import ModelConfig
@@ -32,9 +32,8 @@ def save_checkpoint(folder: Path, weights: Weights, config: ModelConfig) -> None
     """Write both files, of the weights that `copy_weights` gave; equal ones give equal bytes."""
     buffer = io.BytesIO()
     torch.save(weights, buffer)
-    with atomic_file(folder / CHECKPOINT.name) as temporary:
-        # By way of memory: torch.save to a path writes the temporary name into the file.
-        temporary.write_bytes(buffer.getvalue())
+    # By way of memory: torch.save to a path writes the temporary name into the file.
+    write_file(folder / CHECKPOINT.name, buffer.getvalue())
     write_json(folder / CONFIG.name, TypeAdapter(ModelConfig).dump_python(config))
 
 

@@ -140,7 +140,11 @@ def check_model(params: ModelParams) -> None:
     try:
         with torch.device("meta"):
             encoder = build_encoder(params.encoder, params.features)
-        _check_weights(encoder, params)
+        if params.weights is not None and not isinstance(encoder, TimmEncoder):
+            told = f"the encoder {params.encoder} starts from scratch; set it null"
+            raise UserError(f"model.weights: {told}")
+        if params.weights is not None and not in_repository(params.weights).is_file():
+            raise UserError(f"model.weights: {params.weights} is missing")
     except UserError as error:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
@@ -148,9 +152,8 @@ def check_model(params: ModelParams) -> None:
 def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
     """Load a timm encoder's ImageNet weights: `params.weights`, an installed package's, or timm's.
 
-    Raises UserError if they cannot be read or do not fit, and for weights of the plain encoder.
+    The plain encoder has none. Raises UserError if they cannot be read or do not fit.
     """
-    _check_weights(encoder, params)
     if not isinstance(encoder, TimmEncoder):
         return
     if params.weights is not None:
@@ -164,17 +167,6 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
     else:
         weights = timm_weights(encoder.name)
     fill(encoder, weights, params.weights or params.encoder)
-
-
-def _check_weights(encoder: nn.Module, params: ModelParams) -> None:
-    if params.weights is None:
-        return
-    if not isinstance(encoder, TimmEncoder):
-        raise UserError(
-            f"model.weights: the encoder {params.encoder} starts from scratch; set it null"
-        )
-    if not in_repository(params.weights).is_file():
-        raise UserError(f"model.weights: {params.weights} is missing")
 
 
 def read_weights(file: Path) -> Weights:
@@ -200,11 +192,10 @@ def fill(encoder: TimmEncoder, weights: Weights, source: str) -> None:
     # Where timm takes a network apart it joins the first names of some: blocks_0.conv for
     # blocks.0.conv.
     given = {name.replace(".", "_"): tensor for name, tensor in weights.items()}
-    own = encoder.network.state_dict()
-    wanted = _without_counters(own)
+    wanted = _without_counters(encoder.network.state_dict())
     found = {name: given[key] for name in wanted if (key := name.replace(".", "_")) in given}
     try:
-        encoder.network.load_state_dict({name: own[name] for name in own.keys() - wanted} | found)
+        encoder.network.load_state_dict(found)  # batch norm keeps counters that are not given
     except RuntimeError as error:
         raise UserError(
             f"the weights of {source} do not fit the encoder {encoder.name}: {str(error)[:SHOWN]}"

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from pipeline.core.files import atomic_file, file_digest, locked, scratch_folder
 from pipeline.core.layout import LOCK, cache_folder
 from pipeline.core.params import load_yaml
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, say
 
 STATE, FINISHED, PAUSED = "state.pth", "finished", "paused"
 ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a training
@@ -65,7 +65,7 @@ class TrainingState:
         try:
             return torch.load(self.file, weights_only=True, map_location="cpu")
         except Exception:  # of many kinds: a power cut can leave a file without content
-            console.print(f"{self.file} is damaged, the training starts over", soft_wrap=True)
+            say(f"{self.file} is damaged, the training starts over")
             return None
 
     def finish(self, checkpoint: Path) -> None:
@@ -89,9 +89,8 @@ def training_key(*parts: object, files: Sequence[Path] = ()) -> str:
     """
     root = Path(__file__).resolve().parents[2]
     deps = load_yaml((root / "dvc.yaml").read_text())["stages"]["train"]["deps"]
-    code = [dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
-    patterns = [name if name.endswith(".py") else f"{name}/**/*.py" for name in code]
-    sources = [file for pattern in patterns for file in sorted(root.glob(pattern))]
+    code = [root / dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
+    sources = [file for dep in code for file in (dep, *sorted(dep.rglob("*.py")))]
     digests = [(file.name, file_digest(file)) for file in sources if file.is_file()]
     given = [file_digest(file) for file in files]
     return hashlib.sha256(repr((parts, given, digests, torch.__version__)).encode()).hexdigest()

@@ -11,7 +11,7 @@ break in 3 of 10,000 cases, and however dependent they are, in 1.5 of 100 at mos
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -84,6 +84,7 @@ class Verdict:
     """What the newest pictures of a version say. Fewer than a window say nothing."""
 
     drifted: bool
+    broken: int  # of the windows
     windows: list[Window]  # the newest last
     shifts: list[Shift]  # of all these windows together, the farthest first
     estimate: Estimate | None  # likewise
@@ -93,10 +94,6 @@ class Verdict:
     def outcome(self) -> str:
         """What people and machines read: "drift", "ok" or "too few pictures"."""
         return "drift" if self.drifted else "ok" if self.windows else "too few pictures"
-
-    @property
-    def broken(self) -> int:
-        return sum(window.broken for window in self.windows)
 
     @property
     def moved(self) -> list[str]:
@@ -115,7 +112,7 @@ def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Ve
     together = newest if windows else rows
     mixture = nearest(together, reference)
     shifts, found = shifts_from(together, mixture, reference), estimate(together, mixture)
-    return Verdict(broken >= params.broken, windows, shifts, found, mixture)
+    return Verdict(broken >= params.broken, broken, windows, shifts, found, mixture)
 
 
 def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Window:
@@ -135,7 +132,7 @@ def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Win
 def nearest(rows: pd.DataFrame, reference: Reference) -> Reference:
     """The mixture of test pictures and added ones from which the features are least far."""
     if reference.added is None or len(reference.added.pictures) < FEW:
-        return replace(reference, added=None)
+        return reference
 
     def distance(mixture: Reference) -> float:
         shifts = shifts_from(rows, mixture, reference)

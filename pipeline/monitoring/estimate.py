@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.monitoring.observation import EDGES, LEVEL, LEVELS
 from pipeline.monitoring.reference import RIGHT, TRUE, Reference
-from pipeline.scoring.bootstrap import Weights, bootstrap, interval
+from pipeline.scoring.bootstrap import bootstrap, interval
 from pipeline.scoring.confusion import Scores, divide, margins, mean_iou, pixel_accuracy
 
 Levels = NDArray[np.float64]  # (..., C, LEVELS): of the pixels with a class and a level
@@ -93,11 +93,7 @@ def errors(reference: Reference) -> NDArray[np.float64]:
 
 def _resampled(counted: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
     """The sums of the resamples: (R, C, 3) from the pictures' (N, C, 3)."""
-
-    def added(weights: Weights) -> Scores:
-        return np.tensordot(weights.astype(np.float64), counted, axes=1)
-
-    return bootstrap(added, len(counted), seed=seed)
+    return bootstrap(lambda drawn: np.tensordot(drawn, counted, axes=1), len(counted), seed=seed)
 
 
 def reference_scores(reference: Reference) -> tuple[float, float]:

@@ -158,12 +158,11 @@ def read_log(folder: Path, since: datetime | None = None) -> "pd.DataFrame":
 
     if not (pieces := _pieces(folder)):
         raise UserError(f"{folder}: no log in it; `make serve LOG={folder}` writes one")
-    tables = [pd.DataFrame(columns=["id", "time"])]
+    tables = []
     for piece in pieces:  # one after the other: as mappings, rows take five times the memory
-        table = pd.DataFrame([*_rows(piece)])
-        if len(table):
-            table["time"] = pd.to_datetime(table["time"], format="ISO8601", utc=True)
-            tables.append(table if since is None else table[table["time"] > pd.Timestamp(since)])
+        table = pd.DataFrame([*_rows(piece)] or {"id": [], "time": []})
+        table["time"] = pd.to_datetime(table["time"], format="ISO8601", utc=True)
+        tables.append(table if since is None else table[table["time"] > since])
     table = pd.concat([each for each in tables if len(each)] or tables, ignore_index=True)
     return table.sort_values(["time", "id"], ignore_index=True)
 

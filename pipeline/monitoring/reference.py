@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.files import atomic_file
+from pipeline.core.files import write_file
 from pipeline.core.terminal import UserError, track
 from pipeline.data.pairs import pair_of
 from pipeline.deploy.predictor import Array, Predictor
@@ -88,8 +88,7 @@ def make_reference(
 
 def save_reference(file: Path, reference: Reference) -> None:
     """Write it as JSON."""
-    with atomic_file(file) as temporary:
-        temporary.write_text(json.dumps(_to_json(reference)) + "\n")
+    write_file(file, json.dumps(_to_json(reference)) + "\n")
 
 
 def _to_json(reference: Reference) -> dict[str, Any]:

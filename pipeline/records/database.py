@@ -26,6 +26,12 @@ ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+# For each of these columns: the folder :old, and whatever is in it, becomes that in :new.
+READDRESS = [
+    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
+    f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'"
+    for table, column in ADDRESSES
+]
 # One statement, so that it sees one state of the database.
 VERSIONS = """
 SELECT version, creation_time, coalesce(nullif(storage_location, ''), source),
@@ -121,14 +127,8 @@ def readdress(uri: str, old: str) -> int:
     new = (file.parent / ARTIFACTS).as_uri()
     try:
         with _open(file, "rw") as database, database:
-            return sum(
-                database.execute(
-                    f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "  # noqa: S608 - names of ours
-                    f"WHERE {column} = :old OR substr({column}, 1, length(:old) + 1) = :old || '/'",
-                    {"old": old, "new": new},
-                ).rowcount
-                for table, column in ADDRESSES
-            )
+            values = {"old": old, "new": new}
+            return sum(database.execute(each, values).rowcount for each in READDRESS)
     except sqlite3.Error as error:  # somebody writes, or may not
         raise UserError(f"{file}: {error}") from None
 

@@ -61,16 +61,18 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
     "unknown".
     """
     lock = read_lock(workspace)
+    locked = locked_digests(lock)
     patch = source_patch(workspace)
     index = data / "index.csv"
     index_md5 = file_digest(index, "md5") if index.is_file() else UNKNOWN
+    same = locked.get(index.as_posix(), index_md5) == index_md5
     experiment = os.environ.get(EXPERIMENT_VARIABLE)
     return {
         "git.commit": git_commit(workspace),
         "git.dirty": UNKNOWN if patch is None else str(bool(patch)).lower(),
         "code.digest": code_digest(workspace),
         "data.name": locked_params(lock).get("download.dataset", UNKNOWN),
-        "data.digest": _locked_digest(lock, data, index_md5),
+        "data.digest": locked.get(data.as_posix(), UNKNOWN) if same else UNKNOWN,
         "data.index_md5": index_md5,
     } | ({EXPERIMENT_TAG: experiment} if experiment else {})
 
@@ -79,6 +81,19 @@ def read_lock(workspace: Path) -> dict[str, Any]:
     """dvc.lock by stage: what DVC last ran each with. Empty if there is no such file."""
     text = (workspace / LOCK).read_text() if (workspace / LOCK).is_file() else ""
     return (yaml.safe_load(text) or {}).get("stages", {})
+
+
+def locked_digests(lock: Mapping[str, Any]) -> dict[str, str]:
+    """DVC's digest of each path in dvc.lock, "<md5>.dir" of a folder: as it was last written.
+
+    What no stage writes has that of a stage's last reading.
+    """
+    return {
+        entry["path"]: entry.get("md5", UNKNOWN)
+        for kind in ("deps", "outs")  # the second counts: deps are those of a stage's last run
+        for stage in lock.values()
+        for entry in stage.get(kind, [])
+    }
 
 
 def locked_params(lock: Mapping[str, Any], stages: Iterable[str] = DATA_STAGES) -> dict[str, str]:
@@ -197,19 +212,3 @@ def _processor(cpuinfo: str) -> dict[str, str]:
         "processor": found.get("model name") or platform.processor() or platform.machine(),
         "instructions": " ".join(sorted(filter(INSTRUCTIONS.fullmatch, words))),
     }
-
-
-def _locked_digest(lock: Mapping[str, Any], data: Path, index_md5: str) -> str:
-    """DVC's digest of the folder, "<md5>.dir", unless index.csv is not the one DVC knew.
-
-    Only the data stages count: the deps of later ones are those of their last run.
-    """
-    digests = {
-        entry["path"]: entry.get("md5", UNKNOWN)
-        for stage in (lock.get(name, {}) for name in DATA_STAGES)
-        for kind in ("deps", "outs")
-        for entry in stage.get(kind, [])
-    }
-    if digests.get((data / "index.csv").as_posix(), index_md5) != index_md5:
-        return UNKNOWN
-    return digests.get(data.as_posix(), UNKNOWN)

@@ -1,9 +1,9 @@
 """Copy a store from SQLite to the empty database of a server, every id and address kept right."""
 
-from sqlalchemy import Connection, Integer, Table, create_engine, func, literal, or_, select
+from sqlalchemy import Connection, Integer, Table, create_engine, func, literal, select, text
 
 from pipeline.core.terminal import UserError, redacted
-from pipeline.records.database import ADDRESSES, artifact_folder, database_file, moved_from
+from pipeline.records.database import READDRESS, artifact_folder, database_file, moved_from
 from pipeline.records.store import connect, store_errors
 from pipeline.records.unsent import stores_with_unsent
 
@@ -25,7 +25,7 @@ def move_store(source: str, target: str) -> dict[str, int]:
     """
     file, folder = database_file(source), artifact_folder(source)
     if file is None or folder is None or not file.is_file():
-        raise UserError(f"{source} is no SQLite database: accepted is sqlite:///PATH of one")
+        raise UserError(f"{source} is no database in a file: there is nothing to copy")
     if redacted(source) in stores_with_unsent():
         raise UserError(f"metrics wait to be sent to {source}: first run `make sync`")
     if not target.startswith("postgresql"):
@@ -49,8 +49,8 @@ def move_store(source: str, target: str) -> dict[str, int]:
             for table in reversed(tables):  # what MLflow puts into a new database
                 new.execute(table.delete())
             copied = {table.name: _copy(table, old, new) for table in tables}
-            for name, column in ADDRESSES:
-                _readdress(Base.metadata.tables[name], column, folder.as_uri(), new)
+            for statement in READDRESS:
+                new.execute(text(statement), {"old": folder.as_uri(), "new": SERVED})
     return {name: rows for name, rows in copied.items() if rows}
 
 
@@ -66,11 +66,3 @@ def _copy(table: Table, old: Connection, new: Connection) -> int:
             following = func.coalesce(func.max(column), 0) + 1
             new.execute(select(func.setval(sequence, following, literal(False))).select_from(table))
     return count
-
-
-def _readdress(table: Table, name: str, old: str, new: Connection) -> None:
-    """Make the addresses of the folder `old`, and of whatever is in it, the server's."""
-    column = table.c[name]
-    within = or_(column == old, column.startswith(f"{old}/", autoescape=True))
-    served = literal(SERVED).concat(func.substr(column, len(old) + 1))
-    new.execute(table.update().where(within).values({name: served}))

@@ -32,7 +32,7 @@ from pipeline.records.versions import (
     Version,
     find_champion,
     find_named,
-    find_version,
+    find_served,
     list_versions,
     model_name,
 )
@@ -72,7 +72,7 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         # The lineage of the training, not of what happens to be checked out now.
         trained = store.client.get_run(run.run_id).data.tags
         tags = {key: trained[key] for key in LINEAGE if key in trained} | tags
-        known = find_version(store.uri, digest)
+        known = find_served(list_versions(store.uri), digest)
         if known is None:
             tags |= log_export_snapshot(store, run.run_id, digest)
             number = _keep_first(store, _create_version(run, onnx_file, tags), digest)

@@ -21,7 +21,7 @@ from pipeline.core.files import file_digest, read_json
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, METRICS, PLOTS, TRAIN_METRICS
 from pipeline.core.params import flatten
-from pipeline.core.terminal import console, printable
+from pipeline.core.terminal import say
 from pipeline.records.database import SQLITE, default_uri
 from pipeline.records.lineage import (
     DATA_STAGES,
@@ -38,7 +38,6 @@ from pipeline.records.store import Store, open_store, store_errors, store_lock
 from pipeline.records.unsent import Outbox, now, send_unsent
 from pipeline.records.versions import CHANGED_TAG, CHECKPOINT_TAG
 
-RESTORED_TAG = "restored"
 TRAINING_TAG = "training.id"
 PAUSED_TAG = "training.paused_after"  # epochs; as long as the training is paused
 SYSTEM_METRICS_INTERVAL = 2  # seconds: often enough for a run of a minute
@@ -96,14 +95,16 @@ class Run:
                 return send(self.run_id, str(source), path)
             except Exception as error:  # the stage's outputs are on disk: they are what counts
                 reason = str(error)
-        return _warn(f"{source} was not copied to the MLflow store {self.store.name}: {reason}")
+        told = f"{source} was not copied to the MLflow store {self.store.name}: {reason}"
+        return say(told, style="yellow")
 
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED; warn if the store does not know it yet."""
         self._outbox.put(status=status, time=self._ended or now())
         if not self._outbox.close():
             rest = "the rest is kept and goes out with the next stage, or with `make sync`."
-            _warn(f"The MLflow store {self.store.name} did not take everything: {rest}")
+            told = f"The MLflow store {self.store.name} did not take everything: {rest}"
+            say(told, style="yellow")
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def training_run(
         stored = find_run(store, training_id, TRAINING_TAG)
         logged = {**locked_params(read_lock(Path())), **flatten(params)}
         tags = {TRAINING_TAG: training_id}
-        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts, trains=True)
+        run_id = _open_run(store, stored, data, logged, tags=tags, counts=counts)
         if stored and PAUSED_TAG in stored.data.tags:
             store.client.delete_tag(run_id, PAUSED_TAG)
         experiment = os.environ.get(EXPERIMENT_VARIABLE)
@@ -152,7 +153,7 @@ def checkpoint_run(checkpoint_sha256: str, data: Path) -> Iterator[Run]:
         stored = find_run(store, checkpoint_sha256)
         trained = {} if stored else _training_outputs(checkpoint_sha256)
         params = locked_params(read_lock(Path()), (*DATA_STAGES, "train"))
-        tags = {RESTORED_TAG: "true", CHECKPOINT_TAG: checkpoint_sha256}
+        tags = {"restored": "true", CHECKPOINT_TAG: checkpoint_sha256}
         run_id = _open_run(store, stored, data, params, tags=tags, counts=trained.get("images", {}))
     with _closing(Run(store, run_id, stored)) as run:
         if trained:
@@ -202,9 +203,9 @@ def fetch_table(store: Store, run_id: str, name: str, folder: Path) -> Path | No
     """
     path = f"{TABLES}/{name}"
     with store_errors(store.uri):
-        if not store.client.search_runs([store.experiment_id], f"attributes.run_id = '{run_id}'"):
-            return None
-        if path not in {each.path for each in store.client.list_artifacts(run_id, TABLES)}:
+        runs = store.client.search_runs([store.experiment_id], f"attributes.run_id = '{run_id}'")
+        tables = store.client.list_artifacts(run_id, TABLES) if runs else []
+        if path not in {each.path for each in tables}:
             return None
         return Path(store.client.download_artifacts(run_id, path, str(folder)))
 
@@ -232,11 +233,10 @@ def _open_run(
     *,
     tags: Mapping[str, str],
     counts: Mapping[str, int],
-    trains: bool = False,
 ) -> str:
     """Continue the stored run, else open a new one; return its id.
 
-    counts: pairs by list, shown with the data set. trains: whether this process does.
+    counts: pairs by list, shown with the data set.
     """
     run_id = stored.info.run_id if stored else None
     if stored is None or not stored.data.params:  # or its process was killed at the start
@@ -249,7 +249,7 @@ def _open_run(
             every = resolve_tags({**lineage, **tags, **({CHANGED_TAG: changes} if changes else {})})
             name = _run_name(lineage, params, changes)
             run_id = store.client.create_run(store.experiment_id, None, every, name).info.run_id
-        log_snapshot(store, run_id, environment=trains)
+        log_snapshot(store, run_id, environment=TRAINING_TAG in tags)  # else it trained elsewhere
         store.client.log_inputs(run_id, [_data_input(data, lineage, counts)])
         # The params come last: a run that has some lacks nothing else.
         values = [Param(key, str(value)) for key, value in params.items()]
@@ -317,9 +317,4 @@ def _closing(run: Run, before: Callable[[], None] = lambda: None) -> Iterator[Ru
         before()
         run.close(status)
         if NO_LINK not in os.environ:
-            told = f"MLflow run {run.run_id}: {run_page(run.store, run.run_id)}"
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
-
-
-def _warn(message: str) -> None:
-    console.print(printable(message), style="yellow", markup=False, soft_wrap=True)
+            say(f"MLflow run {run.run_id}: {run_page(run.store, run.run_id)}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 
 import mlflow
 import requests
@@ -123,10 +123,12 @@ def connect(uri: str) -> MlflowClient:
         from mlflow.store.db import utils  # noqa: PLC0415 - a server's client needs no tables
 
         utils.MAX_RETRY_COUNT = DATABASE_TRIES
+        # The environment may lie in a folder with a %, as continuous integration makes them: with
+        # this path MLflow tells Alembic where its migrations are, and there % is a placeholder.
+        package = str(Path(mlflow.__file__).absolute().parent).replace("%", "%%")
+        utils._get_package_dir = lambda: package
     for logger, level in LOG_LEVELS.items():
         logging.getLogger(logger).setLevel(level)
-    if "%" in mlflow.__file__:
-        _escape_percent()
     return MlflowClient(uri, registry_uri=uri)
 
 
@@ -151,22 +153,6 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(
             f"the MLflow store {uri} needs the package {error.name}: make .venv/installed-for-teams"
         ) from None
-
-
-@cache
-def _escape_percent() -> None:
-    """Let the environment lie in a folder whose name has a %, as continuous integration makes them.
-
-    MLflow tells Alembic where its migrations are, and Alembic takes a single % for a placeholder.
-    """
-    from alembic.config import Config  # noqa: PLC0415 - few folders are called so
-
-    set_option = Config.set_main_option
-
-    def escaping(config: Config, name: str, value: str) -> None:
-        set_option(config, name, value.replace("%", "%%") if name == "script_location" else value)
-
-    Config.set_main_option = escaping  # type: ignore[assignment,method-assign]
 
 
 def store_lock() -> FileLock:
@@ -198,11 +184,10 @@ def _experiment_id(client: MlflowClient, uri: str) -> str:
         artifacts = artifact_folder(uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         with unless_it_exists():
-            client.create_experiment(name, artifacts.as_uri() if artifacts else None)
+            place = artifacts.as_uri() if artifacts else None
+            client.create_experiment(name, place, EXPERIMENT_TAGS)
         experiment = _find_experiment(client)
         assert experiment is not None, "it was there, or was created"
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-    for key in EXPERIMENT_TAGS.keys() - experiment.tags.keys():
-        client.set_experiment_tag(experiment.experiment_id, key, EXPERIMENT_TAGS[key])
     return experiment.experiment_id

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.core.files import naming
 from pipeline.core.layout import workspace_root
-from pipeline.core.terminal import console, printable, redacted
+from pipeline.core.terminal import redacted, say
 from pipeline.records.database import default_uri
 from pipeline.records.store import Store
 
@@ -60,8 +60,7 @@ class Outbox:
         self._thread.start()
 
     def put(self, **entry: Any) -> None:
-        """Keep an entry: `metric, value, step` or `tag, value` or `status`; adds the `time`."""
-        entry = {"time": now(), **entry}
+        """Keep an entry, in one of FORMS."""
         self._write(entry)
         self._pending.append(entry)
 
@@ -156,7 +155,7 @@ def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
             if garbage:
                 aside = path.with_suffix(".garbage")
                 aside.write_bytes(b"".join(garbage)) if known else path.rename(aside)
-                console.print(f"{aside}: lines that no command of ours wrote", markup=False)
+                say(f"{aside}: lines that no command of ours wrote")
             if known:
                 if entries[0]["store"] == OWN:
                     entries[0]["store"] = redacted(default_uri())
@@ -187,8 +186,7 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
         if kept != path:
             with suppress(FileNotFoundError):  # another process was faster
                 path.rename(kept)
-        told = f"{path.name} not sent to {store.name}, and kept as {kept}: {error}"
-        console.print(printable(told), markup=False)
+        say(f"{path.name} not sent to {store.name}, and kept as {kept}: {error}")
         return False
     path.unlink(missing_ok=True)  # two that met here sent the same, which is harmless
     return True

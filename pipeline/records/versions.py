@@ -122,12 +122,6 @@ def find_served(versions: Sequence[Version], digest: str) -> Version | None:
     return None
 
 
-def find_version(uri: str, onnx_sha256: str) -> Version | None:
-    """The version in the store at `uri` that holds a file with this digest."""
-    versions = list_versions(uri)
-    return next((each for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256), None)
-
-
 def saw_only_drawings(tags: Mapping[str, str]) -> bool:
     """Whether a version with these tags was trained on the built-in sample."""
     return tags.get(DATA_NAME_TAG) == "sample"

@@ -16,14 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.confusion import (
-    Counts,
-    Margins,
-    Scores,
-    divide,
-    iou_of_present,
-    mean_iou,
-)
+from pipeline.scoring.confusion import Counts, Margins, Scores, divide, iou_of_present, mean_iou
 
 Weights = NDArray[np.uint8]  # (R, N): how often resample r drew image n
 

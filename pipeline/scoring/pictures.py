@@ -152,8 +152,8 @@ def grid(
     columns: int,
     headings: Sequence[str] = (),
     *,
-    width: int = 240,
-    height: int = 180,
+    width: int,
+    height: int,
 ) -> Image.Image:
     """Lay out tiles row by row, each fitted into width x height pixels above its caption.
 
@@ -196,7 +196,7 @@ def with_legend(picture: Image.Image, legend: Mapping[str, RGB]) -> Image.Image:
     return sheet
 
 
-def fit(tile: Image.Image, width: int = 240, height: int = 180) -> Image.Image:
+def fit(tile: Image.Image, width: int, height: int) -> Image.Image:
     """The picture as large as possible within these sides."""
     scale = min(width / tile.width, height / tile.height)
     size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))

@@ -6,7 +6,6 @@ from typing import IO, SupportsFloat
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.scoring.confusion import Counts
@@ -29,7 +28,8 @@ def draw_confusion(counts: Counts, names: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     written = len(names) <= WRITTEN
     side = max(4.2, (0.62 if written else 0.21) * len(names) + 1.5)
-    figure, axes = _canvas(side + 0.4, side)
+    figure = Figure(figsize=(side + 0.4, side), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(names))
     axes.set(xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
@@ -69,7 +69,8 @@ def draw_slices(slices: pd.DataFrame, groups: Sequence[str], whole: tuple[float,
     by = named[0] if named else "slice"
     table = slices[slices["slice"] == by] if named else slices
     table = table.sort_values(["miou", "group"])
-    figure, axes = _canvas(5.7, 1.5 + 0.21 * len(table))
+    figure = Figure(figsize=(5.7, 1.5 + 0.21 * len(table)), layout="constrained")
+    axes = figure.subplots()
     axes.axvspan(*whole, color=GREY, alpha=0.25, linewidth=0, label="whole test list, 95 %")
     kinds = ((BLUE, f"{by}, 95 %", False), (RED, "below the whole list", True))
     for colour, label, flagged in kinds:
@@ -115,8 +116,3 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
 def save_figure(file: Path | IO[bytes], figure: Figure) -> None:
     """Write the figure as PNG, without the date and version that matplotlib would add."""
     figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
-
-
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()

@@ -16,7 +16,7 @@ from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.reviewed import Verdict, read_decisions
 from pipeline.scoring.measure import PER_IMAGE, Measured, joined
-from pipeline.scoring.tables import headline, headline_words, score_table
+from pipeline.scoring.tables import headline, score_table
 
 UNCHANGED = (None, Verdict.RIGHT)
 
@@ -47,7 +47,6 @@ def reviewed_headline(
     parts = [replace(measured, **{name: getattr(measured, name)[same] for name in PER_IMAGE})]
     parts += [measure_again(sorted(corrected))] if corrected else []
     table = score_table(joined(np.concatenate, parts), classes)
-    scores = headline(table, len(same) + len(corrected), headline_words(classes))
-    counted = Counter(str(verdict) for verdict in verdicts.values())
-    by_kind = {verdict: counted[verdict] for verdict in sorted(counted)}
+    scores = headline(table, len(same) + len(corrected), classes)
+    by_kind = dict(sorted(Counter(map(str, verdicts.values())).items()))
     return {"reviewed": {"decisions": by_kind, **scores}}

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.data.transforms import Normalise, resize_image
@@ -32,16 +34,10 @@ class Segmenter(nn.Module):
         return self.restore(self.network(self.prepare(image)), *image.shape[:2])
 
     @torch.inference_mode()
-    def segment(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """As `forward`, for several images of any sizes in one batch of the network.
-
-        Takes and returns tensors on the CPU, wherever the network is.
-        """
-        logits = self.logits([self.prepare(image.to(self.device)) for image in images])
-        return [
-            self.restore(one[None], *image.shape[:2])
-            for one, image in zip(logits, images, strict=True)
-        ]
+    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `forward`, from and to NumPy's arrays, wherever the network is."""
+        (logits,) = self.logits([self.prepare(torch.from_numpy(image).to(self.device))])
+        return self.restore(logits[None], *image.shape[:2]).numpy()
 
     @torch.inference_mode()
     def logits(self, prepared: Sequence[Tensor]) -> Tensor:

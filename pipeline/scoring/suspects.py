@@ -10,9 +10,8 @@ What the same model disputes elsewhere is the measure of how unusual a dispute i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,8 +50,7 @@ SHEETS = 10  # of each list
 TABLE = "suspects.csv"
 
 
-@dataclass(frozen=True)
-class Dispute:
+class Dispute(NamedTuple):
     """What a model has against one mask."""
 
     kind: str  # one of KINDS
@@ -84,13 +82,8 @@ def find_suspects(
     names = rows["name"].tolist()
     shown = "judging batches"
     batches = look_at_images(segmenter, names, [data], batch_size, look=look, title=shown)
-    found = [dispute for batch in batches for dispute in batch]
-    strengths = np.array([dispute.strength for dispute in found])
-    return rows.assign(
-        kind=[dispute.kind for dispute in found],
-        score=unusual(strengths),
-        share=[dispute.share for dispute in found],
-    )
+    kinds, strengths, shares = zip(*(each for batch in batches for each in batch), strict=True)
+    return rows.assign(kind=kinds, score=unusual(np.array(strengths)), share=shares)
 
 
 def unusual(strengths: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +132,7 @@ def kind_of(label: Mask, seen: Mask, thick: Region, classes: Classes) -> str:
     rims, ground = classes.with_role("rim"), classes.with_role("background")
     if np.count_nonzero(np.delete(counts.sum(axis=1), rims)) <= 1:
         return ONE_CLASS
-    if swapped_classes(counts):
+    if are_swapped(counts):
         return SWAPPED
     disputed = count_pairs(label[thick], seen[thick], len(classes))
     of_class = disputed.sum(axis=0) + disputed.sum(axis=1)
@@ -161,8 +154,8 @@ def kind_of_object(label: Region, seen: Region, thick: Region) -> str:
     return PART_MISSING if mostly_right and too_much <= TOO_MUCH * missing else ANOTHER
 
 
-def swapped_classes(counts: Counts) -> tuple[int, int] | None:
-    """The two classes of (C, C) counts whose swapping would end most of the dispute, if any do.
+def are_swapped(counts: Counts) -> bool:
+    """Whether the swapping of two classes would end most of the dispute of (C, C) counts.
 
     Most of what is labelled as either must be seen as the other; one of them may be labelled
     nowhere, when all of a class has the wrong name.
@@ -170,10 +163,8 @@ def swapped_classes(counts: Counts) -> tuple[int, int] | None:
     labelled = counts.sum(axis=1, keepdims=True)
     taken = (2 * counts > labelled) | (labelled == 0)
     between = np.triu(counts + counts.T, 1) * (taken & taken.T)
-    one, other = np.unravel_index(between.argmax(), between.shape)
     dispute = counts.sum() - np.trace(counts)
-    explains = between[one, other] > EXPLAINED * dispute
-    return (int(one), int(other)) if explains else None
+    return bool(between.max() > EXPLAINED * dispute)
 
 
 def is_shifted(label: Region, seen: Region) -> bool:

@@ -124,11 +124,11 @@ def score_table(measured: Measured, classes: Classes) -> pd.DataFrame:
     return pd.DataFrame(rows).round(6)
 
 
-def headline(table: pd.DataFrame, images: int, names: Iterable[str]) -> dict[str, Any]:
-    """The named scores of a `score_table`, nested at their dots, the mIoU with its interval."""
+def headline(table: pd.DataFrame, images: int, classes: Classes) -> dict[str, Any]:
+    """The `headline_words` of a `score_table`, nested at their dots; the mIoU with its interval."""
     known = table.set_index("score").to_dict("index")
     nested: dict[str, Any] = {"images": images}
-    for name in names:
+    for name in headline_words(classes):
         *outer, last = name.split(".")
         inner = nested
         for part in outer:
@@ -216,13 +216,11 @@ def slice_table(table: pd.DataFrame, classes: Classes, whole: tuple[float, float
     too few images to say.
     """
     rows = []
-    slices = {group: table[group] for group in classes.groups}
-    slices = {group: each for group, each in slices.items() if each.nunique() <= MOST_GROUPS}
+    slices = {name: table[name] for name in classes.groups if table[name].nunique() <= MOST_GROUPS}
     if classes.foreground:
         share = table["foreground_share"].fillna(0)  # where all pixels are ignored
         slices[f"{classes.subject} size"] = _binned(share, SIZES)
-        touched = table["touches_frame"].map({True: "touched", False: "not touched"})
-        slices["frame"] = touched
+        slices["frame"] = table["touches_frame"].map({True: "touched", False: "not touched"})
     slices["brightness"] = _binned(table["brightness"], BRIGHTNESSES)
     for name, labels in slices.items():
         found = [

@@ -12,7 +12,7 @@ from docs.site.params import SECTIONS, accepted, reference
 from pipeline.core.params import read_params
 from pipeline.records.lineage import flatten
 
-ROWS = [line for line in reference(REPOSITORY / "params.yaml", SECTIONS).splitlines()
+ROWS = [line for line in reference(REPOSITORY / "params.yaml").splitlines()
         if line.startswith("| `")]  # fmt: skip
 
 

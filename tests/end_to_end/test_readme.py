@@ -187,7 +187,8 @@ def every_experiment_is_a_finished_run(clone):
     """
     runs = [run for run in clone.runs() if "training.paused_after" not in run.data.tags]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert {clone.experiment_of(run) for run in runs} == {"petseg"}
+    experiment = clone.client.get_experiment_by_name("petseg")
+    assert {run.info.experiment_id for run in runs} == {experiment.experiment_id}
     for each in runs:
         folder = Path(unquote(urlparse(each.info.artifact_uri).path))
         assert clone.root / "mlartifacts" in folder.parents

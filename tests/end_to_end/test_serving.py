@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -207,10 +206,7 @@ def set_alias(alias, number):
 
 def until(url, path, text):
     """Wait until the server says so."""
-    deadline = time.monotonic() + 60
-    while text not in (said := requests.get(f"{url}/{path}", timeout=60).text):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.05)
+    wait_until(lambda: text in requests.get(f"{url}/{path}", timeout=60).text, seconds=60)
 
 
 def test_mlflows_own_server_takes_the_same_pixels_as_json(server):

@@ -1,15 +1,13 @@
 import hashlib
 import json
-import os
 import tarfile
 from pathlib import Path
 
 import pytest
-import yaml
 from file_server import FileServer, run_download
 from tars import tar_of
 
-from pipeline.core.params import ParamsError, read_section
+from pipeline.core.params import ParamsError, check_values
 from pipeline.core.terminal import UserError
 from pipeline.data.description import DownloadParams, Place, SampleParams, Source
 from stages.download import download, replace_sources
@@ -35,16 +33,6 @@ def entry(server: FileServer) -> dict[str, Entry]:
     }
 
 
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def bring(entry: dict[str, Entry], folder: Path) -> Path:
-    """Run the stage's own function in this process."""
-    download(sources_of(entry), folder / "raw", folder / "cache")
-    return folder / "raw"
-
-
 def sources_of(entry: dict[str, Entry]) -> dict[str, Source]:
     return {stem: Source(**values) for stem, values in entry.items()}  # type: ignore[arg-type]
 
@@ -52,17 +40,12 @@ def sources_of(entry: dict[str, Entry]) -> dict[str, Source]:
 def test_a_data_set_from_a_server_lands_in_the_folder_and_in_the_metrics(tmp_path, entry):
     done = run_download(tmp_path, entry)
     assert done.returncode == 0, done.stderr
-    assert names(tmp_path / "data" / "raw") == {"images.tar", "annotations.tar"}
-    assert (tmp_path / "data" / "raw" / "images.tar").read_bytes() == IMAGES
-    assert (tmp_path / "data" / "raw" / "annotations.tar").read_bytes() == ANNOTATIONS
-    assert json.loads((tmp_path / "metrics" / "download.json").read_text()) == {
-        "dataset": "mine",
-        "images": {"file": "images.tar", "bytes": len(IMAGES), "md5": md5(IMAGES)},
-        "annotations": {
-            "file": "annotations.tar",
-            "bytes": len(ANNOTATIONS),
-            "md5": md5(ANNOTATIONS),
-        },
+    contents = {"images": IMAGES, "annotations": ANNOTATIONS}
+    found = {path.name: path.read_bytes() for path in (tmp_path / "data/raw").iterdir()}
+    assert found == {f"{stem}.tar": content for stem, content in contents.items()}
+    assert json.loads((tmp_path / "metrics/download.json").read_text()) == {"dataset": "mine"} | {
+        stem: {"file": f"{stem}.tar", "bytes": len(content), "md5": md5(content)}
+        for stem, content in contents.items()
     }
 
 
@@ -83,26 +66,20 @@ def test_an_archive_of_an_earlier_data_set_is_replaced_and_the_sources_come_in_t
     for name in ("images.tar", "notes.txt"):
         (raw / name).write_text("old")
     for _ in range(2):
-        bring(entry, tmp_path)
-    assert names(raw) == {"images.tar", "annotations.tar", "notes.txt"}
+        download(sources_of(entry), raw, tmp_path / "cache")
+    assert {path.name for path in raw.iterdir()} == {"images.tar", "annotations.tar", "notes.txt"}
     assert [path for path, _ in server.requests] == ["/images.tgz", "/marks.tar.xz"]
     server.files["/images.tgz"] = b"<html>please log in</html>"
     entry["images"]["md5"] = None
     with pytest.raises(Exception, match=r"images\.tar is a web page"):
-        bring(entry, tmp_path)
+        download(sources_of(entry), raw, tmp_path / "cache")
 
 
 def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry):
     (tmp_path / "here/images").mkdir(parents=True)
     (tmp_path / "here/images/a.jpg").write_bytes(b"a")
-    places = [{"source": "images", "url": "here/images"}]
-    results = []
-    for _ in range(2):
-        done = run_download(tmp_path, entry, places)
-        assert done.returncode == 0, done.stderr
-        results.append((tmp_path / "data/raw/images.tar").read_bytes())
-        os.utime(tmp_path / "here/images/a.jpg", (1, 1))
-    assert results[0] == results[1]
+    done = run_download(tmp_path, entry, [{"source": "images", "url": "here/images"}])
+    assert done.returncode == 0, done.stderr
     with tarfile.open(tmp_path / "data/raw/images.tar") as tar:
         assert tar.getnames() == ["images/a.jpg"]
     assert (tmp_path / "data/raw/annotations.tar").read_bytes() == ANNOTATIONS
@@ -116,14 +93,6 @@ def test_places_replace_sources_and_a_folder_becomes_an_archive(tmp_path, entry)
         )
 
 
-def problem(tmp_path: Path, **section: object) -> str:
-    file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump({"download": section}))
-    with pytest.raises(ParamsError) as error:
-        read_section("download", DownloadParams, file)
-    return str(error.value).replace(f"{file}: ", "")
-
-
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -133,9 +102,10 @@ def problem(tmp_path: Path, **section: object) -> str:
         ({"source": "images", "url": "https://me:secret@host/a"}, "url: user and password do not"),
     ],
 )
-def test_a_wrong_place_is_named_by_its_key(tmp_path, place, message):
-    found = problem(tmp_path, dataset="mine", places=[place])
-    assert f"download.places.0.{message}" in found
-    assert "secret" not in found
-    found = problem(tmp_path, dataset="mine.1", places=[])
-    assert "String should match pattern '^[A-Za-z0-9_-]+$', found 'mine.1'" in found
+def test_a_wrong_place_or_name_is_named_by_its_key(place, message):
+    values = {"dataset": "mine.1", "places": [place]}
+    with pytest.raises(ParamsError) as error:
+        check_values(values, DownloadParams, Path("params.yaml"), "download")
+    assert f"download.places.0.{message}" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "String should match pattern '^[A-Za-z0-9_-]+$', found 'mine.1'" in str(error.value)

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tiny_pets import write_params
 from training import PLAIN, TIMEOUT, TORCHRUN, outputs, runs, states, train, train_here, training
@@ -24,7 +25,7 @@ def test_torchrun_and_the_param_start_the_same_training_which_is_that_of_one_pro
     train_here(monkeypatch)
     (alone,) = runs(tiny_pets)
     loss = alone.data.metrics["train.loss"]
-    assert loss < 0.8 * first_loss(tiny_pets)
+    assert loss < 0.8 * pd.read_csv("plots/curves.csv")["train_loss"][0]
 
     made = []
     for start, processes in ((TORCHRUN, 1), (PLAIN, 2)):
@@ -42,12 +43,6 @@ def test_torchrun_and_the_param_start_the_same_training_which_is_that_of_one_pro
         assert {path.name for path in Path("models").iterdir()} == {"checkpoint.pth", "config.json"}
         assert states(tiny_pets) == []
     assert made[0] == made[1]
-
-
-def first_loss(workspace):
-    """The training loss of the first epoch."""
-    header, first, *_ = (workspace / "plots/curves.csv").read_text().splitlines()
-    return float(first.split(",")[header.split(",").index("train_loss")])
 
 
 def test_a_loss_that_explodes_ends_both_processes_with_a_message_and_the_run_as_failed(tiny_pets):

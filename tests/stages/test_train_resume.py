@@ -16,13 +16,6 @@ EPOCHS = 6
 SLOW = {"image_size": 224, "batch_size": 2, "epochs": EPOCHS}  # some tenths of a second an epoch
 
 
-@pytest.fixture
-def slow_pets(tiny_pets):
-    """The tiny data set, with a training that lasts long enough to be killed in between."""
-    write_params(tiny_pets, model={"features": [8, 16]}, train=SLOW)
-    return tiny_pets
-
-
 def copy_of(workspace):
     """Another workspace with the same data set and params, and a store as empty."""
     copy = workspace / "copy"
@@ -45,26 +38,27 @@ def kill_after(workspace, epochs):
     return len(torch.load(state / "state.pth", weights_only=True)["rows"])
 
 
-def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(slow_pets):
-    copy = copy_of(slow_pets)
+def test_a_training_killed_thrice_ends_as_one_that_was_not_in_one_run(tiny_pets):
+    write_params(tiny_pets, model={"features": [8, 16]}, train=SLOW)
+    copy = copy_of(tiny_pets)
     with training(copy) as whole:
-        assert kill_after(slow_pets, 0) == 0
-        first = kill_after(slow_pets, 1)
+        assert kill_after(tiny_pets, 0) == 0
+        first = kill_after(tiny_pets, 1)
         assert 1 <= first < 3
-        second = kill_after(slow_pets, 3)
+        second = kill_after(tiny_pets, 3)
         assert 3 <= second < EPOCHS
-        output = train(slow_pets)
+        output = train(tiny_pets)
         finish(whole)
     trained = [n for n in range(1, EPOCHS + 1) if f"epoch {n}/{EPOCHS}" in output]
     assert trained == list(range(second + 1, EPOCHS + 1))
-    assert outputs(slow_pets) == outputs(copy)
-    assert states(slow_pets) == []
+    assert outputs(tiny_pets) == outputs(copy)
+    assert states(tiny_pets) == []
 
-    (run,) = runs(slow_pets)
+    (run,) = runs(tiny_pets)
     assert run.info.status == "FINISHED"
-    curves = pd.read_csv(slow_pets / "plots/curves.csv")
+    curves = pd.read_csv(tiny_pets / "plots/curves.csv")
     for name in ("train.loss", "train.lr", "val.loss", "val.miou", "val.iou.pet"):
-        points = client(slow_pets).get_metric_history(run.info.run_id, name)
+        points = client(tiny_pets).get_metric_history(run.info.run_id, name)
         values = dict(zip(curves["epoch"], curves[name.replace(".", "_")], strict=True))
         assert [point.step for point in sorted(points, key=lambda each: each.step)] == [*values]
         assert {point.step: point.value for point in points} == pytest.approx(values)

@@ -82,10 +82,8 @@ def photograph(seed, height, width):
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     make_workspace(tmp_path, monkeypatch)
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
-    for place, (key, value) in enumerate({"name": "Ann", "email": "ann@example.org"}.items()):
-        monkeypatch.setenv(f"GIT_CONFIG_KEY_{place}", f"user.{key}")
-        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{place}", value)
+    (tmp_path / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     write_pairs(SETS["background, ignored"])
     return tmp_path
 

@@ -245,4 +245,4 @@ def test_registered_scores_are_known_unless_they_are_no_numbers(workspace, metri
     followed = Followed(ANSWERS, None, "auto", metrics)
     followed.load_first()
     assert followed.current.scores == {"miou": 0.5, "iou.pet": 0.25}
-    assert list_versions()[0].number == followed.current.version
+    assert list_versions()[0].number == followed.current.predictor.identity["version"]

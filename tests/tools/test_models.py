@@ -23,6 +23,7 @@ from pipeline.core.files import file_digest, write_csv
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Class
 from pipeline.deploy.agreement import count_pixels
+from pipeline.deploy.predictor import Predictor
 from pipeline.deploy.results import png_of
 from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run
@@ -134,7 +135,7 @@ def champion() -> int:
 
 def scored(file: Path, names: list[str]) -> pd.DataFrame:
     """What evaluate would write of the model for these pictures."""
-    [[counted]] = count_pixels([file], Path("data/pairs"), names)
+    [[counted]] = count_pixels([Predictor(file, threads=1)], Path("data/pairs"), names)
     return table_of(names, counted)
 
 

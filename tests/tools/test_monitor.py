@@ -9,7 +9,6 @@ import pytest
 from mlflow_workspace import register
 from monitored import make_reference, pictures
 from processes import run_python
-from rich.console import Console
 from tiny_models import write_onnx
 from tiny_pets import PETS, write_params
 
@@ -27,8 +26,7 @@ LIMITS = {"window": 30, "windows": 3, "broken": 2}
 
 
 @pytest.fixture(autouse=True)
-def root(workspace, monkeypatch):
-    monkeypatch.setattr(monitor, "console", Console(width=80))
+def root(workspace):
     write_params(workspace, monitor=LIMITS)
     return workspace
 

@@ -54,11 +54,8 @@ def workspace(tmp_path, monkeypatch):
         "share": [0.5, 0.2, 0.1],
     }
     pd.DataFrame(table).to_csv(SUSPECTS / TABLE, index=False)
-    settings = {"user.name": "Ann", "user.email": "ann@example.org"}
-    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
-    for place, (key, value) in enumerate(settings.items()):
-        monkeypatch.setenv(f"GIT_CONFIG_KEY_{place}", key)
-        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{place}", value)
+    (tmp_path / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     return tmp_path
 
 

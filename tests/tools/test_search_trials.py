@@ -172,10 +172,10 @@ def test_nothing_is_trained_to_its_end_while_better_trials_may_be_under_way(repo
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_space_of_choices_ends_with_each_of_them_once(repository, sampler):
-    space = {"train.batch_size": [2, 4, 8], "train.threads": [1, 2]}
+    space = {"train.batch_size": [2, 4, 8], "seed": [1, 2]}
     trials = trials_of(repository, {"space": space, "trials": 9, "sampler": sampler})
     drawn = [tuple(trial.params.values()) for trial in iter(trials.draw, None)]
-    assert sorted(drawn) == [(size, threads) for size in (2, 4, 8) for threads in (1, 2)]
+    assert sorted(drawn) == [(size, seed) for size in (2, 4, 8) for seed in (1, 2)]
     assert trials.draw() is None
 
 
@@ -232,6 +232,7 @@ def test_a_job_that_ended_is_paused_if_its_epochs_are_known_else_it_failed(repos
         ),
         ({"space": {"train.lr": []}, "trials": 1}, r"search\.space\.train\.lr: .* at least 1 item"),
         ({"space": {"train.epochs": [3, 6]}, "trials": 1}, "all trials must be equally long"),
+        ({"space": {"train.threads": [1, 2]}, "trials": 1}, "take as many cores"),
         ({"space": {"train.rate": [1]}, "trials": 1}, r"train\.rate is not in params.*: train\."),
         ({"space": SPACE}, "say how long: trials, minutes, or both"),
         (SEARCH | {"trial": 1}, r"search\.trial is not a known key; known: space, trials"),

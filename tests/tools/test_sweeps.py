@@ -3,12 +3,10 @@
 import re
 import subprocess
 import sys
-from io import StringIO
 
 import pytest
 import yaml
 from mlflow_workspace import commit
-from rich.console import Console
 from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
@@ -23,7 +21,7 @@ from tools.sweeps.plan import (
     read_plan,
     setting,
 )
-from tools.sweeps.ranking import Result, differing, ranking
+from tools.sweeps.ranking import Result, differing, print_ranking
 
 
 @pytest.fixture
@@ -168,7 +166,7 @@ def test_only_settings_that_differ_are_shown():
     assert differing(experiments[:1]) == []
 
 
-def test_a_row_has_scores_minutes_settings_and_run():
+def test_a_row_has_scores_minutes_settings_and_run(capsys):
     results = [
         Result(
             Experiment("sweep-b", {"train.lr": 0.2}),
@@ -178,8 +176,8 @@ def test_a_row_has_scores_minutes_settings_and_run():
         ),
         Result(Experiment("sweep-a", {}), {"val mIoU": 0.74, "test mIoU": 0.74}, "", ""),
     ]
-    output = StringIO()
-    Console(file=output, width=120).print(ranking(results, ["train.lr"]))
-    rows = [line.split() for line in output.getvalue().splitlines()]
+    keys = ["train.lr", "train.augmentation.crop_min_area", "train.encoder_lr_factor"]
+    print_ranking(results, keys)  # wider than the 80 columns that rich takes without a terminal
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[1] == ["1", "sweep-b", "0.7500", "0.7301", "12.3", "0.2", "01234567"]
     assert rows[2] == ["2", "sweep-a", "0.7400", "0.7400", "none"]

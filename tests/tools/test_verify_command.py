@@ -17,7 +17,7 @@ from tiny_pets import REPOSITORY
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.records.reproduce.provenance import Provenance
-from pipeline.records.runs import checkpoint_run, training_run
+from pipeline.records.runs import all_runs, checkpoint_run, training_run
 from pipeline.records.store import open_store
 from tools import verify
 
@@ -119,11 +119,6 @@ def edit(file, before, after):
     file.write_text(text.replace(before, after))
 
 
-def all_runs():
-    store = open_store()
-    return store.client.search_runs([store.experiment_id])
-
-
 @pytest.fixture
 def dirty(project):
     """The run of an experiment with a source that was never committed, and other params."""
@@ -137,13 +132,13 @@ def dirty(project):
 def test_a_dirty_run_is_rebuilt_to_the_same_bytes_and_nothing_stays_behind(
     project, dirty, monkeypatch, capfd
 ):
-    runs = len(all_runs())
+    runs = len(all_runs(open_store()))
     edit(Path("stages/split.py"), "FACTOR = 1", "FACTOR = 3")  # since then
     write_params(lr=7)
     before = files_of(project)
     status, _, verdict = run_verify(monkeypatch, capfd, dirty[:8])
     assert (status, verdict) == (0, "identical: checkpoint.pth")
-    assert len(all_runs()) == runs
+    assert len(all_runs(open_store())) == runs
     assert files_of(project) == before
 
 

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS, cores
-from pipeline.core.terminal import UserError, console, track
+from pipeline.core.terminal import UserError, say, track
 from pipeline.data.classes import Classes, read_classes
 from pipeline.data.images import decode_image
 from pipeline.data.pairs import locate, mask_of
@@ -89,4 +89,4 @@ def _write(
         raise UserError("there is nothing to write: everything here has been decided about")
     with track(proposals, f"writing {out.name}", len(names)) as tracked:
         WRITERS[form](out, tracked, classes)
-    console.print(f"{len(names)} pictures: {out}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{len(names)} pictures: {out}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SPLITS
-from pipeline.core.terminal import UserError, console, printable
+from pipeline.core.terminal import UserError, say
 from pipeline.data.classes import IGNORE, Classes, read_classes
 from pipeline.data.images import decode_image, image_format, open_image
 from pipeline.data.pairs import mask_of, mask_path
@@ -67,7 +67,7 @@ def import_file(file: Path, reason: str, log: Path | None) -> int:
     told = ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
     lines = [f"{file}: {told or 'nothing taken'}", *(f"not taken: {fault}" for fault in faults)]
     for line in lines:
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        say(line)
     return 1 if faults else 0
 
 

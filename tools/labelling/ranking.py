@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import atomic_folder, locked, write_csv
 from pipeline.core.layout import MODELS, PAIRS, SPLITS, SUSPECTS, cache_folder, in_repository
 from pipeline.core.params import STRICT, Seed, read_section
-from pipeline.core.terminal import UserError, console
+from pipeline.core.terminal import UserError, console, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def rank() -> None:
     if params.folds:
         judges["train"] = [*judge_folds(lists, params.folds, run.run_id)]
     else:
-        console.print(ITSELF, soft_wrap=True)
+        say(ITSELF)
     with atomic_folder(SUSPECTS) as folder:
         table = write_ranking(folder, judges, engine["batch_size"], device)
     with checkpoint_run(checkpoint_digest(MODELS), PAIRS) as run:

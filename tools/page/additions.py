@@ -4,6 +4,7 @@ The prediction log keeps those that the model was least sure of (`make serve LOG
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,48 +14,38 @@ from PIL import Image
 from pipeline.core.files import atomic_file
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS
-from pipeline.core.terminal import UserError
 from pipeline.data.classes import read_classes
 from pipeline.data.images import decode_image, open_image
 from pipeline.deploy.predictor import Array, Predictor
 from pipeline.deploy.results import reduced
 from pipeline.ingest.additions import Addition, add_pair, read_additions, remove_pair
 from pipeline.ingest.annotation import mask_png
-from pipeline.monitoring.log import KEPT, kept_pictures
+from pipeline.monitoring.log import kept_pictures
 from pipeline.scoring.pictures import overlay
 from tools.labelling.exporting import require_classes
-from tools.page.gallery import plain
 from tools.page.models import choose_model
-from tools.page.review import VIEW, choose_name, pass_over, show_key, uploaded_mask
+from tools.page.review import VIEW, choose_name, pass_over, step_key, steps_page, uploaded_mask
 
 
 def additions_page(log: Path) -> None:
     """log: the folder of a prediction log that keeps photographs."""
-    st.title("Add photographs", anchor=False)
+    steps_page("Add photographs", "additions", partial(show_next, log))
+
+
+def show_next(log: Path) -> None:
+    """Show the next photograph that is no pair yet. Raises UserError if it cannot be shown."""
     words = "Photographs from use, with the model's mask. Pairs that you accept are trained on."
     st.markdown(words)
-    if said := st.session_state.pop("said", None):
-        st.warning(plain(said))
-    try:
-        show_next(log / KEPT, choose_model())
-    except UserError as error:
-        st.error(plain(error), icon=":material/error:")
-
-
-def show_next(kept: Path, model: Predictor) -> None:
-    """Show the next photograph that is no pair yet. Raises UserError if it cannot be shown."""
-    classes, reviewer = read_classes(PAIRS), committer(Path())
+    model, classes, reviewer = choose_model(), read_classes(PAIRS), committer(Path())
     require_classes(model, classes)
-    steps = st.session_state.setdefault("additions", [])  # what takes each decision back
     added = read_additions(LABELS)
-    waiting = [file.stem for file in kept_pictures(kept.parent) if file.stem not in added]
+    waiting = {file.stem: file for file in kept_pictures(log) if file.stem not in added}
     st.markdown(f"{len(waiting)} to look at, {len(added)} added")
     if waiting:
-        name = choose_name(waiting)
-        show_photograph(kept / f"{name}.jpg", Addition(name, classes.dataset, "", reviewer), model)
+        name = choose_name([*waiting])
+        show_photograph(waiting[name], Addition(name, classes.dataset, "", reviewer), model)
     else:
         st.success("No photograph is left to look at.")
-    st.button("Undo", shortcut="U", on_click=_undo, disabled=not steps, key="undo addition")
 
 
 def show_photograph(file: Path, blank: Addition, model: Predictor) -> None:
@@ -62,51 +53,35 @@ def show_photograph(file: Path, blank: Addition, model: Predictor) -> None:
     image, classes = decode_image(file), model.classes
     predicted = model.predict(image, confident=False).mask
     pictures, name = st.container(), blank.name
+    show_key = partial(step_key, "additions", name)
     with st.container(horizontal=True):
         origin = f"prediction log; mask of the model {model.identity['digest']}"
-        show_key("Accept", "A", name, partial(_accept, file, blank, origin, predicted))
-        show_key("Discard", "D", name, partial(_discard, file))
-        show_key("Next", "N", name, pass_over)
+        added = replace(blank, origin=origin)
+        show_key("Accept", "A", partial(accept, file, added, predicted))
+        show_key("Discard", "D", partial(discard, file))
+        st.button("Next", shortcut="N", on_click=pass_over, key=f"N {name}")
     drawn = uploaded_mask(name, image, classes)
     if drawn is not None:
-        origin = "prediction log; mask from a file"
-        show_key("Take this file", "F", name, partial(_accept, file, blank, origin, drawn))
+        added = replace(blank, origin="prediction log; mask from a file")
+        show_key("Take this file", "F", partial(accept, file, added, drawn))
     photograph, mask = reduced(VIEW, image, predicted)
     shown = {"Photograph": Image.fromarray(photograph), "Model": overlay(photograph, mask, classes)}
     for column, (caption, picture) in zip(pictures.columns(2), shown.items(), strict=True):
         column.image(picture, caption, width="stretch", alt=f"{caption}: {name}")
 
 
-def _accept(file: Path, blank: Addition, origin: str, mask: Array) -> None:
-    addition = Addition(blank.name, blank.dataset, origin, blank.reviewer)
-
-    def accept() -> Callable[[], object]:
-        open_image(file)  # as extract will: it takes fewer megapixels than the page
-        add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
-        return partial(remove_pair, LABELS, blank.name)
-
-    _take(blank.name, accept)
+def accept(file: Path, addition: Addition, mask: Array) -> Callable[[], object]:
+    """Add the pair; return what takes it out again."""
+    open_image(file)  # as extract will: it takes fewer megapixels than the page
+    add_pair(LABELS, addition, file.read_bytes(), mask_png(mask, read_classes(PAIRS)))
+    return partial(remove_pair, LABELS, addition.name)
 
 
-def _discard(file: Path) -> None:
-    def discard() -> Callable[[], object]:
-        content = file.read_bytes()
-        file.unlink()
-        return partial(keep_file, file, content)
-
-    _take(file.stem, discard)
-
-
-def _take(name: str, step: Callable[[], Callable[[], object]]) -> None:
-    """Do what a key says, and note what takes it back; what prevents that is said on the page."""
-    state = st.session_state
-    if state.get("current") != name:
-        return  # a key that was pressed twice
-    try:
-        state["additions"].append(step())
-    except (UserError, OSError) as error:  # the log deletes the oldest photographs
-        state["said"] = str(error)
-    del state["current"]
+def discard(file: Path) -> Callable[[], object]:
+    """Delete the photograph; return what brings it back."""
+    content = file.read_bytes()
+    file.unlink()
+    return partial(keep_file, file, content)
 
 
 def keep_file(file: Path, content: bytes) -> None:
@@ -115,15 +90,3 @@ def keep_file(file: Path, content: bytes) -> None:
     with atomic_file(file) as temporary:
         temporary.chmod(0o600)
         temporary.write_bytes(content)
-
-
-def _undo() -> None:
-    state = st.session_state
-    if not state["additions"]:
-        return  # a key that was pressed twice
-    try:
-        state["additions"][-1]()
-    except (UserError, OSError) as error:
-        state["said"] = str(error)
-    else:
-        state["additions"].pop()

@@ -36,10 +36,8 @@ def choose_model() -> Predictor:
     if not choices:
         raise UserError("There is no model yet: train one with `make`, then reload this page")
     labels = {reference: tags["label"] for reference, tags in choices.items()}
-    places = (
-        place for place, label in enumerate(labels.values()) if f"@{CHAMPION}" in label.split()
-    )
-    first = next(places, 0)
+    used = [f"@{CHAMPION}" in label.split() for label in labels.values()]
+    first = used.index(True) if any(used) else 0
     with st.sidebar:
         st.subheader("Model", anchor=False)
         reference = st.selectbox("Version", choices, first, format_func=labels.__getitem__)
@@ -104,8 +102,8 @@ def load_model(reference: str, precision: str, tags: Tags) -> Predictor:
 def show_facts(tags: Tags, model: Predictor, precision: str) -> None:
     """Show the test scores and the model's origin, as far as the tags know them."""
     if precision == INT8 and "export.int8.miou" in tags:
-        drop = _number(tags, "export.int8.miou_drop", "+.4f", -1)
-        difference = f"{drop} beside float32" if drop else None
+        drop = number_in(tags, "export.int8.miou_drop")
+        difference = None if isnan(drop) else f"{0 - drop:+.4f} beside float32"
         st.metric("Test mIoU", _number(tags, "export.int8.miou"), difference, "off", help=MIOU)
     elif precision == FP32 and "test.miou" in tags:
         st.metric("Test mIoU", _number(tags, "test.miou"), help=MIOU)
@@ -130,10 +128,10 @@ def _origin(tags: Tags, file: Path) -> dict[str, str]:
     }
 
 
-def _number(tags: Tags, tag: str, form: str = ".3f", sign: int = 1) -> str:
+def _number(tags: Tags, tag: str, form: str = ".3f") -> str:
     """The number of a tag in this form; nothing without one."""
     number = number_in(tags, tag)
-    return "" if isnan(number) else format(0 + sign * number, form)
+    return "" if isnan(number) else format(number, form)
 
 
 def _list(rows: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -28,7 +29,7 @@ from pipeline.deploy.predictor import Array
 from pipeline.deploy.results import reduced
 from pipeline.ingest.annotation import mask_png
 from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
-from pipeline.ingest.reviews import decided_names, differing_sizes, mask_digests, read_mask
+from pipeline.ingest.reviews import decided_names, mask_digests, read_mask
 from pipeline.scoring.confusion import count_pairs
 from pipeline.scoring.pictures import error_map, overlay
 from pipeline.scoring.suspects import read_suspects
@@ -40,14 +41,25 @@ VIEW = 700  # pixels of a picture's longer side
 TEST_RULE = "In the test list: say why. Decisions on it are counted beside the scores."
 
 Row = Mapping[Any, Any]  # of the table that `make labels` writes
+Step = Callable[[], Callable[[], object]]  # what a key does; returns what takes it back
 
 
 def review_page() -> None:
-    st.title("Review labels", anchor=False)
+    steps_page("Review labels", "decisions", show_next)
+
+
+def steps_page(title: str, kind: str, show: Callable[[], None]) -> None:
+    """A page where each key is a step, which can be taken back.
+
+    kind: of the steps, for the session. show: shows what there is; raises UserError if it cannot.
+    """
+    st.title(title, anchor=False)
     if said := st.session_state.pop("said", None):
         st.warning(plain(said))
+    steps = st.session_state.setdefault(kind, [])
     try:
-        show_next()
+        show()
+        st.button("Undo", shortcut="U", on_click=undo, args=(kind,), disabled=not steps, key="undo")
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
 
@@ -55,7 +67,6 @@ def review_page() -> None:
 def show_next() -> None:
     """Show the next pair that nobody has decided about. Raises UserError if it cannot be shown."""
     classes, reviewer = read_classes(PAIRS), committer(Path())
-    history = st.session_state.setdefault("history", [])
     suspects = read_suspects(SUSPECTS)
     table = choose_rows(suspects, classes.groups)
     digests, reviews = digests_of((PAIRS / "index.csv").stat().st_mtime_ns), read_reviews(LABELS)
@@ -71,7 +82,6 @@ def show_next() -> None:
         show_pair(row, Review(name, digests[name], "", reviewer, ""), reviews.get(name), classes)
     else:
         st.success("Nothing is left to decide here.")
-    st.button("Undo", shortcut="U", on_click=undo, disabled=not history, key="undo")
 
 
 def choose_rows(table: pd.DataFrame, groups: tuple[str, ...]) -> pd.DataFrame:
@@ -140,20 +150,20 @@ def show_pair(row: Row, blank: Review, before: Review | None, classes: Classes) 
     testing = row["list"] == "test"
     rule = TEST_RULE if testing else None
     st.text_input("Reason", max_chars=1000, key=f"reason {name}", help=rule)
-    take = partial(decide, blank, before, testing)
+    take, show_key = partial(decide, blank, before, testing), partial(step_key, "decisions", name)
     with st.container(horizontal=True):
-        show_key("Right as it is", "A", name, partial(take, Verdict.RIGHT))
-        show_key("Leave out", "L", name, partial(take, Verdict.LEAVE_OUT))
-        show_key("Take the model's mask", "M", name, partial(take, Verdict.MODEL, predicted))
-        show_key("Next", "N", name, pass_over)
+        show_key("Right as it is", "A", partial(take, Verdict.RIGHT))
+        show_key("Leave out", "L", partial(take, Verdict.LEAVE_OUT))
+        show_key("Take the model's mask", "M", partial(take, Verdict.MODEL, predicted))
+        st.button("Next", shortcut="N", on_click=pass_over, key=f"N {name}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first, second = likely_swap(mask, predicted, len(classes))
         one = st.selectbox("Class", classes.names, first, key=f"one {name}", width=200)
         other = st.selectbox("and class", classes.names, second, key=f"other {name}", width=200)
-        show_key("are swapped", "S", name, partial(take, f"{Verdict.SWAP}:{one},{other}"))
+        show_key("are swapped", "S", partial(take, f"{Verdict.SWAP}:{one},{other}"))
     drawn = uploaded_mask(name, image, classes)
     if drawn is not None:
-        show_key("Take this file", "F", name, partial(take, Verdict.FILE, drawn))
+        show_key("Take this file", "F", partial(take, Verdict.FILE, drawn))
     with pictures:
         show_facts(row)
         show_pictures(image, mask, predicted, classes)
@@ -170,9 +180,7 @@ def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
     if not file:
         return None
     try:
-        mask = read_mask(file, Path(file.name), classes)
-        if mask.shape != image.shape[:2]:
-            raise UserError(f"{file.name}: {differing_sizes(mask.shape, image.shape[:2])}")
+        mask = read_mask(file, Path(file.name), classes, image.shape[:2])
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
         return None
@@ -181,9 +189,10 @@ def uploaded_mask(name: str, image: Array, classes: Classes) -> Array | None:
     return mask
 
 
-def show_key(label: str, letter: str, name: str, action: Callable[[], None]) -> None:
+def step_key(kind: str, name: str, label: str, letter: str, step: Step) -> None:
     """A button that the letter presses, too. It is another one for each pair."""
-    st.button(label, shortcut=letter, on_click=action, key=f"{letter} {name}")
+    args = (kind, name, step)
+    st.button(label, shortcut=letter, on_click=take_step, args=args, key=f"{letter} {name}")
 
 
 def show_pictures(image: Array, mask: Array, predicted: Array, classes: Classes) -> None:
@@ -209,27 +218,31 @@ def likely_swap(mask: Array, predicted: Array, classes: int) -> tuple[int, int]:
 
 def decide(
     blank: Review, before: Review | None, testing: bool, decision: str, mask: Array | None = None
-) -> None:
-    """Write the decision, and the mask that it needs; what prevents that is said on the page."""
-    state = st.session_state
-    if state.get("current") != blank.name:
-        return  # a key that was pressed twice
-    reason = " ".join(state[f"reason {blank.name}"].split())
+) -> Callable[[], object]:
+    """Write the decision, and the mask that it needs; return what takes it back."""
+    name, reason = blank.name, " ".join(st.session_state[f"reason {blank.name}"].split())
     if testing and not reason and decision != Verdict.RIGHT:
-        state["said"] = TEST_RULE
-        return
-    review = Review(blank.name, blank.mask_sha256, str(decision), blank.reviewer, reason)
-    content = None if mask is None else mask_png(mask, read_classes(PAIRS))
+        raise UserError(TEST_RULE)
+    review = replace(blank, decision=str(decision), reason=reason)
+    new = Held(review, None if mask is None else mask_png(mask, read_classes(PAIRS)))
+    old = Held(before, held(LABELS, name).mask)
+    judged = locate("mask", name, PAIRS).read()
+    if hashlib.sha256(judged).hexdigest() != blank.mask_sha256:
+        raise UserError(f"{name}: its mask has changed: look at it again")
+    change(LABELS, name, old, new)
+    return partial(change, LABELS, name, new, old)
+
+
+def take_step(kind: str, name: str, step: Step) -> None:
+    """Do what a key says, and note what takes it back; what prevents that is said on the page."""
+    state = st.session_state
+    if state.get("current") != name:
+        return  # a key that was pressed twice
     try:
-        old = Held(before, held(LABELS, blank.name).mask)
-        judged = locate("mask", blank.name, PAIRS).read()
-        if hashlib.sha256(judged).hexdigest() != blank.mask_sha256:
-            raise UserError(f"{blank.name}: its mask has changed: look at it again")
-        change(LABELS, blank.name, old, Held(review, content))
-    except (UserError, OSError) as error:
+        state[kind].append((name, step()))
+    except (UserError, OSError) as error:  # such as a full disk, or another reviewer
         state["said"] = str(error)
     else:
-        state["history"].append((blank.name, old, Held(review, content)))
         del state["current"]
 
 
@@ -239,19 +252,17 @@ def pass_over() -> None:
         state["passed"].add(state.pop("current"))
 
 
-def undo() -> None:
-    """Take this page's latest decision back, and show its pair again."""
+def undo(kind: str) -> None:
+    """Take this page's latest step back, and show its picture again."""
     state = st.session_state
-    if not state["history"]:
+    if not state[kind]:
         return  # a key that was pressed twice
-    name, before, after = state["history"][-1]
+    name, back = state[kind].pop()
     try:
-        change(LABELS, name, after, before)
-    except OSError as error:  # such as a full disk: it can be tried again
+        back()
+    except (UserError, OSError) as error:
         state["said"] = str(error)
-    except UserError as error:
-        state["said"] = str(error)
-        state["history"].pop()
+        if isinstance(error, OSError):  # such as a full disk: it can be tried again
+            state[kind].append((name, back))
     else:
         state["current"] = name
-        state["history"].pop()

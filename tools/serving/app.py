@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from pipeline.core.terminal import UserError, printable
 from pipeline.data.images import ImageError
-from pipeline.deploy.predictor import Array, enlarge_mask
+from pipeline.deploy.predictor import enlarge_mask
 from pipeline.deploy.results import png_of
 from pipeline.monitoring.log import PredictionLog
 from tools.decoding import Decoded, decode_apart, stop_decoding
@@ -38,7 +39,7 @@ from tools.serving.afterwards import Afterwards, Answered
 from tools.serving.body import read_image
 from tools.serving.live import ANSWERS, SHADOW, Followed, LiveModel, Served, answered_before
 from tools.serving.metrics import Counting, Metrics
-from tools.serving.openapi import DESCRIPTION
+from tools.serving.openapi import DESCRIPTION, HEADERS, OUTPUTS
 from tools.serving.page import drawn, show_page
 
 MAX_WAIT = 60.0  # seconds until an image has its turn and is answered
@@ -46,14 +47,6 @@ LEFT = 499  # nginx's status for a client that did not wait: nobody reads it
 PATHS = ", ".join(
     f"{method.upper()} {path}" for path, known in DESCRIPTION["paths"].items() for method in known
 )
-# The headers of an answer that say which model gave it.
-MODEL_HEADER = "X-Model"  # for people: "version 3 @champion", or a path, and what it has not seen
-IDENTITY_HEADERS = {
-    "version": "X-Model-Version",
-    "digest": "X-Model-Digest",
-    "dataset": "X-Model-Dataset",
-}
-
 Render = Callable[[Answered], Any]  # what the answer needs of it
 
 
@@ -80,8 +73,10 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
     `{"error_code": ..., "message": ...}`, with a 4xx status if the client made them.
     """
     service = Service(live, afterwards)
-    ping = Response("\n", media_type="application/json")  # as MLflow answers, and its version
-    mlflows = Response(mlflow_version(), media_type="application/json")
+    # As MLflow answers, and its version: empty where it is not installed, as in the container.
+    mlflow = next((each.version for each in distributions(name="mlflow")), "")
+    ping = Response("\n", media_type="application/json")
+    mlflows = Response(mlflow, media_type="application/json")
     routes = [
         Route("/", service.page),
         Route("/", service.upload, methods=["POST"]),
@@ -101,7 +96,7 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
         allow_origins=[origin],
         allow_methods=["GET", "POST"],
         allow_headers=["Content-Type"],
-        expose_headers=[MODEL_HEADER, *IDENTITY_HEADERS.values()],
+        expose_headers=[*HEADERS],
     )
     return Starlette(
         routes=routes,
@@ -112,14 +107,6 @@ def make_app(live: LiveModel, afterwards: Afterwards, origin: str = "") -> Starl
             ClientDisconnect: lambda *_: Response(status_code=LEFT),
         },
     )
-
-
-def mlflow_version() -> str:
-    """MLflow's version; empty where it is not installed, as in the container."""
-    try:
-        return version("mlflow")
-    except PackageNotFoundError:
-        return ""
 
 
 class Service:
@@ -141,9 +128,9 @@ class Service:
     async def invocations(self, request: Request) -> Response:
         """The mask of an image as a PNG of class ids; with ?output=confidence, how sure it is."""
         output = request.query_params.get("output", "mask")
-        if output not in RENDERED:
-            raise HTTPException(400, f"output: found {output}; accepted are {', '.join(RENDERED)}")
-        answered, png = await self.label(request, RENDERED[output], output == "confidence")
+        if output not in OUTPUTS:
+            raise HTTPException(400, f"output: found {output}; accepted are {', '.join(OUTPUTS)}")
+        answered, png = await self.label(request, partial(_png, output), output == "confidence")
         noted = BackgroundTask(self.afterwards.take, answered)
         headers = model_headers(answered.served)
         return Response(png, media_type="image/png", headers=headers, background=noted)
@@ -173,8 +160,7 @@ class Service:
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     def metrics(self, _: Request) -> Response:
-        text = self.afterwards.metrics.exposed()
-        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(self.afterwards.metrics.exposed(), media_type=CONTENT_TYPE_LATEST)
 
     async def label(
         self, request: Request, render: Render, confident: bool
@@ -210,10 +196,9 @@ class Service:
 
 
 def model_headers(served: Served) -> dict[str, str]:
-    """Which model gave an answer, in ASCII; no header says what is not known."""
-    identity = served.predictor.identity
-    found = {header: identity[key] for key, header in IDENTITY_HEADERS.items()}
-    named = {MODEL_HEADER: served.source} | found
+    """Which model gave an answer, in ASCII: the HEADERS. No header says what is not known."""
+    named = {"X-Model": served.source}
+    named |= {f"X-Model-{key}": value for key, value in served.predictor.identity.items()}
     return {header: ascii(str(text))[1:-1] for header, text in named.items() if text is not None}
 
 
@@ -226,23 +211,15 @@ def _label(
     return answered, render(answered)
 
 
-def mask_png(answered: Answered) -> bytes:
-    return _png(answered.mask, answered)
+def _png(output: str, answered: Answered) -> bytes:
+    """One of OUTPUTS at the size of the image that was sent; its texts say which model gave it.
 
-
-def confidence_png(answered: Answered) -> bytes:
-    """As grey values: 255 is certain. Raises HTTPException (400) if the model does not tell it."""
-    if answered.confidence is None:
+    Raises HTTPException (400) if the model does not tell its confidence.
+    """
+    values = getattr(answered, output)
+    if values is None:
         text = "this model was exported before models told their confidence: export it again"
         raise HTTPException(400, f"output: {text}, or ask for the mask")
-    return _png(answered.confidence, answered)
-
-
-RENDERED: dict[str, Render] = {"mask": mask_png, "confidence": confidence_png}
-
-
-def _png(values: Array, answered: Answered) -> bytes:
-    """At the size of the image that was sent; its texts say which model gave it."""
     image = Image.fromarray(enlarge_mask(values, *answered.size))
     return png_of(image, answered.served.predictor.identity)
 

@@ -40,10 +40,6 @@ class Served:
         """The first DIGITS of its file's sha256."""
         return self.predictor.identity["digest"]
 
-    @property
-    def version(self) -> int | None:
-        return self.predictor.identity["version"]
-
 
 class Followed:
     """What a reference means now. A file or a number stays what it is; an alias may move."""
@@ -72,17 +68,15 @@ class Followed:
 
     def follow(self, version: Version) -> None:
         """Replace the model by the version's; one that does not work is refused."""
-        self.seen = _state(version, refused=False)
         try:
             self._load(str(version.number), version)
         except Exception as error:  # whatever it is, the old model still works
             if (text := f"version {version.number} is refused: {error}") != self.refusal:
                 logger.error("%s: %s", self.role, printable(text))
                 self.metrics.loads.labels(self.role, "refused").inc()
-            self.refusal, self.seen = text, _state(version, refused=True)
+            self.refusal = text
             self.metrics.refused.labels(self.role).set(1)
-        else:
-            self.seen = _state(version, refused=False)  # which making room for it has cleared
+        self.seen = _state(version, bool(self.refusal))  # making room for it has cleared this
 
     def drop(self) -> None:
         """Free the model; the next look at the registry loads what the alias names then."""
@@ -96,7 +90,7 @@ class Followed:
         """Load what the reference means, unless just that is loaded; then count it as loaded."""
         found = find_model(reference, self.precision)
         digest, old = file_digest(found.file)[:DIGITS], self.current
-        if old and (old.version, old.digest) == (found.version, digest):
+        if old and (old.predictor.identity["version"], old.digest) == (found.version, digest):
             predictor = old.predictor
         else:
             self.make_room()

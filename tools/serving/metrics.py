@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from glob import glob
 from time import perf_counter
+from typing import Any
 
 import psutil
 from prometheus_client import (
@@ -95,15 +96,14 @@ class Metrics:
         labels = {key: "" if value is None else str(value) for key, value in identity.items()}
         self.model.labels(**labels).set(processes)
 
-    def seen(self, observation: Mapping[str, float | None], classes: Classes) -> None:
+    def seen(self, observation: Mapping[str, Any], classes: Classes) -> None:
         """Note what `observe` says of an image."""
-        width, height = observation["width"] or 0, observation["height"] or 0
-        self.megapixels.observe(width * height / 1e6)
-        self.brightness.observe(observation["brightness"] or 0)
+        self.megapixels.observe(observation["width"] * observation["height"] / 1e6)
+        self.brightness.observe(observation["brightness"])
         if (confidence := observation["confidence"]) is not None:
             self.confidence.observe(confidence)
         for name in classes.names:
-            self.shares.labels(name).observe(observation[f"share.{name}"] or 0)
+            self.shares.labels(name).observe(observation[f"share.{name}"])
 
 
 class Counting:

@@ -43,11 +43,12 @@ JSON, PAGE, TEXT = "application/json", "text/html", {"type": "string"}
 FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 FORM_BODY = {FORM: {"schema": _object(image=FILE)}}
 NAMED = {"headers": {name: {"description": text, "schema": TEXT} for name, text in HEADERS.items()}}
+OUTPUTS = ["mask", "confidence"]
 OUTPUT = {
     "name": "output",
     "in": "query",
     "description": "The class of each pixel, or how sure the model is of it: 255 is certain",
-    "schema": {"type": "string", "enum": ["mask", "confidence"], "default": "mask"},
+    "schema": {"type": "string", "enum": OUTPUTS, "default": "mask"},
 }
 INVOCATIONS = {
     "summary": "Label a photograph: a PNG of its size, one byte a pixel",

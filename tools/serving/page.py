@@ -2,18 +2,16 @@
 
 import base64
 import hashlib
-import io
 import re
 from typing import Any
 
-from PIL import Image
 from starlette.responses import HTMLResponse, Response
 
 from pipeline.data.classes import Classes
 from pipeline.data.images import FORMATS
 from pipeline.deploy.results import class_shares, heat_map, reduced
 from pipeline.scoring.pictures import mask_legend, overlay
-from tools.report import load_template
+from tools.report import load_template, picture_url
 from tools.serving.afterwards import Answered
 from tools.serving.live import Served
 
@@ -25,9 +23,9 @@ def drawn(answered: Answered) -> dict[str, Any]:
     classes, mask = answered.served.predictor.classes, answered.mask
     confidence = [] if answered.confidence is None else [answered.confidence]
     image, small, *sure = reduced(VIEW, answered.image, mask, *confidence)
-    pictures = {"Its classes": _data_url(overlay(image, small, classes))}
+    pictures = {"Its classes": picture_url(overlay(image, small, classes))}
     if sure:
-        pictures["Light where the model is sure"] = _data_url(heat_map(sure[0]).convert("RGB"))
+        pictures["Light where the model is sure"] = picture_url(heat_map(sure[0]).convert("RGB"))
     shares = sorted(class_shares(mask, classes).items(), key=lambda found: -found[1])
     return {"pictures": pictures, "shares": shares}
 
@@ -72,9 +70,3 @@ def score_words(classes: Classes) -> dict[str, str]:
     """The scores that the page shows, in this order, and their names for people."""
     overall = {"miou": "mean IoU", "pixel_accuracy": "pixel accuracy"}
     return overall | {f"iou.{name}": f"IoU of {name}" for name in classes.names}
-
-
-def _data_url(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

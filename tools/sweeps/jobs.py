@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, say
 from pipeline.model.settings import PAUSE_AFTER
 from tools.sweeps.experiments import finished_experiments
 from tools.sweeps.plan import Experiment, param_options
@@ -177,4 +177,4 @@ def print_failures(jobs: Iterable[Job]) -> None:
         if job.state == "failed":
             settings = ", ".join(f"{key}={value}" for key, value in job.experiment.settings.items())
             message = f"failed: {job.experiment.name} ({settings})\n  {job.reason()}\n  {job.log}"
-            console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+            say(message, style="red")

@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.table import Column, Table
 
 from pipeline.core.layout import EVALUATE_METRICS, TRAIN_METRICS
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, say
 from pipeline.records.experiments import experiment_runs
 from pipeline.records.runs import run_page
 from pipeline.records.store import Store
@@ -50,20 +51,32 @@ def read_results(experiments: Sequence[Experiment], store: Store) -> list[Result
 
 
 def print_ranking(results: Sequence[Result], keys: Sequence[str], spent: str = "minutes") -> None:
-    """Print the results, of which there are some, with the settings `keys`."""
-    width = console.width if console.is_terminal else FILE_WIDTH
-    console.print(ranking(results, keys, spent), width=width)
+    """Print the results, of which there are some, the best first, with the settings `keys`.
+
+    spent: the title of that column.
+    """
+    names = ("", "experiment", *results[0].scores, spent, *keys, "run")
+    columns = (Column(name, no_wrap=True) for name in names)
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for place, result in enumerate(results, 1):
+        table.add_row(
+            str(place),
+            result.experiment.name,
+            *(f"{score:.4f}" for score in result.scores.values()),
+            result.spent,
+            *(str(result.experiment.settings.get(key, "")) for key in keys),
+            (result.run_id or "none")[:8],
+        )
+    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table)
 
 
 def print_best(best: Result, store: Store) -> None:
     """Print how to use the best result."""
     cached = "none in this store: all of it came out of DVC's cache"
-    console.print(
+    say(
         f"\nBest on the validation list: {best.experiment.name}\n"
         f"  take it into the workspace:  dvc exp apply {best.experiment.name}\n"
         f"  look at its run:             {run_page(store, best.run_id) if best.run_id else cached}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -82,7 +95,7 @@ def print_paused(results: Sequence[Result], epochs: int) -> None:
             f"{len(paused)} trials are paused, and kept for 30 days. To continue the best of them:",
             f"  dvc exp run --temp {options}",
         ]
-    console.print("\n".join(told), markup=False, highlight=False, soft_wrap=True)
+    say("\n".join(told))
 
 
 def differing(experiments: Iterable[Experiment]) -> list[str]:
@@ -90,20 +103,3 @@ def differing(experiments: Iterable[Experiment]) -> list[str]:
     settings = [each.settings for each in experiments]
     keys = dict.fromkeys(key for each in settings for key in each)
     return [key for key in keys if len({str(each.get(key)) for each in settings}) > 1]
-
-
-def ranking(results: Sequence[Result], keys: Sequence[str], spent: str = "minutes") -> Table:
-    """The results as a table, the best in its first row; `spent` is a column's title."""
-    names = ("", "experiment", *results[0].scores, spent, *keys, "run")
-    columns = (Column(name, no_wrap=True) for name in names)
-    table = Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, result in enumerate(results, 1):
-        table.add_row(
-            str(place),
-            result.experiment.name,
-            *(f"{score:.4f}" for score in result.scores.values()),
-            result.spent,
-            *(str(result.experiment.settings.get(key, "")) for key in keys),
-            (result.run_id or "none")[:8],
-        )
-    return table

@@ -52,7 +52,7 @@ class Trials:
         self.store, self.logs = store, logs
         self.jobs: dict[str, Job] = {}
         self.began = time.monotonic()
-        self.exhausted_at = -1  # trials, among which are all settings that there are
+        self.most = self.search.trials or math.inf  # trials: fewer, once no settings are left
         self.names = Names(word)
         self.names.check([*self.settings, *self.search.space])
         params = {**self.names.params, **self.settings}
@@ -118,15 +118,13 @@ class Trials:
         The sampler sees paused trials as pruned ones: it learns nothing from those that run.
         """
         trials = self.study.get_trials(deepcopy=False)
-        if len(trials) >= (self.search.trials or math.inf):
-            return None
-        if len(trials) == self.exhausted_at:
+        if len(trials) >= self.most:
             return None
         known = [trial.params for trial in trials]
         drawn = (self._drawn(trials, attempt) for attempt in range(ATTEMPTS))
         values = next((each for each in drawn if each not in known), None)
         if values is None:  # a space of choices alone has an end
-            self.exhausted_at = len(trials)
+            self.most = len(trials)
             return None
         new = create_trial(state=TrialState.RUNNING, params=values, distributions=self.space)
         self.study.add_trial(new)
@@ -135,8 +133,7 @@ class Trials:
     def _drawn(self, trials: Sequence[FrozenTrial], attempt: int) -> dict[str, Any]:
         """What the sampler chooses after these trials."""
         # A search that continues draws what it would have; one with another seed does not.
-        again = (attempt,) if attempt else ()
-        entropy = np.random.SeedSequence((self.search.seed, len(trials), *again))
+        entropy = np.random.SeedSequence((self.search.seed, len(trials), attempt))
         seed = int(entropy.generate_state(1)[0])
         samplers = optuna.samplers
         tpe = self.search.sampler == "tpe" and attempt < ATTEMPTS // 2  # it repeats itself
@@ -161,15 +158,15 @@ class Trials:
             score = scores.get(None, scores.get(reached, 0))
             return (None not in scores, trial.number not in front, -reached, -score)
 
-        found = {}
+        results = []
         for trial in sorted(filter(self.reached, trials), key=place):
             experiment, reached = self.experiment(trial), self.reached(trial)
             values = trial.values or [trial.intermediate_values[reached]]
             scores = dict(zip(self.search.objectives, values, strict=True))
             run = runs.get(experiment.name)
             spent = f"{reached}/{self.epochs}"
-            found[experiment.name] = Result(experiment, scores, run.id if run else "", spent)
-        return [*found.values()]
+            results.append(Result(experiment, scores, run.id if run else "", spent))
+        return results
 
     def has_finished(self) -> bool:
         """Whether a trial has trained to its end."""

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 EPOCHS = "train.epochs"
+NO_CHOICE = {  # params that a space cannot have
+    EPOCHS: "all trials must be equally long",
+    "train.threads": "all trials must take as many cores",
+}
 # What a run measures without a look at the test list.
 OBJECTIVE = re.compile(r"val\..+|export\.(int8\.)?bytes")
 OBJECTIVES = "val.miou and the other val.*, export.bytes and export.int8.bytes"
@@ -66,8 +70,8 @@ class Search:
             raise ValueError("rungs: trials can pause for one objective alone, not for two")
         if self.rungs and self.stage != "train":
             raise ValueError("rungs: trials can pause for what each epoch measures: val.*")
-        if EPOCHS in self.space:
-            raise ValueError(f"space: {EPOCHS} is not accepted, all trials must be equally long")
+        for name in NO_CHOICE.keys() & self.space.keys():
+            raise ValueError(f"space: {name} is not accepted, {NO_CHOICE[name]}")
 
     @property
     def stage(self) -> str:

@@ -78,7 +78,7 @@ def compare(
     """The names whose values differ, or else one finding for all of them under the label."""
     if not expected:
         return [Finding(part, label, UNKNOWN, f"{len(got)} values")]
-    names = sorted(expected.keys() | got.keys(), key=[*expected, *got].index)
+    names = dict.fromkeys([*expected, *got])
     pairs = [(name, expected.get(name, MISSING), got.get(name, MISSING)) for name in names]
     differing = [Finding(part, name, *values) for name, *values in pairs if len({*values}) > 1]
     same = f"{len(names)} values"

@@ -44,8 +44,6 @@ def test_the_arrays_are_the_files_decoded_and_stretched(tiny_pets, monkeypatch):
         assert torch.equal(pictures.images[place], resize_image(photograph[None], 32)[0])
         assert torch.equal(pictures.masks[place], resize_mask(mask, 32))
     assert PairDataset(pictures)[0, 0][1].dtype == torch.int64
-    assert pictures.images.shape == (8, 3, 32, 32)
-    assert pictures.masks.shape == (8, 32, 32)
 
 
 def test_reviewed_masks_and_added_pairs_come_before_the_published_ones(tiny_pets):

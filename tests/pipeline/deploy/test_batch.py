@@ -70,7 +70,7 @@ def contents(address):
     return {name.removeprefix(path): files.cat_file(name) for name in files.find(path)}
 
 
-def test_each_image_gets_a_mask_and_a_row_with_what_its_line_says(model, store, tmp_path):
+def test_each_image_gets_a_mask_and_a_row_with_what_its_line_says(model, store):
     fill(store, "in/a.png")
     [line] = outcomes(model, f"{store}/in", f"{store}/out")
     [row] = table(f"{store}/out")
@@ -259,16 +259,6 @@ def test_the_confidence_is_in_the_table_and_drawn(model_file, store):
     [row] = table(f"{store}/out")
     shown = decoded(fsspec.open(row["files"]["confidence"]).open().read())
     assert row["confidence"] == round(shown.mean() / 255, 4)
-
-
-def test_the_results_may_lie_among_the_images_which_are_all_found(model, store):
-    fill(store, "a.png", "more/b.png", "masks/c.png")
-    first = list(outcomes(model, store, f"{store}/more"))
-    assert len(first) == 3
-    fill(store, "more/d.png")
-    assert [each["name"] for each in outcomes(model, store, f"{store}/more")] == [
-        f"{store}/more/d.png"
-    ]
 
 
 @pytest.mark.parametrize("address", ["ftp://host/images", "zip://a.png::memory:///b.zip"])

@@ -114,8 +114,7 @@ def image(name, mask=((PET,),)):
 
 
 def predict(model, images, threads=1, **settings):
-    jobs = folder_jobs(model, images, Path("out"), draws=settings.get("confidence", False))
-    return predict_all(model, jobs, threads, **settings)
+    return predict_all(model, folder_jobs(model, images, Path("out")), threads, **settings)
 
 
 def test_shares_of_the_classes_and_box_of_the_foreground(model):

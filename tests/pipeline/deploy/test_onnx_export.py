@@ -42,7 +42,6 @@ def test_the_file_is_self_contained_and_describes_itself(model_file):
     model = onnx.load(model_file, load_external_data=False)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     assert {entry.key: entry.value for entry in model.metadata_props} == to_metadata(PETS)
-    assert Predictor(model_file, threads=1).classes.entries == PETS.entries
     given = {tensor.name for tensor in model.graph.initializer}
     assert [each.name for each in model.graph.input if each.name not in given] == ["photograph"]
     assert model.ir_version == 8, "ONNX Runtime 1.16 can read it"

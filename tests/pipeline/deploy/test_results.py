@@ -1,11 +1,10 @@
 """Five files for each image, which replace nothing but their own; and the foreground, cut out."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from matplotlib import colormaps
 from PIL import Image
+from small_disk import small_disk
 from tiny_models import BACKGROUND, BORDER, PET
 from tiny_pets import PETS
 
@@ -106,16 +105,10 @@ def test_results_are_known_by_their_mark(tmp_path):
     assert not is_result(tmp_path / "none.input.png")
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     save(tmp_path, tmp_path / "cat.jpg")
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-
-    def full_disk(self, content):
-        self.write_text("half of it")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with small_disk(50), pytest.raises(OSError, match="File too large"):
         save(tmp_path, tmp_path / "cat.jpg")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 

@@ -12,12 +12,7 @@ from small_disk import small_disk
 
 from pipeline.core.terminal import run_command
 from pipeline.ingest import archives
-from pipeline.ingest.archives import (
-    ArchiveError,
-    check_archive,
-    extract_archive,
-    pack_folder,
-)
+from pipeline.ingest.archives import ArchiveError, check_archive, extract_archive, pack_folder
 
 FILES = {
     "images/b.jpg": random.Random(0).randbytes(3000),
@@ -78,8 +73,10 @@ def test_absolute_names_lie_in_the_folder_and_are_there_once(tmp_path, folder):
         extract_archive(archive, folder)
 
 
-@pytest.fixture(params=["", "gz", "bz2", "xz"])
+@pytest.fixture(params=["", "gz", "bz2", "xz", "zip"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "zip":
+        return pack_zip(tmp_path / "a.tar", FILES)
     members = [a_file(name, content) for name, content in FILES.items()]
     return pack(tmp_path / "a.tar", *members, mode=f"w:{request.param}")
 
@@ -193,19 +190,14 @@ def test_headers_in_a_row_are_limited(tmp_path, folder, kind):
         extract_archive(archive, folder)
 
 
-def test_a_large_archive_may_have_a_header_for_each_member(tmp_path):
-    """As Python's tarfile writes them, for the fractions of the times."""
-    parts = [part for n in range(40_000) for part in (a_header("x", RECORD), a_file(f"{n}.jpg"))]
-    check_archive(pack_raw(tmp_path / "a.tar", *parts))
-
-
 def test_headers_are_limited_in_their_sum_and_earlier_if_they_are_for_all_that_follow(
     tmp_path, folder, monkeypatch
 ):
-    for kind, limit in (("x", 10_000), ("g", archives.MAX_BESIDES)):
+    for kind, limit in (("x", 200 * 64 - 1), ("g", archives.MAX_BESIDES)):
         parts = [part for n in range(200) for part in (a_header(kind, RECORD), a_file(f"{n}.jpg"))]
         archive = pack_raw(tmp_path / f"{kind}.tar", *parts)
-        if kind == "x":
+        if kind == "x":  # as Python's tarfile writes them, for the fractions of the times
+            monkeypatch.setattr(archives, "MAX_BESIDES", limit + 1)
             extract_archive(archive, folder)
         monkeypatch.setattr(archives, "MAX_BESIDES", limit)
         with pytest.raises(ArchiveError, match=TOO_MANY):
@@ -268,12 +260,6 @@ def pack_zip(archive: Path, files: dict[str, bytes], mode: int = 0) -> Path:
             info.external_attr = mode << 16
             packed.writestr(info, content)
     return archive
-
-
-def test_a_zip_gives_the_same_files(tmp_path, folder):
-    check_archive(pack_zip(tmp_path / "a.tar", FILES))
-    extract_archive(tmp_path / "a.tar", folder)
-    assert files_in(folder) == FILES
 
 
 @pytest.mark.parametrize(
@@ -445,11 +431,3 @@ def test_links_in_a_folder_are_followed_and_those_to_nowhere_or_around_are_refus
     (pets / "c.jpg").symlink_to("nowhere")
     with pytest.raises(ArchiveError, match=r"c\.jpg is no file: a link that leads nowhere"):
         packed(pets)
-
-
-def test_a_path_that_two_archives_hold_is_refused(tmp_path, folder):
-    for stem in ("one", "two"):
-        pack(tmp_path / f"{stem}.tar", a_file("images/a.jpg"))
-    extract_archive(tmp_path / "one.tar", folder)
-    with pytest.raises(ArchiveError, match=r"two\.tar: images/a\.jpg is in another archive"):
-        extract_archive(tmp_path / "two.tar", folder)

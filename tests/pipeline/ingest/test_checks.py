@@ -11,13 +11,7 @@ from pipeline.core.params import check_values
 from pipeline.data.classes import IGNORE
 from pipeline.data.description import Description
 from pipeline.data.images import MAX_OPENED_MEGAPIXELS, decode_image, load_image
-from pipeline.ingest.checks import (
-    MaskValues,
-    Pair,
-    UnusableError,
-    check_pair,
-    mask_values,
-)
+from pipeline.ingest.checks import MaskValues, Pair, UnusableError, check_pair, mask_values
 from pipeline.ingest.vocabulary import Note, Reason
 
 WIDTH, HEIGHT = 48, 32

@@ -1,22 +1,12 @@
 """What people decide is in the file when they are told so, whoever else decides meanwhile."""
 
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from processes import REPOSITORY
+from processes import running
 
 from pipeline.core.terminal import UserError
-from pipeline.ingest.decisions import (
-    COLUMNS,
-    Held,
-    Review,
-    change,
-    held,
-    read_reviews,
-)
+from pipeline.ingest.decisions import COLUMNS, Held, Review, change, held, read_reviews
 
 HEADER = ",".join(COLUMNS) + "\n"
 
@@ -43,7 +33,7 @@ def test_rows_are_sorted_by_name_and_read_back_as_they_were_given(tmp_path):
 
 
 def test_a_table_that_a_spreadsheet_saved_is_read_or_told(tmp_path):
-    change(tmp_path, "pug_1", Held(), Held(review("pug_1", "right")))
+    decide(tmp_path, "pug_1")
     file = tmp_path / "review.csv"
     text = file.read_text().replace("Ann", "Müller")
     file.write_text(text, encoding="utf-8-sig")
@@ -95,10 +85,9 @@ for number in itertools.count():
 
 
 def test_every_confirmed_decision_survives_a_kill(tmp_path):
-    command = [sys.executable, "-c", ENDLESS, str(tmp_path)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    with running("-c", ENDLESS, tmp_path) as process:
         confirmed = [process.stdout.readline().strip() for _ in range(30)]
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         confirmed += process.stdout.read().split()
     assert set(confirmed) <= read_reviews(tmp_path).keys()
     decide(tmp_path, "pug", decision="leave out")  # and nobody waits for the lock of the dead

@@ -1,20 +1,17 @@
 import hashlib
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from file_server import FileServer, Reply
+from file_server import BYTES, OTHER, Reply
 from small_disk import small_disk
 
 from pipeline.ingest import transfer
 from pipeline.ingest.fetch import fetch
 from pipeline.ingest.transfer import DownloadError
 
-BYTES = random.Random(0).randbytes(300_000)
-OTHER = random.Random(1).randbytes(300_000)
 MD5 = hashlib.md5(BYTES).hexdigest()
 
 
@@ -22,12 +19,6 @@ MD5 = hashlib.md5(BYTES).hexdigest()
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "WAITS", (0.0, 0.0))
     monkeypatch.delenv("DVC_ROOT", raising=False)
-
-
-@pytest.fixture
-def url(server: FileServer) -> str:
-    server.files["/a.tar"] = BYTES
-    return f"{server.url}/a.tar"
 
 
 @pytest.fixture

@@ -1,16 +1,12 @@
-import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from file_server import FileServer, Reply
+from file_server import BYTES, OTHER, Reply
 
 from pipeline.ingest import transfer as module
 from pipeline.ingest.transfer import DownloadError, transfer
-
-BYTES = random.Random(0).randbytes(300_000)
-OTHER = random.Random(1).randbytes(300_000)
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +16,6 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     # Not time.sleep itself: other threads of the tests' process sleep, too.
     monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waits.append))
     return waits
-
-
-@pytest.fixture
-def url(server: FileServer) -> str:
-    server.files["/a.tar"] = BYTES
-    return f"{server.url}/a.tar"
 
 
 @pytest.fixture

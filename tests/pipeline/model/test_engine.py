@@ -24,14 +24,6 @@ def machine(monkeypatch):
     return pretend
 
 
-@pytest.fixture
-def threads():
-    """The number of torch's threads is the process's: give it back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("wanted", "abilities", "precision"),
     [
@@ -52,7 +44,7 @@ def test_auto_is_bf16_where_it_is_fast(machine, monkeypatch, wanted, abilities, 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_process_has_all_the_threads(machine, threads, count, monkeypatch):
+def test_one_process_has_all_the_threads(machine, count, monkeypatch):
     machine()
     for name in ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"):  # a scheduler's are not ours
         monkeypatch.setenv(name, "2")
@@ -69,7 +61,7 @@ def test_one_process_has_all_the_threads(machine, threads, count, monkeypatch):
 @pytest.mark.parametrize(
     ("precision", "product"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
 )
-def test_the_precision_is_the_products_not_the_weights(machine, threads, precision, product):
+def test_the_precision_is_the_products_not_the_weights(machine, precision, product):
     machine()
     fabric = launch(1, precision, 1, seed=0)
     layer = torch.nn.Linear(2, 2)

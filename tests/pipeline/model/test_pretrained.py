@@ -7,9 +7,10 @@ from processes import run_python
 from safetensors.torch import save_file
 from skimage.data import chelsea
 
+from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import INSTALLED, load_pretrained, normalisation_of
+from pipeline.model.encoders import INSTALLED, check_model, load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
 from pipeline.model.unet import UNet
@@ -114,8 +115,9 @@ def test_a_file_without_tensors_or_with_code_is_refused(tmp_path):
     [(LITE, 5, r"weights\.pth is missing"), ("plain", 2, "set it null")],
 )
 def test_missing_and_superfluous_weights_are_refused(tmp_path, encoder, levels, message):
-    with pytest.raises(UserError, match=rf"model\.weights: .*{message}"):
-        network_with(encoder, levels, weights=tmp_path / "weights.pth")
+    params = ModelParams((8,) * levels, encoder, str(tmp_path / "weights.pth"))
+    with pytest.raises(ParamsError, match=rf"model\.weights: .*{message}"):
+        check_model(params)
 
 
 def test_a_failed_download_says_what_to_do(tmp_path):

@@ -30,15 +30,6 @@ FEATURES = {"plain": (4, 8), "efficientnet_lite0": (4, 4, 4, 4, 8)}
 STEPS = 6
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Several threads only wait for each other on images as small as these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class Kept:
     """A training's state that goes through the bytes of a file."""
 

@@ -1,17 +1,13 @@
 """The prediction log: whole rows through kills and full disks, bounded, with few pictures kept."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from PIL import Image
-from processes import REPOSITORY
+from processes import running, wait_until
 from small_disk import small_disk
 
 from pipeline.core.terminal import UserError
@@ -52,15 +48,8 @@ def test_a_row_says_when_by_which_model_and_what_was_seen(tmp_path):
 
 
 def test_a_killed_process_leaves_whole_rows(tmp_path):
-    command = [sys.executable, "-c", ENDLESS, str(tmp_path)]
-    writers = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(2)]
-    end = time.monotonic() + 60
-    while sum(file.stat().st_size > 50_000 for file in tmp_path.glob("*.jsonl")) < 2:
-        assert time.monotonic() < end, "nothing is written"
-        time.sleep(0.01)
-    for writer in writers:
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
+    with running("-c", ENDLESS, tmp_path), running("-c", ENDLESS, tmp_path):
+        wait_until(lambda: sum(p.stat().st_size > 50_000 for p in tmp_path.glob("*.jsonl")) == 2)
     pieces = sorted(tmp_path.glob("*.jsonl"))
     assert len(pieces) == 2
     for piece in pieces:
@@ -136,14 +125,9 @@ def test_the_least_confident_pictures_are_kept_under_their_rows_ids(tmp_path, mo
             assert np.abs(np.array(image, np.int16) - number // 2).max() <= 2
 
 
-def test_all_are_kept_however_many_came_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(log, "REMEMBERED", 10)
-    written = PredictionLog(tmp_path, keep=1.0)
-    assert all(written._is_unsure(number / 40) for number in range(40))
-
-
 @pytest.mark.parametrize(("keep", "kept"), [(0.0, 0), (1.0, 50)])
-def test_none_or_all_pictures_are_kept(tmp_path, keep, kept):
+def test_none_or_all_pictures_are_kept_however_many_came_before(tmp_path, monkeypatch, keep, kept):
+    monkeypatch.setattr(log, "REMEMBERED", 10)
     written = PredictionLog(tmp_path, keep)
     for confidence in (None, *np.linspace(0, 1, 49).tolist()):
         add(written, confidence=confidence, image=np.zeros((2, 2, 3), np.uint8))

@@ -105,21 +105,21 @@ def test_the_stores_tables_agree_with_its_client(workspace, monkeypatch):
 
 
 REFUSED = (
-    (None, "auto", r"no model yet.*models/model\.onnx is missing.*`make`.*@champion"),
-    ("no.onnx", "auto", r"no\.onnx is missing: export first"),
-    ("7", "auto", r"has no version 7; registered: 1 @challenger, 2"),
-    ("@champion", "auto", r"has no version @champion; registered: 1 @challenger, 2"),
-    ("models:/another/1", "auto", r"'models:/another/1' names no model: accepted is .*3"),
-    ("models:/pet-segmentation1", "auto", "names no model"),
+    (None, r"no model yet.*models/model\.onnx is missing.*`make`.*@champion"),
+    ("no.onnx", r"no\.onnx is missing: export first"),
+    ("7", r"has no version 7; registered: 1 @challenger, 2"),
+    ("@champion", r"has no version @champion; registered: 1 @challenger, 2"),
+    ("models:/another/1", r"'models:/another/1' names no model: accepted is .*3"),
+    ("models:/pet-segmentation1", "names no model"),
 )
 
 
 def test_what_cannot_be_found_says_what_can(workspace):
     register(1, alias="challenger")
     register(2)
-    for reference, precision, message in REFUSED:
+    for reference, message in REFUSED:
         with pytest.raises(UserError, match=message):
-            find_model(reference, precision)
+            find_model(reference)
 
 
 def test_a_changed_or_missing_file_is_refused(workspace):

@@ -17,7 +17,7 @@ from pipeline.records.models import find_model
 from pipeline.records.registry import Decision, contestants, promote, register_model, settle
 from pipeline.records.runs import Run, checkpoint_run
 from pipeline.records.store import open_store
-from pipeline.records.versions import find_version, list_versions, model_name
+from pipeline.records.versions import find_served, list_versions, model_name
 
 SCORES = {"test": {"miou": 0.75, "iou": {"pet": 0.875}}, "export": {"opset": 18}}
 
@@ -117,7 +117,7 @@ def test_two_machines_that_register_one_file_make_one_version(workspace, monkeyp
     file = write_onnx(workspace / "model.onnx")
     register(file, SCORES)
     # This machine looked before the other was done.
-    monkeypatch.setattr(registry, "find_version", lambda store, digest: None)
+    monkeypatch.setattr(registry, "find_served", lambda versions, digest: None)
     assert register(file, SCORES)[0] == 1
     assert [each.number for each in list_versions()] == [1]
 
@@ -194,8 +194,8 @@ def test_other_bytes_are_another_version_no_alias_moves_and_the_newest_is_to_con
     promote(store, 1)
     register_number(2)
     assert aliases() == {1: ("champion",), 2: ()}
-    assert find_version(store.uri, file_digest(Path("1.onnx"))).number == 1
-    assert find_version(store.uri, "0" * 64) is None
+    assert find_served(list_versions(), file_digest(Path("1.onnx"))).number == 1
+    assert find_served(list_versions(), "0" * 64) is None
     newest, champion = contestants(store)
     assert (newest.number, champion.number) == (2, 1)
     named, champion = contestants(store, 1)

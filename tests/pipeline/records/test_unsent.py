@@ -32,10 +32,10 @@ def loss(step: int) -> dict:
 def test_the_outbox_reaches_the_store_and_leaves_no_file(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     for step in range(250):
-        outbox.put(metric="loss", value=float(step), step=step)
+        outbox.put(metric="loss", value=float(step), step=step, time=1000 + step)
     outbox.put(tag="color", value="green")
     outbox.put(tag="color", value="blue")
-    outbox.put(status="FINISHED")
+    outbox.put(status="FINISHED", time=5000)
     assert outbox.close()
     run = store.client.get_run(run_id)
     history = store.client.get_metric_history(run_id, "loss")
@@ -59,10 +59,7 @@ def test_leftovers_are_sent_with_their_times_and_the_file_is_removed(store, run_
     assert stores_with_unsent() == []
 
 
-def test_what_waits_for_the_repositorys_own_store_moves_with_it(workspace, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    store = open_store()
-    run_id = store.client.create_run(store.experiment_id).info.run_id
+def test_what_waits_for_the_repositorys_own_store_moves_with_it(store, run_id, workspace):
     outbox = Outbox(store, run_id)
     [file] = (workspace / "mlartifacts/unsent").iterdir()
     assert str(workspace) not in file.read_text()

@@ -22,11 +22,11 @@ from pipeline.scoring.suspects import (
     SHIFTED,
     SWAPPED,
     THIN,
+    are_swapped,
     draw_suspects,
     find_suspects,
     judge,
     ranked,
-    swapped_classes,
     unusual,
 )
 
@@ -139,16 +139,16 @@ def test_ignored_pixels_count_nowhere():
 @pytest.mark.parametrize(
     ("counts", "swapped"),
     [
-        ([[1, 9, 0], [8, 2, 0], [0, 0, 5]], (0, 1)),
-        ([[1, 0, 9], [0, 0, 0], [0, 0, 0]], (0, 2)),  # the second name is nowhere
-        ([[9, 1, 0], [1, 9, 0], [0, 0, 5]], None),
-        ([[1, 9, 0], [2, 8, 0], [0, 0, 5]], None),  # one taken for the other, but not back
-        ([[1, 9, 0], [8, 2, 0], [40, 0, 5]], None),  # does not end most of it
-        ([[5, 0, 0], [0, 5, 0], [0, 0, 5]], None),
+        ([[1, 9, 0], [8, 2, 0], [0, 0, 5]], True),
+        ([[1, 0, 9], [0, 0, 0], [0, 0, 0]], True),  # the second name is nowhere
+        ([[9, 1, 0], [1, 9, 0], [0, 0, 5]], False),
+        ([[1, 9, 0], [2, 8, 0], [0, 0, 5]], False),  # one taken for the other, but not back
+        ([[1, 9, 0], [8, 2, 0], [40, 0, 5]], False),  # does not end most of it
+        ([[5, 0, 0], [0, 5, 0], [0, 0, 5]], False),
     ],
 )
 def test_classes_are_swapped_if_both_are_seen_as_each_other(counts, swapped):
-    assert swapped_classes(np.array(counts)) == swapped
+    assert are_swapped(np.array(counts)) == swapped
 
 
 def test_a_score_of_a_half_is_the_models_usual_strongest_dispute():
