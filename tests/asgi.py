@@ -5,17 +5,10 @@ import asyncio
 END = {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def send(app, *chunks, **how):
-    """Send the chunks of a body, then `last`; return the answer's status, type and body."""
-    start, *parts = await exchange(app, *chunks, **how)
-    content = dict(start["headers"]).get(b"content-type", b"").decode()
-    return start["status"], content, b"".join(part.get("body", b"") for part in parts)
-
-
-async def exchange(
+async def send(
     app, *chunks, last=(END,), kind="image/png", path="/invocations", method="POST", origin=None
 ):
-    """ASGI's messages of an answer."""
+    """Send the chunks of a body, then `last`; return the answer's status, headers and body."""
     named = {"content-type": kind, "origin": origin, "access-control-request-method": "POST"}
     path, _, query = path.partition("?")
     headers = [(name.encode(), value.encode()) for name, value in named.items() if value]
@@ -33,4 +26,6 @@ async def exchange(
         sent.append(message)
 
     await app(scope, receive, keep)
-    return sent
+    start, *parts = sent
+    answered = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], answered, b"".join(part.get("body", b"") for part in parts)

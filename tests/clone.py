@@ -4,6 +4,7 @@ The pipeline of a minute runs once for all of them: each test file works in a co
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -84,6 +85,14 @@ class Clone:
         """Every run of every experiment."""
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         return self.client.search_runs(experiments)
+
+
+def page_blocks(page: str) -> dict[str, list[str]]:
+    """The code of a page in docs/, by heading."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    code = [re.findall(r"```(?:sh|python)\n(.*?)```", part, re.DOTALL) for part in parts]
+    return dict(zip(parts[1::2], code[2::2], strict=True))
 
 
 def stages_run(output: str) -> list[str]:

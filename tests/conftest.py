@@ -22,7 +22,6 @@ FIRST = (
     "real photographs",
     "test_broken_stages",
     "end_to_end/test_sweep",
-    "end_to_end/test_doctor",
     "test_verify_command",
     "test_readme",
     "test_tracking_server",

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import psutil
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -25,6 +27,13 @@ def run_python(
         text=True,
         check=False,
     )
+
+
+def call(module: ModuleType, *words: object) -> int | None:
+    """Run a command's main in this process, with these words on its command line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [module.__name__, *map(str, words)])
+        return module.main()
 
 
 @contextmanager

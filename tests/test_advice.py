@@ -1,6 +1,6 @@
 """Commands that messages advise exist, with the options that they are advised with.
 
-Those of `make doctor` run in end_to_end/test_doctor.py.
+Those of `make doctor` run in tools/test_doctor_checks.py.
 """
 
 import ast

@@ -1,11 +1,11 @@
 """Each damage is what it is called, and the table counts what was found."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from processes import call
 from tiny_pets import PETS, write_params
 
 from benchmarks import labels as bench
@@ -58,8 +58,7 @@ def test_it_runs_and_its_last_line_holds_the_shares(tiny_pets, monkeypatch, caps
     monkeypatch.setattr(bench, "SHARE", 0.5)
     pairs = tiny_pets / "data/pairs"
     before = {file: file.read_bytes() for file in pairs.rglob("*.*")}
-    monkeypatch.setattr(sys, "argv", ["labels", "--seeds", "1"])
-    bench.main()
+    call(bench, "--seeds", "1")
     found = json.loads(capsys.readouterr().out.splitlines()[-1])["found"]
     assert found["all"]["damaged"] == sum(n["damaged"] for n in found.values()) / 2 == 7
     assert {"ours", "mIoU", "known"} <= found["all"].keys()

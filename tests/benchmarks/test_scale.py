@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from processes import call
 
 from benchmarks import scale
 from benchmarks.scale import OF_FORMS, STEPS, Cost, command_cost, growth
@@ -34,12 +35,8 @@ def test_growth_is_without_the_start():
     ("more", "forms", "steps"),
     [([], ["files"], STEPS), (["--shards", "4"], ["files", "shards"], OF_FORMS)],
 )
-def test_every_step_runs_and_the_last_line_holds_its_cost(
-    tmp_path, monkeypatch, capsys, more, forms, steps
-):
-    options = ["--images", "160", "--workdir", str(tmp_path), *more]
-    monkeypatch.setattr(sys, "argv", ["scale", *options])
-    scale.main()
+def test_every_step_runs_and_the_last_line_holds_its_cost(tmp_path, capsys, more, forms, steps):
+    call(scale, "--images", 160, "--workdir", tmp_path, *more)
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(report) == ["cores", *forms]
     for costs in (report[form]["160"] for form in forms):

@@ -1,25 +1,18 @@
 """docs/by-hand.md: what it says to run, in a clone that has run `make`."""
 
-import re
 import sqlite3
 import sys
 from contextlib import closing
 from secrets import token_hex
 
 import pytest
-from clone import Clone, stages_run
+from clone import Clone, page_blocks, stages_run
 from mlflow import MlflowClient
 from servers import ADMINISTRATOR, postgres_server, s3_server, started
-from tiny_pets import REPOSITORY
 
 from pipeline.records.versions import model_name
 
-PAGE = (REPOSITORY / "docs/by-hand.md").read_text()
-PARTS = re.split(r"^## (.+)\n", PAGE, flags=re.MULTILINE)
-BLOCKS = {
-    heading: re.findall(r"```(?:sh|python)\n(.*?)```", text, re.DOTALL)
-    for heading, text in zip(PARTS[1::2], PARTS[2::2], strict=True)
-}
+BLOCKS = page_blocks("by-hand.md")
 THERE = "postgresql+psycopg://petseg@127.0.0.1:5432/mlflow"
 
 
@@ -28,7 +21,9 @@ def test_a_merge_of_two_trainings_stops_and_two_commands_settle_it(finished, tmp
     clone = finished.copy(tmp_path / "petseg")
     [settle] = BLOCKS["A merge in which both sides trained"]
     base = clone.run("git rev-parse HEAD").strip()
-    for branch, param in (("theirs", "evaluate.batch_size=8"), ("ours", "export.threads=2")):
+    # Of stages that are quick.
+    changes = ("split.held_out_fraction=0.5", "extract.max_quarantined_fraction=0.5")
+    for branch, param in zip(("theirs", "ours"), changes, strict=True):
         clone.run(f"git checkout --quiet -b {branch} {base} && dvc exp run -S {param}")
         clone.commit(param)
     ours = (clone.root / "dvc.lock").read_text()
@@ -38,7 +33,7 @@ def test_a_merge_of_two_trainings_stops_and_two_commands_settle_it(finished, tmp
     assert stages_run(clone.run(settle)) == []  # theirs is in the cache
     assert clone.run("dvc repro && git status --porcelain").strip().endswith("up to date.")
     merged = (clone.root / "dvc.lock").read_text()
-    assert "batch_size: 8" in merged
+    assert "held_out_fraction: 0.5" in merged
     assert merged != ours
 
 

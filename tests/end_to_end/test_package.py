@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from servers import free_port, wait_for
+from servers import started
 from tiny_models import write_traffic_light
 from tiny_pets import REPOSITORY
 
@@ -36,13 +36,8 @@ def test_it_predicts_and_serves_a_named_model(petseg, tmp_path, monkeypatch):
     predict = [*command, "predict", photograph, "--model", model]
     subprocess.run(predict, env=os.environ | environment, check=True)
     assert Path("results/examples.overlay.png").is_file()
-    port = str(free_port())
-    serve = [*command, "serve", "--model", model, "--port", port]
-    with subprocess.Popen(serve, env=os.environ | environment) as server:
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health")
-            body, kind = photograph.read_bytes(), {"Content-Type": "image/jpeg"}
-            answer = requests.post(f"http://127.0.0.1:{port}/invocations", body, headers=kind)
-            assert answer.headers["Content-Type"] == "image/png"
-        finally:
-            server.terminate()
+    serve = [*command, "serve", "--model", model, "--port"]
+    with started(serve, "health", env=os.environ | environment) as server:
+        body, kind = photograph.read_bytes(), {"Content-Type": "image/jpeg"}
+        answer = requests.post(f"{server.uri}/invocations", body, headers=kind, timeout=60)
+        assert answer.headers["Content-Type"] == "image/png"

@@ -5,6 +5,7 @@ bytes (`make verify VERSION=1`), and what a changed param reruns.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,13 @@ def test_one_finished_run_holds_training_and_test_scores(clone):
     assert champion.tags["onnx.sha256"] == file_digest(clone.root / "models/model.onnx")
 
 
-def test_nothing_reruns_without_a_change_and_only_evaluate_for_its_pictures(clone):
+def test_nothing_reruns_without_a_change_and_only_evaluate_would_for_its_pictures(clone):
     output = clone.run("dvc repro")
     assert stages_run(output) == []
     assert "up to date" in output
     assert len(clone.runs()) == 1
-    output = clone.run("echo '# changed' >> pipeline/scoring/pictures.py; dvc repro")
-    assert stages_run(output) == ["evaluate"]
+    output = clone.run("echo '# changed' >> pipeline/scoring/pictures.py; dvc status")
+    assert re.findall(r"^(\w+):$", output, re.MULTILINE) == ["evaluate"]
 
 
 def test_a_run_of_a_model_from_the_cache_looks_as_its_training(finished, clone, tmp_path):

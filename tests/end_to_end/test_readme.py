@@ -51,10 +51,12 @@ SERVED = {  # served until stopped: where, and what is on them
     "make app": ("http://127.0.0.1:8501", "Streamlit"),
     "make serve": ("http://127.0.0.1:5001/health", '"status":"ready"'),
 }
-TINY = "train.epochs=1 train.image_size=32 train.batch_size=16"
-# Their trainings are those of `make oxford` (Lite0, two processes) and of another model.features:
-# here they are put into DVC's queue, which reads the settings.
+TINY = "train.epochs=1 train.image_size=32 train.batch_size=16 train.processes=1"
+TINY += " train.augmentation.crop_size=null"
+# Their trainings are those of other commands and tests, with other settings: here they are put into
+# DVC's queue, which reads the settings.
 QUEUED = (
+    "dvc exp run -S train.lr=0.001",
     "dvc exp run -S 'model.features=[64, 128, 256, 512]'",
     "dvc exp run -S model.encoder=efficientnet_lite0",
     "dvc exp run -S train.processes=2",
@@ -98,9 +100,11 @@ def run(clone, command):
         clone.run_queue(jobs=2)
     elif command == "make verify VERSION=1":
         rebuilt_from_nothing(clone, command)
+    elif command == "make doctor":
+        assert "All is well" in clone.run(command)
     elif command == "dvc exp run -S train.epochs=2":
         assert stages_run(clone.run(command)) == ["train", "evaluate", "export"]
-    elif command != "make test":  # this is it
+    elif command not in ("make", "make test"):  # the clone has run the one, this is the other
         clone.run(replaced(clone, command))
 
 
@@ -175,6 +179,7 @@ def rebuilt_from_nothing(clone, verify):
     assert "identical: checkpoint.pth, model.onnx, model.int8.onnx" in output
     assert "differs" not in output
     assert "unknown" not in output
+    assert "petseg-verify-" not in output, "a folder that is gone"
     assert len(clone.runs()) == runs
     assert clone.run("git status --porcelain --untracked-files=all") == ""
     assert len(clone.run("git worktree list").splitlines()) == 1
@@ -194,7 +199,7 @@ def every_experiment_is_a_finished_run(clone):
         assert clone.root / "mlartifacts" in folder.parents
         assert (folder / "plots/train/curves.csv").stat().st_size > 0
     scores = [run.data.metrics["test.miou"] for run in runs if "test.miou" in run.data.metrics]
-    shown = json.loads(clone.run("dvc exp show --json"))
+    shown = json.loads(clone.run("dvc exp show --json --hide-queued"))
     for experiment in [each for revision in shown for each in revision["experiments"] or []]:
         metrics = experiment["revs"][0]["data"]["metrics"]
         miou = metrics["metrics/evaluate.json"]["data"]["miou"]

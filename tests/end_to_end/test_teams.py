@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from clone import ALL_STAGES, Clone, borrow, make_clone, stages_run
+from clone import ALL_STAGES, Clone, borrow, make_clone, page_blocks, stages_run
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
@@ -25,7 +25,6 @@ from servers import (
     s3_server,
     wait_for,
 )  # fmt: skip
-from tiny_pets import REPOSITORY
 
 from pipeline.core.files import file_digest
 from pipeline.records.versions import model_name
@@ -34,14 +33,6 @@ pytestmark = pytest.mark.teams
 
 LOOPBACK = "http://127.0.0.1"
 PASSWORDS = {account: token_hex(16) for account in ("administrator", "role")}
-
-
-def blocks() -> dict[str, list[str]]:
-    """The page's code by heading."""
-    text = (REPOSITORY / "docs/teams.md").read_text()
-    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
-    code = [re.findall(r"```(?:sh|python)\n(.*?)```", part, re.DOTALL) for part in parts]
-    return dict(zip(parts[1::2], code[2::2], strict=True))
 
 
 @dataclass
@@ -91,7 +82,7 @@ def team(tmp_path_factory) -> Iterator[Team]:
     """The servers, set up by the page."""
     seed = make_clone(tmp_path_factory.mktemp("team") / "server")
     seed.run("git clone --quiet --bare . ../origin.git")
-    page = blocks()
+    page = page_blocks("teams.md")
     install, roles, bucket, serve = page.pop("The server, once")
     with postgres_server(PASSWORDS["administrator"]) as database, s3_server() as keys:
         path = f"{seed.root}/.venv/bin:{POSTGRES_PROGRAMS}:{os.environ['PATH']}"

@@ -1,9 +1,9 @@
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import call
 
 from pipeline.core.terminal import UserError
 from pipeline.data.description import read_description
@@ -21,48 +21,47 @@ def folders(tmp_path, monkeypatch):
     return tmp_path
 
 
-def described(monkeypatch, pixels):
+def described(pixels):
     """The description that comes out of two masks with these pixels."""
     for name in ("a", "b"):
         Image.fromarray(np.array(pixels, np.uint8)).save(f"masks/{name}.png")
-    monkeypatch.setattr(sys, "argv", ["describe", "images", "masks", "--name", "own"])
-    describe.main()
+    call(describe, "images", "masks", "--name", "own")
     return read_description(Path("datasets/own.yaml"))
 
 
-def test_two_values_are_background_and_foreground(folders, monkeypatch):
-    found = described(monkeypatch, [[0, 0, 0, 255]] * 3)
+def test_two_values_are_background_and_foreground(folders):
+    found = described([[0, 0, 0, 255]] * 3)
     entries = [(entry.name, entry.values, entry.role) for entry in found.classes]
     assert entries == [("background", (0,), "background"), ("foreground", (255,), "foreground")]
     assert found.masks.ignore == ()
     assert found.sources["masks"].url == str(folders / "masks")
     assert (found.layout.images, found.layout.masks) == ("images/{name}.*", "masks/{name}.*")
     with pytest.raises(UserError, match="is there already"):
-        describe.main()
+        call(describe, "images", "masks", "--name", "own")
 
 
-def test_paths_may_hold_any_signs(folders, monkeypatch):
+def test_paths_may_hold_any_signs(folders):
     odd = Path('ü "1" #\\')
     odd.mkdir()
     for name in ("images", "masks"):
         Path(name).rename(odd / name)
         Path(name).symlink_to(odd / name)
-    found = described(monkeypatch, [[0, 0, 0, 255]])
+    found = described([[0, 0, 0, 255]])
     assert found.sources["masks"].url == str(folders / odd / "masks")
 
 
-def test_255_beside_class_ids_is_ignored(folders, monkeypatch):
-    found = described(monkeypatch, [[0, 1, 2, 255]] * 3)
+def test_255_beside_class_ids_is_ignored(folders):
+    found = described([[0, 1, 2, 255]] * 3)
     assert [entry.name for entry in found.classes] == ["class 0", "class 1", "class 2"]
     assert found.masks.ignore == (255,)
 
 
-def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders, monkeypatch):
+def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders):
     Path("masks/labelmap.txt").write_text(
         "# label:color_rgb:parts:actions\nbackground:0,0,0::\naeroplane:128,0,0::\n"
     )
     black, red, void = (0, 0, 0), (128, 0, 0), (224, 224, 192)
-    found = described(monkeypatch, [[black, black, red, void]] * 3)
+    found = described([[black, black, red, void]] * 3)
     entries = [(entry.name, entry.values, entry.colour, entry.role) for entry in found.classes]
     assert entries == [
         ("background", ("#000000",), None, "background"),
@@ -71,9 +70,9 @@ def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders, monkeyp
     assert found.masks.ignore == ("#e0e0c0",)
 
 
-def test_masks_of_two_kinds_are_refused(folders, monkeypatch):
-    described(monkeypatch, [[0, 255]])
+def test_masks_of_two_kinds_are_refused(folders):
+    described([[0, 255]])
     Image.new("RGB", (2, 1)).save("masks/b.png")
     Path("datasets/own.yaml").unlink()
     with pytest.raises(UserError, match=r"b\.png.* one holds colours, the other numbers"):
-        describe.main()
+        call(describe, "images", "masks", "--name", "own")

@@ -1,6 +1,9 @@
-"""What the doctor says about the store: moved, incomplete, with runs that never ended."""
+"""What the doctor says about packages, outputs and the store, and that its remedies work."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -9,18 +12,33 @@ import pytest
 from mlflow_workspace import commit, make_workspace
 from tiny_models import write_onnx
 
+from pipeline.core.files import file_digest
+from pipeline.core.layout import CHECKPOINT
 from pipeline.core.terminal import UserError
 from pipeline.model.resume import training_state
 from pipeline.records.database import readdress
 from pipeline.records.models import find_model
 from pipeline.records.registry import register_model
-from pipeline.records.runs import training_run
+from pipeline.records.runs import all_runs, training_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import list_versions
 from tools import doctor
-from tools.checks import check_environment, check_records, deviations
+from tools.checks import (
+    check_cache,
+    check_checkpoint,
+    check_disk,
+    check_environment,
+    check_outputs,
+    check_records,
+    deviations,
+)
 
 DATA = Path("data/pairs")
+DVC = """
+stages:
+  model: {cmd: echo model > model, outs: [model]}
+  pairs: {cmd: mkdir -p pairs && echo pair > pairs/a, outs: [pairs]}
+"""
 
 
 @pytest.fixture
@@ -37,6 +55,10 @@ def workspace(tmp_path, monkeypatch):
 
 def found(state):
     return [each for each in check_records(open_store()) if each.state == state]
+
+
+def do(remedy):
+    subprocess.run(["bash", "-c", remedy], check=True)
 
 
 def test_a_store_in_order_has_nothing_to_repair(workspace):
@@ -96,6 +118,66 @@ def test_a_run_that_is_being_trained_is_well(workspace):
         assert any("is being trained now" in each.text for each in found("good"))
         assert found("note") == []
         run.finish("4567")
+
+
+def test_a_run_whose_artifacts_are_gone_is_deleted_and_its_rest_cleared_away(workspace):
+    store = open_store()
+    [run] = all_runs(store)
+    shutil.rmtree(workspace / "mlartifacts" / run.info.run_id)
+    [finding] = found("bad")
+    assert finding.text == f"the artifacts of 1 run ({run.info.run_id[:8]}) are gone"
+    do(finding.remedy.partition(", or: ")[2])
+    [finding] = [each for each in check_disk(store) if "1 deleted runs still hold" in each.text]
+    do(finding.remedy)
+    assert not any("deleted runs" in each.text for each in check_disk(store))
+
+
+def test_a_checkpoint_that_no_run_trained_is_told(workspace):
+    """The gate registers it: test_models.py."""
+    store = open_store()
+    assert [each.remedy for each in check_checkpoint(store)] == ["dvc repro"]
+    CHECKPOINT.parent.mkdir()
+    CHECKPOINT.write_bytes(b"weights")
+    assert [each.remedy for each in check_checkpoint(store)] == ["python -m tools.models gate"]
+    with training_run(DATA, {}, {}, "second") as run:
+        run.finish(file_digest(CHECKPOINT))
+    assert [each.state for each in check_checkpoint(store)] == ["good"]
+
+
+@pytest.fixture
+def outputs(workspace):
+    """The outputs of two stages, which are hard links to DVC's cache."""
+    Path("dvc.yaml").write_text(DVC)
+    commit(workspace)
+    do("dvc init --quiet && dvc config cache.type hardlink,copy && dvc repro --quiet")
+    commit(workspace)
+    return Path("model"), Path("pairs/a")
+
+
+def test_what_differs_from_the_lock_and_what_nothing_needs_is_told(outputs):
+    assert [each.state for each in check_outputs()] == ["good"]
+    Path("dvc.yaml").write_text(DVC.replace("echo model", "echo another"))
+    [finding] = check_outputs()
+    assert (finding.text, finding.remedy) == ("not as dvc.lock says: model", "dvc repro")
+    do(f"{finding.remedy} --quiet; git checkout --quiet dvc.yaml dvc.lock; dvc checkout --quiet")
+    _, finding = check_cache()
+    assert finding.remedy == "dvc gc --workspace --all-commits --all-experiments"
+    do(f"{finding.remedy} --force")
+    assert [each.state for each in check_cache()] == ["good", "good"]
+
+
+def test_what_a_power_cut_or_an_edit_damaged_comes_back_by_its_remedy(outputs, monkeypatch, capsys):
+    before = [file.read_bytes() for file in outputs]
+    for file, content in zip(outputs, (b"", b"edited"), strict=True):
+        file.chmod(0o644)  # DVC trusts an object that is write-protected
+        file.write_bytes(content)
+        file.chmod(0o444)
+    monkeypatch.setattr(sys, "argv", ["doctor", "--deep"])
+    assert doctor.main() == 1
+    told = capsys.readouterr().out
+    for problem in ("1 objects in DVC's cache are empty", "2 objects in DVC's cache were changed"):
+        do(re.search(rf"{problem}.*\n +(.*)", told)[1])
+    assert [file.read_bytes() for file in outputs] == before
 
 
 NUMPY = version("numpy")

@@ -241,12 +241,6 @@ def test_pictures_that_come_along_are_added(run):
     assert image_path(LABELS / FOLDER, "new").read_bytes() == photograph(5, *mask.shape)
 
 
-def with_members(file, **members):
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-
-
 @pytest.mark.parametrize(
     ("members", "fault"),
     [
@@ -259,7 +253,9 @@ def with_members(file, **members):
     ],
 )
 def test_other_archives_are_refused_whole(run, members, fault):
-    with_members("back.zip", **members)
+    with zipfile.ZipFile("back.zip", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
     with pytest.raises(UserError, match=re.escape(fault)):
         run("import", "back.zip")
     assert not LABELS.exists()

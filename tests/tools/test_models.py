@@ -5,7 +5,6 @@ known, and models that are scored again on pictures.
 import json
 import re
 import sys
-import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import onnx
 import pandas as pd
 import pytest
+from pictures import claim, encoded
 from PIL import Image
 from pixel_tables import miou_of, pixel_table, table_of
 from rich.console import Console
@@ -96,17 +96,7 @@ def beside(gate):
     return gate
 
 
-@pytest.mark.parametrize("answer", ["bomb.png", "x" * 300])
-def test_what_is_no_answer_is_told(models, answer):
-    register(1, CHAMPION)
-    header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xff\xff\0\0\xff\xff\x08\0\0\0\0"
-    pixels = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
-    Path("bomb.png").write_bytes(header + zlib.crc32(header[12:]).to_bytes(4) + pixels)
-    with pytest.raises(UserError, match=r"no PNG that names|no registered version"):
-        models("trace", answer)
-
-
-def test_an_answer_is_traced_to_its_version(models):
+def test_an_answer_is_traced_to_its_version_and_what_is_none_is_told(models):
     register(1, CHAMPION)
     register(2, CHAMPION)
     digest = file_digest(Path("2.onnx"))
@@ -119,7 +109,10 @@ def test_an_answer_is_traced_to_its_version(models):
         assert said["MLflow"] == f"run  {version(2).run_id}"
         assert said["rebuild"] == "it  make verify VERSION=2"
     mask.save("plain.png")
-    for answer, problem in [("plain.png", "names the model"), ("0" * 12, "no registered version")]:
+    Path("bomb.png").write_bytes(claim(encoded(mask), 65_535, 65_535))
+    problems = dict.fromkeys(("plain.png", "bomb.png"), "no PNG that names the model")
+    problems |= dict.fromkeys(("0" * 12, "x" * 300), "no registered version")
+    for answer, problem in problems.items():
         with pytest.raises(UserError, match=problem):
             models("trace", answer)
 

@@ -168,8 +168,6 @@ def test_a_log_gets_a_row_for_each_photograph_and_keeps_the_least_sure(predict):
     assert set(table["format"]) == {"PNG"}
     kept = {file.stem for file in Path("seen/kept").iterdir()}
     assert set(table["id"][table["confidence"] == table["confidence"].min()]) <= kept
-    with pytest.raises(UserError, match=r"--keep: .* --log"):
-        predict("data", *MODEL, "--keep", "0.3")
 
 
 def test_a_reader_that_stops_early_gets_no_traceback(workspace):

@@ -3,10 +3,6 @@
 By one process, and by a Ray cluster of two nodes.
 """
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +10,12 @@ import psutil
 import pyarrow.dataset as ds
 import pytest
 from pictures import encoded
-from processes import REPOSITORY, wait_until
+from processes import run_python, running, wait_until
 from servers import s3_server
 from tiny_models import COLOURS, write_traffic_light
 
 BROKEN = 20
+PREDICT = ("-m", "tools.predict", "--model", "models/model.onnx")
 
 
 @pytest.fixture
@@ -50,9 +47,7 @@ def fill(bucket, folder, count):
 
 
 def predict(*arguments):
-    command = [sys.executable, "-m", "tools.predict", "--model", "models/model.onnx", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return run_python(*PREDICT, *arguments, cwd=Path.cwd())
 
 
 def wait_for_parts(bucket, table, count):
@@ -64,14 +59,12 @@ def wait_for_parts(bucket, table, count):
 def test_a_killed_run_is_continued(bucket):
     fill(bucket, "pets/in", 1300)
     command = ("s3://pets/in/", "--out", "s3://pets/out")
-    killed = predict(*command)
-    first = wait_for_parts(bucket, "pets/out/table", 1)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    done = len(first) * 500
-    _, said = (again := predict(*command)).communicate()
+    with running(*PREDICT, *command, cwd=Path.cwd()):  # the block's end kills it
+        first = wait_for_parts(bucket, "pets/out/table", 1)
+    done, again = len(first) * 500, predict(*command)
     assert again.returncode == 1
-    assert f"of {1300 - done:,} predicted into s3://pets/out; {done:,} were done before" in said
+    told = f"of {1300 - done:,} predicted into s3://pets/out; {done:,} were done before"
+    assert told in again.stderr
     rows = ds.dataset("pets/out/table", filesystem=bucket).to_table().to_pylist()
     assert len({row["name"] for row in rows}) == len(rows) == 1300
     broken = [row["name"] for row in rows if row["error"]]
@@ -79,8 +72,7 @@ def test_a_killed_run_is_continued(bucket):
     masks = [row["files"]["mask"] for row in rows if not row["error"]]
     assert sorted(bucket.find("pets/out/masks")) == sorted(mask[len("s3://") :] for mask in masks)
 
-    alone = predict("s3://pets/in/1/0400.png", "--out", "alone")
-    alone.communicate()
+    predict("s3://pets/in/1/0400.png", "--out", "alone")
     below = "masks/s3/pets/in/1/0400.png.mask.png"
     assert Path("alone", below).read_bytes() == bucket.cat_file(f"pets/out/{below}")
 
@@ -108,16 +100,16 @@ def workers(cluster):
 @pytest.mark.nightly
 def test_a_cluster_that_loses_a_worker_writes_what_one_process_writes(bucket, cluster):
     fill(bucket, "pets/in", 2000)
-    running = predict("s3://pets/in/", "--out", "s3://pets/cluster", "--engine", "ray")
-    wait_for_parts(bucket, "pets/cluster/table", 1)
-    busy = workers(cluster)
-    assert len(busy) == 2
-    busy[0].kill()
-    _, said = running.communicate()
+    command = ("s3://pets/in/", "--out", "s3://pets/cluster", "--engine", "ray")
+    with running(*PREDICT, *command, cwd=Path.cwd()) as together:
+        wait_for_parts(bucket, "pets/cluster/table", 1)
+        busy = workers(cluster)
+        assert len(busy) == 2
+        busy[0].kill()
+        said, _ = together.communicate()
     assert f"{2000 - BROKEN:,} of 2,000 predicted into s3://pets/cluster" in said
     alone = predict("s3://pets/in/", "--out", "s3://pets/alone")
-    alone.communicate()
-    assert running.returncode == alone.returncode == 1
+    assert together.returncode == alone.returncode == 1
     found = {}
     for out in ("cluster", "alone"):
         masks = bucket.find(f"pets/{out}/masks", detail=True)

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from pixel_tables import table_of
+from processes import call
 from pydantic import TypeAdapter
 from tars import tar_of
 from tiny_models import save_random_model, write_onnx
@@ -30,8 +30,7 @@ from pipeline.records.store import open_store
 from pipeline.records.versions import list_versions, model_name
 from pipeline.scoring.tables import headline_words
 from stages import evaluate
-from tools import models
-from tools import report as tool
+from tools import models, report
 
 METRICS = {
     "download": {"dataset": "sample"},
@@ -49,16 +48,15 @@ METRICS = {
 
 
 @pytest.fixture
-def evaluated(tiny_pets, monkeypatch):
+def evaluated(tiny_pets):
     """A workspace as the stages leave it; only the training and the export were made up."""
     save_random_model(tiny_pets / "models")
     write_onnx(tiny_pets / "models/model.onnx")
     plots = tiny_pets / "metrics/plots"
     with training_run(Path("data/pairs"), {"train": {"epochs": 2}}, {}, "id") as run:
         run.finish(checkpoint_digest(tiny_pets / "models"))
-    command = "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json"
-    monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/tables", str(plots / "evaluate")])
-    evaluate.main()
+    words = "data/pairs data/reviewed data/splits models metrics/evaluate.json metrics/tables"
+    call(evaluate, *words.split(), plots / "evaluate")
     for name, values in METRICS.items():
         (tiny_pets / f"metrics/{name}.json").write_text(json.dumps(values))
     (plots / "train").mkdir()
@@ -68,23 +66,16 @@ def evaluated(tiny_pets, monkeypatch):
     return tiny_pets
 
 
-def report(monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["report", *options])
-    tool.main()
-
-
-def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
-    evaluated, monkeypatch
-):
+def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(evaluated):
     store = open_store()
     run = find_run(store, checkpoint_digest(evaluated / "models"))
     store.client.set_tag(run.info.run_id, "git.commit", "<script>alert(1)</script>")
-    report(monkeypatch)
+    call(report)
     [file] = Path("reports").iterdir()
     assert file.name == f"{run.info.run_name}.html"
     kept = MlflowClient(store.uri).list_artifacts(run.info.run_id, "report")
     assert [artifact.path for artifact in kept] == [f"report/{file.name}"]
-    report(monkeypatch, "--out", "card.html")
+    call(report, "--out", "card.html")
     page = Path("card.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 7
@@ -105,8 +96,8 @@ def test_the_card_is_one_file_with_the_scores_their_intervals_and_the_origin(
     assert "border merged: pet and border count as pet." in " ".join(page.split())
 
 
-def test_the_reviewed_list_and_added_photographs_have_their_scores(evaluated, monkeypatch):
-    report(monkeypatch, "--out", "card.html")
+def test_the_reviewed_list_and_added_photographs_have_their_scores(evaluated):
+    call(report, "--out", "card.html")
     assert "reviewed" not in Path("card.html").read_text()
     scores = json.loads(Path("metrics/evaluate.json").read_text())
     interval = {"miou_low": 0.8111, "miou_high": 0.9222}
@@ -114,14 +105,14 @@ def test_the_reviewed_list_and_added_photographs_have_their_scores(evaluated, mo
     added = {"images": 23, "miou": 0.75, "miou_low": 0.5, "miou_high": 0.8125}
     scores |= {"reviewed": reviewed, "added": added}
     Path("metrics/evaluate.json").write_text(json.dumps(scores))
-    report(monkeypatch, "--out", "card.html")
+    call(report, "--out", "card.html")
     page = " ".join(Path("card.html").read_text().split())
     assert "3 decisions (leave out: 1, swap: 2)" in page
     assert "2 images with the corrected masks, mIoU is 0.876 (0.811 to 0.922)" in page
     assert "On 23 photographs that people added" in page
 
 
-def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, monkeypatch):
+def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated):
     entries = tuple(Class(f"c{n}", f"#0000{n:02x}") for n in range(40))
     classes = replace(PETS, entries=entries, readings={}, groups=(), ignore=255)
     config = ModelConfig(ModelParams(features=(4, 8)), classes, 32, Normalisation())
@@ -139,7 +130,7 @@ def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, mon
     table.loc[table["score"].str.endswith(".c39"), ["value", "low", "high"]] = np.nan
     write_csv(Path("metrics/tables/scores.csv"), table)
     Path("metrics/download.json").write_text(json.dumps({"dataset": "roads"}))
-    report(monkeypatch, "--out", "card.html")
+    call(report, "--out", "card.html")
     page = Path("card.html").read_text()
     assert "gives every pixel of an image one of 40 classes" in page
     assert "images like those of the data set roads, 8 of which it was trained on" in page
@@ -153,7 +144,7 @@ def test_a_model_of_forty_classes_without_foreground_has_its_card(evaluated, mon
 HOSTILE = "=HYPERLINK(0)<script>[/b]x\x1b[31m`](//e.org)\n"
 
 
-def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatch, capsys):
+def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, capsys):
     """As the name of a file, a breed, a data set, and in a version's tags."""
     quarantined(evaluated, HOSTILE.replace("/", ""))
     # The version, its description and its run's.
@@ -172,9 +163,8 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
     harmless(described)
     # The list of versions, which one of them must not break for all.
     client.set_model_version_tag(model_name(), "1", "test.miou", "n/a")
-    monkeypatch.setattr(sys, "argv", ["models", "list"])
     capsys.readouterr()
-    models.main()
+    call(models, "list")
     told = capsys.readouterr().out
     assert "=HYPERLINK(0)<script>[/b]x\\x1b[31m" in told
     assert "\x1b" not in told
@@ -184,7 +174,7 @@ def test_a_hostile_text_is_escaped_wherever_people_read_it(evaluated, monkeypatc
     slices = read_csv(Path("metrics/tables/slices.csv"))
     write_csv(Path("metrics/tables/slices.csv"), slices.assign(group=HOSTILE, slice="size"))
     Path("metrics/download.json").write_text(json.dumps({"dataset": HOSTILE}))
-    report(monkeypatch, "--out", "card.html")
+    call(report, "--out", "card.html")
     page = Path("card.html").read_text()
     assert page.count("=HYPERLINK(0)&lt;script&gt;") > 2
     harmless(page)
@@ -207,8 +197,6 @@ def harmless(text):
     assert "\x1b" not in text
 
 
-def test_what_is_missing_is_named(evaluated, monkeypatch):
-    for missing in ("metrics/tables/slices.csv", "models/checkpoint.pth"):
-        (evaluated / missing).unlink()
-        with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
-            report(monkeypatch)
+def test_what_is_missing_is_named(workspace):
+    with pytest.raises(UserError, match=r"models/checkpoint\.pth is missing.*dvc repro"):
+        call(report)

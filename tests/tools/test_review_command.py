@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
 import pytest
+from clone import Clone
 from PIL import Image
 from pixel_tables import pixel_table
 from tiny_pets import REPOSITORY
@@ -22,53 +22,40 @@ stages:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a command in a repository whose one stage copies what evaluate would have made."""
-    identity = {"NAME": "Tester", "EMAIL": "tester@localhost"}
-    for role in ("AUTHOR", "COMMITTER"):
-        for key, value in identity.items():
-            monkeypatch.setenv(f"GIT_{role}_{key}", value)
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*command):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run("git", "init", "--quiet", "--initial-branch", "main")
-    run("dvc", "init", "--quiet")
+def branch(tmp_path):
+    """A repository whose one stage copies what evaluate would have made."""
+    made = Clone(tmp_path, PYTHONPATH=str(REPOSITORY))
+    made.run("git init --quiet --initial-branch main && dvc init --quiet")
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
-    return run
+    return made
 
 
-def evaluated(run, root, seed, pet_missed, grey):
+def evaluated(branch, seed, pet_missed, grey):
     """Commit what a model did that misses so many of the pet's pixels in each image."""
     params = (REPOSITORY / "params.yaml").read_text()
-    (root / "params.yaml").write_text(params.replace("seed: 0 #", f"seed: {seed} #", 1))
-    made = root / "made"
+    (branch.root / "params.yaml").write_text(params.replace("seed: 0 #", f"seed: {seed} #", 1))
+    made = branch.root / "made"
     (made / "tables").mkdir(parents=True, exist_ok=True)
     (made / "plots/evaluate").mkdir(parents=True, exist_ok=True)
     pixel_table(pet_missed).to_csv(made / "tables/per_image.csv", index=False)
     (made / "evaluate.json").write_text(json.dumps({"miou": 1 - pet_missed / 1000}))
     Image.new("L", (8, 8), grey).save(made / "plots/evaluate/worst.png")
-    run("dvc", "repro", "--quiet")
-    run("git", "add", "--all")
-    run("git", "commit", "--quiet", "--message", f"seed {seed}")
+    branch.run("dvc repro --quiet")
+    branch.commit(f"seed {seed}")
 
 
-def review(run, root):
-    run(sys.executable, "-m", "tools.review")
-    return (root / "reports/review/review.md").read_text()
+def review(branch):
+    branch.run(f"{sys.executable} -m tools.review")
+    return (branch.root / "reports/review/review.md").read_text()
 
 
-def test_a_better_branch_is_shown_with_what_made_it_better(run, tmp_path):
-    evaluated(run, tmp_path, seed=0, pet_missed=100, grey=0)
-    run("git", "switch", "--quiet", "--create", "better")
-    assert "as good as before" in review(run, tmp_path)
+def test_a_better_branch_is_shown_with_what_made_it_better(branch):
+    evaluated(branch, seed=0, pet_missed=100, grey=0)
+    branch.run("git switch --quiet --create better")
+    assert "as good as before" in review(branch)
 
-    evaluated(run, tmp_path, seed=7, pet_missed=50, grey=255)
-    told = review(run, tmp_path)
+    evaluated(branch, seed=7, pet_missed=50, grey=255)
+    told = review(branch)
 
     assert "**The gate would accept the model** (on the same 20 test images)." in told
     # IoU of pet 0.9 and 0.95, of background 2000 of 2200 and of 2150, of border 0.8 in both.
@@ -80,12 +67,13 @@ def test_a_better_branch_is_shown_with_what_made_it_better(run, tmp_path):
     assert "params.yaml" in told.partition("Code and data")[2]
     for side, grey in (("before", 0), ("after", 255)):
         assert f"({side}/worst.png)" in told.partition("## Pictures")[2]
-        with Image.open(tmp_path / f"reports/review/{side}/worst.png") as picture:
+        with Image.open(branch.root / f"reports/review/{side}/worst.png") as picture:
             assert picture.getpixel((0, 0)) == grey
 
 
-def test_a_base_that_is_in_no_cache_is_not_compared(run, tmp_path):
-    evaluated(run, tmp_path, seed=0, pet_missed=100, grey=0)
-    assert "as good as before" in review(run, tmp_path)
-    shutil.rmtree(tmp_path / ".dvc/cache")  # the base's tables, of which a review has left a copy
-    assert "**The scores do not compare:** one side lacks" in review(run, tmp_path)
+def test_a_base_that_is_in_no_cache_is_not_compared(branch):
+    evaluated(branch, seed=0, pet_missed=100, grey=0)
+    assert "as good as before" in review(branch)
+    # The base's tables, of which a review has left a copy.
+    shutil.rmtree(branch.root / ".dvc/cache")
+    assert "**The scores do not compare:** one side lacks" in review(branch)

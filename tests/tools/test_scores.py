@@ -3,12 +3,12 @@
 import json
 import re
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow_workspace import commit, git
+from processes import call
 from pydantic import TypeAdapter
 from tiny_pets import PETS
 
@@ -18,7 +18,7 @@ from pipeline.data.classes import Class
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import ModelConfig, ModelParams
 from pipeline.scoring.tables import headline_words
-from tools import scores as tool
+from tools import scores
 
 WORDS = headline_words(PETS)
 MANY = replace(PETS, readings={}, entries=tuple(Class(f"c{n}", "#000000") for n in range(40)))
@@ -44,21 +44,16 @@ def metrics(tmp_path, monkeypatch):
     write_metrics(PETS)
 
 
-def run(monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["scores", *options])
-    tool.main()
-
-
-def test_the_table_of_another_model_is_told(metrics, monkeypatch):
-    scores = Path("metrics/tables/scores.csv").read_text()
+def test_the_table_of_another_model_is_told(metrics):
+    table = Path("metrics/tables/scores.csv").read_text()
     write_metrics(MANY)
-    Path("metrics/tables/scores.csv").write_text(scores)
+    Path("metrics/tables/scores.csv").write_text(table)
     with pytest.raises(UserError, match=r"tables is of another model than models/config\.json"):
-        run(monkeypatch)
+        call(scores)
 
 
-def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
-    run(monkeypatch)
+def test_every_score_is_printed_with_its_interval(metrics, capsys):
+    call(scores)
     printed = capsys.readouterr().out
     for place, name in enumerate(WORDS):
         known = name != "iou.border"
@@ -67,22 +62,22 @@ def test_every_score_is_printed_with_its_interval(metrics, monkeypatch, capsys):
     assert re.search(r"IoU of border +│ +absent", printed)
     assert "7 pictures" in printed
     assert "What next" not in printed
-    run(monkeypatch, "--next")
+    call(scores, "--next")
     assert "make ui" in capsys.readouterr().out
 
 
-def test_the_reviewed_list_is_told_of_beside_the_headline(metrics, monkeypatch, capsys):
+def test_the_reviewed_list_is_told_of_beside_the_headline(metrics, capsys):
     reviewed = {"decisions": {"leave out": 2, "right": 3}, "images": 5, "miou": 0.8765}
     Path("metrics/evaluate.json").write_text(json.dumps({"images": 7, "reviewed": reviewed}))
-    run(monkeypatch)
+    call(scores)
     printed = capsys.readouterr().out
     assert "7 pictures" in printed
     assert "mIoU on the list as reviewed: 0.8765 (5 decisions)" in printed
 
 
-def test_of_many_classes_the_lowest_are_shown_and_the_others_counted(metrics, monkeypatch, capsys):
+def test_of_many_classes_the_lowest_are_shown_and_the_others_counted(metrics, capsys):
     write_metrics(MANY)  # without foreground: each class has a Boundary IoU, too
-    run(monkeypatch)
+    call(scores)
     printed = capsys.readouterr().out
     for kind in (r"IoU of c\d+ ", r"Boundary IoU of c\d+ "):
         assert len(re.findall(f"│ {kind}", printed)) == 30
@@ -91,26 +86,24 @@ def test_of_many_classes_the_lowest_are_shown_and_the_others_counted(metrics, mo
     assert "20 scores of classes that do better: metrics/tables/scores.csv" in printed
 
 
-def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(
-    metrics, monkeypatch, capsys
-):
+def test_numbers_that_are_not_committed_are_named_with_the_command_that_does(metrics, capsys):
     commit(Path())
-    run(monkeypatch, "--next")
+    call(scores, "--next")
     assert "git commit" not in capsys.readouterr().out
     Path("metrics/evaluate.json").write_text(json.dumps({"images": 8}))
-    run(monkeypatch, "--next")
+    call(scores, "--next")
     printed = capsys.readouterr().out
     assert "metrics/evaluate.json differ from the commit" in printed
     [command] = re.findall(r"git commit .*(?= dvc.lock metrics$)", printed, re.M)
     git(Path(), *shlex.split(command)[1:], "metrics")  # no dvc.lock here
-    run(monkeypatch, "--next")
+    call(scores, "--next")
     assert "git commit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "missing", ["metrics/evaluate.json", "metrics/tables/scores.csv", "models/config.json"]
 )
-def test_without_scores_the_error_says_how_to_get_them(metrics, missing, monkeypatch):
+def test_without_scores_the_error_says_how_to_get_them(metrics, missing):
     Path(missing).unlink()
     with pytest.raises(UserError, match=rf"{missing} is missing.*dvc repro"):
-        run(monkeypatch)
+        call(scores)

@@ -155,12 +155,6 @@ def test_two_searches_share_the_trials_and_never_one(repository):
         assert len(set(names)) == 6
 
 
-def test_a_few_trials_still_give_one_that_is_trained_to_its_end(repository):
-    trials = trials_of(repository, SEARCH | {"trials": 2})
-    pauses = [pause for _, pause in search_to_its_end(trials)]
-    assert pauses == [1, 1, 3, None]
-
-
 def test_nothing_is_trained_to_its_end_while_better_trials_may_be_under_way(repository):
     trials = trials_of(repository, SEARCH | {"trials": 2})
     first = next(trials.candidates())

@@ -7,7 +7,7 @@ import re
 import jsonschema
 import numpy as np
 import pytest
-from asgi import exchange
+from asgi import send
 from pictures import encoded
 from prometheus_client.parser import text_string_to_metric_families
 from tiny_models import BACKGROUND, COLOURS, MASK, write_sure_model, write_traffic_light
@@ -41,10 +41,7 @@ def get(app, path="/"):
 
 
 def asked(app, *chunks, **how):
-    """Status, headers and body of an answer."""
-    start, *parts = asyncio.run(exchange(app, *chunks, **how))
-    headers = {name.decode(): value.decode() for name, value in start["headers"]}
-    return start["status"], headers, b"".join(part.get("body", b"") for part in parts)
+    return asyncio.run(send(app, *chunks, **how))
 
 
 def test_the_page_says_what_answers_and_shows_what_its_form_sent(make):

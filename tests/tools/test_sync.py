@@ -1,20 +1,14 @@
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from mlflow_workspace import leave_unsent, make_workspace
+from mlflow_workspace import leave_unsent
+from processes import call
 
 from pipeline.records.store import open_store
-from tools.sync import main
+from tools import sync
 
 METRIC = {"time": 1, "metric": "loss", "value": 0.5, "step": 1}
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sys, "argv", ["sync"])
-    return make_workspace(tmp_path, monkeypatch)
 
 
 def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
@@ -24,23 +18,23 @@ def test_sync_sends_to_each_store_what_waits_for_it(workspace, capsys):
     runs = [(each, each.client.create_run(each.experiment_id)) for each in (store, other)]
     for each, run in runs:
         leave_unsent(workspace, each.uri, run.info.run_id, METRIC)
-    assert main() == 0
+    assert call(sync) == 0
     for each, run in runs:
         assert each.client.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
-    assert main() == 0
+    assert call(sync) == 0
     assert "Nothing waits" in capsys.readouterr().out
 
 
-def test_what_waits_for_a_database_that_is_gone_is_kept_and_makes_none(workspace, capsys):
-    file = leave_unsent(workspace, f"sqlite:///{workspace}/gone/mlflow.db", "0123", METRIC)
-    assert main() == 1
-    assert "is gone" in capsys.readouterr().out.replace("\n", " ")
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("sqlite:////gone/mlflow.db", "sqlite:////gone/mlflow.db is gone"),
+        ("http://127.0.0.1:9", "http://127.0.0.1:9 failed: no connection"),
+    ],
+)
+def test_what_a_store_still_does_not_take_is_kept(workspace, capsys, store, said):
+    file = leave_unsent(workspace, store, "0123", METRIC)
+    assert call(sync) == 1
+    assert said in capsys.readouterr().out
     assert file.exists()
-    assert not (workspace / "gone").exists()
-
-
-def test_what_a_server_still_does_not_take_is_kept(workspace, capsys):
-    file = leave_unsent(workspace, "http://127.0.0.1:9", "0123", METRIC)
-    assert main() == 1
-    assert "http://127.0.0.1:9 failed: no connection" in capsys.readouterr().out.replace("\n", " ")
-    assert file.exists()
+    assert not Path("/gone").exists()

@@ -1,18 +1,16 @@
 """A project of two small stages, rebuilt: what differs is named where it starts."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 from mlflow_workspace import commit, git, make_workspace
-from tiny_pets import REPOSITORY
+from processes import REPOSITORY, running, wait_until
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -169,6 +167,13 @@ def test_a_source_that_cannot_be_fetched_again_is_reported(dirty, monkeypatch, c
     assert status == 1
     assert verdict.startswith("not rebuilt: a stage stopped")
     assert "It starts with the data: index.csv" in verdict
+    status, _, verdict = run_verify(monkeypatch, capfd, dirty, "--data", "data/pairs")
+    assert (status, verdict) == (0, "identical: checkpoint.pth")  # the data is not made again
+
+
+def test_make_names_a_run_and_given_data():
+    command = ["make", "--dry-run", "--directory", REPOSITORY, "verify", "RUN=ab", "DATA=pairs"]
+    assert 'tools.verify "ab" --data "pairs"' in subprocess.check_output(command, text=True)
 
 
 def test_given_data_is_checked_file_by_file(tiny_pets):
@@ -188,18 +193,10 @@ def test_given_data_is_checked_file_by_file(tiny_pets):
 
 def test_sigterm_ends_the_stages_and_removes_the_worktree(dirty, tmp_path):
     started = tmp_path / "started"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tools.verify", dirty],
-        env=os.environ | {"SLOW": str(started), "PYTHONPATH": str(REPOSITORY)},
-    )
-    try:
-        while not started.exists():
-            assert process.poll() is None
-            time.sleep(0.05)
+    with running("-m", "tools.verify", dirty, cwd=tmp_path, SLOW=str(started)) as process:
+        wait_until(started.exists, seconds=60)
         stages = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
         assert process.wait(timeout=60) != 0
-    finally:
-        process.kill()
     assert worktrees() == 1
     assert psutil.wait_procs(stages, timeout=30)[1] == []

@@ -1,12 +1,12 @@
 """The grid holds the pictures asked for, the same ones for the same seed."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import call
 from tiny_pets import PETS, write_pair
 
 from pipeline.core.terminal import UserError
@@ -16,15 +16,10 @@ from pipeline.scoring.pictures import MARGIN, TEXT
 from tools import visualize as tool
 
 
-def run(monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["visualize", *options])
-    tool.main()
-
-
-def test_the_grid_is_written_and_grows_with_the_count(tiny_pets, monkeypatch):
+def test_the_grid_is_written_and_grows_with_the_count(tiny_pets):
     """Three pairs a row, of at most 240x220 pixels each."""
     for count in ("1", "3", "4"):
-        run(monkeypatch, "--count", count, "--out", f"{count}.png")
+        call(tool, "--count", count, "--out", f"{count}.png")
     one, three, four = (Image.open(f"{count}.png") for count in (1, 3, 4))
     assert 2 * 240 <= one.width < 3 * 240
     assert 6 * 240 <= three.width == four.width < 7 * 240
@@ -57,14 +52,14 @@ def test_the_seed_decides_which_pictures(tiny_pets):
 
 
 def test_a_label_of_any_group_may_be_written_in_any_case_and_an_unknown_one_gets_the_list(
-    tiny_pets, monkeypatch
+    tiny_pets,
 ):
     columns = {"breed": ["pug", "pug", "Maine_Coon"], "film": [7, 8, 8]}
     table = pd.DataFrame({"name": ["a_1", "a_2", "b_1"], **columns})
     for written, names in (("PUG", {"a_1", "a_2"}), ("maine coon", {"b_1"}), ("7", {"a_1"})):
         assert set(tool.choose(table, written, 10, 0)["name"]) == names
     with pytest.raises(UserError, match=r"--group x: .*known: breed Bengal, .*; species cat, dog"):
-        run(monkeypatch, "--group", "x")
+        call(tool, "--group", "x")
     with pytest.raises(UserError, match="the data set has no groups"):
         tool.choose(table[["name"]], "x", 10, 0)
 

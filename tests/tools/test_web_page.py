@@ -21,16 +21,13 @@ RUNTIME = {web.RUNTIME: b"\0asm", web.SCRIPT: b"export const env = {};"}
 @pytest.fixture
 def npm(workspace, server, monkeypatch):
     """A registry that has a small package with the runtime's files."""
-    server.files["/ort-1.tgz"] = packed = archive(RUNTIME)
+    files = {f"package/dist/{name}": content for name, content in RUNTIME.items()}
+    server.files["/ort-1.tgz"] = packed = tar_of(files, "gz")
     monkeypatch.setattr(web, "PACKAGE", f"{server.url}/ort-1.tgz")
     file = workspace / "right.tgz"
     file.write_bytes(packed)
     monkeypatch.setattr(web, "INTEGRITY", web.integrity(file))
     return server
-
-
-def archive(files):
-    return tar_of({f"package/dist/{name}": content for name, content in files.items()}, "gz")
 
 
 def write(monkeypatch, *arguments):

@@ -4,7 +4,6 @@ The long form shows its counts with: PETSEG_TRIES=10 pytest -m torture -s -k tho
 """
 
 import random
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Set
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ledger import FULL, TRIES
-from pictures import decoded, encoded
+from pictures import claim, decoded, encoded
 from PIL import Image
 from processes import run_python
 from tars import tar_of
@@ -62,15 +61,6 @@ def flip(content: bytes, rng: Random) -> bytes:
 def zero_tail(content: bytes, rng: Random) -> bytes:
     kept = rng.randrange(1, len(content) - 8)
     return content[:kept].ljust(len(content), b"\0")
-
-
-def claim(content: bytes, *sides: int) -> bytes:
-    """The same JPEG or PNG with other sides in its header."""
-    if content.startswith(b"\x89PNG"):
-        header = content[12:16] + b"".join(side.to_bytes(4) for side in sides) + content[24:29]
-        return content[:12] + header + zlib.crc32(header).to_bytes(4) + content[33:]
-    start = content.index(b"\xff\xc0") + 5
-    return content[:start] + b"".join(side.to_bytes(2) for side in sides) + content[start + 4 :]
 
 
 def many_scans(rng: Random) -> bytes:
