@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,8 +47,9 @@ def main() -> None:
         raise UserError(f"{file} is there already: choose another name (--name), or remove it")
     from pipeline.ingest.survey import survey
 
-    # Not every shell expands ~ after an equals sign.
-    images, masks = arguments.images.expanduser(), arguments.masks.expanduser()
+    # Not every shell expands ~ after an equals sign. Path's method raises for a user that is none.
+    given = (arguments.images, arguments.masks)
+    images, masks = (Path(os.path.expanduser(each)) for each in given)  # noqa: PTH111
     found = survey(images, masks)
     names = find_labels(masks)
     show(found)

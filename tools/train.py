@@ -16,6 +16,7 @@ from pipeline.core.params import read_params
 from pipeline.core.terminal import UserError, console, run_command, say
 from pipeline.data.description import SampleParams, Sources, read_description
 from pipeline.ingest.archives import pack_folder
+from pipeline.ingest.fetch import path_in
 from tools.sweeps.plan import param_options, setting, split_setting
 
 HOW_TO_GO_BACK = """The workspace is now in the state of this experiment.
@@ -68,8 +69,8 @@ def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]
     places = []
     for name, source in own.items():
         url = given.get(name, source.url)
-        place = os.path.expanduser(url)  # noqa: PTH111 - which raises for a user that is none
-        path = Path(place).resolve() if name in given else in_repository(url)
+        place = os.path.expanduser(path_in(url))  # noqa: PTH111 - which raises for a user that is none
+        path = Path(place).resolve() if name in given else in_repository(path_in(url))
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():
                 places.append({"source": name, "url": str(path), "md5": place_digest(path)})

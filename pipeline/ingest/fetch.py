@@ -60,9 +60,14 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
     raise DownloadError("\n  ".join((heading if len(urls) > 1 else []) + reasons))
 
 
-def _copy(url: str, target: Path, md5: str | None) -> None:
+def path_in(url: str) -> str:
+    """The path that a file: url names; any other text as it is."""
     scheme, _, rest = url.partition(":")
-    path = unquote(re.sub(r"^//(localhost)?(?=/)", "", rest)) if scheme.lower() == "file" else url
+    return unquote(re.sub(r"^//(localhost)?(?=/)", "", rest)) if scheme.lower() == "file" else url
+
+
+def _copy(url: str, target: Path, md5: str | None) -> None:
+    path = path_in(url)
     if path == url and "://" in url:
         raise DownloadError(f"{url}: a url begins with http://, https:// or file:, or is a path")
     try:

@@ -40,6 +40,11 @@ def test_two_values_are_background_and_foreground(folders):
         call(describe, "images", "masks", "--name", "own")
 
 
+def test_the_home_of_a_user_that_is_none_is_a_folder_that_is_missing(folders):
+    with pytest.raises(UserError, match="~nobody1/images"):
+        call(describe, "~nobody1/images", "masks")
+
+
 def test_paths_may_hold_any_signs(folders):
     odd = Path('ü "1" #\\')
     odd.mkdir()

@@ -23,6 +23,8 @@ def test_a_source_is_where_the_file_says_or_at_a_url_or_a_path_with_its_digest(t
         {"source": "images", "url": str(file), "md5": file_digest(file, "md5")},
         {"source": "masks", "url": "https://example.org/b.tar"},
     ]
+    [place] = find_places(sources, {"images": f"file:{file}"})
+    assert (place["url"], place["md5"]) == (str(file), file_digest(file, "md5"))
     with pytest.raises(UserError, match=r"images: .*none\.tar is no file or folder"):
         find_places(sources, {"images": str(tmp_path / "none.tar")})
     with pytest.raises(UserError, match="no such source; known: images, masks"):
