@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from pipeline.core.files import write_file
-from pipeline.core.layout import DATASETS
+from pipeline.core.layout import DATASETS, expand_home
 from pipeline.core.terminal import UserError, console, run_command, say
 from pipeline.data.colours import in_hex
 
@@ -47,9 +46,8 @@ def main() -> None:
         raise UserError(f"{file} is there already: choose another name (--name), or remove it")
     from pipeline.ingest.survey import survey
 
-    # Not every shell expands ~ after an equals sign. Path's method raises for a user that is none.
-    given = (arguments.images, arguments.masks)
-    images, masks = (Path(os.path.expanduser(each)) for each in given)  # noqa: PTH111
+    # Not every shell expands ~ after an equals sign.
+    images, masks = expand_home(arguments.images), expand_home(arguments.masks)
     found = survey(images, masks)
     names = find_labels(masks)
     show(found)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from pipeline.core.files import file_digest
 from pipeline.core.git import git_identity
-from pipeline.core.layout import DATASETS, in_repository
+from pipeline.core.layout import DATASETS, expand_home, in_repository
 from pipeline.core.params import read_params
 from pipeline.core.terminal import UserError, console, run_command, say
 from pipeline.data.description import SampleParams, Sources, read_description
@@ -69,8 +69,8 @@ def find_places(sources: Sources, given: dict[str, str]) -> list[dict[str, str]]
     places = []
     for name, source in own.items():
         url = given.get(name, source.url)
-        place = os.path.expanduser(path_in(url))  # noqa: PTH111 - which raises for a user that is none
-        path = Path(place).resolve() if name in given else in_repository(path_in(url))
+        place = path_in(url)
+        path = expand_home(place).resolve() if name in given else in_repository(place)
         if path.exists():
             if name in given or source.md5 is None or path.is_dir():
                 places.append({"source": name, "url": str(path), "md5": place_digest(path)})

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from pipeline.core.terminal import printable, run_command, say
+from pipeline.core.terminal import run_command, say
 
 
 def main() -> None:
@@ -16,8 +16,7 @@ def main() -> None:
     store = open_store()
     server = store.uri.startswith("http")
     address = store.name.rstrip("/") if server else f"http://127.0.0.1:{port}"
-    page = printable(f"The runs, the best first: {address}/{store.page}")
-    say(page)
+    say(f"The runs, the best first: {address}/{store.page}")
     if not server:
         # One process: its helpers, for evaluations of language models, take gigabytes.
         os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")

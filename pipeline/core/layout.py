@@ -54,10 +54,14 @@ def workspace_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or here)
 
 
+def expand_home(path: str | Path) -> Path:
+    """The path with ~ or ~NAME expanded; as it is, if there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises then
+
+
 def in_repository(path: str) -> Path:
     """The place of a path in params.yaml: a relative one starts in the repository's root."""
-    # Not Path.expanduser, which raises for the home of a user that is none.
-    return workspace_root() / os.path.expanduser(path)  # noqa: PTH111
+    return workspace_root() / expand_home(path)
 
 
 def cache_folder(name: str) -> Path:

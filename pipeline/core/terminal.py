@@ -99,9 +99,10 @@ def between(low: int, high: int, kind: Callable[[str], float] = int) -> Callable
     """What reads a number from `low` to `high`, for argparse's `type`: as `positive`, or floats."""
 
     def number(text: str) -> float:
-        if not low <= kind(text) <= high:
+        value = kind(text)
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text}: accepted are numbers from {low} to {high}")
-        return kind(text)
+        return value
 
     return number
 

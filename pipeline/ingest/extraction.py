@@ -159,6 +159,7 @@ def store_pair(
 def move_into_shard(folder: Path, name: str, shards: int) -> list[int]:
     """Move the two files of a pair into one of so many shards; return its SHARD_COLUMNS.
 
+    A shard is a tar archive in webdataset's layout: NAME.png follows NAME.jpg.
     The name decides which shard it is, so that another pair, added or gone, changes only its own.
     Equal pairs that come in the same order give equal bytes.
     """

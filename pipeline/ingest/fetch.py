@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pipeline.core.files import atomic_file, file_digest, locked
 from pipeline.core.layout import in_repository
-from pipeline.core.terminal import redacted, refusal, say
+from pipeline.core.terminal import refusal, say
 from pipeline.ingest.archives import pack_folder
 from pipeline.ingest.transfer import DownloadError, transfer
 
@@ -86,7 +86,7 @@ def _copy(url: str, target: Path, md5: str | None) -> None:
 
 def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
     partial.parent.mkdir(exist_ok=True)
-    say(f"{target.name}: from {redacted(url)}")
+    say(f"{target.name}: from {url}")
     transfer(url, partial, resume=md5 is not None)
     with atomic_file(target) as temporary:  # which is removed if it is the wrong one
         shutil.move(partial, temporary)  # copies if the cache is on another disk

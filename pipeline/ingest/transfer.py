@@ -57,7 +57,6 @@ def transfer(url: str, file: Path, resume: bool) -> None:
                     f"{url}: {problem}, also after {len(WAITS)} more tries: check the address and "
                     f"the network, or add a mirror{kept}"
                 ) from None
-            # As plain text: a url may hold brackets, and should not be broken into lines.
             say(f"{url}: {problem}; next try in {pause:g} s")
             time.sleep(pause)
 
