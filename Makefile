@@ -193,7 +193,7 @@ sbom: $(INSTALLED) ## List the pinned packages as a CycloneDX SBOM, reports/sbom
 	uvx --from "cyclonedx-bom>=7,<8" cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
 	  --output-file reports/sbom.json
 
-clean: ## Remove outputs and caches; keep runs, artifacts and results
+clean: ## Remove outputs, caches and unfinished trainings; keep runs, artifacts and results
 	rm -rf data models metrics/labels metrics/plots metrics/tables site .cache
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Any
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -23,8 +22,6 @@ from pipeline.model.training import build_learner, train_one_epoch
 BATCH = 8  # images a step
 SEED = 0
 AUGMENTATION = AugmentationParams(crop_min_area=0.8, brightness=0.1, contrast=0.1, saturation=0.1)
-OPTIMIZER: dict[str, Any] = {"lr": 0.001, "encoder_lr_factor": 1.0, "weight_decay": 0.01}
-SCHEDULE: dict[str, Any] = {"warmup_fraction": 0.1, "steps": 100_000}  # more than are ever taken
 
 REFERENCE = ModelParams(features=(64, 128, 256, 512))  # the paper's
 SMALL = ModelParams(features=(16, 32, 64, 128))
@@ -58,7 +55,17 @@ def class_number() -> int:
 
 def our_training(fabric: Fabric, training: Training) -> Work:
     """Train a network step by step."""
-    learner = build_learner(fabric, training.model, class_number(), **OPTIMIZER, **SCHEDULE)
+    learner = build_learner(
+        fabric,
+        training.model,
+        class_number(),
+        lr=0.001,
+        encoder_lr_factor=1.0,
+        frozen_levels=0,
+        weight_decay=0.01,
+        warmup_fraction=0.1,
+        steps=100_000,  # more than are ever taken
+    )
     batches = our_batches(fabric, training.size)
 
     def work(steps: int) -> None:

@@ -38,6 +38,7 @@ class TrainParams:
     image_size: ImageSize  # side of the square that images are stretched to
     lr: Annotated[float, Field(gt=0)]  # the highest of the schedule
     encoder_lr_factor: Annotated[float, Field(gt=0)]  # the encoder's lr is this times lr
+    frozen_levels: Annotated[int, Field(ge=0, le=8)]  # the encoder's first, which do not learn
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]  # of all steps
     dice_weight: Annotated[float, Field(ge=0)]  # of the Dice loss beside cross-entropy
@@ -69,7 +70,7 @@ def main() -> None:
     from pipeline.model.engine import launch, resolve_precision
     from pipeline.model.resume import Paused
 
-    check_model(model)
+    check_model(model, train.frozen_levels)
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero
@@ -164,7 +165,7 @@ def prepare(
     size = train.augmentation.crop_size or train.image_size
     augment = Augmentation(train.augmentation, size)
     batches = build_batches(fabric, pictures, augment, train.batch_size, seed)
-    names = ("lr", "encoder_lr_factor", "weight_decay", "warmup_fraction")
+    names = ("lr", "encoder_lr_factor", "frozen_levels", "weight_decay", "warmup_fraction")
     rates = {name: getattr(train, name) for name in names}
     steps = train.epochs * len(batches[0])
     learner = build_learner(fabric, model, len(classes), **rates, steps=steps)

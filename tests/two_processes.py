@@ -85,6 +85,7 @@ def new_learner(fabric: Fabric, frozen: bool = True) -> Learner:
         3,
         lr=0.001,
         encoder_lr_factor=1.0,
+        frozen_levels=0,
         weight_decay=0.01,
         warmup_fraction=0.0,
         steps=10,

@@ -22,7 +22,8 @@ WIDTH, HEIGHT = 240, 220  # of a tile, in pixels, at most
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.visualize", description=__doc__)
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    lists = ("train", "val", "test")
+    parser.add_argument("--split", choices=lists, default="train", help="list (train)")
     parser.add_argument("--group", help="pictures of one group only, by its label")
     parser.add_argument("--count", type=positive, default=12, help="pictures (12)")
     seed = between(0, 2**32 - 1)  # what pandas takes

@@ -132,7 +132,7 @@ def normalisation_of(name: str) -> Normalisation:
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
 
 
-def check_model(params: ModelParams) -> None:
+def check_model(params: ModelParams, frozen_levels: int = 0) -> None:
     """Raise ParamsError if the params describe no network that can be built and started.
 
     It takes a moment and no memory: no image is decoded for a network that cannot be.
@@ -145,6 +145,9 @@ def check_model(params: ModelParams) -> None:
             raise UserError(f"model.weights: {told}")
         if params.weights is not None and not in_repository(params.weights).is_file():
             raise UserError(f"model.weights: {params.weights} is missing")
+        if frozen_levels > (most := len(params.features) * isinstance(encoder, TimmEncoder)):
+            told = f"the encoder {params.encoder} has {most} pretrained levels"
+            raise UserError(f"train.frozen_levels: {told}, not {frozen_levels}")
     except UserError as error:
         raise ParamsError(f"{PARAMS}: {error}") from None
 
@@ -167,6 +170,21 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
     else:
         weights = timm_weights(encoder.name)
     fill(encoder, weights, params.weights or params.encoder)
+
+
+def freeze_levels(encoder: PlainEncoder | TimmEncoder, levels: int) -> None:
+    """Spare the weights behind the encoder's first `levels` maps, the image not counted.
+
+    These are the ones that a gradient of the last of those maps reaches.
+    """
+    if levels == 0:
+        return
+    weights = list(encoder.parameters())
+    side = 2 ** (len(encoder.channels) - 1)
+    last = encoder.eval()(torch.zeros(1, 3, side, side))[levels]
+    reached = torch.autograd.grad(last.sum(), weights, allow_unused=True)
+    for weight, gradient in zip(weights, reached, strict=True):
+        weight.requires_grad_(gradient is None)
 
 
 def read_weights(file: Path) -> Weights:

@@ -22,9 +22,8 @@ from pipeline.core.layout import LOCK, cache_folder
 from pipeline.core.params import load_yaml
 from pipeline.core.terminal import console, say
 
-STATE, FINISHED, PAUSED = "state.pth", "finished", "paused"
-ABANDONED = 24 * 3600  # seconds after which nobody is expected to come back for a training
-SET_ASIDE = 30 * ABANDONED  # the same for one that was ever paused
+STATE, FINISHED = "state.pth", "finished"
+ABANDONED = 30 * 24 * 3600  # seconds after which nobody is expected to come back for a training
 UNSAVED = 3600  # the same for a finished one, of which DVC has only to save the outputs
 
 
@@ -112,7 +111,6 @@ def training_state(key: str) -> Iterator[TrainingState]:
         try:
             yield state
         except Paused as pause:
-            (mine / PAUSED).touch()
             console.print(f"Paused after epoch {pause.epochs}: the same params continue from here.")
             raise
         except (KeyboardInterrupt, SystemExit):
@@ -125,8 +123,7 @@ def _remove_unneeded(folder: Path, mine: Path) -> None:
     for state in filter(Path.is_dir, folder.iterdir()):
         try:
             age = time.time() - state.stat().st_mtime
-            kept = SET_ASIDE if (state / PAUSED).exists() else ABANDONED
-            unneeded = state != mine and age > kept
+            unneeded = state != mine and age > ABANDONED
             if (state / FINISHED).exists():
                 saved = LOCK.exists() and (state / FINISHED).read_text() in LOCK.read_text()
                 unneeded = saved or age > UNSAVED

@@ -23,7 +23,7 @@ from pipeline.data.cache import Pictures
 from pipeline.data.dataset import Augment, PairDataset, ShuffledBatches, batches_in_order, load
 from pipeline.data.transforms import Normalise
 from pipeline.model.checkpoint import Weights, copy_weights
-from pipeline.model.encoders import load_pretrained, normalisation_of
+from pipeline.model.encoders import freeze_levels, load_pretrained, normalisation_of
 from pipeline.model.resume import Paused, TrainingState
 from pipeline.model.settings import ModelParams
 from pipeline.model.unet import UNet
@@ -65,16 +65,19 @@ def build_learner(
     *,
     lr: float,
     encoder_lr_factor: float,
+    frozen_levels: int,
     weight_decay: float,
     warmup_fraction: float,
     steps: int,
 ) -> Learner:
     """A network, with its encoder's ImageNet weights if it has some, and its optimizer.
 
-    The encoder learns at `encoder_lr_factor` times `lr`; see `build_optimizer` for the rest.
+    The encoder learns at `encoder_lr_factor` times `lr`, but for its first `frozen_levels`, which
+    stay as they are; see `build_optimizer` for the rest.
     """
     network = UNet(params, classes)
     load_pretrained(network.encoder, params)
+    freeze_levels(network.encoder, frozen_levels)
     rest = chain(network.decoder.parameters(), network.head.parameters())
     rates = [(network.encoder.parameters(), lr * encoder_lr_factor), (rest, lr)]
     optimizer, schedule = build_optimizer(rates, weight_decay, warmup_fraction, steps)
@@ -131,7 +134,10 @@ def train_one_epoch(
     Raises FloatingPointError when the loss is no longer finite: further epochs are wasted.
     """
     fabric, model, optimizer = learner.fabric, learner.model, learner.optimizer
-    model.train()
+    for layer in model.train().modules():
+        own = list(layer.parameters(recurse=False))
+        if own and not any(weight.requires_grad for weight in own):
+            layer.eval()  # frozen: its batch norm keeps ImageNet's statistics, too
     sums = torch.zeros(2, device=fabric.device)  # of losses and images
     for images, masks in batches:
         images, masks = _to(images, fabric), masks.to(fabric.device, non_blocking=True)  # noqa: PLW2901

@@ -120,6 +120,17 @@ def test_missing_and_superfluous_weights_are_refused(tmp_path, encoder, levels, 
         check_model(params)
 
 
+@pytest.mark.parametrize(("encoder", "levels", "most"), [(LITE, 5, 5), ("plain", 2, 0)])
+def test_no_more_levels_are_frozen_than_are_pretrained(encoder, levels, most):
+    params = ModelParams((8,) * levels, encoder)
+    check_model(params, most)
+    told = (
+        rf"train\.frozen_levels: the encoder {encoder} has {most} pretrained levels, not {most + 1}"
+    )
+    with pytest.raises(ParamsError, match=told):
+        check_model(params, most + 1)
+
+
 def test_a_failed_download_says_what_to_do(tmp_path):
     # A process of its own: the download library reads these when it is imported.
     code = "from pipeline.model.encoders import timm_weights as get; get('resnet18')"

@@ -12,9 +12,7 @@ import torch
 
 from pipeline.model.resume import (
     ABANDONED,
-    SET_ASIDE,
     UNSAVED,
-    Paused,
     training_key,
     training_state,
 )
@@ -138,16 +136,6 @@ def test_only_abandoned_states_are_removed(folder):
         os.utime(state.file.parent, (time.time() - ABANDONED - 60,) * 2)
         with training_state(OTHER):
             assert repr(state.load()) == repr(STATE)  # a slow epoch is not abandoned
-
-
-def test_a_paused_state_is_kept_for_longer(folder):
-    with suppress(Paused), training_state(OTHER) as state:
-        state.save(STATE)
-        raise Paused(1)
-    for age, kept in ((SET_ASIDE - 60, True), (SET_ASIDE + 60, False)):
-        os.utime(state.file.parent, (time.time() - age,) * 2)
-        with training_state(KEY):
-            assert state.file.exists() == kept
 
 
 def test_a_damaged_or_hostile_state_starts_the_training_over(folder, capsys):

@@ -40,7 +40,7 @@ class Kept:
         self.load = partial(torch.load, buffer, weights_only=True)
 
 
-def new_learner(encoder="plain", seed=0, factor=0.25):
+def new_learner(encoder="plain", seed=0, factor=0.25, frozen=0):
     torch.manual_seed(seed)
     return build_learner(
         FABRIC,
@@ -48,6 +48,7 @@ def new_learner(encoder="plain", seed=0, factor=0.25):
         3,
         lr=0.01,
         encoder_lr_factor=factor,
+        frozen_levels=frozen,
         weight_decay=0.1,
         warmup_fraction=0.5,
         steps=STEPS,
@@ -131,6 +132,21 @@ def test_the_first_step_is_adamws_for_every_element(encoder):
         expected = before[name] * (1 - rates[name] * decays[name]) - rates[name] * direction
         torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-6, msg=name)
     assert not all(p.is_contiguous() for p in learner.network.parameters())  # channels_last
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5])
+def test_frozen_levels_give_the_same_maps_after_training_and_the_others_learn(levels):
+    learner, images = new_learner("efficientnet_lite0", frozen=levels), torch.randn(2, 3, 64, 64)
+    network = learner.network
+
+    def maps():
+        with torch.no_grad():
+            return network.eval().encoder(images)
+
+    before = maps()
+    train(learner, batches())
+    same = [torch.equal(*pair) for pair in zip(before, maps(), strict=True)]
+    assert same == [level <= levels for level in range(6)]  # the image is the first of them
 
 
 def test_images_are_normalised_before_the_network_and_not_in_it():
