@@ -100,7 +100,7 @@ def draw_lists(
         train, added = of_other_groups(train, val), of_other_groups(added, [*val, *test])
     straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
-        _, train = parted(train, draw(train, params.train_fraction, seed))
+        _, train = parted(train, draw_by_share(train, params.train_fraction, seed))
     learned, held_out = parted(added, held_out_names(added, params, seed))
     lists = {"train": sorted([*train, *learned]), "val": val, "test": test}
     return lists | ({"added": held_out} if held_out else {}), duplicates, straddling
@@ -251,7 +251,8 @@ def check_splits(splits: Splits, index: Path) -> None:
         if not entries:
             raise UserError(
                 f"{index} leaves no pictures for {split}: see quarantine.csv beside it, and"
-                " change the fractions, split.by or duplicate_distance in params.yaml"
+                " change the fractions, split.by or duplicate_distance in params.yaml (stratify"
+                " leaves a group's last picture: of groups of one it draws none)"
             )
     names = [entry.name for entries in splits.values() for entry in entries]
     assert len(set(names)) == len(names), "an image is in two splits"

@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ def find_labels(masks: Path) -> dict[str, str]:
 
     for folder in (masks, *masks.resolve().parents[:2]):
         if (folder / LABELMAP).is_file():
-            return {in_hex(colour): label for label, colour in read_labelmap(folder / LABELMAP)}
+            with suppress(UserError):  # another program's file of this name
+                return {in_hex(colour): label for label, colour in read_labelmap(folder / LABELMAP)}
     return {}
 
 
@@ -96,9 +98,10 @@ def is_ignored(value: "Value", values: Sequence["Value"]) -> bool:
 def role_of(value: "Value", values: Sequence["Value"]) -> str | None:
     """What two values, or black and others, usually mean."""
     lowest = 0 if isinstance(value.value, int) else BLACK
-    if value.value == lowest and (len(values) == 2 or value.colour == BLACK):
+    two = len(values) == 2 and lowest in [each.value for each in values]
+    if value.value == lowest and (two or value.colour == BLACK):
         return "background"
-    return "foreground" if len(values) == 2 else None
+    return "foreground" if two else None
 
 
 def quoted(value: int | str) -> str:

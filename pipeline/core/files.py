@@ -136,7 +136,7 @@ def write_json(path: Path, values: object) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file; an empty mapping if there is no such file."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

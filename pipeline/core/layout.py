@@ -69,6 +69,6 @@ def cache_folder(name: str) -> Path:
 
     It lies in .cache of the repository, or in the folder that PETSEG_CACHE names.
     """
-    folder = workspace_root() / (os.environ.get(CACHE) or ".cache") / name
+    folder = in_repository(os.environ.get(CACHE) or ".cache") / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -63,7 +63,7 @@ def check_values(values: object, kind: type[Section], file: Path, section: str =
 def read_params(file: Path = PARAMS) -> dict[str, Any]:
     """Return all sections, unchecked. Raises ParamsError if the file has none."""
     try:
-        values = load_yaml(file.read_text())
+        values = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{file} is missing: run from the root of the repository") from None
     except OSError as error:

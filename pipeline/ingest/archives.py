@@ -34,6 +34,13 @@ _HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
 
+LEFTOVERS = (
+    "._",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+)  # what macOS and Windows leave in folders
+
 PACK = "pack the files themselves (tar --dereference)"
 
 # What the decompressors raise for damaged data, besides an OSError without an errno.
@@ -214,7 +221,10 @@ def _unzip(archive: Path, folder: Path) -> Iterator[tarfile.TarInfo]:
 def _extracting(member: tarfile.TarInfo, folder: Path) -> Iterator[None]:
     place = folder / member.name.lstrip("/")  # where the filter puts an absolute one
     if not member.isdir() and place.exists():
-        raise _RefusedError(f"{member.name} is in another archive of the data set, too")
+        raise _RefusedError(
+            f"{member.name} is there already, from this or another archive of the data set: pack"
+            " each with a folder of its own around its files"
+        )
     try:
         with naming(place):
             yield
@@ -286,14 +296,14 @@ def _checked(members: Iterable[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
         if count > MAX_MEMBERS or size > MAX_BYTES:
             raise _RefusedError(
                 f"refused at {member.name}: more than {MAX_MEMBERS:,} members or "
-                f"{MAX_BYTES:,} bytes are not what a data set of photographs holds"
+                f"{MAX_BYTES:,} bytes in one archive: give the data set as several sources"
             )
         if member.size < 0:  # it would lead back to an earlier member
             raise _RefusedError(f"{member.name} claims to have {member.size:,} bytes")
         name = posixpath.normpath(member.name).lstrip("/")
         if name.count("/") > MAX_DEPTH:
             raise _RefusedError(f"{name[:80]}... lies more than {MAX_DEPTH} folders deep")
-        if posixpath.basename(name).startswith("._") or name.endswith(".DS_Store"):
+        if posixpath.basename(name).startswith(LEFTOVERS):
             continue
         if member.issparse() or not (member.isreg() or member.isdir() or member.islnk()):
             kinds = "a symbolic link, a device or a sparse file"

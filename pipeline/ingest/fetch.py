@@ -42,7 +42,7 @@ def _fetch_first(urls: Sequence[str], target: Path, md5: str | None, work: Path)
     earlier = work.with_suffix(".placed")  # where the last run that fetched this file put it
     if md5 and earlier.exists():
         with suppress(DownloadError, OSError):  # it may be gone, or another file by now
-            return _copy(earlier.read_text(), target, md5)
+            return _copy(earlier.read_text(encoding="utf-8"), target, md5)
     reasons = []
     for number, url in enumerate(urls):
         try:

@@ -3,8 +3,9 @@
 import codecs
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
@@ -59,14 +60,14 @@ def take_inventory(
     else:
         found = _by_patterns(layout, files, where)
         if layout.lists:
-            found = _with_lists(found, _read_lists(layout.lists, files, source), layout)
+            found = _with_lists(found, _read_lists(layout.lists, files, source, found), layout)
     pairs: list[Listed] = []
     faults: list[Fault] = []
     for name, each in sorted(found.items()):
         groups = [group_of(name, rule) for rule in description.groups.values()]
         reason, file = _fault(each)
-        if any(map(is_unusual, (name, *each.words))):
-            reason, file = Reason.NAME, each.image or each.mask or each.missing
+        if reason is not Reason.NO_FILES and any(map(is_unusual, (name, *each.words))):
+            reason, file = Reason.NAME, each.image or each.mask
         elif reason is None and None in groups:
             reason, file = Reason.NO_GROUP, each.image
         if reason is not None:
@@ -82,7 +83,9 @@ def take_inventory(
 
 def is_unusual(name: str) -> bool:
     """Whether a pair cannot have this name."""
-    return bool(UNUSUAL.search(name)) or len(name.encode()) > LONGEST
+    # Vowels and accents of their own, as in Hindi, belong to their letters, but not to \w.
+    letters = "".join(sign for sign in name if not unicodedata.category(sign).startswith("M"))
+    return not letters or bool(UNUSUAL.search(letters)) or len(name.encode()) > LONGEST
 
 
 def _fault(found: _Found) -> tuple[Reason | None, str]:
@@ -142,7 +145,7 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
         for key in order:
             if match := patterns[key].fullmatch(file):
                 tops[key].add(match[1])
-                own = tuple(match[word] for word in (*words, "name"))
+                own = tuple(_composed(match[word]) for word in (*words, "name"))
                 # Train/ and train_masks/ are one list; the image's folder gives the name.
                 pair = tuple(
                     SPLITS[text.lower()] if word == "split" else text
@@ -183,12 +186,15 @@ def _named(found: list[tuple[tuple[str, ...], _Found]]) -> dict[str, _Found]:
     """The pairs by name; each comes with parts of its path.
 
     The last part is the name, unless two pairs share it (0001.png in the folders of two films):
-    then all parts are. Of two pairs that still have one name, neither is used.
+    then all parts are. Of two pairs that still have one name, neither is used. Capitals make no
+    other name: on some systems A.jpg is a.jpg.
     """
-    unique = len({parts[-1] for parts, _ in found}) == len(found)
+    unique = len({parts[-1].casefold() for parts, _ in found}) == len(found)
     named: dict[str, _Found] = {}
+    names: dict[str, str] = {}
     for parts, each in sorted(found, key=lambda item: (item[0], item[1].image)):
-        name = parts[-1] if unique else "_".join(parts)
+        own = parts[-1] if unique else "_".join(parts)
+        name = names.setdefault(own.casefold(), own)
         again = replace(each, twice=each.image or each.mask or each.missing)
         named[name] = again if name in named else each
     return named
@@ -207,13 +213,23 @@ def _with_lists(
 
 
 def _read_lists(
-    lists: Mapping[Split, str], files: list[str], source: Path
+    lists: Mapping[Split, str], files: list[str], source: Path, known: Container[str]
 ) -> dict[str, tuple[str, tuple[Note, ...]]]:
-    """The split of every listed name, with notes on names listed more than once."""
+    """The split of every listed name, with notes on names listed more than once.
+
+    A name is a line, if a pair has it (`known`), or else what stands first in the line. Folders
+    before it and a suffix are left out.
+    """
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
     suffix = re.compile(rf"\.({'|'.join(IMAGE_SUFFIXES)})$", re.IGNORECASE)
     for split, file in sorted(lists.items(), key=lambda item: LISTS.index(item[0])):
-        names = [suffix.sub("", columns[0]) for columns in _read_lines(file, files, source)]
+        names = []
+        for columns in _read_lines(file, files, source):
+            whole, first = (
+                _composed(suffix.sub("", PurePosixPath(text.replace("\\", "/")).name))
+                for text in (" ".join(columns), columns[0])
+            )
+            names.append(whole if whole in known else first)
         for name, times in Counter(names).items():
             both = (Note.SEVERAL_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))
@@ -253,8 +269,13 @@ def _by_pairs(lists: Mapping[Split, str], files: list[str], source: Path) -> dic
 
 def _parts(path: str) -> tuple[str, ...]:
     """The folders, and the name without its suffix."""
-    *folders, name = path.split("/")
+    *folders, name = _composed(path).split("/")
     return (*folders, PurePosixPath(name).stem)
+
+
+def _composed(name: str) -> str:
+    """The one spelling of a name: older macOS writes an accent as a character of its own."""
+    return unicodedata.normalize("NFC", name)
 
 
 def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:

@@ -36,6 +36,8 @@ TASKS, CONFIGURATION, IMAGES = "tasks.json", "labelling.xml", "images"
 LOCAL = "/data/local-files/?d="  # an address below the folder whose files Label Studio serves
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an uploaded file
 BRUSH, POLYGON = "brushlabels", "polygonlabels"
+# What is said about a picture as a whole.
+NO_REGIONS = ("choices", "taxonomy", "textarea", "rating", "number", "datetime")
 FROM, TO = "label", "image"  # names in the configuration
 PAIR = "pair"  # beside the picture's address: the name of the pair
 VIEW = """\
@@ -66,8 +68,8 @@ class Result:
 
     type: str
     value: Value
-    original_width: int
-    original_height: int
+    original_width: int = 0
+    original_height: int = 0
     image_rotation: float = 0
 
 
@@ -179,7 +181,9 @@ def _mask_of(task: Task, classes: Classes) -> Mask | None:
         return None
     if len(finished) > 1:
         raise UserError(f"{len(finished)} annotations: delete all but one in Label Studio")
-    results = finished[0].result
+    results = [each for each in finished[0].result if each.type not in NO_REGIONS]
+    if others := {each.type for each in results} - {BRUSH, POLYGON}:
+        raise UserError(f"{min(others)}: regions are read from brushes and polygons alone")
     sizes = {(each.original_height, each.original_width) for each in results}
     if len(sizes) != 1:
         raise UserError("its regions are of different sizes" if sizes else "nothing is drawn on it")
@@ -224,8 +228,6 @@ def _region_of(result: Result) -> Region:
             return decode_region(bytes(result.value.rle), height, width)
         except ValueError as error:
             raise UserError(str(error)) from None
-    if result.type != POLYGON:
-        raise UserError(f"{result.type}: regions are read from brushes and polygons alone")
     if len(result.value.points) < 3:
         raise UserError("a polygon has fewer than three corners")
     return inside(np.array(result.value.points) * (width / 100, height / 100), height, width)

@@ -202,7 +202,14 @@ def _by_words(pattern: str, paths: Iterable[str]) -> dict[tuple[str, ...], str]:
     """The paths by what the pattern's words in braces stand for."""
     regex, words = compile_pattern(pattern), sorted(PLACEHOLDER.findall(pattern))
     matches = ((path, regex.fullmatch(path)) for path in paths)
-    return {tuple(match[word] for word in words): path for path, match in matches if match}
+    # Train/ and train/ are one list.
+    return {
+        tuple(
+            SPLITS[match[word].lower()] if word == "split" else match[word] for word in words
+        ): path
+        for path, match in matches
+        if match
+    }
 
 
 def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
@@ -231,7 +238,7 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
                 flat = mask.getpalette("RGB") or []
                 palette |= {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
             # extract says what is wrong with an image that does not open.
-            with suppress(OSError, Image.DecompressionBombError), Image.open(image) as opened:
+            with suppress(Exception), Image.open(image) as opened:  # decoders raise many kinds
                 resized += sorted(opened.size) != sorted(mask.size)
             if len(pixels) > MAX_CLASSES:
                 raise UserError(

@@ -122,7 +122,7 @@ def true_shares(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:
 def read_reference(file: Path) -> Reference:
     """Raises UserError for a file that is not what `save_reference` writes."""
     try:
-        return _from_json(json.loads(file.read_text()))
+        return _from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is not a model's reference: {error!r}") from None
 

@@ -79,7 +79,7 @@ def lineage_tags(data: Path, workspace: Path) -> dict[str, str]:
 
 def read_lock(workspace: Path) -> dict[str, Any]:
     """dvc.lock by stage: what DVC last ran each with. Empty if there is no such file."""
-    text = (workspace / LOCK).read_text() if (workspace / LOCK).is_file() else ""
+    text = (workspace / LOCK).read_text(encoding="utf-8") if (workspace / LOCK).is_file() else ""
     return (yaml.safe_load(text) or {}).get("stages", {})
 
 
@@ -110,7 +110,10 @@ def changed_params(workspace: Path) -> dict[str, Any]:
     """The flat params that differ from the commit's params.yaml; none if that is not known."""
     try:
         text = run_git(workspace, "show", f"HEAD:./{PARAMS}").decode()
-        committed, present = load_yaml(text) or {}, load_yaml((workspace / PARAMS).read_text())
+        committed, present = (
+            load_yaml(text) or {},
+            load_yaml((workspace / PARAMS).read_text(encoding="utf-8")),
+        )
     except (OSError, UserError, UnicodeDecodeError):
         return {}
     before, now = flatten(committed), flatten(present)
@@ -155,7 +158,7 @@ def describe_environment() -> dict[str, dict[str, str]]:
             "system": " ".join([platform.system(), platform.machine(), *platform.libc_ver()]),
             **{name: installed_version(name) for name in PACKAGES},
         },
-        "hardware": _processor(CPUINFO.read_text() if CPUINFO.is_file() else ""),
+        "hardware": _processor(CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""),
     }
 
 

@@ -84,7 +84,7 @@ def model_name() -> str:
 
     DEFAULT_NAME without that file or that key, as where petseg is installed.
     """
-    return _named_in(PARAMS.read_text()) if PARAMS.is_file() else DEFAULT_NAME
+    return _named_in(PARAMS.read_text(encoding="utf-8")) if PARAMS.is_file() else DEFAULT_NAME
 
 
 @functools.lru_cache(maxsize=1)  # one look at the registry asks several times

@@ -79,4 +79,4 @@ def _grown(coat: dict[str, str], colours: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_book(name: str) -> dict[str, Any]:
     """The content of a TOML file of this folder."""
-    return tomllib.loads(Path(__file__).with_name(name).read_text())
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))

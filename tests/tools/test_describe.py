@@ -40,6 +40,16 @@ def test_two_values_are_background_and_foreground(folders):
         call(describe, "images", "masks", "--name", "own")
 
 
+@pytest.mark.parametrize("pixels", [[[1, 1, 2, 2]], [[[255, 0, 0]] * 3 + [[0, 255, 0]]]])
+def test_no_role_is_guessed_where_nothing_is_black(folders, pixels):
+    Path("masks/labelmap.txt").write_text("another program's\n")
+    found = described(pixels)
+    assert [(entry.name, entry.role) for entry in found.classes] == [
+        ("class 0", None),
+        ("class 1", None),
+    ]
+
+
 def test_the_home_of_a_user_that_is_none_is_a_folder_that_is_missing(folders):
     with pytest.raises(UserError, match="~nobody1/images"):
         call(describe, "~nobody1/images", "masks")

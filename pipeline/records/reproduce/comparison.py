@@ -117,7 +117,7 @@ def short(value: str) -> str:
 
 def _compare_params(provenance: Provenance, root: Path) -> list[Finding]:
     """Check the params that the run recorded against the file that the rebuild took."""
-    file = flatten(load_yaml((root / PARAMS).read_text()))
+    file = flatten(load_yaml((root / PARAMS).read_text(encoding="utf-8")))
     then = {name: text for name, text in provenance.params.items() if name in file}
     now = {name: str(file[name]) for name in then}
     for name, text in then.items():

@@ -92,7 +92,7 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
         name,
         tags["git.commit"],
         (patch.read_bytes() or None) if patch.is_file() else None,
-        params_file.read_text() if params_file.is_file() else None,
+        params_file.read_text(encoding="utf-8") if params_file.is_file() else None,
         run.data.params,
         read_json(kept / SOURCES),
         read_json(files / ENVIRONMENT),

@@ -104,13 +104,22 @@ def test_brushes_and_polygons_of_label_studio_are_read(tmp_path):
     np.testing.assert_array_equal(drawn.mask, [[1, 1, 0, 2, 2], [0, 2, 2, 0, 0], [0, 0, 0, 0, 2]])
 
 
+def test_what_is_said_about_a_whole_picture_is_no_region(tmp_path):
+    said = {"id": "c", "type": "choices", "value": {"choices": ["blurred"]}, "origin": "manual"}
+    drawn = read(tmp_path, polygon=said)
+    np.testing.assert_array_equal(drawn.mask, [[0, 0, 0, 2, 2], [0, 2, 2, 0, 0], [0, 0, 0, 0, 2]])
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"value": POLYGON["value"] | {"points": [[0, 0], [100, 0], [100, 30]]}}, "and another"),
         ({"original_width": 6}, "its regions are of different sizes"),
         ({"image_rotation": 90}, "the picture is turned"),
-        ({"type": "ellipselabels"}, "ellipselabels: regions are read from brushes and polygons"),
+        (
+            {"type": "ellipselabels", "value": {"radiusX": 2, "ellipselabels": ["boat"]}},
+            "ellipselabels: regions are read from brushes and polygons",
+        ),
         ({"value": {"points": [[0, 0], [9, 9]], "polygonlabels": ["boat"]}}, "fewer than three"),
         ({"value": {"points": [[0, 0], [9, 9], [9, 1e9]]}}, "its JSON is not what.*points"),
         ({"value": POLYGON["value"] | {"polygonlabels": []}}, "a region has 0 labels"),

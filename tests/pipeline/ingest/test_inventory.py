@@ -130,6 +130,29 @@ def test_a_list_has_the_name_first_on_each_line(tmp_path, text, encoding):
     assert (faults, names) == ([], 2)
 
 
+def test_a_list_may_hold_names_with_blanks_and_the_folder_before_them(tmp_path):
+    for name in ("my dog 1", "my"):
+        write(tmp_path, "", **{f"images/{name}.jpg": "", f"masks/{name}.png": ""})
+        (tmp_path / f"images/{name}.jpg.txt").rename(tmp_path / f"images/{name}.jpg")
+        (tmp_path / f"masks/{name}.png.txt").rename(tmp_path / f"masks/{name}.png")
+    write(tmp_path, "", train="my dog 1.jpg\n./images/my 5 2\n", val="images\\gone.jpg")
+    pairs, faults, names = found(tmp_path, LISTED)
+    assert [pair[0] for pair in pairs] == ["my", "my dog 1"]
+    assert (faults, names) == ([("gone", "images/gone.*", Reason.NO_FILES)], 3)
+
+
+def test_a_name_is_the_same_however_its_accents_are_stored_and_whatever_its_capitals(tmp_path):
+    # macOS's way and the usual one; then Hindi, whose vowels are marks; then no letter at all.
+    write(tmp_path, "images/cafe\u0301.jpg masks/caf\u00e9.png images/हिन्दी.jpg masks/हिन्दी.png")
+    write(tmp_path, "images/\u0301.jpg masks/\u0301.png images/A.jpg masks/A.png", val="A")
+    write(tmp_path, "", train="cafe\u0301\nहिन्दी\n\u0301")
+    pairs, faults, _ = found(tmp_path, LISTED)
+    assert [pair[0] for pair in pairs] == ["A", "caf\u00e9", "हिन्दी"]
+    assert faults == [("\u0301", "images/\u0301.jpg", Reason.NAME)]
+    films = write(tmp_path / "films", "film/x/F1.png mask/x/F1.png film/y/f1.png mask/y/f1.png")
+    assert [pair[0] for pair in found(films, FILMS)[0]] == ["x_F1", "y_f1"]
+
+
 def test_a_folder_whose_name_is_no_utf8_is_read(tmp_path):
     write(tmp_path / os.fsdecode(b"Bl\xe4tter"), "images/a.jpg masks/a.png")
     [pair], _, _ = found(tmp_path, PLAIN)
@@ -234,7 +257,7 @@ def test_every_name_without_a_pair_has_its_reason(tmp_path):
     assert pairs == []
     assert names == 4
     assert faults == [
-        Fault("pug_*", "images/pug_*.*", Reason.NAME),
+        Fault("pug_*", "images/pug_*.*", Reason.NO_FILES),
         Fault("pug_1", "images/pug_1.jpg", Reason.NOT_LISTED),
         Fault("pug_2", "images/pug_2.jpg", Reason.NO_MASK),
         Fault("pug_3", "images/pug_3.jpg", Reason.NO_MASK),

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.core.terminal import UserError
 from pipeline.ingest.survey import survey
@@ -43,6 +44,12 @@ def write(root: Path, *names: str, mask: Image.Image | None = None) -> None:
             ["trainannot/a.png", "valannot/b.png", "testannot/c.png"],
             ("train", "trainannot"),
             ("{split}/{name}.*", "{split}annot/{name}.*"),
+        ),
+        (
+            ["p/Train/a.jpg", "p/Val/b.jpg"],
+            ["m/train/a.png", "m/valid/b.png"],
+            ("p", "m"),
+            ("p/{split}/{name}.*", "m/{split}/{name}.*"),
         ),
         (
             ["jpg/fly/0.jpg", "jpg/run/0.jpg"],
@@ -111,7 +118,11 @@ def test_an_image_that_does_not_open_is_left_to_extract(tmp_path):
     write(tmp_path, "m/a.png", mask=Image.fromarray(GREY))
     (tmp_path / "p").mkdir()
     (tmp_path / "p/a.jpg").write_bytes(b"no picture")
-    assert survey(tmp_path / "p", tmp_path / "m").pairs == 1
+    told = PngInfo()
+    told.add_text("a", "a" * (PngImagePlugin.MAX_TEXT_CHUNK + 1), zip=True)
+    Image.new("RGB", (1, 1)).save(tmp_path / "p/b.png", pnginfo=told)
+    write(tmp_path, "m/b.png", mask=Image.fromarray(GREY))
+    assert survey(tmp_path / "p", tmp_path / "m").pairs == 2
 
 
 @pytest.mark.parametrize(
