@@ -66,11 +66,12 @@ def main() -> None:
 
     from pipeline.data.cache import open_pictures
     from pipeline.data.splits import read_split
-    from pipeline.model.encoders import check_model
     from pipeline.model.engine import launch, resolve_precision
     from pipeline.model.resume import Paused
+    from pipeline.model.unet import check_model
 
-    check_model(model, train.frozen_levels)
+    side = train.augmentation.crop_size or train.image_size
+    check_model(model, train.frozen_levels, max(1, train.batch_size // train.processes), side)
     precision = resolve_precision(train.precision)
     fabric = launch(train.processes, precision, train.threads, seed)
     console.quiet = not fabric.is_global_zero

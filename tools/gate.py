@@ -34,6 +34,7 @@ from pipeline.records.store import Store
 from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, find_served, list_versions
 from pipeline.scoring.bootstrap import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
+    FEWEST,
     NotComparableError,
     Versions,
     added_pair,
@@ -125,6 +126,9 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
         return Decision(number, True, "there was no champion")
     if champion.number == number:
         return Decision(number, True, "it is the champion already")
+    if number <= champion.score("gate.newest"):
+        by_hand = f"version {champion.number} was promoted by hand when this one was there already"
+        return Decision(number, False, f"{by_hand}; to prefer it: make promote VERSION={number}")
     data = challenger.tags.get(DATA_TAG, UNKNOWN)
     if data != UNKNOWN and data == champion.tags.get(DATA_TAG):
         return None
@@ -189,13 +193,16 @@ def objections(
     """Why the challenger must not become champion; none: it is better.
 
     The gain must be sure, on the test list or on added pairs that were held out: the whole
-    interval lies above `min_gain`. On the test list no class may lose more than allowed. A drop
-    counts as measured: no interval can show that a class lost nothing at all, and on a short list,
-    where intervals are wide, asking for that would refuse nearly every better model.
+    interval lies above `min_gain`, and is one of FEWEST images or more. On the test list no class
+    may lose more than allowed. A drop counts as measured: no interval can show that a class lost
+    nothing at all, and on a short list, where intervals are wide, asking for that would refuse
+    nearly every better model.
     """
     found, drops = [], []
-    lows = [each.miou.low for each in (comparison, added) if each]
-    if not any(round(low, DECIMALS) > params.min_gain for low in lows):
+    lists = [each for each in (comparison, added) if each and each.images >= FEWEST]
+    if not lists:
+        found.append(f"{comparison.images} test images are too few to decide: {FEWEST} are needed")
+    elif not any(round(each.miou.low, DECIMALS) > params.min_gain for each in lists):
         found.append(f"the interval is not above gate.min_gain, {params.min_gain:g}")
     for name, change in comparison.iou.items():
         drop, allowed = round(-change.gain, DECIMALS), params.allowed_drop(name)

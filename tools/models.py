@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 from rich.table import Column, Table
@@ -70,6 +71,8 @@ def _trace(answer: str) -> None:
     # Not Path.is_file, which raises for a name that is too long.
     is_file = os.path.isfile(answer)  # noqa: PTH113
     digest = _digest_in(Path(answer)) if is_file else answer.lower()
+    if not re.fullmatch("[0-9a-f]{8,64}", digest):
+        raise UserError(f"{answer}: no PNG here, and no digest of 8 to 64 hexadecimal digits")
     version = find_served(list_versions(), digest)
     if version is None:
         raise UserError(f"{answer}: no registered version has a file whose sha256 begins {digest}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.layout import PAIRS, REVIEWED, SPLITS, cores
 from pipeline.core.params import read_section
-from pipeline.core.terminal import console, run_command, say
+from pipeline.core.terminal import UserError, console, run_command, say
 
 if TYPE_CHECKING:
     from pipeline.records.versions import Version
@@ -26,13 +26,15 @@ def main() -> None:
     from pipeline.core.files import read_csv
     from pipeline.data.splits import read_added
     from pipeline.records.registry import GATE_TAGS
-    from pipeline.records.versions import find_named, list_versions
+    from pipeline.records.versions import list_versions
 
     names = read_csv(index)["name"].tolist()
     versions = list_versions()
-    newest = versions[0]
-    against = newest.tags.get(f"{GATE_TAGS}against", "none")
-    compared = [find_named(versions, against)] if against != "none" else []
+    if not versions:
+        raise UserError("no version is registered yet: run `dvc repro`")
+    newest, *others = versions
+    against = newest.tags.get(f"{GATE_TAGS}against")
+    compared = [each for each in others if str(each.number) == against]  # unless it was deleted
     held_out = read_added(SPLITS)
     number = 0 if held_out is None else len(held_out)
     told = [sentence(version, names) for version in (*compared, newest)]

@@ -109,7 +109,7 @@ def complete_plan(arguments: argparse.Namespace) -> Plan:
 
 def most_threads(plan: Plan) -> int:
     """The most threads that one of the plan's experiments trains with; at least 1."""
-    base = read_section("train", dict[str, Any])["threads"]
+    base = read_section("train", dict[str, Any]).get("threads")
     threads = [settings.get("train.threads", base) for settings in combinations(plan)]
     # The training refuses anything but a positive whole number.
     return max([1, *(each for each in threads if isinstance(each, int))])

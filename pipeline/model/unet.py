@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from pipeline.model.encoders import DoubleConv, build_encoder
+from pipeline.core.layout import PARAMS, in_repository
+from pipeline.core.params import ParamsError
+from pipeline.core.terminal import UserError
+from pipeline.model.encoders import DoubleConv, TimmEncoder, build_encoder
 from pipeline.model.settings import ModelParams
 
 
@@ -54,3 +57,30 @@ class UNet(nn.Module):
         for level in self.decoder:
             x = level(x, skips.pop())
         return self.head(x)[..., :height, :width]
+
+
+def check_model(params: ModelParams, frozen_levels: int, images: int, side: int) -> None:
+    """Raise ParamsError if the params describe no network that can start, or take a step.
+
+    The step is of so many square images. On the meta device it takes a moment and no memory: no
+    image is decoded for a network that cannot be.
+    """
+    try:
+        with torch.device("meta"):
+            network = UNet(params, classes=2)
+            try:
+                network(torch.empty(images, 3, side, side))
+            except (RuntimeError, AssertionError, ValueError) as error:  # as each encoder has it
+                told = f"{params.encoder!r} takes no {images} pictures of {side} pixels a step"
+                raise UserError(f"model.encoder: {told} ({error})") from None
+        pretrained = isinstance(network.encoder, TimmEncoder)
+        if params.weights is not None and not pretrained:
+            told = f"the encoder {params.encoder} starts from scratch; set it null"
+            raise UserError(f"model.weights: {told}")
+        if params.weights is not None and not in_repository(params.weights).is_file():
+            raise UserError(f"model.weights: {params.weights} is missing")
+        if frozen_levels > (most := len(params.features) * pretrained):
+            told = f"the encoder {params.encoder} has {most} pretrained levels"
+            raise UserError(f"train.frozen_levels: {told}, not {frozen_levels}")
+    except UserError as error:
+        raise ParamsError(f"{PARAMS}: {error}") from None

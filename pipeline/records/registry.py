@@ -27,12 +27,12 @@ from pipeline.records.versions import (
     FILE_TAGS,
     INT8_FILE,
     INT8_OFFERED_TAG,
+    INT8_TAG,
     ONNX_TAG,
     RUN_TAG,
     Version,
     find_champion,
     find_named,
-    find_served,
     list_versions,
     model_name,
 )
@@ -72,10 +72,10 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
         # The lineage of the training, not of what happens to be checked out now.
         trained = store.client.get_run(run.run_id).data.tags
         tags = {key: trained[key] for key in LINEAGE if key in trained} | tags
-        known = find_served(list_versions(store.uri), digest)
+        known = next((each for each in list_versions(store.uri) if _holds(each, tags)), None)
         if known is None:
             tags |= log_export_snapshot(store, run.run_id, digest)
-            number = _keep_first(store, _create_version(run, onnx_file, tags), digest)
+            number = _keep_first(store, _create_version(run, onnx_file, tags), tags)
             _describe(store, number, tags)
             return number
         kept, added = known.local_files.items(), FILE_TAGS.values()
@@ -92,7 +92,20 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
             store.client.update_model_version(model_name(), version, card)
         for key, value in tags.items():
             store.client.set_model_version_tag(model_name(), version, key, value)
+        for key in known.tags.keys() - tags.keys():
+            if key.startswith("test."):  # of reviews that were taken back
+                store.client.delete_model_version_tag(model_name(), version, key)
         return known.number
+
+
+def _holds(version: Version, tags: Mapping[str, str]) -> bool:
+    """Whether the version is of the files in `tags`, or has yet to get the INT8 one.
+
+    With another INT8 file it would serve other answers, for which no gate has decided.
+    """
+    int8 = tags.get(INT8_TAG) or version.tags.get(INT8_TAG)
+    same = version.tags.get(INT8_TAG, int8) == int8
+    return same and version.tags.get(ONNX_TAG) == tags[ONNX_TAG]
 
 
 def _describe(store: Store, number: int, tags: Mapping[str, str]) -> None:
@@ -149,7 +162,8 @@ def promote(store: Store, number: int) -> Decision:
     """Make a version the champion because a person says so."""
     with store_errors(store.uri), store_lock():
         version, champion = contestants(store, number)
-        decision = Decision(number, True, "promoted by hand")
+        newest, _ = contestants(store)  # the gate does not overrule a person for what was there
+        decision = Decision(number, True, "promoted by hand", {"newest": newest.number})
         _record(store, version, decision, champion)
         return decision
 
@@ -199,11 +213,11 @@ def _replace_files(store: Store, version: Version, onnx_file: Path) -> None:
 
 def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     client = run.store.client
-    experiment, own = run.store.experiment_id, {ONNX_TAG: tags[ONNX_TAG]}
-    name = model_name()
+    own = {tag: tags[tag] for tag in (ONNX_TAG, INT8_TAG) if tag in tags}
+    experiment, name = run.store.experiment_id, model_name()
     # Perhaps a process has begun that was killed before it made the version.
-    query = f"source_run_id = '{run.run_id}' AND tags.`{ONNX_TAG}` = '{tags[ONNX_TAG]}'"
-    query += f" AND name = '{name}'"
+    query = f"source_run_id = '{run.run_id}' AND name = '{name}'"
+    query += "".join(f" AND tags.`{tag}` = '{digest}'" for tag, digest in own.items())
     begun = client.search_logged_models([experiment], filter_string=query)
     model = begun[0] if begun else client.create_logged_model(experiment, name, run.run_id, own)
     with TemporaryDirectory() as folder:
@@ -225,10 +239,9 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
     return int(version.version)
 
 
-def _keep_first(store: Store, number: int, onnx_sha256: str) -> int:
-    """The oldest version of one file: another machine may have registered it meanwhile."""
-    versions = list_versions(store.uri)
-    same = [each.number for each in versions if each.tags.get(ONNX_TAG) == onnx_sha256]
+def _keep_first(store: Store, number: int, tags: Mapping[str, str]) -> int:
+    """The oldest version of the files: another machine may have registered them meanwhile."""
+    same = [each.number for each in list_versions(store.uri) if _holds(each, tags)]
     if min(same) < number:
         store.client.delete_model_version(model_name(), str(number))
     return min(same)

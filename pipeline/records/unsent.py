@@ -180,6 +180,9 @@ def _send(store: Store, path: Path, lines: list[Entry]) -> bool:
         ended = header.get("ended") or int(path.stat().st_mtime * 1000)
         entries.append({"status": "FAILED", "time": ended})
     try:
+        ended = store.client.get_run(header["run"]).info.end_time or 0
+        if ended > entries[-1]["time"]:  # it was continued, and has ended since
+            entries = [entry for entry in entries if "metric" in entry]
         deliver(store.client, header["run"], entries)
     except MlflowException as error:
         kept = path.with_suffix(".refused") if error.error_code in REFUSALS else path

@@ -84,14 +84,14 @@ def model_name() -> str:
 
     DEFAULT_NAME without that file or that key, as where petseg is installed.
     """
-    return _named_in(PARAMS.read_text(encoding="utf-8")) if PARAMS.is_file() else DEFAULT_NAME
+    return _named_in(PARAMS.read_bytes()) if PARAMS.is_file() else DEFAULT_NAME
 
 
 @functools.lru_cache(maxsize=1)  # one look at the registry asks several times
-def _named_in(params: str) -> str:
+def _named_in(params: bytes) -> str:
     try:
-        sections = load_yaml(params)
-    except ParamsError as error:
+        sections = load_yaml(params.decode())
+    except (ParamsError, UnicodeDecodeError) as error:
         raise ParamsError(f"{PARAMS} is not valid YAML: {error}") from None
     export = sections.get("export") if isinstance(sections, dict) else None
     name = export.get("model_name", DEFAULT_NAME) if isinstance(export, dict) else DEFAULT_NAME

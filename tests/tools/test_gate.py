@@ -14,6 +14,7 @@ from pipeline.records.versions import Version
 from pipeline.scoring.bootstrap import Change, Comparison, paired_bootstrap
 from pipeline.scoring.tables import paired_tables
 from tools.gate import GateParams, decide_by_origin, objections, verdict
+from tools.pairing import FEWEST
 
 PARAMS = GateParams(confidence=0.95, resamples=1000, seed=0, min_gain=0.0, max_class_drop=0.005)
 CHAMPION = pixel_table(pet_missed=200)
@@ -49,6 +50,22 @@ def test_another_data_set_never_dethrones_and_the_reason_says_how_to_do_it_by_ha
         assert part in decision.reason
     for unknown in (None, "unknown"):  # two of them are not the same
         assert not decide_by_origin(version(2, unknown), version(1, unknown)).champion
+
+
+def test_a_handful_of_images_decides_nothing_unless_added_pairs_do():
+    better = replace(changed(pet_missed=100), images=FEWEST - 1)
+    assert objections(better, PARAMS) == ["19 test images are too few to decide: 20 are needed"]
+    assert objections(better, PARAMS, replace(better, images=FEWEST)) == []
+
+
+def test_what_a_person_has_put_back_stays_until_there_is_a_newer_version():
+    first = version(1)
+    back = replace(first, tags={**first.tags, "gate.newest": "2"})
+    decision = decide_by_origin(version(2), back)
+    assert not decision.champion
+    for part in ("version 1 was promoted by hand", "make promote VERSION=2"):
+        assert part in decision.reason
+    assert decide_by_origin(version(3), back) is None, "the scores decide"
 
 
 def test_a_gain_on_added_pairs_counts_unless_the_test_list_loses():
@@ -122,7 +139,7 @@ def test_a_class_that_no_mask_has_is_not_compared():
 
 def test_a_score_that_is_unknown_passes_no_threshold():
     unknown = Change(0.5, float("nan"), float("nan"), float("nan"))
-    found = objections(Comparison(1, unknown, {"pet": unknown}), PARAMS)
+    found = objections(Comparison(FEWEST, unknown, {"pet": unknown}), PARAMS)
     assert [reason.split()[0] for reason in found] == ["the", "IoU"]
 
 

@@ -10,6 +10,7 @@ from mlflow_workspace import commit, git
 from optuna.trial import TrialState
 
 from pipeline.core.files import write_json
+from pipeline.core.params import check_values
 from pipeline.core.terminal import UserError
 from pipeline.records.experiments import metric_by_epoch
 from pipeline.records.store import open_store
@@ -17,6 +18,7 @@ from tools.sweeps.jobs import Job
 from tools.sweeps.plan import read_plan
 from tools.sweeps.ranking import print_paused
 from tools.sweeps.search import Trials
+from tools.sweeps.space import Search
 
 EPOCHS, KEPT = 9, 8
 SPACE = {"train.lr": {"low": 0.001, "high": 1.0, "log": True}}
@@ -222,7 +224,7 @@ def test_a_job_that_ended_is_paused_if_its_epochs_are_known_else_it_failed(repos
         ({"space": {"train.lr": {"low": 1, "high": 1}}, "trials": 1}, r"must be below high"),
         (
             {"space": {"train.lr": {"low": 0, "high": 1, "log": True}}, "trials": 1},
-            r"space\.train\.lr: low \(0\.0\) must be above 0 on a logarithmic scale",
+            r"space\.train\.lr: low \(0\) must be above 0 on a logarithmic scale",
         ),
         ({"space": {"train.lr": []}, "trials": 1}, r"search\.space\.train\.lr: .* at least 1 item"),
         ({"space": {"train.epochs": [3, 6]}, "trials": 1}, "all trials must be equally long"),
@@ -262,6 +264,18 @@ def test_values_are_short_and_inside_their_ranges_and_whole_where_the_param_is(r
     assert all(0.001 <= each["train.lr"] <= 1 for each in drawn)
     assert all(float(f"{each['train.lr']:.4g}") == each["train.lr"] for each in drawn)
     assert trials.draw() is None
+
+
+def test_a_range_is_whole_if_its_ends_are_and_the_param_has_no_fraction():
+    space = {"dice": {"low": 0.5, "high": 2.0}, "lr": {"low": 0, "high": 1}}
+    space["crop"] = {"low": 64, "high": 96}
+    search = check_values({"space": space, "trials": 1}, Search, Path("plan.yaml"))
+    kinds = search.distributions({"dice": 1, "lr": 0.1, "crop": None})
+    assert {name: type(kind).__name__ for name, kind in kinds.items()} == {
+        "dice": "FloatDistribution",
+        "lr": "FloatDistribution",
+        "crop": "IntDistribution",
+    }
 
 
 def test_a_job_runs_only_the_stages_that_its_objectives_need(repository):

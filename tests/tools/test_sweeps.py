@@ -141,6 +141,8 @@ def test_a_setting_is_read_as_yaml_and_reaches_dvc_as_values_that_yaml_reads_bac
     options = [option.removeprefix("--set-param=") for option in param_options(settings)]
     assert options == ["train.lr=0.001", "model.features=[4, 8]", "model.weights=null"]
     assert dict(setting(option) for option in options) == settings
+    [option] = param_options({"gate.max_class_drop": {"traffic light": 0.01, "tram-stop": 1}})
+    assert option == "--set-param=gate.max_class_drop={traffic light: 0.01, tram-stop: 1}"
 
 
 def test_the_last_line_that_has_text_is_read_in_its_last_state(job):

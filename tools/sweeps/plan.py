@@ -115,5 +115,5 @@ def param_options(settings: Mapping[str, Any]) -> list[str]:
     texts = {
         key: json.dumps(value, ensure_ascii=False, default=str) for key, value in settings.items()
     }
-    bare = {key: re.sub(r'"(\w+)": ', r"\1: ", text) for key, text in texts.items()}
+    bare = {key: re.sub(r'"([\w -]+)": ', r"\1: ", text) for key, text in texts.items()}
     return [f"--set-param={key}={text}" for key, text in bare.items()]

@@ -54,7 +54,7 @@ class Trials:
         self.began = time.monotonic()
         self.most = self.search.trials or math.inf  # trials: fewer, once no settings are left
         self.names = Names(word)
-        self.names.check([*self.settings, *self.search.space])
+        self.names.check([EPOCHS, *self.settings, *self.search.space])
         params = {**self.names.params, **self.settings}
         try:
             self.rungs = self.search.checked_rungs(params)

@@ -28,8 +28,8 @@ DIGITS = 4  # of a value that is drawn: more would only be hard to read and to t
 class Range:
     """Every number from `low` to `high`; with `log`, each order of magnitude is as likely."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -81,20 +81,25 @@ class Search:
     def checked_rungs(self, params: Mapping[str, Any]) -> Sequence[int]:
         """The rungs, if any. Raises ValueError if a training with these params is too short."""
         rungs, epochs = self.rungs or (), params[EPOCHS]
+        if not isinstance(epochs, int):
+            raise ValueError(f"{EPOCHS}: expected a whole number, found {epochs}")
         if rungs and rungs[-1] >= epochs:
             raise ValueError(f"rungs: {rungs[-1]} is not below {EPOCHS}, {epochs}")
         return rungs
 
     def distributions(self, params: Mapping[str, Any]) -> "dict[str, BaseDistribution]":
-        """The space for Optuna. A range is of whole numbers if the param is one in `params`."""
+        """The space for Optuna. A range is of whole numbers if its ends are and the param is none
+        with a fraction in `params`.
+        """
         from optuna import distributions as kinds
 
         def kind(name: str, values: Range | list[Any]) -> "BaseDistribution":
             if not isinstance(values, Range):
                 return kinds.CategoricalDistribution(values)
-            if type(params[name]) is int:
-                return kinds.IntDistribution(round(values.low), round(values.high), values.log)
-            return kinds.FloatDistribution(values.low, values.high, values.log)
+            low, high = values.low, values.high
+            if isinstance(low, int) and isinstance(high, int) and type(params[name]) is not float:
+                return kinds.IntDistribution(low, high, values.log)
+            return kinds.FloatDistribution(low, high, values.log)
 
         return {name: kind(name, values) for name, values in self.space.items()}
 

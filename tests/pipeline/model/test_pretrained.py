@@ -10,10 +10,10 @@ from skimage.data import chelsea
 from pipeline.core.params import ParamsError
 from pipeline.core.terminal import UserError
 from pipeline.data.transforms import Normalise
-from pipeline.model.encoders import INSTALLED, check_model, load_pretrained, normalisation_of
+from pipeline.model.encoders import INSTALLED, load_pretrained, normalisation_of
 from pipeline.model.settings import ModelParams
 from pipeline.model.torchvision_compat import timm
-from pipeline.model.unet import UNet
+from pipeline.model.unet import UNet, check_model
 
 LITE = "efficientnet_lite0"
 CATS = range(281, 286)  # tabby, tiger, Persian, Siamese, Egyptian among ImageNet's 1000 classes
@@ -117,18 +117,33 @@ def test_a_file_without_tensors_or_with_code_is_refused(tmp_path):
 def test_missing_and_superfluous_weights_are_refused(tmp_path, encoder, levels, message):
     params = ModelParams((8,) * levels, encoder, str(tmp_path / "weights.pth"))
     with pytest.raises(ParamsError, match=rf"model\.weights: .*{message}"):
-        check_model(params)
+        check_model(params, 0, 2, 64)
 
 
 @pytest.mark.parametrize(("encoder", "levels", "most"), [(LITE, 5, 5), ("plain", 2, 0)])
 def test_no_more_levels_are_frozen_than_are_pretrained(encoder, levels, most):
     params = ModelParams((8,) * levels, encoder)
-    check_model(params, most)
+    check_model(params, most, 2, 64)
     told = (
         rf"train\.frozen_levels: the encoder {encoder} has {most} pretrained levels, not {most + 1}"
     )
     with pytest.raises(ParamsError, match=told):
-        check_model(params, most + 1)
+        check_model(params, most + 1, 2, 64)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "images", "side", "told"),
+    [
+        ("inception_v4", 2, 96, "Sizes of tensors must match"),
+        ("maxvit_tiny_tf_224", 2, 96, "divisible by window"),
+        (LITE, 1, 32, "more than 1 value per channel"),
+    ],
+)
+def test_a_network_that_cannot_take_a_step_is_refused_before_there_are_images(
+    encoder, images, side, told
+):
+    with pytest.raises(ParamsError, match=rf"model\.encoder: '{encoder}' takes no .*{told}"):
+        check_model(ModelParams((8,) * 5, encoder), 0, images, side)
 
 
 def test_a_failed_download_says_what_to_do(tmp_path):

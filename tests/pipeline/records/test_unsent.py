@@ -76,6 +76,19 @@ def test_what_has_arrived_is_not_sent_twice(store, run_id, leave):
     assert [each.step for each in history] == [0, 1, 2]
 
 
+def test_what_a_killed_training_left_does_not_reopen_a_run_that_has_ended_since(
+    store, run_id, leave
+):
+    store.client.set_terminated(run_id, "FINISHED", 9000)
+    tag = {"time": 4000, "tag": "training.paused_after", "value": "1"}
+    leave(loss(0), tag, {"time": 5000, "status": "KILLED"})
+    assert send_unsent(store) == 1
+    run = store.client.get_run(run_id)
+    assert (run.info.status, run.info.end_time) == ("FINISHED", 9000)
+    assert "training.paused_after" not in run.data.tags
+    assert len(store.client.get_metric_history(run_id, "loss")) == 1
+
+
 def test_a_process_that_died_within_a_line_leaves_a_failed_run(store, run_id, leave):
     leave(loss(0), loss(1), end="")
     assert send_unsent(store) == 1
