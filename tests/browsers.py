@@ -43,7 +43,7 @@ def open_browser(downloads: Path) -> Iterator[Chrome]:
 
 
 def wait(browser: Chrome, condition: Callable[[], Any], seconds: float = 120) -> Any:
-    return WebDriverWait(browser, seconds).until(lambda _: condition())
+    return WebDriverWait(browser, seconds, poll_frequency=0.1).until(lambda _: condition())
 
 
 def shown(browser: Chrome, selector: str) -> list:

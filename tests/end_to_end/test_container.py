@@ -169,7 +169,8 @@ def test_a_container_without_rights_answers_what_it_has_in_hand_and_ends(tmp_pat
             with ThreadPoolExecutor() as clients:
                 large = encoded(np.zeros((2000, 2000), np.uint8))
                 answer = clients.submit(label, running.uri, large)
-                while "petseg_requests_in_hand 1.0" not in metrics(running.uri):
+                in_hand = "petseg_requests_in_hand 1.0"
+                while not answer.done() and in_hand not in metrics(running.uri):
                     time.sleep(0.01)
                 client.terminate()
                 assert answer.result().ok

@@ -27,11 +27,13 @@ def train(monkeypatch):
 
 def test_smaller_crops_are_trained_on_but_scores_are_of_whole_images(tiny_pets, monkeypatch):
     augmentation = yaml.safe_load(Path("params.yaml").read_text())["train"]["augmentation"]
-    write_params(tiny_pets, train={"image_size": 64})
+    write_params(tiny_pets, train={"image_size": 64, "precision": "fp32"})
     whole = train(monkeypatch)
     augmentation["crop_size"] = 32
-    write_params(tiny_pets, train={"image_size": 64, "augmentation": augmentation})
+    sized = {"image_size": 64, "augmentation": augmentation, "precision": "fp32"}
+    write_params(tiny_pets, train=sized)
     cropped = train(monkeypatch)
+    require_scores_of_whole_images()
     assert cropped["models/config.json"] == whole["models/config.json"]
     assert cropped["models/checkpoint.pth"] != whole["models/checkpoint.pth"]
 
@@ -45,8 +47,12 @@ def test_the_best_epoch_on_the_validation_list_is_kept(tiny_pets, monkeypatch):
     assert summary["val"]["miou"] == curves["val_miou"].max()
     assert summary["best_epoch"] == curves["epoch"][curves["val_miou"].idxmax()]
     assert curves["train_loss"].iloc[-1] < 0.6 * curves["train_loss"].iloc[0]
+    require_scores_of_whole_images()
 
-    # The files on disk are that epoch: scored again, they give its numbers.
+
+def require_scores_of_whole_images():
+    """The files on disk, scored again, must give the numbers that the training wrote."""
+    summary = json.loads(Path("metrics/train.json").read_text())
     network, config = load_checkpoint(Path("models"))
     pictures = open_pictures(Path("data/pairs"), LISTS["val"], config.image_size)
     batches = [(pictures.images, pictures.masks.long())]

@@ -22,7 +22,7 @@ from pipeline.scoring.suspects import TABLE
 
 pytestmark = pytest.mark.slow
 
-EACH = 20  # decisions of a reviewer
+EACH = 10  # decisions of a reviewer
 NAMES = [f"pug_{number}" for number in range(2 * EACH)]
 
 

@@ -1,4 +1,4 @@
-"""What the review page asks and writes; test_app_in_browser.py presses its keys."""
+"""What the review page asks and writes; test_review_in_browser.py presses its keys."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +109,7 @@ def test_decisions_are_written_one_after_the_other_and_taken_back(page):
 def test_a_test_mask_is_not_changed_without_a_reason(page):
     press(press(page, "Next"), "Next")
     assert shown(page) == "pug_5"
+    assert "pug_5" in LISTS["test"]
     press(page, "Leave out")
     assert "say why" in page.warning[0].value
     assert decisions() == {}
@@ -197,4 +198,3 @@ def test_the_swap_that_helps_most_is_proposed():
     mask = np.uint8([0, 2, 1])[predicted]
     mask[0] = 255
     assert likely_swap(mask, predicted, 3) == (1, 2)
-    assert NAMES[-1] in LISTS["test"]

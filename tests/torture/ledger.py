@@ -48,7 +48,8 @@ class Row:
         (FOLDER / f"{name}.json").write_text(json.dumps(row, indent=2) + "\n")
 
     def check(self) -> None:
-        """Nothing may be lost."""
+        """Nothing may be lost, in tries of which some hit what they should."""
+        assert self.inside, "no try hit what it should"
         lost = [each for each in self.tries if each["lost"]]
         assert not lost, json.dumps(lost, indent=2)
 

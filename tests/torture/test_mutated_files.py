@@ -221,6 +221,8 @@ def test_broken_photographs_are_predicted_or_reported(tmp_path, count):
     files = sum(file.is_file() for file in photographs.iterdir())
     predicted, failed = len(done.stdout.splitlines()), done.stderr.count("error: ")
     assert predicted + failed == files
+    sound = sum(content == original(int(name[4:])) for name, content in images.items())
+    assert predicted >= sound > 0
     assert done.returncode == 1
     assert f"{predicted:,} of {files:,} predicted into out" in done.stderr
     assert "Traceback" not in done.stderr

@@ -75,19 +75,19 @@ def test_the_metadata_of_an_older_file_are_names_alone():
 
 
 @pytest.mark.parametrize(
-    "metadata",
+    ("metadata", "told"),
     [
-        {},
-        {"classes": "pet"},
-        {"classes": '["pet"]'},
-        {"classes": json.dumps(list(map(str, range(251))))},
-        {"classes": '["a", "b"]', "colours": '["#000000"]'},
-        {"classes": '["a", "b"]', "roles": '["hero", null]'},
-        {"classes": '["a.b", "c"]'},
+        ({}, "its metadata name no classes"),
+        ({"classes": "pet"}, "Expecting value"),
+        ({"classes": '["pet"]'}, "its metadata name no classes"),
+        ({"classes": json.dumps(list(map(str, range(251))))}, "its metadata name no classes"),
+        ({"classes": '["a", "b"]', "colours": '["#000000"]'}, "shorter than"),
+        ({"classes": '["a", "b"]', "roles": '["hero", null]'}, "should be 'foreground'"),
+        ({"classes": '["a.b", "c"]'}, "'a.b' is no name"),
     ],
 )
-def test_metadata_that_name_no_classes_are_refused(metadata):
-    with pytest.raises(ValueError, match=r"\S"):
+def test_metadata_that_name_no_classes_are_refused(metadata, told):
+    with pytest.raises(ValueError, match=told):
         from_metadata(metadata)
 
 

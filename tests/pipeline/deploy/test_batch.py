@@ -220,11 +220,11 @@ def test_a_name_that_would_leave_the_folder_is_an_error(model, store, tmp_path):
     fill(store, "a.png")
     images, out = Place(store), Place(str(tmp_path / "out"))
     files = [Found(f"{images.path}/{name}", 0) for name in ("a//b.png", "../b.png", "./b.png")]
-    for found in predict_batch(model, images, files, out, 1):
-        assert "not a picture" in str(found)
+    told = [str(found) for found in predict_batch(model, images, files, out, 1)]
+    assert ["not a picture" in each for each in told] == [True] * 3
     images.read = lambda _: BytesIO(PICTURE)
-    for found in predict_batch(model, images, files, out, 1):
-        assert "a part of its name is empty, . or ..: rename it" in str(found)
+    told = [str(found) for found in predict_batch(model, images, files, out, 1)]
+    assert ["its name is empty, . or ..: rename it" in each for each in told] == [True] * 3
     assert not (tmp_path / "out/masks").exists()
 
 

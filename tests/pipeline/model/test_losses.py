@@ -8,21 +8,6 @@ import torch
 from pipeline.data.classes import IGNORE
 from pipeline.model.losses import balanced_weights, dice_loss, segmentation_loss
 
-SURE = 100.0  # a logit difference after which softmax is one in float32
-
-
-def logits_for(masks, classes=3):
-    """Logits that are sure of the given class ids (N, H, W)."""
-    return SURE * torch.nn.functional.one_hot(masks, classes).permute(0, 3, 1, 2).float()
-
-
-def test_dice_of_a_certain_prediction_by_hand():
-    truth = torch.tensor([[[0, 0], [1, 1]]])
-    prediction = torch.tensor([[[0, 1], [1, 1]]])
-    # Smoothing 1: class 0 overlaps in 1 of 2 + 1 pixels, class 1 in 2 of 2 + 3, class 2 in none.
-    expected = 1 - (3 / 4 + 5 / 6 + 1 / 1) / 3
-    assert dice_loss(logits_for(prediction), truth).item() == pytest.approx(expected)
-
 
 def test_uniform_logits_by_hand():
     masks = torch.tensor([[[0, 1, 2]]])

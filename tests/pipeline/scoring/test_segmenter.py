@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_models import random_network
 from tiny_pets import PETS
 
 from pipeline.data.settings import Normalisation
 from pipeline.model.settings import ModelConfig, ModelParams
-from pipeline.model.unet import UNet
 from pipeline.scoring.segmenter import Segmenter
 
 CONFIG = ModelConfig(
@@ -26,8 +26,7 @@ def image(height, width, seed=0):
 
 @pytest.fixture
 def segmenter():
-    torch.manual_seed(0)
-    return Segmenter(UNet(CONFIG.model, len(PETS)), CONFIG).eval()
+    return Segmenter(random_network(CONFIG.model, CONFIG.image_size), CONFIG).eval()
 
 
 def test_prepare_stretches_as_pillow_does_and_normalises(segmenter):
