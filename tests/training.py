@@ -1,15 +1,13 @@
 """The train stage as DVC starts it: a process of its own, which can be killed."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from processes import running
+from processes import call, running
 
 import stages.train
 
@@ -36,10 +34,9 @@ def train(workspace: Path, start: Sequence[str] = PLAIN) -> str:
         return finish(process)
 
 
-def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def train_here() -> None:
     """Train in the current folder and process, which saves the start of another."""
-    monkeypatch.setattr(sys, "argv", ["train", *ARGUMENTS])
-    stages.train.main()
+    call(stages.train, *ARGUMENTS)
 
 
 def finish(process: subprocess.Popen[str]) -> str:

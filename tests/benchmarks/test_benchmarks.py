@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from processes import call
 from tiny_models import save_random_model, write_traffic_light
 from tiny_pets import LISTS, PETS
 from torch import nn
@@ -31,12 +32,11 @@ TINY = ModelParams(features=(4, 8))
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys):
+def bench(capsys):
     """Runs a benchmark with options and returns what its last line holds."""
 
     def run(benchmark, *options):
-        monkeypatch.setattr(sys, "argv", ["bench", "--threads", "2", "--quick", *options])
-        benchmark.main()
+        call(benchmark, "--threads", "2", "--quick", *options)
         found = json.loads(capsys.readouterr().out.splitlines()[-1])
         numbers = [*found["medians"].values(), *found["ratios"].values()]
         assert all(math.isfinite(number) and number > 0 for number in numbers)
@@ -134,7 +134,7 @@ def test_the_exported_models_are_measured_beside_pytorch(tiny_pets, bench):
 
 @pytest.mark.slow
 def test_smps_network_starts_from_our_encoder_learns_and_is_scored_beside_our_model(
-    tiny_pets, monkeypatch, capsys
+    tiny_pets, capsys
 ):
     params = ModelParams(features=(16, 24, 32, 64, 128), encoder=LITE)
     save_random_model(MODELS, params)
@@ -148,8 +148,7 @@ def test_smps_network_starts_from_our_encoder_learns_and_is_scored_beside_our_mo
     write_csv(TABLES / "scores.csv", scores)
     found = []
     for minutes in ("0.001", "0.1"):
-        monkeypatch.setattr(sys, "argv", ["smp", "--threads", "2", "--minutes", minutes])
-        smp.main()
+        call(smp, "--threads", "2", "--minutes", minutes)
         table, last = capsys.readouterr().out.rstrip().rsplit("\n", 1)
         assert table.count("0.5000") >= len(scores)
         found.append(json.loads(last))

@@ -1,7 +1,6 @@
 """Evaluation against an independent count of the same pixels."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from processes import call
 from sklearn import metrics
 from tiny_models import save_random_model
 from tiny_pets import LISTS, PETS, move_into_shards, write_params
@@ -26,20 +26,17 @@ def segmenter(tiny_pets):
     return save_random_model(tiny_pets / "models")
 
 
-def evaluate(monkeypatch):
-    command = (
-        "evaluate data/pairs data/reviewed data/splits models metrics/evaluate.json tables plots"
-    )
-    monkeypatch.setattr(sys, "argv", command.split())
-    stage.main()
+def evaluate():
+    paths = "data/pairs data/reviewed data/splits models metrics/evaluate.json tables plots"
+    call(stage, *paths.split())
     return json.loads(Path("metrics/evaluate.json").read_text())
 
 
-def test_scores_agree_with_scikit_learn_in_batches_of_any_size(tiny_pets, segmenter, monkeypatch):
+def test_scores_agree_with_scikit_learn_in_batches_of_any_size(tiny_pets, segmenter):
     write_params(tiny_pets, evaluate={"batch_size": 1})
-    alone = evaluate(monkeypatch)
+    alone = evaluate()
     write_params(tiny_pets, evaluate={"batch_size": 3})
-    scores = evaluate(monkeypatch)
+    scores = evaluate()
     assert scores["miou"] == pytest.approx(alone["miou"], abs=1e-3)
     truth, prediction = [], []
     for name in LISTS["test"]:
@@ -58,10 +55,8 @@ def test_scores_agree_with_scikit_learn_in_batches_of_any_size(tiny_pets, segmen
     assert scores["images"] == len(LISTS["test"])
 
 
-def test_the_tables_say_what_the_headline_says_and_count_every_pixel(
-    tiny_pets, segmenter, monkeypatch
-):
-    scores = evaluate(monkeypatch)
+def test_the_tables_say_what_the_headline_says_and_count_every_pixel(tiny_pets, segmenter):
+    scores = evaluate()
     table = pd.read_csv("tables/scores.csv", index_col="score")
     assert table.loc["miou"].tolist() == [scores["miou"], scores["miou_low"], scores["miou_high"]]
     slices = pd.read_csv("tables/slices.csv")
@@ -77,11 +72,9 @@ def test_the_tables_say_what_the_headline_says_and_count_every_pixel(
         assert sum(row[f"{name}_predicted"] for name in PETS.names) == mask.size
 
 
-def test_the_sheets_show_every_image_and_pairs_in_shards_give_the_same_bytes(
-    tiny_pets, segmenter, monkeypatch
-):
+def test_the_sheets_show_every_image_and_pairs_in_shards_give_the_same_bytes(tiny_pets, segmenter):
     folders = [Path("metrics"), Path("tables"), Path("plots")]
-    evaluate(monkeypatch)
+    evaluate()
     for sheet in ("examples", "worst", "median"):
         picture = Image.open(f"plots/{sheet}.png")
         assert 4 * 160 < picture.width < 700
@@ -90,7 +83,7 @@ def test_the_sheets_show_every_image_and_pairs_in_shards_give_the_same_bytes(
         assert min(Image.open(f"plots/{plot}.png").size) > 150
     first = {file: file.read_bytes() for folder in folders for file in folder.iterdir()}
     move_into_shards(tiny_pets / "data/pairs", 2)
-    evaluate(monkeypatch)
+    evaluate()
     assert {file: file.read_bytes() for folder in folders for file in folder.iterdir()} == first
     assert len(first) == 1 + 3 + 6
 
@@ -105,14 +98,14 @@ def review(decisions, masks=None):
         save_mask(file, mask, PETS.palette)
 
 
-def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmenter, monkeypatch):
-    published = evaluate(monkeypatch)
+def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmenter):
+    published = evaluate()
     assert "reviewed" not in published
     files = {file: file.read_bytes() for file in (tiny_pets / "tables").iterdir()}
     first, second, third = LISTS["test"]
 
     review({first: "right", "Bengal_1": "leave out"})  # the second is not in the list
-    reviewed = evaluate(monkeypatch).pop("reviewed")
+    reviewed = evaluate().pop("reviewed")
     assert reviewed == {"decisions": {"right": 1}, **published}
 
     data = tiny_pets / "data/pairs"
@@ -121,7 +114,7 @@ def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmen
         {first: "leave out", second: "model", third: "leave out"},
         {second: predicted.astype(np.uint8)},
     )
-    scores = evaluate(monkeypatch)
+    scores = evaluate()
     reviewed = scores.pop("reviewed")
     assert scores == published
     assert {file: file.read_bytes() for file in (tiny_pets / "tables").iterdir()} == files
@@ -131,11 +124,11 @@ def test_scores_on_the_reviewed_list_stand_beside_the_headline(tiny_pets, segmen
 
     review(dict.fromkeys(LISTS["test"], "leave out"))
     with pytest.raises(UserError, match="leaves out the whole test list"):
-        evaluate(monkeypatch)
+        evaluate()
 
 
-def test_added_pairs_that_were_held_out_have_scores_of_their_own(tiny_pets, segmenter, monkeypatch):
-    published = evaluate(monkeypatch)
+def test_added_pairs_that_were_held_out_have_scores_of_their_own(tiny_pets, segmenter):
+    published = evaluate()
     data, splits = tiny_pets / "data/pairs", tiny_pets / "data/splits"
     for name in LISTS["test"]:
         for place in (image_path, mask_path):
@@ -144,4 +137,4 @@ def test_added_pairs_that_were_held_out_have_scores_of_their_own(tiny_pets, segm
             file.write_bytes(place(data, name).read_bytes())
     listed = (splits / "test.csv").read_text().splitlines()
     (splits / "added.csv").write_text("\n".join([listed[0], *(f"new_{row}" for row in listed[1:])]))
-    assert evaluate(monkeypatch) == published | {"added": published}
+    assert evaluate() == published | {"added": published}

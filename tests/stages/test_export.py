@@ -1,12 +1,12 @@
 """Export: both files, the proof that they are the checkpoint, the version in the registry."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import call
 from tiny_models import save_random_model
 from tiny_pets import LISTS, PETS, move_into_shards
 from training import client, runs
@@ -37,10 +37,9 @@ def checkpoint(tiny_pets):
     return tiny_pets
 
 
-def export(monkeypatch):
-    command = "export data/pairs data/splits models metrics/evaluate.json models/model.onnx"
-    monkeypatch.setattr(sys, "argv", [*command.split(), "metrics/export.json"])
-    stage.main()
+def export():
+    paths = "data/pairs data/splits models metrics/evaluate.json models/model.onnx"
+    call(stage, *paths.split(), "metrics/export.json")
     return json.loads(Path("metrics/export.json").read_text())
 
 
@@ -48,8 +47,8 @@ def versions(workspace):
     return client(workspace).search_model_versions()
 
 
-def test_both_files_are_measured_and_the_model_is_registered(checkpoint, monkeypatch):
-    metrics = export(monkeypatch)
+def test_both_files_are_measured_and_the_model_is_registered(checkpoint):
+    metrics = export()
     int8 = metrics["int8"]
     assert metrics["disagreement"] <= 0.001
     assert metrics["disagreement"] < int8["disagreement"] <= 0.1
@@ -79,12 +78,12 @@ def test_int8_is_offered_up_to_the_allowed_drop(tmp_path, int8_miou, offered):
     assert metrics["int8"]["offered"] is offered
 
 
-def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatch):
+def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint):
     """Whatever the test images are: INT8's ranges are learned from training images alone.
 
     Nor does it matter that the second time the pairs are in shards.
     """
-    export(monkeypatch)
+    export()
     before = {file: file.read_bytes() for file in (MODEL, INT8)}
     for file in before:
         file.unlink()
@@ -92,13 +91,13 @@ def test_equal_checkpoints_give_equal_bytes_of_both_files(checkpoint, monkeypatc
         Image.new("RGB", (64, 64)).save(image_path(PAIRS, name))
         save_mask(mask_path(PAIRS, name), np.ones((64, 64), np.uint8), PETS.palette)
     move_into_shards(PAIRS, 2)
-    export(monkeypatch)
+    export()
     assert {file: file.read_bytes() for file in before} == before
     assert len(versions(checkpoint)) == 1
 
 
-def test_what_the_file_sees_of_the_test_pictures_is_registered_with_it(checkpoint, monkeypatch):
-    metrics = export(monkeypatch)
+def test_what_the_file_sees_of_the_test_pictures_is_registered_with_it(checkpoint):
+    metrics = export()
     seen = read_reference(REFERENCE)
     assert seen.classes == list(PETS.names)
     images = [load_image(image_path(PAIRS, name)) for name in LISTS["test"]]
@@ -114,7 +113,7 @@ def test_what_the_file_sees_of_the_test_pictures_is_registered_with_it(checkpoin
 
     before = REFERENCE.read_bytes()
     REFERENCE.unlink()
-    export(monkeypatch)
+    export()
     assert REFERENCE.read_bytes() == before
 
 
@@ -122,5 +121,5 @@ def test_a_model_that_disagrees_fails_and_is_not_registered(checkpoint, monkeypa
     honest = Predictor.__call__
     monkeypatch.setattr(Predictor, "__call__", lambda self, image: (honest(self, image) + 1) % 3)
     with pytest.raises(UserError, match=r"100\.0000% of the test pixels.*max_disagreement"):
-        export(monkeypatch)
+        export()
     assert versions(checkpoint) == []

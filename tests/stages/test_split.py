@@ -1,6 +1,5 @@
 import csv
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
@@ -10,6 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import call
 from pydantic import TypeAdapter
 from tiny_pets import OXFORD, PETS
 
@@ -73,8 +73,7 @@ def run(
     (folder / "params.yaml").write_text(json.dumps({"seed": 0, "split": values}))
     write_index(folder, index, groups)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["split", ".", "reviewed", "splits", "metrics/split.json"])
-    stage.main()
+    call(stage, ".", "reviewed", "splits", "metrics/split.json")
     return {
         split: [row[0] for row in rows(folder / f"splits/{split}.csv")]
         for split in ("train", "val", "test")

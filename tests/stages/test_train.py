@@ -20,27 +20,27 @@ from pipeline.model.training import Learner, validate
 from pipeline.scoring.confusion import confusion_matrix, iou, margins, mean_iou
 
 
-def train(monkeypatch):
-    train_here(monkeypatch)
+def train():
+    train_here()
     return outputs(Path())
 
 
-def test_smaller_crops_are_trained_on_but_scores_are_of_whole_images(tiny_pets, monkeypatch):
+def test_smaller_crops_are_trained_on_but_scores_are_of_whole_images(tiny_pets):
     augmentation = yaml.safe_load(Path("params.yaml").read_text())["train"]["augmentation"]
     write_params(tiny_pets, train={"image_size": 64, "precision": "fp32"})
-    whole = train(monkeypatch)
+    whole = train()
     augmentation["crop_size"] = 32
     sized = {"image_size": 64, "augmentation": augmentation, "precision": "fp32"}
     write_params(tiny_pets, train=sized)
-    cropped = train(monkeypatch)
+    cropped = train()
     require_scores_of_whole_images()
     assert cropped["models/config.json"] == whole["models/config.json"]
     assert cropped["models/checkpoint.pth"] != whole["models/checkpoint.pth"]
 
 
-def test_the_best_epoch_on_the_validation_list_is_kept(tiny_pets, monkeypatch):
+def test_the_best_epoch_on_the_validation_list_is_kept(tiny_pets):
     write_params(tiny_pets, train={"epochs": 12, "lr": 0.02, "precision": "fp32"})
-    train(monkeypatch)
+    train()
     curves = pd.read_csv("plots/curves.csv")
     summary = json.loads(Path("metrics/train.json").read_text())
     assert curves["epoch"].tolist() == list(range(1, 13))

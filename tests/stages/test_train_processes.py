@@ -18,11 +18,9 @@ def params(workspace, processes=1, **changes):
     write_params(workspace, train=TRAIN | {"processes": processes, "threads": processes} | changes)
 
 
-def test_torchrun_and_the_param_start_the_same_training_which_is_that_of_one_process(
-    tiny_pets, monkeypatch
-):
+def test_torchrun_and_the_param_start_the_same_training_which_is_that_of_one_process(tiny_pets):
     params(tiny_pets)
-    train_here(monkeypatch)
+    train_here()
     (alone,) = runs(tiny_pets)
     loss = alone.data.metrics["train.loss"]
     assert loss < 0.8 * pd.read_csv("plots/curves.csv")["train_loss"][0]

@@ -68,7 +68,7 @@ def pause_after(monkeypatch, epochs):
     """Train until the pause, in this process."""
     monkeypatch.setenv("PETSEG_PAUSE_AFTER", str(epochs))
     with pytest.raises(SystemExit) as ended:
-        train_here(monkeypatch)
+        train_here()
     assert ended.value.code == os.EX_TEMPFAIL
 
 
@@ -76,7 +76,7 @@ def test_a_training_paused_twice_ends_as_one_that_was_not_in_one_run(
     tiny_pets, monkeypatch, capsys
 ):
     write_params(tiny_pets, train={"epochs": 4})
-    train_here(monkeypatch)
+    train_here()
     whole = outputs(tiny_pets)
     capsys.readouterr()
     trained = []
@@ -91,7 +91,7 @@ def test_a_training_paused_twice_ends_as_one_that_was_not_in_one_run(
         assert len(states(tiny_pets)) == 1
     assert trained == [1, 3, 3]  # rows that were kept are printed again
     monkeypatch.delenv("PETSEG_PAUSE_AFTER")
-    train_here(monkeypatch)
+    train_here()
     run, _ = runs(tiny_pets)
     assert run.info.status == "FINISHED"
     assert "training.paused_after" not in run.data.tags
@@ -104,16 +104,14 @@ def test_a_training_paused_twice_ends_as_one_that_was_not_in_one_run(
 def test_a_pause_that_is_no_number_of_epochs_is_refused(tiny_pets, monkeypatch, text):
     monkeypatch.setenv("PETSEG_PAUSE_AFTER", text)
     with pytest.raises(UserError, match=f"PETSEG_PAUSE_AFTER={text}: expected a number of epochs"):
-        train_here(monkeypatch)
+        train_here()
 
 
-def test_a_training_that_explodes_in_its_very_last_step_is_not_taken_for_good(
-    tiny_pets, monkeypatch
-):
+def test_a_training_that_explodes_in_its_very_last_step_is_not_taken_for_good(tiny_pets):
     # One epoch of one step: the training loss is that before it, only validation sees the ruin.
     exploding = {"lr": 1e30, "warmup_fraction": 0.0, "epochs": 1, "batch_size": 8}
     write_params(tiny_pets, train=exploding)
     with pytest.raises(UserError, match=r"epoch 1/1: .* lower train\.lr"):
-        train_here(monkeypatch)
+        train_here()
     assert [run.info.status for run in runs(tiny_pets)] == ["FAILED"]
     assert not (tiny_pets / "models/checkpoint.pth").exists()

@@ -4,12 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from mlflow_workspace import commit, make_workspace
+from processes import call
 from tiny_models import write_onnx
 
 from pipeline.core.files import file_digest
@@ -84,8 +84,7 @@ def test_a_moved_repository_finds_its_artifacts_again(workspace, tmp_path, monke
     assert finding.remedy == "python -m tools.doctor --readdress"
 
     assert readdress(open_store().uri, old.removesuffix("ifacts")) == 0, "they only begin alike"
-    monkeypatch.setattr(sys, "argv", ["doctor", "--readdress"])
-    assert doctor.main() == 0
+    assert call(doctor, "--readdress") == 0
     assert found("bad") == []
     assert find_model("1").file.read_bytes() == (there / "model.onnx").read_bytes()
 
@@ -166,14 +165,13 @@ def test_what_differs_from_the_lock_and_what_nothing_needs_is_told(outputs):
     assert [each.state for each in check_cache()] == ["good", "good"]
 
 
-def test_what_a_power_cut_or_an_edit_damaged_comes_back_by_its_remedy(outputs, monkeypatch, capsys):
+def test_what_a_power_cut_or_an_edit_damaged_comes_back_by_its_remedy(outputs, capsys):
     before = [file.read_bytes() for file in outputs]
     for file, content in zip(outputs, (b"", b"edited"), strict=True):
         file.chmod(0o644)  # DVC trusts an object that is write-protected
         file.write_bytes(content)
         file.chmod(0o444)
-    monkeypatch.setattr(sys, "argv", ["doctor", "--deep"])
-    assert doctor.main() == 1
+    assert call(doctor, "--deep") == 1
     told = capsys.readouterr().out
     for problem in ("1 objects in DVC's cache are empty", "2 objects in DVC's cache were changed"):
         do(re.search(rf"{problem}.*\n +(.*)", told)[1])

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from mlflow_workspace import make_workspace
 from pictures import encoded
 from PIL import Image
-from processes import REPOSITORY
+from processes import REPOSITORY, call
 from pydantic import TypeAdapter
 from tiny_models import COLOURS, write_traffic_light
 from tiny_pets import PETS
@@ -89,12 +88,11 @@ def workspace(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(workspace, monkeypatch, capsys):
+def run(workspace, capsys):
     """Run `tools.labels`; return its status and what it printed."""
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["labels", *map(str, words)])
-        status = labels.main()
+        status = call(labels, *words)
         return status, capsys.readouterr().out
 
     return run

@@ -4,7 +4,6 @@ known, and models that are scored again on pictures.
 
 import json
 import re
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from pictures import claim, encoded
 from PIL import Image
 from pixel_tables import miou_of, pixel_table, table_of
+from processes import call
 from rich.console import Console
 from tiny_models import write_onnx, write_threshold_model
 from tiny_pets import LISTS, PETS, write_params
@@ -29,7 +29,7 @@ from pipeline.records.registry import register_model
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import open_store
 from pipeline.records.versions import Version, list_versions
-from tools.models import main
+from tools import models as models_tool
 
 CHAMPION = pixel_table(pet_missed=200)
 # The second is of earlier releases, which kept confusion matrices.
@@ -51,9 +51,8 @@ def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr("tools.gate.FEWEST", 3)  # as many as the list has
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["models", *arguments])
         capsys.readouterr()  # what was printed before
-        main()
+        call(models_tool, *arguments)
         return capsys.readouterr().out
 
     return run

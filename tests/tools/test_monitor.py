@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow_workspace import register
 from monitored import make_reference, pictures
+from processes import call
 from tiny_models import write_onnx
 from tiny_pets import PETS, write_params
 
@@ -49,13 +50,12 @@ def log(digest, number=90, brightness=1.0, **columns):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(capsys):
     """Run the command; return its status and the lines that it printed."""
 
     def command() -> tuple[int, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["monitor", str(LOG)])
         capsys.readouterr()  # what was printed before
-        return monitor.main(), capsys.readouterr().out.splitlines()
+        return call(monitor, LOG), capsys.readouterr().out.splitlines()
 
     return command
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow_workspace import make_workspace, register
 from PIL import Image
+from processes import call
 from tiny_models import (
     BACKGROUND,
     BORDER,
@@ -27,7 +28,8 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
 from pipeline.deploy.results import KINDS
 from pipeline.monitoring.log import read_log
-from tools.predict import main, sentence
+from tools import predict as predict_tool
+from tools.predict import sentence
 
 MODEL = ("--model", "models/model.onnx")
 
@@ -40,13 +42,12 @@ def workspace(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def predict(monkeypatch, capsys):
+def predict(capsys):
     """Run the command; return its status, its lines of JSON, and what it said beside."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
         capsys.readouterr()
-        status = main()
+        status = call(predict_tool, *arguments)
         output = capsys.readouterr()
         return status, [json.loads(line) for line in output.out.splitlines()], output.err
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import yaml
 from mlflow_workspace import commit, git, make_workspace
-from processes import REPOSITORY, running, wait_until
+from processes import REPOSITORY, call, running, wait_until
 
 from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError
@@ -98,10 +98,9 @@ def train():
     return run.run_id
 
 
-def run_verify(monkeypatch, capfd, *arguments):
+def run_verify(capfd, *arguments):
     """The exit status, the words of each row of the table, and the verdict."""
-    monkeypatch.setattr(sys, "argv", ["verify", *arguments])
-    status = verify.main()
+    status = call(verify, *arguments)
     assert worktrees() == 1
     *table, verdict = capfd.readouterr().out.strip().splitlines()
     return status, [re.findall(r"[^\s│]+", row) for row in table], verdict
@@ -127,14 +126,12 @@ def dirty(project):
     return run_id
 
 
-def test_a_dirty_run_is_rebuilt_to_the_same_bytes_and_nothing_stays_behind(
-    project, dirty, monkeypatch, capfd
-):
+def test_a_dirty_run_is_rebuilt_to_the_same_bytes_and_nothing_stays_behind(project, dirty, capfd):
     runs = len(all_runs(open_store()))
     edit(Path("stages/split.py"), "FACTOR = 1", "FACTOR = 3")  # since then
     write_params(lr=7)
     before = files_of(project)
-    status, _, verdict = run_verify(monkeypatch, capfd, dirty[:8])
+    status, _, verdict = run_verify(capfd, dirty[:8])
     assert (status, verdict) == (0, "identical: checkpoint.pth")
     assert len(all_runs(open_store())) == runs
     assert files_of(project) == before
@@ -152,7 +149,7 @@ def test_every_difference_is_shown_and_the_verdict_names_the_first(dirty, monkey
     (kept / "environment.json").write_text(json.dumps(environment))
     edit(kept / "params.yaml", "seed: 0", "seed: 1")
     monkeypatch.setenv("NOISE", "1")
-    status, rows, verdict = run_verify(monkeypatch, capfd, dirty)
+    status, rows, verdict = run_verify(capfd, dirty)
     assert status == 1
     assert verdict.startswith("different. It starts with the code: stages/split.py was")
     assert "0.5000 then, 0.2500 now (-0.2500)" in verdict
@@ -161,13 +158,13 @@ def test_every_difference_is_shown_and_the_verdict_names_the_first(dirty, monkey
         assert any(row[:3] == [part, name, "another"] for row in rows), rows
 
 
-def test_a_source_that_cannot_be_fetched_again_is_reported(dirty, monkeypatch, capfd):
+def test_a_source_that_cannot_be_fetched_again_is_reported(dirty, capfd):
     Path("source").unlink()
-    status, _, verdict = run_verify(monkeypatch, capfd, dirty)
+    status, _, verdict = run_verify(capfd, dirty)
     assert status == 1
     assert verdict.startswith("not rebuilt: a stage stopped")
     assert "It starts with the data: index.csv" in verdict
-    status, _, verdict = run_verify(monkeypatch, capfd, dirty, "--data", "data/pairs")
+    status, _, verdict = run_verify(capfd, dirty, "--data", "data/pairs")
     assert (status, verdict) == (0, "identical: checkpoint.pth")  # the data is not made again
 
 

@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from file_server import Reply
 from mlflow_workspace import register
+from processes import call
 from tars import tar_of
 from tiny_models import write_traffic_light
 
@@ -30,9 +30,8 @@ def npm(workspace, server, monkeypatch):
     return server
 
 
-def write(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["web", *arguments])
-    web.main()
+def write(*arguments):
+    call(web, *arguments)
     return Path("web")
 
 
@@ -62,11 +61,11 @@ def test_without_the_registry_an_error_says_where_the_file_belongs(npm):
         web.fetch_package()
 
 
-def test_the_page_has_the_model_its_facts_and_all_that_they_need(npm, monkeypatch):
+def test_the_page_has_the_model_its_facts_and_all_that_they_need(npm):
     model = write_traffic_light(Path("models/model.onnx"))
     scores = {"test": {"images": 37, "miou": 0.8904, "iou": {"pet": 0.9321}}}
     register(model, scores, alias="champion")
-    site = write(monkeypatch)
+    site = write()
     names = {file.name for file in web.SOURCES.iterdir()}
     own = {web.MODEL, web.FACTS, web.RUNTIME, web.SCRIPT, *web.LICENCES.values()}
     assert {file.name for file in site.iterdir()} == names | own
@@ -84,19 +83,19 @@ def test_the_page_has_the_model_its_facts_and_all_that_they_need(npm, monkeypatc
     }
 
 
-def test_another_model_makes_another_worker_and_no_foreign_folder_is_replaced(npm, monkeypatch):
+def test_another_model_makes_another_worker_and_no_foreign_folder_is_replaced(npm):
     write_traffic_light(Path("models/model.onnx"))
-    first = (write(monkeypatch) / web.WORKER).read_text()
-    assert (write(monkeypatch) / web.WORKER).read_text() == first
+    first = (write() / web.WORKER).read_text()
+    assert (write() / web.WORKER).read_text() == first
     Path("other.onnx").write_bytes(Path("models/model.onnx").read_bytes() + b"\x72\x00")
-    assert (write(monkeypatch, "--model", "other.onnx") / web.WORKER).read_text() != first
+    assert (write("--model", "other.onnx") / web.WORKER).read_text() != first
     [shell] = re.findall(r"^const SHELL = (.*);$", first, re.MULTILINE)
     loaded_later = {web.MODEL, web.RUNTIME, *web.LICENCES.values(), web.WORKER}
     files = {file.name for file in Path("web").iterdir()}
     assert set(json.loads(shell)) == files - loaded_later | {"./"}
     for other in ("models", "other.onnx"):
         with pytest.raises(UserError, match=f"{other} is not a page of ours"):
-            write(monkeypatch, "--out", other)
+            write("--out", other)
 
 
 def test_the_sources_name_no_other_origin():
