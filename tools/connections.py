@@ -10,6 +10,7 @@ import signal
 import sys
 from tempfile import TemporaryDirectory
 
+import click
 from uvicorn.main import main as uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -25,7 +26,8 @@ class Connection(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
-        if self.cycle and not self.cycle.response_complete:
+        # While an answer waits to be taken, a further request is no reason to wait longer.
+        if self.cycle and not self.cycle.response_complete and not self.flow.write_paused:
             self.idle.cancel()
 
     def on_response_complete(self) -> None:
@@ -42,7 +44,14 @@ def main() -> None:
     """Exit with status 0 on SIGTERM, once the requests in hand are answered."""
     # uvicorn sends itself the signal again after its last answer.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with uvicorn.make_context("uvicorn", sys.argv[1:]) as context:
+    try:
+        context = uvicorn.make_context("uvicorn", sys.argv[1:])
+    except click.exceptions.Exit as done:  # --version
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    with context:
         context.params["http"] = "tools.connections:Connection"
         workers = context.params["workers"] or int(os.environ.get("WEB_CONCURRENCY", "1"))
         if workers == 1:

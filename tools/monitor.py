@@ -45,7 +45,7 @@ def main() -> int:
     arguments = parse_arguments()
     from pipeline.monitoring.drift import MonitorParams
     from pipeline.monitoring.log import read_log
-    from pipeline.records.registry import record_monitoring
+    from pipeline.records.registry import MONITOR_TAGS, record_monitoring
     from pipeline.records.store import open_store
     from pipeline.records.versions import list_versions
 
@@ -60,11 +60,16 @@ def main() -> int:
     for line in (*map(line_of, found), *problems, f"page: {arguments.out}"):
         say(line)
     drifted = [each for each in found if each.verdict.drifted]
-    failed = [said for each in drifted if (said := alert(params.on_drift, summary(each)))]
+    failed = ""
     for each in found:
-        record_monitoring(store, each.version, tags_of(each))
+        told, tags = summary(each), tags_of(each)
+        new = each.version.tags.get(f"{MONITOR_TAGS}until") != tags["until"]
+        if each.verdict.drifted and new and (said := alert(params.on_drift, told)):
+            failed = failed or said
+            del tags["until"]  # the next look tries it again
+        record_monitoring(store, each.version, tags)
     if failed:
-        raise UserError(failed[0])
+        raise UserError(failed)
     return int(bool(drifted or refused or not found))
 
 

@@ -144,22 +144,25 @@ def print_reports(
     """
     done = total = 0
     # The lines go above the bar, if both are on one terminal.
-    with progress(Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bars:
+    with progress(Console(stderr=True), redirect_stdout=False) as bars:
+        put: Callable[[str], None] = partial(print, flush=True)
+        if sys.stdout.isatty() and bars.console.is_terminal:
+            put = partial(bars.console.print, markup=False, highlight=False, soft_wrap=True)
         task = bars.add_task("predicting", total=expected)
         for total, outcome in enumerate(outcomes, 1):  # noqa: B007 - the last is returned
             if isinstance(outcome, UserError):
                 report(outcome)
             else:
                 done += 1
-                print_report(outcome, show)
+                print_report(outcome, show, put)
             bars.advance(task)
     return done, total
 
 
-def print_report(outcome: Report, show: Show | None) -> None:
+def print_report(outcome: Report, show: Show | None, put: Callable[[str], None]) -> None:
     if show:
         try:
-            print(show(outcome), flush=True)
+            put(show(outcome))
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)

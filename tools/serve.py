@@ -21,6 +21,7 @@ MEMORY = {
 }
 SETTINGS = "PETSEG_SERVING"  # the variable that tells the server's processes the arguments
 ORIGIN = "PETSEG_CORS_ORIGIN"
+PATH = "PYTHONPATH"
 SHARE = between(0, 1, float)
 
 
@@ -42,7 +43,9 @@ def main() -> None:
     command += ["--limit-concurrency", str(CONNECTIONS + 1)]  # uvicorn counts the new one
     command += ["--timeout-graceful-shutdown", str(LAST_ANSWERS), *options]
     told = json.dumps(vars(arguments), default=str)  # the folder of the log is a path
-    environment = os.environ | {SETTINGS: told, **MEMORY}
+    # Not from the current folder, which may have a package `tools` of its own.
+    root = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get(PATH))))
+    environment = os.environ | {SETTINGS: told, PATH: root, "PYTHONSAFEPATH": "1", **MEMORY}
     # In place of this process: whatever ends the command ends the server.
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
 

@@ -5,6 +5,7 @@ names in the table are what is done, and a kill loses no more than the part that
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from io import BytesIO
@@ -33,14 +34,17 @@ THREADS = 4
 KINDS = ("mask", "confidence")  # of the results: whoever has the image can draw the others
 
 
-def images_to_do(images: Place, out: Place, done: "Done") -> Iterator[Found]:
+def images_to_do(images: Place, out: Place, done: "Done") -> Iterator[Found | UserError]:
     """Yield the images in and below the place that the table does not have, by suffix.
 
-    Hidden files are left out, and the results in `out`.
+    Hidden files are left out, and the results in `out`. A folder that may not be read is an error.
     """
     # A local store's address loses a slash at the end.
     ours = tuple(f"{out.address(f'{out.path}/{name}')}/" for name in ("masks", "table"))
     for file in images.files():
+        if isinstance(file, UserError):
+            yield file
+            continue
         inside = PurePosixPath(file.path.removeprefix(images.path))
         hidden = any(part.startswith(".") and part != ".." for part in inside.parts)
         if inside.suffix.lower() in SUFFIXES or file.path == images.path:
@@ -52,7 +56,7 @@ def images_to_do(images: Place, out: Place, done: "Done") -> Iterator[Found]:
 def predict_batch(
     model: Predictor,
     images: Place,
-    files: Iterable[Found],
+    files: Iterable[Found | UserError],
     out: Place,
     threads: int,
     *,
@@ -72,10 +76,10 @@ def predict_batch(
     outcomes = predict_all(model, jobs, threads, confidence=confidence, note=note)
     for outcome, job in zip(outcomes, named, strict=True):
         yield outcome
-        if isinstance(outcome, ImageError):
+        if isinstance(outcome, ImageError) and isinstance(job, Job):
             rows.append({"name": job.name, "model": model.identity, "error": str(outcome)})
         elif isinstance(outcome, UserError):
-            failed += 1
+            failed += isinstance(job, Job)  # by the store, not for its name
         else:
             rows.append(outcome)
         if ROWS in (len(rows), failed):
@@ -86,14 +90,20 @@ def predict_batch(
     _write_part(out, rows, model.classes)
 
 
-def _job(model: Predictor, images: Place, file: Found, out: Place) -> Job:
+def _job(model: Predictor, images: Place, file: Found | UserError, out: Place) -> Job | UserError:
+    if isinstance(file, UserError):
+        return file
     address = images.address(file.path)
+    try:
+        inside = _as_path(address)
+    except UserError as error:
+        return error
     # A local file's mask has the bytes that it has without a store.
     key = image_key(Path(file.path) if images.is_local else address)
 
     def save(drawn: Drawings) -> dict[str, str]:
         # The whole address, with its suffix: no two images have results of one name.
-        target, written = f"{out.path}/masks/{_as_path(address)}", {}
+        target, written = f"{out.path}/masks/{inside}", {}
         for kind in KINDS:
             if kind in drawn:
                 path = f"{target}.{kind}.png"
@@ -105,11 +115,16 @@ def _job(model: Predictor, images: Place, file: Found, out: Place) -> Job:
 
 
 def _as_path(address: str) -> str:
-    """s3://bucket/a.jpg as s3/bucket/a.jpg. Raises UserError where folders would lose a part."""
+    """s3://bucket/a.jpg as s3/bucket/a.jpg.
+
+    Raises UserError where folders would lose a part, or the table cannot hold the name.
+    """
     protocol, _, path = address.partition("://")
     parts = path.lstrip("/").split("/")
     if not {"", ".", ".."}.isdisjoint(parts):
         raise UserError(f"{address}: a part of its name is empty, . or ..: rename it")
+    if address.encode(errors="replace").decode() != address:
+        raise UserError(f"{address}: its name is not in UTF-8: rename it")
     return "/".join([protocol, *parts])
 
 
@@ -179,4 +194,4 @@ def _keys(out: Place, digest: str) -> Iterator[np.uint64]:
 
 
 def _key(name: str) -> np.uint64:
-    return np.uint64(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()))
+    return np.uint64(int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest()))

@@ -23,7 +23,12 @@ AHEAD = 2  # tasks for each core, so that none waits for its next
 
 
 def predict_on_cluster(
-    model: Predictor, images: Place, files: Iterable[Found], out: Place, *, confidence: bool = False
+    model: Predictor,
+    images: Place,
+    files: Iterable[Found | UserError],
+    out: Place,
+    *,
+    confidence: bool = False,
 ) -> Iterator[Report | UserError]:
     """Do what `predict_batch` does; yield the outcomes of a part at a time, in any order.
 
@@ -51,7 +56,11 @@ def predict_on_cluster(
 
 @ray.remote(scheduling_strategy="SPREAD")
 def _predict_part(
-    sent: tuple[bytes, int | None], images: Place, out: Place, confidence: bool, part: list[Found]
+    sent: tuple[bytes, int | None],
+    images: Place,
+    out: Place,
+    confidence: bool,
+    part: list[Found | UserError],
 ) -> list[Report | UserError]:
     model = _loaded(*sent)
     return list(predict_batch(model, images, part, out, THREADS, confidence=confidence))

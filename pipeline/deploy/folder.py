@@ -1,5 +1,6 @@
 """Predict many images: find those that a command line names, and write each one's results."""
 
+import errno
 import os
 import time
 from collections import deque
@@ -140,7 +141,8 @@ def predict_all(
 
     The model is called in that many threads at once. confidence: ask for it and draw it, if the
     model tells it. note: called in these threads with each image and what the model said of it.
-    An image that cannot be used, or whose results cannot be written, yields an error.
+    An image that cannot be used, or whose results cannot be written, yields an error. Raises
+    OSError if the disk is full.
     """
     waiting: deque[Future[Report | UserError]] = deque()
     # Threads, not processes: decoder, model and encoder release the interpreter lock.
@@ -165,7 +167,10 @@ def _predict(
     try:
         source = job.open()
         image = decode_image(source)
-        answer = model.predict(image, confidence or note is not None)
+        try:
+            answer = model.predict(image, confidence or note is not None)
+        except Exception as error:  # ONNX Runtime's error classes share no other base
+            return UserError(f"{job.name}: the model fails: {error}")
         shown = answer.confidence if confidence else None
         files = job.save(draw_results(image, answer.mask, model.classes, shown))
         if note is not None:
@@ -173,6 +178,8 @@ def _predict(
     except UserError as error:
         return error
     except (OSError, MemoryError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the next image would not fit either
         reason = getattr(error, "strerror", None) or error or "not enough memory"
         return UserError(f"{job.name}: its results cannot be written: {reason}")
     mask, sure = answer.mask, answer.confidence

@@ -43,8 +43,10 @@ class Place:
         """The file's whole address, with which anybody can open it."""
         return self.store.unstrip_protocol(path)
 
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[Found | UserError]:
         """Yield the file itself, or the files in and below the folder. Raises UserError.
+
+        A folder below that may not be read yields an error.
 
         No more than a page of names is in memory from S3, and the names of a folder from others.
         """
@@ -101,9 +103,14 @@ def _pages(store: Any, bucket: str, prefix: str) -> Iterator[Found]:
         asked["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def _below(store: Any, folder: str) -> Iterator[Found]:
+def _below(store: Any, folder: str) -> Iterator[Found | UserError]:
     """The files in and below the folder, by name. Not fsspec's walk, which skips over errors."""
-    for entry in sorted(store.ls(folder, detail=True), key=lambda each: each["name"]):
+    try:
+        entries = sorted(store.ls(folder, detail=True), key=lambda each: each["name"])
+    except PermissionError as error:
+        yield UserError(f"{store.unstrip_protocol(folder)}: {error.strerror or error}")
+        return
+    for entry in entries:
         if entry["type"] != "directory":
             yield Found(entry["name"], entry["size"])
         elif not entry.get("islink") and entry["name"].rstrip("/") != folder.rstrip("/"):

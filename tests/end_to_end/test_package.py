@@ -36,6 +36,8 @@ def test_it_predicts_and_serves_a_named_model(petseg, tmp_path, monkeypatch):
     predict = [*command, "predict", photograph, "--model", model]
     subprocess.run(predict, env=os.environ | environment, check=True)
     assert Path("results/examples.overlay.png").is_file()
+    (tmp_path / "tools").mkdir()  # somebody's own package, in the folder that it is served from
+    (tmp_path / "tools/__init__.py").touch()
     serve = [*command, "serve", "--model", model, "--port"]
     with started(serve, "health", env=os.environ | environment) as server:
         body, kind = photograph.read_bytes(), {"Content-Type": "image/jpeg"}

@@ -184,7 +184,7 @@ def test_shards_hold_the_same_bytes_and_the_index_only_has_more_columns(extracte
 def test_a_pair_that_crashes_or_hangs_the_decoder_is_quarantined(
     tmp_path, monkeypatch, worse, reason
 ):
-    in_hand = partial(map_processes, seconds=2)
+    in_hand = partial(map_processes, seconds=4)
     monkeypatch.setattr(extraction, "map_processes", in_hand)
     monkeypatch.setattr(extraction, "store_pair", partial(or_worse, worse=worse))
     images = {name: photograph(1) for name in ("pug_1", "pug_2")}

@@ -1,13 +1,14 @@
 """Connections that are kept open for nothing, over real sockets."""
 
 import asyncio
+import re
 import socket
 import threading
 from contextlib import suppress
 
 import pytest
 import uvicorn
-from processes import wait_until
+from processes import run_python, wait_until
 from servers import free_port
 
 from tools import connections
@@ -50,8 +51,20 @@ def test_headers_that_do_not_arrive_are_not_waited_for(server, sent):
             assert client.recv(1) == b""
 
 
-def test_an_answer_that_is_not_read_is_dropped_and_one_that_takes_its_time_is_not(server):
+@pytest.mark.parametrize("requests", [1, 2])  # the second is sent before the first is answered
+def test_an_answer_that_is_not_read_is_dropped_and_one_that_takes_its_time_is_not(server, requests):
     with connect(server) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
         assert client.recv(15) == b"HTTP/1.1 200 OK"
         wait_until(lambda: not server.server_state.connections, seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "told"),
+    [("--wrokers", 2, "mean .*--workers"), ("--version", 0, "")],
+)
+def test_a_mistyped_option_of_uvicorn_is_told_without_a_traceback(option, status, told):
+    done = run_python("-m", "tools.connections", option)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert re.search(told, done.stderr)

@@ -237,12 +237,13 @@ def test_a_shadow_that_became_the_champion_makes_room_and_has_nothing_to_say(fol
     assert after._compared(labelled(followed, BLACK)) == {}
 
 
-def test_registered_scores_are_known_unless_they_are_no_numbers(workspace, metrics):
+@pytest.mark.parametrize("reference", [None, "1"])
+def test_registered_scores_are_known_unless_they_are_no_numbers(workspace, metrics, reference):
     mlflow_workspace.register(
         write_onnx(Path("1.onnx")), {"test": {"miou": 0.5, "iou": {"pet": 0.25}}}, "champion"
     )
     tag(1, "test.words", "<b>good</b>")
-    followed = Followed(ANSWERS, None, "auto", metrics)
+    followed = Followed(ANSWERS, reference, "auto", metrics)
     followed.load_first()
     assert followed.current.scores == {"miou": 0.5, "iou.pet": 0.25}
     assert list_versions()[0].number == followed.current.predictor.identity["version"]

@@ -94,6 +94,9 @@ def test_drift_is_told_to_shell_page_registry_and_command(root, run):
     assert "Version 1: drift" in page
     assert "brightness: median" in page
     assert "data:image/png;base64," in page
+    Path("told.json").unlink()
+    assert run()[0] == 1
+    assert not Path("told.json").exists(), "no picture is new"
 
 
 def test_what_was_found_before_is_replaced(run):
@@ -154,6 +157,8 @@ def test_a_command_that_fails_is_named_after_everything_else(root, command, run)
         run()
     assert tags()["monitor.verdict"] == "drift"
     assert PAGE.is_file()
+    with pytest.raises(UserError, match=r"monitor\.on_drift"):  # it is tried again
+        run()
 
 
 def test_how_far_a_shadow_agrees_is_summed_up(run):

@@ -59,9 +59,11 @@ def steps_page(title: str, kind: str, show: Callable[[], None]) -> None:
     steps = st.session_state.setdefault(kind, [])
     try:
         show()
-        st.button("Undo", shortcut="U", on_click=undo, args=(kind,), disabled=not steps, key="undo")
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
+        if "current" in st.session_state:  # the next one may be in order
+            st.button("Next", shortcut="N", on_click=pass_over, key="pass over")
+    st.button("Undo", shortcut="U", on_click=undo, args=(kind,), disabled=not steps, key="undo")
 
 
 def show_next() -> None:

@@ -15,7 +15,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.terminal import UserError, printable
 from pipeline.deploy.predictor import DIGITS, Predictor
 from pipeline.records.models import alias_in, find_model, source_of
-from pipeline.records.versions import Version, list_versions, number_in
+from pipeline.records.versions import Version, find_named, list_versions, number_in
 from tools.serving.metrics import FOLDER, Metrics
 
 POLL = 2.0  # seconds between two looks at the registry
@@ -103,6 +103,8 @@ class Followed:
         source = source_of(found, predictor.identity["dataset"])
         if not old or predictor is not old.predictor:
             self._announce(old, predictor, source)
+        if found.version is not None:
+            version = find_named(list_versions(), str(found.version))
         scores = _scores(version.tags) if version else {}
         self.current = Served(predictor, source, scores)
         self.refusal = ""

@@ -26,6 +26,7 @@ const LISTED = 10; // classes named below a photograph, those with the largest s
 export const results = [];
 /** @type {Result | undefined} */
 let shown;
+let wanted = true; // whether the next result is to be shown
 const describing = describeModel();
 const loading = describing.then((model) => loadModel(model, showProgress));
 /** @type {Promise<unknown>} */
@@ -95,7 +96,7 @@ function takePhotographs() {
 /** @param {FileList | null | undefined} files the first of them is shown, once it is labelled */
 function add(files) {
   if (!files?.length) return;
-  shown = undefined;
+  wanted = true;
   element("errors").replaceChildren();
   for (const file of files) queue = queue.then(() => label(file));
 }
@@ -107,7 +108,7 @@ async function label(file) {
     const result = await predict(file);
     results.push(result);
     list(result);
-    if (!shown) await show(result);
+    if (wanted) await show(result);
   } catch (error) {
     complain(`${file.name} does not work: ${reason(error)}.`);
   }
@@ -150,7 +151,7 @@ function list(result) {
 
 /** @param {Result} result */
 async function show(result) {
-  shown = result;
+  [shown, wanted] = [result, false];
   const { classes, subject } = await describing;
   const shares = sharesOf(result, classes);
   const words = shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ");

@@ -1,6 +1,6 @@
 """What is in a store gets a mask and a row each, once, however often the run is killed."""
 
-from io import BytesIO
+import os
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -9,6 +9,7 @@ import fsspec
 import numpy as np
 import pyarrow.dataset as ds
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from pictures import decoded, encoded
 from tiny_models import COLOURS, MASK, PET, write_onnx, write_traffic_light
 
@@ -219,13 +220,34 @@ def test_images_beside_local_results_are_found_whatever_they_are_called(tmp_path
 def test_a_name_that_would_leave_the_folder_is_an_error(model, store, tmp_path):
     fill(store, "a.png")
     images, out = Place(store), Place(str(tmp_path / "out"))
-    files = [Found(f"{images.path}/{name}", 0) for name in ("a//b.png", "../b.png", "./b.png")]
+    names = ("a//b.png", "../b.png", "./b.png") * batch.ROWS  # no errors of the store, then
+    files = [Found(f"{images.path}/{name}", 0) for name in names]
+    images.read = None  # before anything is read
     told = [str(found) for found in predict_batch(model, images, files, out, 1)]
-    assert ["not a picture" in each for each in told] == [True] * 3
-    images.read = lambda _: BytesIO(PICTURE)
-    told = [str(found) for found in predict_batch(model, images, files, out, 1)]
-    assert ["its name is empty, . or ..: rename it" in each for each in told] == [True] * 3
+    assert ["its name is empty, . or ..: rename it" in each for each in told] == [True] * len(names)
     assert not (tmp_path / "out/masks").exists()
+
+
+def test_a_name_in_no_utf8_and_a_folder_that_may_not_be_read_are_errors_beside_the_others(
+    model, tmp_path, monkeypatch
+):
+    odd = tmp_path / os.fsdecode(b"in/caf\xe9.png")
+    (tmp_path / "in/closed").mkdir(parents=True)
+    for file in (odd, tmp_path / "in/a.png", tmp_path / "in/z.png"):
+        file.write_bytes(PICTURE)
+    listed = LocalFileSystem.ls
+
+    def ls(self, path, **settings):
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(self, path, **settings)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    found = list(outcomes(model, f"file://{tmp_path}/in", f"file://{tmp_path}/out"))
+    told = sorted(str(each) for each in found if isinstance(each, UserError))
+    assert len(found) - len(told) == 2
+    assert "its name is not in UTF-8: rename it" in told[0]
+    assert told[1].endswith("in/closed: Permission denied")
 
 
 def test_the_results_of_another_model_are_not_continued(model, store, tmp_path):
