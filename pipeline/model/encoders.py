@@ -159,8 +159,7 @@ def freeze_levels(encoder: PlainEncoder | TimmEncoder, levels: int) -> None:
     if levels == 0:
         return
     weights = list(encoder.parameters())
-    side = 2 ** (len(encoder.channels) - 1)
-    last = encoder.eval()(torch.zeros(1, 3, side, side))[levels]
+    last = encoder.eval()(torch.zeros(1, 3, 224, 224))[levels]  # ImageNet's size: all take it
     reached = torch.autograd.grad(last.sum(), weights, allow_unused=True)
     for weight, gradient in zip(weights, reached, strict=True):
         weight.requires_grad_(gradient is None)
