@@ -1,5 +1,6 @@
 """A command line names images; each gets its results and its line, and none stops the others."""
 
+import errno
 import os
 import threading
 from dataclasses import replace
@@ -161,6 +162,27 @@ def test_outcomes_and_errors_come_in_order(model, threads):
     heights = [each["height"] for each in outcomes if not isinstance(each, UserError)]
     assert heights == [n + 1 for n in range(40) if n not in (7, 8, 9, 10)]
     assert len(list(Path("out").iterdir())) == 4 * 36
+
+
+def test_a_full_disk_ends_the_work_and_a_model_that_fails_on_an_image_does_not(model, monkeypatch):
+    images = [image(f"{n}.png", [[PET]] * (n + 1)) for n in range(3)]
+
+    def answer(picture, confident):
+        if len(picture) == 2:
+            raise RuntimeError("std::bad_alloc")
+        return Predictor.predict(model, picture, confident)
+
+    monkeypatch.setattr(model, "predict", answer)
+    first, second, third = predict(model, images, 1)
+    assert str(second) == "1.png: the model fails: std::bad_alloc"
+    assert (first["height"], third["height"]) == (1, 3)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/0.mask.png")
+
+    monkeypatch.setattr(folder, "save_results", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(predict(model, images, 1))
 
 
 def test_the_confidence_is_told_where_it_is_asked_for(model_file):

@@ -10,7 +10,8 @@ from onnx import numpy_helper
 from tiny_pets import PETS
 
 from pipeline.data.classes import to_metadata
-from pipeline.deploy.int8 import export_int8, split_up_convolutions
+from pipeline.deploy.int8 import IN_FLOAT, export_int8, split_up_convolutions
+from pipeline.deploy.onnx_export import INPUT
 from pipeline.deploy.predictor import Predictor
 
 
@@ -52,11 +53,13 @@ def test_masks_are_nearly_the_segmenters_at_any_size(segmenter, int8_file, size)
     assert (mask != segmenter(torch.from_numpy(image)).numpy()).mean() <= 0.05
 
 
-def test_every_convolution_takes_8_bit_integers_with_a_scale_for_each_channel(graph):
+def test_all_but_the_first_convolutions_take_8_bit_integers_with_a_scale_for_each_channel(graph):
     made, values = makers(graph), constants(graph)
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 13  # ten of five pairs, two that double, the head
-    for node in convolutions:
+    for node in convolutions[:IN_FLOAT]:
+        assert values[node.input[1]].dtype == np.float32
+    for node in convolutions[IN_FLOAT:]:
         data, weight = (made[name] for name in node.input[:2])
         assert data.op_type == weight.op_type == "DequantizeLinear"
         assert values[data.input[2]].dtype == np.uint8
@@ -68,7 +71,7 @@ def test_every_convolution_takes_8_bit_integers_with_a_scale_for_each_channel(gr
     assert "ConvTranspose" not in {node.op_type for node in graph.node}
 
 
-def test_what_surrounds_the_network_stays_in_float_and_ranges_fit_the_images(graph):
+def test_what_surrounds_the_network_stays_in_float_and_ranges_fit_the_images(graph, model_file):
     made = makers(graph)
     for node in graph.node:
         if node.op_type == "QuantizeLinear":
@@ -76,10 +79,14 @@ def test_what_surrounds_the_network_stays_in_float_and_ranges_fit_the_images(gra
     first, last = (node for node in graph.node if node.op_type == "Resize")
     assert made[first.input[0]].op_type == "Cast"
     assert made[last.input[0]].op_type == "DequantizeLinear"
-    # Normalised, black and white pixels reach from -mean/std to (1 - mean)/std.
+    # The first value in integers follows a ReLU: it reaches from 0 to its largest in the images.
     first = next(node for node in graph.node if node.op_type == "QuantizeLinear")
-    scale = constants(graph)[first.input[1]]
-    assert scale == pytest.approx(((1 - 0.406) / 0.225 + 0.485 / 0.229) / 255, rel=0.01)
+    scale, zero = (constants(graph)[name] for name in first.input[1:])
+    model = onnx.load(model_file)
+    model.graph.output.append(onnx.ValueInfoProto(name=first.input[0]))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    largest = max(session.run([first.input[0]], {INPUT: image})[0].max() for image in images())
+    assert (scale, zero) == (pytest.approx(largest / 255, rel=0.01), 0)
 
 
 def test_the_file_is_self_contained_and_describes_itself(int8_file):
