@@ -100,7 +100,11 @@ def draw_lists(
         train, added = of_other_groups(train, val), of_other_groups(added, [*val, *test])
     straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
-        _, train = parted(train, draw_by_share(train, params.train_fraction, seed))
+        one = (
+            len({entry.groups[:1] for entry in train}) == 1
+        )  # a part of it has to be a part of that
+        drawn = (draw_by_share if one else draw)(train, params.train_fraction, seed)
+        _, train = parted(train, drawn)
     learned, held_out = parted(added, held_out_names(added, params, seed))
     lists = {"train": sorted([*train, *learned]), "val": val, "test": test}
     return lists | ({"added": held_out} if held_out else {}), duplicates, straddling

@@ -28,10 +28,17 @@ from pipeline.core.terminal import UserError, console
 from pipeline.deploy.predictor import Predictor
 from pipeline.records.lineage import locked_digests, locked_params, read_lock
 from pipeline.records.packaging import exported_files
-from pipeline.records.registry import Decision, contestants, register_model, settle
+from pipeline.records.registry import (
+    Decision,
+    contestants,
+    holds,
+    register_model,
+    settle,
+    tags_of,
+)
 from pipeline.records.runs import checkpoint_run, find_run
 from pipeline.records.store import Store
-from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, find_served, list_versions
+from pipeline.records.versions import CHECKPOINT_TAG, DATA_TAG, Version, list_versions
 from pipeline.scoring.bootstrap import Change, Comparison, Pair, paired_bootstrap
 from tools.pairing import (
     FEWEST,
@@ -84,7 +91,9 @@ def register_restored(store: Store) -> None:
     if not (ONNX.is_file() and CHECKPOINT.is_file()):
         return
     checkpoint = file_digest(CHECKPOINT)
-    if find_served(list_versions(store.uri), file_digest(ONNX)) and find_run(store, checkpoint):
+    files = tags_of(ONNX, {})
+    registered = any(holds(version, files) for version in list_versions(store.uri))
+    if registered and find_run(store, checkpoint):
         return
     said = Predictor(ONNX, threads=1).session.get_modelmeta().custom_metadata_map
     if said.get(CHECKPOINT_TAG, checkpoint) != checkpoint:

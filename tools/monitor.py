@@ -62,12 +62,15 @@ def main() -> int:
     drifted = [each for each in found if each.verdict.drifted]
     failed = ""
     for each in found:
-        told, tags = summary(each), tags_of(each)
-        new = each.version.tags.get(f"{MONITOR_TAGS}until") != tags["until"]
-        if each.verdict.drifted and new and (said := alert(params.on_drift, told)):
-            failed = failed or said
-            del tags["until"]  # the next look tries it again
-        record_monitoring(store, each.version, tags)
+        told, alarmed = summary(each), each.version.tags.get(f"{MONITOR_TAGS}alarmed", "")
+        if each.verdict.drifted and params.on_drift is not None and alarmed != told["until"]:
+            if said := alert(params.on_drift, told):
+                failed = failed or said  # the next look tries it again
+            else:
+                alarmed = told["until"]
+        record_monitoring(
+            store, each.version, tags_of(each) | ({"alarmed": alarmed} if alarmed else {})
+        )
     if failed:
         raise UserError(failed)
     return int(bool(drifted or refused or not found))
@@ -164,10 +167,8 @@ def tags_of(found: Found) -> dict[str, str]:
     return tags | {name: f"{told[name]['estimate']:.4f}" for name in SCORES if name in told}
 
 
-def alert(command: str | None, told: dict[str, Any]) -> str:
+def alert(command: str, told: dict[str, Any]) -> str:
     """Run the command with the verdict on its standard input; return what went wrong, if it did."""
-    if command is None:
-        return ""
     try:
         words = shlex.split(command)
         done = subprocess.run(words, input=json.dumps(told) + "\n", text=True, check=False)

@@ -147,7 +147,9 @@ def print_reports(
     with progress(Console(stderr=True), redirect_stdout=False) as bars:
         put: Callable[[str], None] = partial(print, flush=True)
         if sys.stdout.isatty() and bars.console.is_terminal:
-            put = partial(bars.console.print, markup=False, highlight=False, soft_wrap=True)
+            put = partial(
+                bars.console.print, markup=False, emoji=False, highlight=False, soft_wrap=True
+            )
         task = bars.add_task("predicting", total=expected)
         for total, outcome in enumerate(outcomes, 1):  # noqa: B007 - the last is returned
             if isinstance(outcome, UserError):

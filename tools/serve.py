@@ -38,14 +38,16 @@ def main() -> None:
     say(f"{model.source} on http://{HOST}:{arguments.port}")
     if keep:
         say(f"pictures are kept in {log}: they are their senders' data")
+    root = str(Path(__file__).resolve().parents[1])
     command = [sys.executable, "-m", "tools.connections", "--factory"]
-    command += ["tools.serving.app:served_app", "--host", HOST, "--port", str(arguments.port)]
+    command += ["tools.serving.app:served_app", "--app-dir", root]
+    command += ["--host", HOST, "--port", str(arguments.port)]
     command += ["--limit-concurrency", str(CONNECTIONS + 1)]  # uvicorn counts the new one
     command += ["--timeout-graceful-shutdown", str(LAST_ANSWERS), *options]
     told = json.dumps(vars(arguments), default=str)  # the folder of the log is a path
     # Not from the current folder, which may have a package `tools` of its own.
-    root = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get(PATH))))
-    environment = os.environ | {SETTINGS: told, PATH: root, "PYTHONSAFEPATH": "1", **MEMORY}
+    path = os.pathsep.join(filter(None, (root, os.environ.get(PATH))))
+    environment = os.environ | {SETTINGS: told, PATH: path, "PYTHONSAFEPATH": "1", **MEMORY}
     # In place of this process: whatever ends the command ends the server.
     os.execve(sys.executable, command, environment)  # noqa: S606 (no shell wanted)
 

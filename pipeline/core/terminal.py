@@ -116,7 +116,8 @@ def printable(message: object) -> str:
 
 def say(message: object, style: str | None = None) -> None:
     """Print it as it is: a path in brackets is no markup, and no line is broken."""
-    console.print(printable(message), style=style, markup=False, highlight=False, soft_wrap=True)
+    text = printable(message)
+    console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def redacted(message: object) -> str:

@@ -170,7 +170,7 @@ def _predict(
         try:
             answer = model.predict(image, confidence or note is not None)
         except Exception as error:  # ONNX Runtime's error classes share no other base
-            return UserError(f"{job.name}: the model fails: {error}")
+            return UserError(f"{job.name}: the model fails: {error or type(error).__name__}")
         shown = answer.confidence if confidence else None
         files = job.save(draw_results(image, answer.mask, model.classes, shown))
         if note is not None:

@@ -217,19 +217,20 @@ def _read_lists(
 ) -> dict[str, tuple[str, tuple[Note, ...]]]:
     """The split of every listed name, with notes on names listed more than once.
 
-    A name is a line, if a pair has it (`known`), or else what stands first in the line. Folders
-    before it and a suffix are left out.
+    A name is what stands first in a line; or all of it, if a pair's name has blanks (`known`).
+    Folders before it and a suffix are left out.
     """
     splits: dict[str, tuple[str, tuple[Note, ...]]] = {}
     suffix = re.compile(rf"\.({'|'.join(IMAGE_SUFFIXES)})$", re.IGNORECASE)
     for split, file in sorted(lists.items(), key=lambda item: LISTS.index(item[0])):
         names = []
-        for columns in _read_lines(file, files, source):
-            whole, first = (
-                _composed(suffix.sub("", PurePosixPath(text.replace("\\", "/")).name))
-                for text in (" ".join(columns), columns[0])
+        sign, lines = _read_lines(file, files, source)
+        for columns in lines:
+            own = PurePosixPath(columns[0].replace("\\", "/")).name
+            first, whole = (
+                _composed(suffix.sub("", name)) for name in (own, " ".join([own, *columns[1:]]))
             )
-            names.append(whole if whole in known else first)
+            names.append(whole if sign is None and whole in known else first)
         for name, times in Counter(names).items():
             both = (Note.SEVERAL_LISTS,) if name in splits else ()
             splits[name] = split, (*both, *((Note.LISTED_TWICE,) if times > 1 else ()))
@@ -240,11 +241,11 @@ def _by_pairs(lists: Mapping[Split, str], files: list[str], source: Path) -> dic
     """The pairs that lists name by their paths, which may be those of another machine."""
     by_name: dict[str, list[str]] = {}
     for file in files:
-        by_name.setdefault(PurePosixPath(file).name, []).append(file)
+        by_name.setdefault(_composed(PurePosixPath(file).name), []).append(file)
     found: dict[str, _Found] = {}  # by the image's path
     for split, file in sorted(lists.items(), key=lambda item: LISTS.index(item[0])):
-        for line in _read_lines(file, files, source):
-            columns = [path.replace("\\", "/") for path in line]
+        for line in _read_lines(file, files, source)[1]:
+            columns = [_composed(path.replace("\\", "/")) for path in line]
             if len(columns) != 2 or "" in columns:
                 text = " ".join(columns)
                 raise UserError(f"{file}: {text!r}: expected the paths of an image and its mask")
@@ -287,15 +288,15 @@ def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
     parts = path.split("/")[::-1]
     common = {}
     for file in by_name.get(parts[0], []):
-        own = file.split("/")[::-1]
+        own = _composed(file).split("/")[::-1]
         length = len(os.path.commonprefix([parts, own]))  # noqa: RUF071
         if length >= min(2, len(parts), len(own)):
             common[file] = length
     return sorted(file for file, length in common.items() if length == max(common.values()))
 
 
-def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:
-    """The columns of a list's lines, but blank ones and comments (#).
+def _read_lines(name: str, files: list[str], source: Path) -> tuple[str | None, list[list[str]]]:
+    """What parts columns (None: blanks), and those of the lines but blank ones and comments (#).
 
     The file is in UTF-8, or in UTF-16 with its mark; columns are parted by tabs, else by commas,
     else by blanks. Raises UserError for a file that is missing, there twice, or no text.
@@ -312,4 +313,4 @@ def _read_lines(name: str, files: list[str], source: Path) -> list[list[str]]:
         raise UserError(f"{name} is not a text file: expected a name on each line") from None
     used = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     sign = next((sign for sign in "\t," if any(sign in line for line in used)), None)
-    return [[part.strip() for part in line.split(sign)] for line in used]
+    return sign, [[part.strip() for part in line.split(sign)] for line in used]

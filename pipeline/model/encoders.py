@@ -158,8 +158,11 @@ def freeze_levels(encoder: PlainEncoder | TimmEncoder, levels: int) -> None:
     """
     if levels == 0:
         return
+    assert isinstance(encoder, TimmEncoder), "check_model refuses others"
     weights = list(encoder.parameters())
-    last = encoder.eval()(torch.zeros(1, 3, 224, 224))[levels]  # ImageNet's size: all take it
+    config: Any = import_timm().get_pretrained_cfg(encoder.name)
+    shape = config.input_size if config else (3, 224, 224)  # some take no other one
+    last = encoder.eval()(torch.zeros(1, *shape))[levels]
     reached = torch.autograd.grad(last.sum(), weights, allow_unused=True)
     for weight, gradient in zip(weights, reached, strict=True):
         weight.requires_grad_(gradient is None)

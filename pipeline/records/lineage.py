@@ -20,6 +20,7 @@ from pipeline.core.git import UNKNOWN, git_commit, run_git, source_patch
 from pipeline.core.layout import LOCK, PARAMS, REQUIREMENTS, workspace_root
 from pipeline.core.params import flatten, load_yaml
 from pipeline.core.terminal import UserError
+from pipeline.records.versions import INT8_TAG, ONNX_TAG
 
 if TYPE_CHECKING:
     from pipeline.records.store import Store
@@ -190,20 +191,21 @@ def log_snapshot(
         store.client.log_artifacts(run_id, temporary, folder)
 
 
-def log_export_snapshot(store: "Store", run_id: str, onnx_sha256: str) -> dict[str, str]:
-    """Keep a snapshot of the export, and return the tags for its version.
+def log_export_snapshot(store: "Store", run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Keep a snapshot of the export of the files in `tags`; return further ones for its version.
 
     Code may have changed between training and export without changing the checkpoint: the version
     is rebuilt from the export's snapshot, its training included.
     """
-    log_snapshot(store, run_id, export_folder(onnx_sha256))
+    log_snapshot(store, run_id, export_folder(tags))
     commit, code = git_commit(Path()), code_digest(Path())
     return {"export.git.commit": commit, "export.code.digest": code}
 
 
-def export_folder(onnx_sha256: str) -> str:
-    """The folder of this file's export, of which a run may have several."""
-    return f"{FOLDER}/{onnx_sha256[:12]}"
+def export_folder(tags: Mapping[str, str]) -> str:
+    """The folder of the export of a version's files, of which a run may have several."""
+    digests = [tags[tag][:12] for tag in (ONNX_TAG, INT8_TAG) if tag in tags]
+    return f"{FOLDER}/{'-'.join(digests) or UNKNOWN}"
 
 
 def _processor(cpuinfo: str) -> dict[str, str]:

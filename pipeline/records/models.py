@@ -17,7 +17,6 @@ from pipeline.records.versions import (
     INT8_FILE,
     INT8_OFFERED_TAG,
     INT8_TAG,
-    ONNX_TAG,
     REFERENCE_FILE,
     REFERENCE_TAG,
     Version,
@@ -134,7 +133,7 @@ def _file_of(version: Version, name: str) -> Path:
         file = folder / name
         _verify(file, digest, source)
         return file
-    file = cache_folder("models") / version.tags[ONNX_TAG] / name
+    file = cache_folder("models") / digest / name
     if not file.is_file() or file_digest(file) != digest:
         _fetch(f"{version.place}/{name}", file, digest, source)
     return file

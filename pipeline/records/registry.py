@@ -67,38 +67,38 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
     """
     store = run.store
     tags = tags_of(onnx_file, scores) | {RUN_TAG: run.run_id}
-    digest = tags[ONNX_TAG]
     with store_errors(store.uri), store_lock():
         # The lineage of the training, not of what happens to be checked out now.
         trained = store.client.get_run(run.run_id).data.tags
         tags = {key: trained[key] for key in LINEAGE if key in trained} | tags
-        known = next((each for each in list_versions(store.uri) if _holds(each, tags)), None)
+        known = next((each for each in list_versions(store.uri) if holds(each, tags)), None)
         if known is None:
-            tags |= log_export_snapshot(store, run.run_id, digest)
+            tags |= log_export_snapshot(store, run.run_id, tags)
             number = _keep_first(store, _create_version(run, onnx_file, tags), tags)
             _describe(store, number, tags)
             return number
         kept, added = known.local_files.items(), FILE_TAGS.values()
         intact = all(file.is_file() and file_digest(file) == sha256 for file, sha256 in kept)
         if any(known.tags.get(tag) != tags.get(tag, known.tags.get(tag)) for tag in added):
-            tags |= log_export_snapshot(store, run.run_id, digest)
+            tags |= log_export_snapshot(store, run.run_id, tags)
             intact = False
         if not intact:
             _replace_files(store, known, onnx_file)
         version = str(known.number)
         said = store.client.get_model_version(model_name(), version).description
+        gone = {tag for tag in known.tags.keys() - tags.keys() if tag.startswith("test.")}
         if not said or said == describe(known.number, known.tags):  # else a person wrote it
-            card = describe(known.number, {**known.tags, **tags})
+            still = {tag: text for tag, text in known.tags.items() if tag not in gone}
+            card = describe(known.number, still | tags)
             store.client.update_model_version(model_name(), version, card)
         for key, value in tags.items():
             store.client.set_model_version_tag(model_name(), version, key, value)
-        for key in known.tags.keys() - tags.keys():
-            if key.startswith("test."):  # of reviews that were taken back
-                store.client.delete_model_version_tag(model_name(), version, key)
+        for key in gone:  # of reviews that were taken back
+            store.client.delete_model_version_tag(model_name(), version, key)
         return known.number
 
 
-def _holds(version: Version, tags: Mapping[str, str]) -> bool:
+def holds(version: Version, tags: Mapping[str, str]) -> bool:
     """Whether the version is of the files in `tags`, or has yet to get the INT8 one.
 
     With another INT8 file it would serve other answers, for which no gate has decided.
@@ -241,7 +241,7 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
 
 def _keep_first(store: Store, number: int, tags: Mapping[str, str]) -> int:
     """The oldest version of the files: another machine may have registered them meanwhile."""
-    same = [each.number for each in list_versions(store.uri) if _holds(each, tags)]
+    same = [each.number for each in list_versions(store.uri) if holds(each, tags)]
     if min(same) < number:
         store.client.delete_model_version(model_name(), str(number))
     return min(same)

@@ -114,8 +114,11 @@ def list_versions(uri: str | None = None) -> list[Version]:
 
 
 def find_served(versions: Sequence[Version], digest: str) -> Version | None:
-    """The version one of whose models has a sha256 that begins with `digest`."""
-    for version in versions:
+    """The version one of whose models has a sha256 that begins with `digest`.
+
+    Of two with one float32 model and different INT8 ones it is the champion, or else the newest.
+    """
+    for version in sorted(versions, key=lambda each: CHAMPION not in each.aliases):
         known = (version.tags.get(tag, "")[: len(digest)] for tag in (ONNX_TAG, INT8_TAG))
         if digest and digest in known:
             return version

@@ -322,6 +322,16 @@ def test_apart_leaves_out_what_straddles_given_lists_and_counts_it(tmp_path, mon
     assert left_out == {"duplicates": 0, "straddling": 4 + 7 + 6}
 
 
+def test_a_part_of_a_training_list_of_one_group_is_a_part_of_the_group(tmp_path, monkeypatch):
+    index = films(a_train=8, b_val=2, c_test=2)
+    lists = run(tmp_path, monkeypatch, index, ("film",), by="apart", train_fraction=0.5)
+    assert {split: len(names) for split, names in lists.items()} == {
+        "train": 4,
+        "val": 2,
+        "test": 2,
+    }
+
+
 def test_apart_needs_several_groups(tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match=r"apart cannot divide 9 pictures, which are all of one .* a:"

@@ -224,7 +224,7 @@ def test_a_job_that_ended_is_paused_if_its_epochs_are_known_else_it_failed(repos
         ({"space": {"train.lr": {"low": 1, "high": 1}}, "trials": 1}, r"must be below high"),
         (
             {"space": {"train.lr": {"low": 0, "high": 1, "log": True}}, "trials": 1},
-            r"space\.train\.lr: low \(0\) must be above 0 on a logarithmic scale",
+            r"space\.train\.lr: low \(0\.0\) must be above 0 on a logarithmic scale",
         ),
         ({"space": {"train.lr": []}, "trials": 1}, r"search\.space\.train\.lr: .* at least 1 item"),
         ({"space": {"train.epochs": [3, 6]}, "trials": 1}, "all trials must be equally long"),

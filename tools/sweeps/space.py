@@ -28,8 +28,8 @@ DIGITS = 4  # of a value that is drawn: more would only be hard to read and to t
 class Range:
     """Every number from `low` to `high`; with `log`, each order of magnitude is as likely."""
 
-    low: int | float
-    high: int | float
+    low: float
+    high: float
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -97,8 +97,8 @@ class Search:
             if not isinstance(values, Range):
                 return kinds.CategoricalDistribution(values)
             low, high = values.low, values.high
-            if isinstance(low, int) and isinstance(high, int) and type(params[name]) is not float:
-                return kinds.IntDistribution(low, high, values.log)
+            if low.is_integer() and high.is_integer() and type(params[name]) is not float:
+                return kinds.IntDistribution(int(low), int(high), values.log)
             return kinds.FloatDistribution(low, high, values.log)
 
         return {name: kind(name, values) for name, values in self.space.items()}

@@ -18,7 +18,6 @@ from pipeline.records.store import Store, store_errors
 from pipeline.records.versions import (
     CHECKPOINT_TAG,
     MIOU_TAG,
-    ONNX_TAG,
     Version,
     find_named,
     list_versions,
@@ -75,7 +74,7 @@ def _provenance(run: StoredRun, version: Version | None, files: Path) -> Provena
     tags |= version.tags if version else {}
     name = f"version {version.number}" if version else f"run {run.info.run_id}"
     kept, dirty = files, tags.get("git.dirty") == "true"
-    own = files.parent / export_folder(tags.get(ONNX_TAG, UNKNOWN))
+    own = files.parent / export_folder(tags)
     if own.is_dir():  # the code may have changed between training and export
         tags |= {key: tags[f"export.{key}"] for key in ("git.commit", "code.digest")}
         kept, dirty = own, False

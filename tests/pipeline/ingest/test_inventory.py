@@ -135,7 +135,9 @@ def test_a_list_may_hold_names_with_blanks_and_the_folder_before_them(tmp_path):
         write(tmp_path, "", **{f"images/{name}.jpg": "", f"masks/{name}.png": ""})
         (tmp_path / f"images/{name}.jpg.txt").rename(tmp_path / f"images/{name}.jpg")
         (tmp_path / f"masks/{name}.png.txt").rename(tmp_path / f"masks/{name}.png")
-    write(tmp_path, "", train="my dog 1.jpg\n./images/my 5 2\n", val="images\\gone.jpg")
+    write(
+        tmp_path, "", train="images/my dog 1.jpg\n./images/my dog/x.jpg\n", val="images\\gone.jpg"
+    )
     pairs, faults, names = found(tmp_path, LISTED)
     assert [pair[0] for pair in pairs] == ["my", "my dog 1"]
     assert (faults, names) == ([("gone", "images/gone.*", Reason.NO_FILES)], 3)

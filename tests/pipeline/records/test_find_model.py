@@ -137,10 +137,11 @@ def test_remote_files_are_fetched_once_and_verified(workspace, tmp_path_factory,
     with mlflow_server(tmp_path_factory.mktemp("server")) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         register(1, offered=True, alias="champion")
-        cache = workspace / ".cache/models" / file_digest(Path("made-1/model.onnx"))
+        cache = workspace / ".cache/models"
         for precision, name in {"fp32": "model.onnx", "auto": "model.int8.onnx"}.items():
             found = find_model(None, precision)
-            assert found.file == cache / name
+            digest = file_digest(Path("made-1", name))
+            assert found.file == cache / digest / name
             assert found.file.read_bytes() == Path("made-1", name).read_bytes()
         fetched = found.file.stat().st_mtime_ns
         assert find_model().file.stat().st_mtime_ns == fetched
@@ -148,10 +149,7 @@ def test_remote_files_are_fetched_once_and_verified(workspace, tmp_path_factory,
         found.file.write_bytes(b"damaged on disk")
         assert find_model().file.read_bytes() == Path("made-1/model.int8.onnx").read_bytes()
 
-        (cache / "model.onnx").unlink()
-        open_store().client.set_model_version_tag(
-            model_name(), "1", "onnx.sha256", cache.name[::-1]
-        )
+        open_store().client.set_model_version_tag(model_name(), "1", "onnx.sha256", digest[::-1])
         with pytest.raises(UserError, match=r"version 1 @champion: .* sha256 differs"):
             find_model("1", "fp32")
-        assert sorted(path.name for path in cache.parent.rglob("model*")) == ["model.int8.onnx"]
+        assert not list((cache / digest[::-1]).glob("*"))
