@@ -53,6 +53,10 @@ const read = (top, rows) => pixels.subarray(top * size[0] * 4, (top + rows) * si
 const target = sizeWithin(longest, ...size);
 return [target, [...reducePhotograph(read, size, target)]];
 """
+COUNTS = """
+const { results } = await import(new URL("page.js", location));
+return results.map(({ mask }) => [0, 1, 2].map((id) => mask.filter((each) => each === id).length));
+"""
 OPACITY = """
 const { opacity } = await import(new URL("pixels.js", location));
 return [...opacity(Uint8Array.from(arguments[0]), arguments[1], arguments[2])];
@@ -138,13 +142,13 @@ def test_masks_are_pythons_nothing_is_asked_of_others_and_offline_all_goes_on(
     models, precision, package, pictures, tmp_path
 ):
     predictor = Predictor(models[precision], threads=2)
-    expected, ids = [], set()
+    expected, counts = [], []
     for file in pictures:
         mask = predictor(reduce_image(load_image(file), LONGEST_SIDE))
-        ids |= {*mask.flat}
+        counts.append(np.bincount(mask.flat, minlength=3))
         digest = hashlib.sha256(mask.tobytes()).digest()
         expected.append([file.name, [*mask.shape[::-1]], [*digest]])
-    assert ids == {0, 1, 2}
+    assert sum(counts).all()
     assert max(expected[-1][1]) == LONGEST_SIDE
     web.write_site(tmp_path / "web", ModelFile(models[precision], "ours"), package)
     with open_browser(tmp_path) as browser:
@@ -152,13 +156,19 @@ def test_masks_are_pythons_nothing_is_asked_of_others_and_offline_all_goes_on(
             open_page(browser, address)
             assert browser.execute_script("return crossOriginIsolated"), "else there are no threads"
             give(browser, *pictures)
-            assert run(browser, MASKS) == expected
+            found = run(browser, MASKS)
+            assert [each[:2] for each in found] == [each[:2] for each in expected]
+            if precision == 0:
+                assert found == expected
+            # INT8 turns last bits, in which WebAssembly's floats differ, into steps.
+            for theirs, ours in zip(run(browser, COUNTS), counts, strict=True):
+                np.testing.assert_allclose(theirs, ours, rtol=0, atol=0.005 * sum(ours))
             assert len(shown(browser, "#gallery button")) == len(pictures)
             assert asked_hosts(browser) == {urlparse(address).netloc}
         # The server has ended.
         open_page(browser, address)
         give(browser, pictures[0])
-        assert run(browser, MASKS) == expected[:1]
+        assert run(browser, MASKS) == found[:1]
 
 
 @pytest.fixture(scope="module")

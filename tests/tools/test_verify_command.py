@@ -35,8 +35,8 @@ from time import sleep
 
 FACTOR = 1
 noise = os.environ.get("NOISE", "")
-if "SLOW" in os.environ:
-    Path(os.environ["SLOW"]).touch()
+if "STAGE_SLEEPS" in os.environ:
+    Path(os.environ["STAGE_SLEEPS"]).touch()
     sleep(60)
 read = [Path(name).read_text() for name in ("params.yaml", "data/pairs/index.csv")]
 for folder in ("models", "metrics"):
@@ -190,7 +190,7 @@ def test_given_data_is_checked_file_by_file(tiny_pets):
 
 def test_sigterm_ends_the_stages_and_removes_the_worktree(dirty, tmp_path):
     started = tmp_path / "started"
-    with running("-m", "tools.verify", dirty, cwd=tmp_path, SLOW=str(started)) as process:
+    with running("-m", "tools.verify", dirty, cwd=tmp_path, STAGE_SLEEPS=str(started)) as process:
         wait_until(started.exists, seconds=60)
         stages = psutil.Process(process.pid).children(recursive=True)
         process.terminate()

@@ -35,7 +35,7 @@ def train_alone(folder, rate, monkeypatch):
     workspace(folder, rate)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DVC_ROOT", str(folder))
-    train_here(monkeypatch)
+    train_here()
     return outputs(folder)
 
 
