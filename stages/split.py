@@ -100,9 +100,8 @@ def draw_lists(
         train, added = of_other_groups(train, val), of_other_groups(added, [*val, *test])
     straddling = before - len(train) - len(val) - len(added)
     if params.train_fraction < 1:
-        one = (
-            len({entry.groups[:1] for entry in train}) == 1
-        )  # a part of it has to be a part of that
+        # A list of one group cannot be divided by groups; a part of it has a part of the group.
+        one = len({entry.groups[:1] for entry in train}) == 1
         drawn = (draw_by_share if one else draw)(train, params.train_fraction, seed)
         _, train = parted(train, drawn)
     learned, held_out = parted(added, held_out_names(added, params, seed))

@@ -4,7 +4,7 @@ import argparse
 import json
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,15 +62,13 @@ def main() -> int:
     drifted = [each for each in found if each.verdict.drifted]
     failed = ""
     for each in found:
-        told, alarmed = summary(each), each.version.tags.get(f"{MONITOR_TAGS}alarmed", "")
+        told, alarmed = summary(each), each.version.tags.get(f"{MONITOR_TAGS}alarmed")
         if each.verdict.drifted and params.on_drift is not None and alarmed != told["until"]:
-            if said := alert(params.on_drift, told):
-                failed = failed or said  # the next look tries it again
-            else:
-                alarmed = told["until"]
-        record_monitoring(
-            store, each.version, tags_of(each) | ({"alarmed": alarmed} if alarmed else {})
-        )
+            said = alert(params.on_drift, told)
+            failed = failed or said
+            alarmed = alarmed if said else told["until"]  # else the next look tries it again
+        tags = tags_of(told) | ({"alarmed": alarmed} if alarmed else {})
+        record_monitoring(store, each.version, tags)
     if failed:
         raise UserError(failed)
     return int(bool(drifted or refused or not found))
@@ -159,9 +157,8 @@ def summary(found: Found) -> dict[str, Any]:
     }
 
 
-def tags_of(found: Found) -> dict[str, str]:
-    """What the version's tags say, each after `monitor.`."""
-    told = summary(found)
+def tags_of(told: Mapping[str, Any]) -> dict[str, str]:
+    """What the version's tags say of the summary, each after `monitor.`."""
     tags = {key: str(told[key]) for key in ("verdict", "windows", "broken", "since", "until")}
     tags["moved"] = ", ".join(told["moved"]) or "nothing"
     return tags | {name: f"{told[name]['estimate']:.4f}" for name in SCORES if name in told}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 
-from pipeline.core.terminal import UserError, printable, progress, run_command
+from pipeline.core.terminal import UserError, printable, progress, run_command, say
 from tools.serve import add_log_options, add_model_options, log_options
 
 if TYPE_CHECKING:
@@ -147,9 +147,7 @@ def print_reports(
     with progress(Console(stderr=True), redirect_stdout=False) as bars:
         put: Callable[[str], None] = partial(print, flush=True)
         if sys.stdout.isatty() and bars.console.is_terminal:
-            put = partial(
-                bars.console.print, markup=False, emoji=False, highlight=False, soft_wrap=True
-            )
+            put = partial(say, where=bars.console)
         task = bars.add_task("predicting", total=expected)
         for total, outcome in enumerate(outcomes, 1):  # noqa: B007 - the last is returned
             if isinstance(outcome, UserError):

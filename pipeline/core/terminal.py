@@ -114,10 +114,10 @@ def printable(message: object) -> str:
     return re.sub(control, lambda found: repr(found[0])[1:-1], redacted(message))
 
 
-def say(message: object, style: str | None = None) -> None:
+def say(message: object, style: str | None = None, where: Console | None = None) -> None:
     """Print it as it is: a path in brackets is no markup, and no line is broken."""
-    text = printable(message)
-    console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    how: Any = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
+    (where or console).print(printable(message), style=style, **how)
 
 
 def redacted(message: object) -> str:

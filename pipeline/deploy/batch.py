@@ -76,10 +76,12 @@ def predict_batch(
     outcomes = predict_all(model, jobs, threads, confidence=confidence, note=note)
     for outcome, job in zip(outcomes, named, strict=True):
         yield outcome
-        if isinstance(outcome, ImageError) and isinstance(job, Job):
+        if isinstance(job, UserError):  # its name's fault, or its folder's: nothing was read
+            continue
+        if isinstance(outcome, ImageError):
             rows.append({"name": job.name, "model": model.identity, "error": str(outcome)})
         elif isinstance(outcome, UserError):
-            failed += isinstance(job, Job)  # by the store, not for its name
+            failed += 1
         else:
             rows.append(outcome)
         if ROWS in (len(rows), failed):

@@ -34,12 +34,8 @@ _HEADERS = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
 
-LEFTOVERS = (
-    "._",
-    ".DS_Store",
-    "Thumbs.db",
-    "desktop.ini",
-)  # what macOS and Windows leave in folders
+# What macOS and Windows leave in folders: the beginnings of names.
+LEFTOVERS = ("._", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 PACK = "pack the files themselves (tar --dereference)"
 

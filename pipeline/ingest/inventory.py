@@ -129,6 +129,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"((?:.+/)?){parts}{suffix}", re.IGNORECASE)
 
 
+def meaning(word: str, text: str) -> str:
+    """What a word in braces stands for: of {split}, the list, however its folder is spelt."""
+    return SPLITS[text.lower()] if word == "split" else text
+
+
 def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Found]:
     """What the patterns for images and masks find, by name.
 
@@ -147,10 +152,7 @@ def _by_patterns(layout: Layout, files: list[str], where: Path) -> dict[str, _Fo
                 tops[key].add(match[1])
                 own = tuple(_composed(match[word]) for word in (*words, "name"))
                 # Train/ and train_masks/ are one list; the image's folder gives the name.
-                pair = tuple(
-                    SPLITS[text.lower()] if word == "split" else text
-                    for word, text in zip((*words, "name"), own, strict=True)
-                )
+                pair = tuple(map(meaning, (*words, "name"), own))
                 spelt[pair] = own if key == "images" else spelt.get(pair, own)
                 if pair in paths[key]:  # in whatever order the system names them
                     twice[pair] = max(paths[key][pair], file, twice.get(pair, ""))

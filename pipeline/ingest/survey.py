@@ -17,7 +17,7 @@ from pipeline.data.description import PLACEHOLDER
 from pipeline.data.images import open_image
 from pipeline.ingest.archives import files_below
 from pipeline.ingest.checks import as_value, packed
-from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern
+from pipeline.ingest.inventory import IMAGE_SUFFIXES, SPLITS, compile_pattern, meaning
 
 READ = 400  # masks at most, evenly spaced: enough to meet the values of thousands
 Files = dict[str, Path]
@@ -202,11 +202,8 @@ def _by_words(pattern: str, paths: Iterable[str]) -> dict[tuple[str, ...], str]:
     """The paths by what the pattern's words in braces stand for."""
     regex, words = compile_pattern(pattern), sorted(PLACEHOLDER.findall(pattern))
     matches = ((path, regex.fullmatch(path)) for path in paths)
-    # Train/ and train/ are one list.
     return {
-        tuple(
-            SPLITS[match[word].lower()] if word == "split" else match[word] for word in words
-        ): path
+        tuple(meaning(word, match[word]) for word in words): path
         for path, match in matches
         if match
     }

@@ -18,7 +18,7 @@ import yaml
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.git import UNKNOWN, git_commit, run_git, source_patch
 from pipeline.core.layout import LOCK, PARAMS, REQUIREMENTS, workspace_root
-from pipeline.core.params import flatten, load_yaml
+from pipeline.core.params import flatten, load_yaml, read_params
 from pipeline.core.terminal import UserError
 from pipeline.records.versions import INT8_TAG, ONNX_TAG
 
@@ -111,10 +111,7 @@ def changed_params(workspace: Path) -> dict[str, Any]:
     """The flat params that differ from the commit's params.yaml; none if that is not known."""
     try:
         text = run_git(workspace, "show", f"HEAD:./{PARAMS}").decode()
-        committed, present = (
-            load_yaml(text) or {},
-            load_yaml((workspace / PARAMS).read_text(encoding="utf-8")),
-        )
+        committed, present = load_yaml(text) or {}, read_params(workspace / PARAMS)
     except (OSError, UserError, UnicodeDecodeError):
         return {}
     before, now = flatten(committed), flatten(present)

@@ -103,8 +103,8 @@ def holds(version: Version, tags: Mapping[str, str]) -> bool:
 
     With another INT8 file it would serve other answers, for which no gate has decided.
     """
-    int8 = tags.get(INT8_TAG) or version.tags.get(INT8_TAG)
-    same = version.tags.get(INT8_TAG, int8) == int8
+    int8 = tags.get(INT8_TAG)
+    same = int8 is None or version.tags.get(INT8_TAG, int8) == int8
     return same and version.tags.get(ONNX_TAG) == tags[ONNX_TAG]
 
 

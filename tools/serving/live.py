@@ -103,7 +103,7 @@ class Followed:
         source = source_of(found, predictor.identity["dataset"])
         if not old or predictor is not old.predictor:
             self._announce(old, predictor, source)
-        if found.version is not None:
+        if version is None and found.version is not None:  # it was named by its number
             version = find_named(list_versions(), str(found.version))
         scores = _scores(version.tags) if version else {}
         self.current = Served(predictor, source, scores)

@@ -44,9 +44,8 @@ def rebuilt(provenance: Provenance, data: Path | None) -> Iterator[tuple[Path, b
 
 def bring_weights(root: Path) -> None:
     """Link the file of model.weights, which git does not track, if its path is a relative one."""
-    weights = flatten(load_yaml((root / PARAMS).read_text(encoding="utf-8")) or {}).get(
-        "model.weights"
-    )
+    text = (root / PARAMS).read_text(encoding="utf-8")
+    weights = flatten(load_yaml(text) or {}).get("model.weights")
     if not weights or Path(weights).is_absolute():
         return
     there, here = in_repository(weights), root / weights
