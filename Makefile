@@ -95,7 +95,7 @@ monitor: $(INSTALLED) ## Compare what served models see with their evaluation (L
 labels: $(INSTALLED) ## Rank the pairs by how strongly a model disputes their masks (docs/labels.md)
 	python -m tools.labels rank
 
-retrain: $(INSTALLED) ## Train on what people reviewed and added, run the gate, say what it did (docs/review.md)
+retrain: $(INSTALLED) ## Train on what people reviewed and added, run the gate, say what the added pairs did (docs/review.md)
 	dvc repro
 	python -m tools.models gate
 	python -m tools.retrain
@@ -121,12 +121,12 @@ sweep: $(if $(ENGINE),$(INSTALLED_FOR_RAY),$(INSTALLED)) ## Try many settings, o
 	  $(if $(ENGINE),--engine $(ENGINE)) \
 	  $(foreach setting,$(SET),--set "$(setting)")
 
-install-ray: $(INSTALLED_FOR_RAY) ## Set up what several machines need (docs/scale.md)
+install-ray: $(INSTALLED_FOR_RAY) ## Install Ray, which several machines need (docs/scale.md)
 
 doctor: $(INSTALLED) ## Check that everything is in place, and name the remedy if not
 	python -m tools.doctor
 
-train: $(INSTALLED) ## Run on a data set (DATASET=camvid PLACES="archive=path" SETTINGS=file SET="seed=1")
+train: $(INSTALLED) ## Run the pipeline on a data set (DATASET=camvid PLACES="archive=path" SETTINGS=file SET="seed=1")
 	$(if $(DATASET),,$(error say which data set: make train DATASET=camvid, for datasets/camvid.yaml))
 	python -m tools.train $(DATASET) $(if $(SETTINGS),--settings "$(SETTINGS)") \
 	  $(foreach place,$(PLACES),--place "$(place)") $(if $(IMAGES),--place "images=$(IMAGES)") \
@@ -135,7 +135,7 @@ train: $(INSTALLED) ## Run on a data set (DATASET=camvid PLACES="archive=path" S
 	python -m tools.scores
 
 oxford: DATASET := oxford
-oxford: train ## The same for the official photographs of pets (IMAGES= ANNOTATIONS= as archives or URLs)
+oxford: train ## Run the pipeline on the official photographs of pets (IMAGES= ANNOTATIONS= as archives or URLs)
 
 sync: $(INSTALLED) ## Send the metrics that the tracking server missed
 	python -m tools.sync
@@ -144,7 +144,7 @@ move: $(INSTALLED_FOR_TEAMS) ## Copy mlflow.db into a server's empty database (T
 	$(if $(TO),,$(error say where: make move TO=postgresql+psycopg://USER@HOST:PORT/DATABASE))
 	python -m tools.move "$(TO)"
 
-bench: $(INSTALLED) ## Measure training, prediction and INT8 beside the plain way
+bench: $(INSTALLED) ## Compare the speed of training, prediction and INT8 with plain code
 	python -m benchmarks.training
 	python -m benchmarks.predicting
 	python -m benchmarks.deploy

@@ -129,7 +129,7 @@ def measure(rows: Sequence[Row], reference: Reference, params: MonitorParams) ->
         verdict = judge(table.iloc[drawn], reference, params)
         counted = margins(confusion[drawn].sum(axis=0))
         assert verdict.estimate is not None, "the model tells its confidence"
-        estimated = (verdict.estimate.pixel_accuracy[0], verdict.estimate.miou[0])
+        estimated = [score.estimate for score in verdict.estimate]
         found += verdict.drifted
         true = (float(pixel_accuracy(counted)), float(mean_iou(counted)))
         scores.append((estimated[0], true[0], estimated[1], true[1]))

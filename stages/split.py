@@ -82,10 +82,10 @@ def main() -> None:
 def draw_lists(
     index: Entries, added: Entries, params: SplitParams, seed: int
 ) -> tuple[dict[str, list[Entry]], list[Duplicate], int]:
-    """The lists, the images too near to a test image, and how many are of a group in another list.
+    """The lists, the near-duplicates of test images, and how many pairs share another list's group.
 
-    Added pairs move no other from list to list. They are trained on, but for a part that is held
-    out, as a list of its own, to show what training on the others did: "added".
+    Both are left out. An added pair moves no other pair to another list. Added pairs are trained
+    on, except a part held out as the list "added", to show what training on the others did.
     """
     draw = draw_by_share if params.by == "stratify" else draw_apart
     rest, test = take_list(index, "test", params.test_fraction, seed, draw)
@@ -110,7 +110,7 @@ def draw_lists(
 
 
 def held_out_names(added: Entries, params: SplitParams, seed: int) -> set[str]:
-    """The added pairs that are not trained on. Whether a pair is, no other pair changes."""
+    """The added pairs that are not trained on; each is chosen without regard to the others."""
     most = math.floor(params.held_out_fraction * 2**256)
     apart = params.by == "apart"  # by group, where the name tells one
     units = {each.name: (apart and each.groups[0]) or each.name for each in added}

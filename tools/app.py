@@ -73,7 +73,7 @@ def try_model() -> None:
 
 
 def title(classes: Classes) -> str:
-    """It names the class that is foreground, if there is exactly one."""
+    """The page's title; it names the foreground class, if there is exactly one."""
     subject = f"{plain(classes.subject)} " if len(classes.foreground) == 1 else ""
     name = f"{subject}segmentation"
     return name[0].upper() + name[1:]

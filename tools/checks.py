@@ -166,7 +166,7 @@ def check_disk(store: Store) -> Iterator[Finding]:
 
 
 def check_cache() -> Iterator[Finding]:
-    """What DVC's cache holds that is not what its name says, or that nothing names.
+    """Find damaged objects in DVC's cache, and objects that no commit or experiment needs.
 
     Every object is read, and DVC looks through every commit, which can take minutes.
     """

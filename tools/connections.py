@@ -18,7 +18,7 @@ MAX_IDLE = 10.0  # seconds for the headers to arrive; and for an answer to be ta
 
 
 class Connection(H11Protocol):
-    """A connection that has MAX_IDLE seconds between two requests, the answer's way included."""
+    """A connection with MAX_IDLE seconds to send a request's headers, and to take an answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -147,7 +147,7 @@ def decide_by_origin(challenger: Version, champion: Version | None) -> Decision 
 
 
 def decide_by_scores(store: Store, versions: Versions, params: GateParams) -> Decision:
-    """By what the evaluations recorded, else by scoring both models again."""
+    """Decide by the recorded evaluations, else by scoring both models again."""
     try:
         pair = find_pair(store, versions)
     except NotComparableError as reason:

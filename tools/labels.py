@@ -21,7 +21,7 @@ def main() -> int:
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT.zip", type=Path, help="the archive to write")
     formats = ("cvat", "label-studio")
-    parser.add_argument("--format", choices=formats, required=True, help="whose archive it is")
+    parser.add_argument("--format", choices=formats, required=True, help="the tool to write for")
     text = "at most so many, the most suspicious first (%(default)s)"
     parser.add_argument("--first", type=positive, default=100, metavar="N", help=text)
     which = parser.add_mutually_exclusive_group()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.records.versions import Version
 
 NAMED = 3  # features that the line for a shell names; the page has all
-SCORES = {"pixel_accuracy": "pixel accuracy", "miou": "mIoU"}  # as `reference_scores` has them
+SCORES = {"pixel_accuracy": "pixel accuracy", "miou": "mIoU"}  # as an `Estimate` has them
 PAGE = Path("reports/monitor.html")
 BARS = 24  # of a histogram
 MOST = 9  # features that are drawn: the farthest
@@ -117,20 +117,16 @@ def line_of(found: Found) -> str:
         parts.append(f"{len(more)} more features")
     for name, each in estimates(verdict).items():
         interval = f"{each['estimate']:.3f} ({each['low']:.3f} to {each['high']:.3f})"
-        parts.append(f"estimated {SCORES[name]} {interval}, {each['test']:.3f} in the test")
+        parts.append(
+            f"estimated {SCORES[name]} {interval}, {each['reference']:.3f} in the reference"
+        )
     return f"{verdict.outcome}: {found.name}: {'; '.join(parts)}"
 
 
 def estimates(verdict: "Verdict") -> dict[str, dict[str, float]]:
-    """Each of SCORES with its interval, and as the test had it; empty without an estimate."""
-    from pipeline.monitoring.estimate import reference_scores
-
-    found = {}
-    for name, test in zip(SCORES, reference_scores(verdict.reference), strict=True):
-        if verdict.estimate:
-            value, low, high = getattr(verdict.estimate, name)
-            found[name] = {"estimate": value, "low": low, "high": high, "test": test}
-    return found
+    """Each of SCORES as a `Score` has it; empty without an estimate."""
+    found = verdict.estimate
+    return {name: getattr(found, name)._asdict() for name in SCORES} if found else {}
 
 
 def summary(found: Found) -> dict[str, Any]:
@@ -197,7 +193,6 @@ def shadows(rows: "pd.DataFrame") -> dict[str, Any] | None:
 
 def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: Any) -> str:
     """The page; the template says what it needs."""
-    from pipeline.monitoring.estimate import reference_scores
     from pipeline.records.versions import model_name
     from tools.report import figure_url, load_template
 
@@ -205,10 +200,9 @@ def render(log: Path, found: Sequence[Found], problems: Sequence[str], params: A
     for each in found:
         verdict = each.verdict
         judged = each.rows.tail(len(verdict.windows) * params.window or len(each.rows))
-        test = reference_scores(verdict.reference)
         # Without shifts there are too few pictures to compare.
         chart = figure_url(draw_features(judged, verdict)) if verdict.shifts else ""
-        shown.append({"found": each, "test": test, "chart": chart, "shadow": shadows(each.rows)})
+        shown.append({"found": each, "chart": chart, "shadow": shadows(each.rows)})
     content = {"log": log, "shown": shown, "problems": problems, "params": params}
     return load_template("monitor.html").render(model=model_name(), **content)
 

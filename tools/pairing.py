@@ -67,8 +67,8 @@ def added_pair(versions: Versions) -> Pair | None:
 def recorded_pair(store: Store, versions: Versions) -> Pair:
     """The pair in the tables of both evaluations. Raises NotRecorded- or NotComparableError.
 
-    Of different test lists, the pair is of the images in both: what only one of the models held
-    out, the other may have been trained on.
+    If the test lists differ, only the images in both count: one model may have been trained on
+    what only the other held out.
     """
     challenger, champion = versions
     new, old = (recorded_table(store, version) for version in versions)
@@ -114,9 +114,9 @@ def recorded_table(store: Store, version: Version) -> pd.DataFrame:
 
 
 def score_again(store: Store, versions: Versions) -> Pair:
-    """The pair of both files on the challenger's test list, else the workspace's.
+    """Score both models' files again, on the challenger's test list, else the workspace's.
 
-    Both, since equal models can differ in a few pixels between PyTorch and ONNX Runtime.
+    Both, since PyTorch and ONNX Runtime can differ in a few pixels for the same model.
     Raises NotComparableError.
     """
     try:

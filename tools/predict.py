@@ -196,7 +196,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="results", help="folder, or its address (results)")
     sure = "write heat maps of the model's confidence, too: light where it is sure"
     parser.add_argument("--confidence", action="store_true", help=sure)
-    cluster = "on the cluster at RAY_ADDRESS, what an address names (docs/models.md)"
+    cluster = "predict what an address names on the Ray cluster at RAY_ADDRESS (docs/models.md)"
     parser.add_argument("--engine", choices=["ray"], help=cluster)
     add_log_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON on a terminal, too")

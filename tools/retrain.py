@@ -1,4 +1,4 @@
-"""Say what pairs that people added did: to the newest version, and to the one it was put against.
+"""Say how well the newest version, and the one it was compared with, do on added pairs.
 
 `make retrain` runs it after `dvc repro` and the gate.
 """
@@ -47,9 +47,9 @@ def sentence(version: "Version", names: list[str]) -> str:
     from pipeline.data.classes import read_classes
     from pipeline.deploy.predictor import Predictor
     from pipeline.monitoring.drift import MonitorParams, look
-    from pipeline.monitoring.estimate import reference_scores
     from pipeline.monitoring.reference import make_reference, read_reference
     from pipeline.records.models import find_model, find_reference
+    from pipeline.scoring.confusion import margins, mean_iou
 
     reference = read_reference(find_reference(version))
     predictor = Predictor(find_model(str(version.number), "fp32").file, threads=1)
@@ -61,9 +61,9 @@ def sentence(version: "Version", names: list[str]) -> str:
     window = look(rows, reference, params)
     features = "; ".join(map(str, window.moved[:NAMED])) or "the estimated mIoU has fallen"
     drift = f"unlike its test ({features})" if window.broken else "like its test"
-    found = f"mIoU on them {reference_scores(seen)[1]:.3f}"
+    found = f"mIoU on them {mean_iou(margins(seen.confusion)):.3f}"
     if window.estimate:
-        found = f"{found}, estimated {window.estimate.miou[0]:.3f}"
+        found = f"{found}, estimated {window.estimate.miou.estimate:.3f}"
     return f"To version {version.number} they are {drift}; {found}."
 
 

@@ -75,7 +75,7 @@ def lowest(names: Iterable[str], scores: Mapping[str, Any]) -> list[str]:
 
 
 def read_scores(classes: Classes) -> tuple[dict[str, str], dict[Any, dict[Any, float]]]:
-    """The headline's scores with their names for people; all of evaluate's, as its columns say.
+    """The names for people of the headline scores, and all scores with their intervals.
 
     Raises UserError unless evaluate's table has all the scores of the model's classes.
     """

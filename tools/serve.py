@@ -63,7 +63,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add_log_options(parser)
     shadow = "another model, such as @challenger, that labels the same pictures to be compared"
     parser.add_argument("--shadow", default="", metavar="MODEL", help=shadow)
-    some = "of the pictures that it labels (1)"
+    some = "share of the pictures that the shadow labels (1)"
     parser.add_argument("--shadow-share", type=SHARE, default=1.0, metavar="FRACTION", help=some)
     return parser.parse_known_args()
 

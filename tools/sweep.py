@@ -1,6 +1,6 @@
 """Try many settings: run DVC experiments side by side, then rank them by validation score.
 
-A plan is a grid, a list, or a search, which draws settings and trains on only with the best.
+A plan is a grid, a list, or a search, which draws settings and trains only the best to the end.
 
 If you interrupt it, the same command resumes the sweep.
 """
@@ -122,7 +122,7 @@ def parse_arguments() -> argparse.Namespace:
     each = "try a param with each of these values, in every combination with the others"
     add("--grid", "-g", metavar="NAME=[VALUES]", help=each)
     add("--set", metavar="NAME=VALUE", help="set a param for all")
-    parser.add_argument("--engine", choices=["ray"], help="on the cluster at RAY_ADDRESS, not here")
+    parser.add_argument("--engine", choices=["ray"], help="run on the cluster at RAY_ADDRESS")
     workers = "experiments at a time (default: what the cores allow)"
     parser.add_argument("--workers", type=positive, help=workers)
     return parser.parse_args()

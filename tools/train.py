@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("dataset", help="name of a file in datasets/, such as camvid")
     add = partial(parser.add_argument, action="append", default=[])
-    place = "path or URL of one of its sources, as here"
+    place = "read one of its sources from this path or URL"
     add("--place", metavar="SOURCE=PATH", type=split_setting, help=place)
     add("--set", metavar="NAME=VALUE", type=setting, help="a param")
     settings = "file of params (experiments/DATASET.yaml, if there is one)"

@@ -111,7 +111,7 @@ def write_site(out: Path, model: "ModelFile", package: Path) -> None:
 
 
 def prepare_worker(site: Path, later: list[str]) -> None:
-    """Tell the service worker which files there are; another one makes it another worker.
+    """Write the list of files into the service worker; a changed file makes it a new version.
 
     later: names of files that it keeps when the page first asks for them.
     """

@@ -65,7 +65,7 @@ def scratch_folder(path: Path, what: str = "work") -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put `path` into the block's disk errors that name no file: that of a full disk does not."""
+    """Add `path` to the block's disk errors that name no file, such as that of a full disk."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is where: the paths that the tools share (a stage gets its own from dvc.yaml), the cores."""
+"""The paths that the tools share (a stage gets its own from dvc.yaml), and the usable cores."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ def in_repository(path: str) -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """The folder `name` of what can be rebuilt; it is created.
+    """Create and return the cache folder `name`, whose content can be rebuilt.
 
     It lies in .cache of the repository, or in the folder that PETSEG_CACHE names.
     """

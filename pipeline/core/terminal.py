@@ -65,7 +65,7 @@ def _set_account() -> None:
 
 
 def refusal(error: OSError, file: Path | str) -> str:
-    """The error's file, else this one, and the reason; what to do where the disk refuses."""
+    """Describe a disk error: its file (else `file`), the reason and, where known, the remedy."""
     reason = f"{error.filename or file}: {error.strerror or error}"
     if error.errno not in REFUSALS:
         return reason
@@ -77,7 +77,7 @@ def path_arguments(
 ) -> argparse.Namespace:
     """Parse the command line of a stage: its paths in order, each by name with its help.
 
-    When the stage ends, what it has written reaches the disk: DVC locks it right after.
+    When the stage ends, all that it wrote is synced to disk: DVC records it right after.
     """
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=description)
     for name, text in paths.items():
@@ -96,7 +96,7 @@ def positive(text: str) -> int:
 
 
 def between(low: int, high: int, kind: Callable[[str], float] = int) -> Callable[[str], float]:
-    """What reads a number from `low` to `high`, for argparse's `type`: as `positive`, or floats."""
+    """Return a parser of numbers from `low` to `high`, of this kind, for argparse's `type`."""
 
     def number(text: str) -> float:
         value = kind(text)
@@ -115,7 +115,7 @@ def printable(message: object) -> str:
 
 
 def say(message: object, style: str | None = None, where: Console | None = None) -> None:
-    """Print it as it is: a path in brackets is no markup, and no line is broken."""
+    """Print a message without markup (a path may hold brackets) and without wrapping its lines."""
     how: Any = {"markup": False, "emoji": False, "highlight": False, "soft_wrap": True}
     (where or console).print(printable(message), style=style, **how)
 

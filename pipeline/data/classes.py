@@ -25,7 +25,7 @@ Role = Literal["foreground", "rim", "background"]
 
 
 def _name(text: str) -> str:
-    """A dot would nest scores, and MLflow accepts no other signs."""
+    """Check a name: a dot would nest scores, and MLflow accepts few other characters."""
     if not re.fullmatch(r"\w[\w -]{0,59}", text):
         raise ValueError(
             f"{text[:80]!r} is no name: up to 60 letters, digits, blanks, - and _ are accepted"

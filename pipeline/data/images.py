@@ -82,8 +82,8 @@ def decode_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
 def open_image(source: Path | BinaryIO) -> Image.Image:
     """An untrusted image, decoded and checked, but as stored: neither turned nor converted.
 
-    The content tells which of the FORMATS it is in; of an animation or several pages the first
-    is taken, of a HEIF the primary image, upright as the file says whatever its EXIF says.
+    The content decides which of the FORMATS it is. Of an animation or several pages, the first
+    is taken; of a HEIF, the primary image, turned as the file itself (not its EXIF) says.
     Raises ImageError for other formats, damaged files (also a PNG or JPEG that decodes, but lacks
     its end), files above MAX_OPENED_MEGAPIXELS or another of the limits above, and floating-point
     pixels, whose range is unknown; UserError for a file that cannot be read.
@@ -117,7 +117,7 @@ def is_turned(image: Image.Image) -> bool:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB: transparent parts on white, the higher eight of 16 bits."""
+    """Convert to RGB: transparency on white; 16-bit values keep their higher eight bits."""
     if image.mode.startswith("I"):  # 16 bits, which some files keep in 32
         eight = (np.array(image) >> 8).clip(0, 255).astype(np.uint8)  # Pillow would clip at 255
         return Image.fromarray(eight).convert("RGB")
@@ -190,7 +190,7 @@ def _read(source: Path | BinaryIO) -> bytes:
 
 
 def follow_scans(jpeg: bytes) -> tuple[int, bool]:
-    """How many scans a JPEG's first image has, and whether it ends, as Pillow does not ask.
+    """How many scans a JPEG's first image has, and whether its end is there: Pillow does not check.
 
     Neither a thumbnail in front of the image nor a film behind it (a telephone's) counts.
     Raises ImageError for more than MAX_SEGMENTS.

@@ -94,7 +94,7 @@ def change_brightness(pixels: Tensor, factor: float) -> Tensor:
 
 
 def change_contrast(pixels: Tensor, factor: float) -> Tensor:
-    """Blend the pixels with the mean of their grey, of which 1 - factor is taken."""
+    """Blend the pixels (weight `factor`) with the mean of their grey (weight 1 - factor)."""
     return _blend(pixels, _grey(pixels).mean(), factor)
 
 

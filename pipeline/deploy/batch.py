@@ -1,7 +1,7 @@
-"""Predict what is in an object store, however much it is: masks, and a table of what was said.
+"""Predict any number of images in an object store: write masks, and a table of the answers.
 
-The table is a folder of Parquet files, its parts. A part is written when all its masks are, so the
-names in the table are what is done, and a kill loses no more than the part that was being made.
+The table is a folder of Parquet files, its parts. A part is written after all its masks, so the
+table names what is done, and a kill loses no more than the part that was being made.
 """
 
 import hashlib
@@ -65,10 +65,10 @@ def predict_batch(
 ) -> Iterator[Report | UserError]:
     """Write the files' masks and the table below `out`; yield as `predict_all` does.
 
-    An image that cannot be decoded is in the table with the error, and one that the store does not
-    give, or whose mask it does not take, is not: the next run tries it again.
-    Raises UserError if the files cannot be listed, or if as many images as a part has are such
-    before it is full: then the store is out of reach.
+    An image that cannot be decoded is in the table, with the error. One that the store does not
+    give, or whose mask it does not take, is left out, so that the next run tries it again.
+    Raises UserError if the files cannot be listed, or if ROWS images are left out that way before
+    a part is full: then the store is out of reach.
     """
     jobs, named = tee(_job(model, images, file, out) for file in files)
     rows: list[Report] = []
@@ -131,7 +131,7 @@ def _as_path(address: str) -> str:
 
 
 def _schema(classes: Classes) -> pa.Schema:
-    """The columns are the keys of the JSON lines but for the time taken; and the error."""
+    """The table's columns: the keys of the JSON lines except the time taken, and the error."""
     text, share = pa.string(), pa.float64()
     return pa.schema(
         {

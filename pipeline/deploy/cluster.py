@@ -1,7 +1,7 @@
 """`predict_batch` on every machine of a Ray cluster: a task writes a part of the table.
 
-Plain tasks, not Ray Data: a part is what is finished, retried and skipped, and a data set of Ray's
-would be planned in blocks of its own.
+These are plain tasks, not Ray Data: work is finished, retried and skipped in parts, while Ray Data
+would divide it into blocks of its own.
 """
 
 from collections.abc import Iterable, Iterator

@@ -9,8 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from glob import glob
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, BinaryIO, NamedTuple
 
+from pipeline.core.layout import cores
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
 from pipeline.data.images import decode_image
@@ -139,17 +141,18 @@ def predict_all(
 ) -> Iterator[Report | UserError]:
     """Do the jobs; yield a report of each image, in order.
 
-    The model is called in that many threads at once. confidence: ask for it and draw it, if the
-    model tells it. note: called in these threads with each image and what the model said of it.
+    `threads` jobs are done at once. confidence: also draw the model's confidence, if it gives one.
+    note: called in these threads with each source, image and answer.
     An image that cannot be used, or whose results cannot be written, yields an error. Raises
     OSError if the disk is full.
     """
     waiting: deque[Future[Report | UserError]] = deque()
     # Threads, not processes: decoder, model and encoder release the interpreter lock.
     pool = ThreadPoolExecutor(threads)
+    turns = Semaphore(cores())  # threads beyond the cores wait for a store: not with the model
     try:
         for job in jobs:
-            waiting.append(pool.submit(_predict, model, job, confidence, note))
+            waiting.append(pool.submit(_predict, model, job, turns, confidence, note))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -159,7 +162,7 @@ def predict_all(
 
 
 def _predict(
-    model: Predictor, job: Job | UserError, confidence: bool, note: Note | None
+    model: Predictor, job: Job | UserError, turns: Semaphore, confidence: bool, note: Note | None
 ) -> Report | UserError:
     start = time.perf_counter()
     if isinstance(job, UserError):
@@ -168,7 +171,8 @@ def _predict(
         source = job.open()
         image = decode_image(source)
         try:
-            answer = model.predict(image, confidence or note is not None)
+            with turns:
+                answer = model.predict(image, confidence or note is not None)
         except Exception as error:  # ONNX Runtime's error classes share no other base
             return UserError(f"{job.name}: the model fails: {error or type(error).__name__}")
         shown = answer.confidence if confidence else None

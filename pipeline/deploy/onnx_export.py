@@ -60,10 +60,10 @@ def export_onnx(file: Path, segmenter: Segmenter, metadata: dict[str, str]) -> N
 
 
 def add_confidence(model: ModelProto) -> None:
-    """Let the graph tell the confidence of its mask, too, if its input WITH_CONFIDENCE is true.
+    """Add an output with the mask's confidence; it is empty unless input WITH_CONFIDENCE is true.
 
-    That input has a value, false, so that nobody need give it. A second output alone would be
-    computed at every call: runtimes do so even where only the first is fetched.
+    That input is false by default, so callers may omit it. Without it, the confidence would be
+    computed at every call: runtimes do so even where only the mask is fetched.
     """
     graph = model.graph
     enlarging = {node.output[0]: node for node in graph.node if node.op_type == "Resize"}

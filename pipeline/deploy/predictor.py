@@ -49,7 +49,7 @@ class Predictor:
     """A loaded model.onnx: call it with an image to get the mask."""
 
     def __init__(self, file: Path, threads: int, version: int | None = None) -> None:
-        """Load the file; 0 threads are all cores. version: the registered one, if it is of one.
+        """Load the file. threads: 0 means all cores. version: the registered version, if any.
 
         Raises UserError if it is missing, is no model, or does not name its classes.
         """

@@ -64,7 +64,7 @@ class Place:
             raise UserError(f"{self.address(self.path)}: {error}") from None
 
     def read(self, file: Found) -> Path | BytesIO:
-        """A source for `decode_image`: a large file is not read beyond what that refuses.
+        """A source for `decode_image`. From a store, at most one byte above its limit is read.
 
         Raises UserError if the store does not give it.
         """

@@ -44,7 +44,7 @@ class Drawn:
 
 
 def unlabelled_id(classes: Classes) -> int | None:
-    """What pixels without a label are: a class, IGNORE, or None if they cannot be anything.
+    """What pixels without a label count as: a class, IGNORE, or None if each needs a label.
 
     It is the class called background, else the only class of that role.
     """
@@ -61,7 +61,7 @@ def label_ids(classes: Classes) -> dict[str, int]:
 
 
 def label_colours(classes: Classes) -> dict[str, RGB]:
-    """The colour of each label that is drawn: the class's, but each has another, and none black."""
+    """A colour for each label that is drawn: the class's own, unless it is taken or black."""
     colours = {entry.name: entry.colour.lower() for entry in classes.entries} | {IGNORED: UNNAMED}
     unlabelled = unlabelled_id(classes)
     drawn = [label for label, place in label_ids(classes).items() if place != unlabelled]

@@ -94,7 +94,7 @@ class _Member(tarfile.TarInfo):
         return super()._proc_member(tar)  # type: ignore[misc]
 
     def _refuse_sparse(self, member: tarfile.TarInfo, *_: object) -> None:
-        """It could be of any size, at no cost, and so could the list of its holes."""
+        """Refuse a sparse file: it, and the list of its holes, can claim any size at no cost."""
         raise _RefusedError(f"{member.name} is a sparse file: {PACK}")
 
     _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
@@ -110,7 +110,7 @@ class _Tar(tarfile.TarFile):
 
 
 def archive_path(raw: Path, source: str) -> Path:
-    """Where the archive of a source lies: .tar whatever it is, for its content tells the kind."""
+    """The path of a source's archive: always .tar, since its content tells the real format."""
     return raw / f"{source}.tar"
 
 

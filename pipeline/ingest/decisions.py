@@ -92,7 +92,7 @@ def held(labels: Path, name: str) -> Held:
 
 
 def change(labels: Path, name: str, before: Held, after: Held) -> None:
-    """Replace what the folder holds about the pair; with the two exchanged, it is undone.
+    """Replace what the folder holds about the pair; swap `before` and `after` to undo that.
 
     When this returns, the decision is in the file, whatever happens to the process. Rows are sorted
     by name. Raises UserError, and changes nothing, if the pair's row is not `before`'s: somebody

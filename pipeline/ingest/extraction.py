@@ -160,7 +160,7 @@ def move_into_shard(folder: Path, name: str, shards: int) -> list[int]:
     """Move the two files of a pair into one of so many shards; return its SHARD_COLUMNS.
 
     A shard is a tar archive in webdataset's layout: NAME.png follows NAME.jpg.
-    The name decides which shard it is, so that another pair, added or gone, changes only its own.
+    The pair's name decides the shard, so that adding or removing a pair changes only that one.
     Equal pairs that come in the same order give equal bytes.
     """
     places = [int.from_bytes(hashlib.sha256(name.encode()).digest()) % shards]

@@ -282,9 +282,9 @@ def _composed(name: str) -> str:
 
 
 def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
-    """The files that end as the path does, for the longest stretch, sorted.
+    """The files whose paths share the longest ending with `path`, sorted.
 
-    The folder must be the same, too, if both have one: images and masks may share their names.
+    The last folder must be the same, too, if both have one: images and masks may share their names.
     by_name: the files by the last part of their path.
     """
     parts = path.split("/")[::-1]
@@ -298,7 +298,7 @@ def by_end(path: str, by_name: Mapping[str, list[str]]) -> list[str]:
 
 
 def _read_lines(name: str, files: list[str], source: Path) -> tuple[str | None, list[list[str]]]:
-    """What parts columns (None: blanks), and those of the lines but blank ones and comments (#).
+    """The column separator (None: blanks), and each line's columns, without blanks or comments.
 
     The file is in UTF-8, or in UTF-16 with its mark; columns are parted by tabs, else by commas,
     else by blanks. Raises UserError for a file that is missing, there twice, or no text.

@@ -51,7 +51,7 @@ def map_processes(
 
 
 def process_pool(workers: int, tasks: int = 0) -> ProcessPool:
-    """Processes of limited MEMORY, each replaced after so many tasks, if they are given."""
+    """A pool of processes limited to MEMORY, each replaced after `tasks` tasks (0: never)."""
     # spawn: a fork would copy locks that this process's threads hold.
     context = get_context("spawn")
     return ProcessPool(workers, tasks, initializer=_prepare_worker, context=context)

@@ -152,7 +152,7 @@ def load_pretrained(encoder: nn.Module, params: ModelParams) -> None:
 
 
 def freeze_levels(encoder: PlainEncoder | TimmEncoder, levels: int) -> None:
-    """Spare the weights behind the encoder's first `levels` maps, the image not counted.
+    """Freeze the weights that compute the encoder's first `levels` maps, not counting the image.
 
     These are the ones that a gradient of the last of those maps reaches.
     """

@@ -32,8 +32,8 @@ def segmentation_loss(
 ) -> Tensor:
     """Mean cross-entropy (nats) plus the Dice loss by its weight; shapes as in `dice_loss`.
 
-    An ignored pixel has no entropy, but counts in the mean: of several processes' shares of a
-    batch, the mean is then that of the whole. class_weights: (C,), of a pixel by its true class.
+    An ignored pixel adds no entropy, but counts in the mean, so that the mean over processes that
+    share a batch is that of the whole batch. class_weights: (C,), by a pixel's true class.
     """
     weights = None if class_weights is None else class_weights.to(logits.device)
     entropy = F.cross_entropy(logits.float(), masks, weights, ignore_index=IGNORE, reduction="sum")

@@ -97,7 +97,7 @@ def training_key(*parts: object, files: Sequence[Path] = ()) -> str:
 
 @contextmanager
 def training_state(key: str) -> Iterator[TrainingState]:
-    """Hold the state of the training named `key` (a digest) alone; wait while another does.
+    """Lock and give the state of the training named `key` (a digest); wait if it is in use.
 
     States that are no longer needed are removed first.
     """

@@ -283,7 +283,7 @@ def _to(images: Tensor, fabric: Fabric) -> Tensor:
 
 
 def _weight(fabric: Fabric, images: int) -> float:
-    """What makes the mean of the processes' gradients that of the batch that they share."""
+    """A loss's weight, so that the mean of the processes' gradients is the whole batch's."""
     if fabric.world_size == 1:
         return 1.0
     counted = torch.tensor(float(images), device=fabric.device)

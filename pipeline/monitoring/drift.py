@@ -1,9 +1,9 @@
 """Whether a model sees what it was scored on: the newest windows of its log against its reference.
 
-A window breaks a limit if a feature has moved, or if the estimated mIoU has fallen. Moved means two
-things: the two-sample test of Kolmogorov and Smirnov takes the difference for no chance, at a level
-divided by the number of features (Bonferroni), so that unchanged pictures break a window with at
-most that probability; and the difference matters, so that huge windows do not alarm for nothing.
+A window breaks a limit if a feature has moved, or if the estimated mIoU has fallen. A feature has
+moved if the two-sample Kolmogorov-Smirnov test finds the difference significant, at a level divided
+by the number of features (Bonferroni), so that unchanged pictures break a limit with at most that
+probability; and if the difference is large, so that huge windows do not alarm for nothing.
 Pictures like those that people added and that were held out from training are no drift either, nor
 is a mixture of them and the test pictures: the reference is the mixture that is nearest.
 Drift is `broken` of `windows` windows: of three independent ones of unchanged pictures at 0.01, two
@@ -20,10 +20,11 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from pipeline.core.params import STRICT
-from pipeline.monitoring.estimate import Estimate, estimate, reference_scores
+from pipeline.monitoring.estimate import Estimate, estimate
 from pipeline.monitoring.reference import Reference, mixed
 
 FEW = 20  # values of a feature: fewer are not compared
+ENOUGH = 50  # added pictures: beside fewer, a shift is hard to tell from chance
 SHARES = (0, 0.25, 0.5, 0.75, 1)  # of added pictures, in a mixture
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -32,7 +33,7 @@ Count = Annotated[int, Field(gt=0, le=1000)]
 
 @pydantic_dataclass(frozen=True, config=STRICT)
 class MonitorParams:
-    """params.yaml's `monitor`: what windows are compared, and how far they may be from the test."""
+    """params.yaml's `monitor`: what windows are compared, and how far they may be from the reference."""
 
     window: Annotated[int, Field(ge=30, le=1_000_000)]  # pictures
     windows: Count  # the newest ones of each version
@@ -40,7 +41,7 @@ class MonitorParams:
     days: Annotated[float, Field(gt=0, le=10_000)]  # older rows are left out
     significance: Share  # of a window, all features together
     min_distance: Share  # between two distributions: of their cumulative shares, at the worst place
-    max_miou_drop: Share  # from the test's mIoU to the upper end of the estimate
+    max_miou_drop: Share  # from the reference's mIoU to the upper end of the estimate
     on_drift: str | None  # a command, which gets the verdict as JSON on its standard input
 
     @model_validator(mode="after")
@@ -103,7 +104,7 @@ class Verdict:
 
 
 def judge(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Verdict:
-    """rows: of one version's log, the oldest first; the newest are cut into windows."""
+    """Judge the newest windows of one version's log. rows: of that log, the oldest first."""
     number = min(len(rows) // params.window, params.windows)
     newest = rows.tail(number * params.window)
     starts = range(0, len(newest), params.window)
@@ -124,14 +125,16 @@ def look(rows: pd.DataFrame, reference: Reference, params: MonitorParams) -> Win
         if shift.p <= params.significance and shift.distance >= params.min_distance
     ]
     found = estimate(rows, mixture)
-    lowest = reference_scores(mixture)[1] - params.max_miou_drop
-    fallen = found is not None and found.miou[2] < lowest
+    fallen = bool(found and found.miou.high < found.miou.reference - params.max_miou_drop)
     return Window(rows["time"].iloc[0], rows["time"].iloc[-1], moved, found, fallen)
 
 
 def nearest(rows: pd.DataFrame, reference: Reference) -> Reference:
-    """The mixture of test pictures and added ones from which the features are least far."""
-    if reference.added is None or len(reference.added.pictures) < FEW:
+    """The mixture of test pictures and added ones from which the features are least far.
+
+    The test pictures alone if fewer than ENOUGH were added.
+    """
+    if reference.added is None or len(reference.added.pictures) < ENOUGH:
         return reference
 
     def distance(mixture: Reference) -> float:
@@ -142,9 +145,9 @@ def nearest(rows: pd.DataFrame, reference: Reference) -> Reference:
 
 
 def shifts_from(rows: pd.DataFrame, mixture: Reference, test: Reference) -> list[Shift]:
-    """The shifts from the mixture; from the test pictures of a feature that it has few values of.
+    """Each feature's shift from the mixture, or from the test if the mixture has few values of it.
 
-    All mixtures are thus compared in the same features: none is nearest for what it lacks.
+    So all mixtures are compared in the same features: none is nearest for what it lacks.
     """
     known = mixture.features
     few = [name for name in known if known[name].count() < FEW]

@@ -1,15 +1,14 @@
 """How right a model is where the truth is unknown: its confidence, calibrated where it is known.
 
-On the test pictures each class and level of confidence (`observation.EDGES`) was right so often;
-the same pixels are taken to be right as often in other pictures, and the wrong ones to belong to
-the classes that they belonged to there. That holds for other mixtures of the same pictures; on
-unlike ones models are surer than they should be, and the estimate is too high (docs/operations.md).
-The interval is that of new pictures like these: both are drawn again, the pictures, and from the
-test pictures how far off the estimate of as many is.
+The test pictures show how often pixels of a class and level of confidence (`observation.EDGES`) are
+right, and to which classes the wrong ones belong. In other pictures, the same rates are assumed.
+That holds for other mixtures of the same pictures; on unlike ones, models are surer than they
+should be, and the estimate is too high (docs/operations.md). The interval is for new pictures like
+these: the pictures are resampled and, from the test pictures, the error of such an estimate.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,16 +22,27 @@ from pipeline.scoring.confusion import Scores, divide, margins, mean_iou, pixel_
 Levels = NDArray[np.float64]  # (..., C, LEVELS): of the pixels with a class and a level
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Scores in [0, 1], each with its 95 % interval over pictures: value, low, high."""
+class Score(NamedTuple):
+    """An estimate in [0, 1] with its 95 % interval over pictures, and the reference's score."""
 
-    pixel_accuracy: tuple[float, float, float]
-    miou: tuple[float, float, float]
+    estimate: float
+    low: float
+    high: float
+    reference: float
+
+
+class Estimate(NamedTuple):
+    """The mIoU is of the classes that the reference has, without those that no row shows."""
+
+    pixel_accuracy: Score
+    miou: Score
 
 
 def accuracies(reference: Reference) -> Levels:
-    """(C, LEVELS), in [0, 1]. What a class lacks is as in all classes, or as sure as it says."""
+    """The share of right pixels by class and level: (C, LEVELS), in [0, 1].
+
+    A level that a class lacks has the share of all classes, else the middle of the level.
+    """
     middles = np.convolve([0, *EDGES, 255], [0.5, 0.5], "valid") / 255
     together = divide(reference.right.sum(axis=0), reference.pixels.sum(axis=0))
     together = np.where(np.isnan(together), middles, together)
@@ -67,20 +77,25 @@ def estimate(rows: pd.DataFrame, reference: Reference) -> Estimate | None:
     levels = level_shares(rows, reference.classes) * pixels[:, None, None]
     counted = estimated_margins(levels, reference)
 
-    drawn = _resampled(counted) + _resampled(errors(reference), seed=1) * (
+    drawn = _resampled(counted) - _resampled(errors(reference), seed=1) * (
         # The mean error of as many pictures as these, and that of the reference itself.
         pixels.sum() / len(reference.pictures) * np.sqrt(1 + len(reference.pictures) / len(rows))
     )
-    low, high = interval(_both(drawn.clip(0), reference))
-    value = _both(counted.sum(axis=0), reference)
-    accuracy, miou = np.stack([value, low, high], axis=-1).tolist()
-    return Estimate(tuple(accuracy), tuple(miou))
+    drawn = drawn.clip(0)
+    drawn[..., 2] = drawn.min(axis=-1)  # no more are right than are true, or predicted
+    tested = margins(reference.confusion)
+    whole = counted.sum(axis=0)
+    low, high = interval(_both(drawn, shown(drawn, tested)))
+    seen = shown(whole, tested)
+    found = [_both(whole, seen), low, high, _both(tested, seen)]
+    accuracy, miou = np.stack(found, axis=-1).tolist()
+    return Estimate(Score(*accuracy), Score(*miou))
 
 
 def errors(reference: Reference) -> NDArray[np.float64]:
-    """(N, C, 3): how far the margins of each test picture are from the estimated, in its pixels.
+    """(N, C, 3): each test picture's estimated margins less the true ones, as shares of its pixels.
 
-    The mean over the pictures, which calibration makes 0 up to ignored pixels, is taken off.
+    Their mean over the pictures is subtracted; calibration makes it 0 but for ignored pixels.
     """
     pictures, names = reference.pictures, reference.classes
     found = estimated_margins(level_shares(pictures, names), reference)
@@ -96,10 +111,14 @@ def _resampled(counted: NDArray[np.float64], seed: int = 0) -> NDArray[np.float6
     return bootstrap(lambda drawn: np.tensordot(drawn, counted, axes=1), len(counted), seed=seed)
 
 
-def reference_scores(reference: Reference) -> tuple[float, float]:
-    """Pixel accuracy and mIoU of the test pictures, as the evaluation found them."""
-    accuracy, miou = _both(margins(reference.confusion), reference).tolist()
-    return accuracy, miou
+def shown(counted: NDArray, tested: NDArray) -> NDArray[np.bool_]:
+    """Which classes have an IoU: (..., C), of margins (..., C, 3) and the test's (C, 3).
+
+    Those that the test has, without those that it found somewhere, and that are found nowhere here:
+    an evaluation leaves out classes that no picture has.
+    """
+    true, predicted, _ = tested.T
+    return (true > 0) & ((counted[..., 1] > 0) | (predicted == 0))
 
 
 def level_shares(rows: pd.DataFrame, classes: Sequence[str]) -> Levels:
@@ -109,7 +128,7 @@ def level_shares(rows: pd.DataFrame, classes: Sequence[str]) -> Levels:
     return table.to_numpy().reshape(len(rows), len(classes), LEVELS)
 
 
-def _both(counted: NDArray, reference: Reference) -> Scores:
-    """Pixel accuracy and mIoU, (..., 2); a class that the test lacks has no IoU there or here."""
-    known = reference.confusion.sum(axis=1) > 0
-    return np.stack([pixel_accuracy(counted), mean_iou(counted[..., known, :])], axis=-1)
+def _both(counted: NDArray, scored: NDArray[np.bool_]) -> Scores:
+    """Pixel accuracy, and the mIoU of the `scored` classes (..., C): (..., 2)."""
+    miou = mean_iou(np.where(scored[..., None], counted, 0))
+    return np.stack([pixel_accuracy(counted), miou], axis=-1)

@@ -63,7 +63,7 @@ def observe(
 
 
 def _centres(mask: Array, classes: Classes) -> dict[str, float | None]:
-    """What tells a picture that stands on its head: neither its looks nor the shares do."""
+    """How far down each class lies: only this tells a picture that is upside down."""
     height, width = mask.shape
     down = np.repeat((np.arange(height) + 0.5) / height, width)
     pixels = np.bincount(mask.ravel(), minlength=len(classes))

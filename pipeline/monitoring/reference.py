@@ -28,7 +28,7 @@ TRUE, RIGHT = "true.", "right."  # the beginnings of columns
 
 @dataclass(frozen=True)
 class Reference:
-    """Of one version."""
+    """What one version saw at its evaluation, and how right it was."""
 
     classes: list[str]
     # A row for each test picture: an observation, and the shares of its scored pixels that belong
@@ -99,7 +99,7 @@ def _to_json(reference: Reference) -> dict[str, Any]:
 
 
 def count(truth: Array, mask: Array, confidence: Array, classes: int) -> list[np.ndarray]:
-    """What a `Reference` counts, of one picture: three (H, W) uint8 arrays of one shape."""
+    """Count one picture for a `Reference`, from three (H, W) uint8 arrays of one shape."""
     scored = truth < classes
     true, found = truth[scored], mask[scored]
     cells = found * np.int64(LEVELS) + LEVEL_OF[confidence[scored]]

@@ -85,9 +85,9 @@ def read_lock(workspace: Path) -> dict[str, Any]:
 
 
 def locked_digests(lock: Mapping[str, Any]) -> dict[str, str]:
-    """DVC's digest of each path in dvc.lock, "<md5>.dir" of a folder: as it was last written.
+    """DVC's digest of each path in dvc.lock, "<md5>.dir" for a folder, as a stage last wrote it.
 
-    What no stage writes has that of a stage's last reading.
+    For a path that no stage writes, it is the digest that a stage last read.
     """
     return {
         entry["path"]: entry.get("md5", UNKNOWN)

@@ -99,9 +99,9 @@ def register_model(run: Run, onnx_file: Path, scores: Mapping[str, Any]) -> int:
 
 
 def holds(version: Version, tags: Mapping[str, str]) -> bool:
-    """Whether the version is of the files in `tags`, or has yet to get the INT8 one.
+    """Whether the version has the files in `tags`; the INT8 file may be missing on either side.
 
-    With another INT8 file it would serve other answers, for which no gate has decided.
+    A version with another INT8 file gives other answers, on which no gate has decided.
     """
     int8 = tags.get(INT8_TAG)
     same = int8 is None or version.tags.get(INT8_TAG, int8) == int8
@@ -240,7 +240,7 @@ def _create_version(run: Run, onnx_file: Path, tags: dict[str, str]) -> int:
 
 
 def _keep_first(store: Store, number: int, tags: Mapping[str, str]) -> int:
-    """The oldest version of the files: another machine may have registered them meanwhile."""
+    """Keep only the oldest version of the files: another machine may have registered them too."""
     same = [each.number for each in list_versions(store.uri) if holds(each, tags)]
     if min(same) < number:
         store.client.delete_model_version(model_name(), str(number))

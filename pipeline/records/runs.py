@@ -81,7 +81,7 @@ class Run:
             self._outbox.put(tag=name, value=str(value))
 
     def finish(self, checkpoint_sha256: str) -> None:
-        """Say which checkpoint came out: by its digest the later stages find this run."""
+        """Tag the run with its checkpoint's digest, by which the later stages find it."""
         self._outbox.put(tag=CHECKPOINT_TAG, value=checkpoint_sha256)
 
     def log_artifact(self, source: Path, path: str) -> None:

@@ -110,7 +110,7 @@ def deliver(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None
 
 
 def send_unsent(store: Store) -> int:
-    """Send what earlier commands left for this store; return how many left something.
+    """Send what earlier commands left for this store; return for how many that succeeded.
 
     A run whose process died without ending it is ended as FAILED. What the store refuses for good
     is set aside as *.refused.
@@ -120,7 +120,7 @@ def send_unsent(store: Store) -> int:
 
 
 def stores_with_unsent() -> list[str]:
-    """The names of the stores that something waits for whose command has ended."""
+    """The names of the stores for which commands that have ended left unsent entries."""
     return sorted({lines[0]["store"] for _, lines in _left_files()})
 
 

@@ -72,7 +72,7 @@ def jittered(rng: Random, colour: Colour, amount: int) -> Colour:
 
 
 def _colour(channels: Iterable[int]) -> Colour:
-    """Never black: that is where nothing is painted (see things.in_front)."""
+    """Clip to 1..255, never black: black is unpainted (see things.draw_in_front)."""
     red, green, blue = (min(255, max(1, channel)) for channel in channels)
     return red, green, blue
 

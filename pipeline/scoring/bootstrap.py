@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scoring.confusion import Counts, Margins, Scores, divide, iou_of_present, mean_iou
+from pipeline.scoring.confusion import Counts, Margins, Scores, divide, iou, mean_iou
 
 Weights = NDArray[np.uint8]  # (R, N): how often resample r drew image n
 
@@ -127,7 +127,7 @@ def paired_bootstrap(pair: Pair, *, confidence: float, resamples: int, seed: int
 
         A resample may lack a rare class: its mean is that of the others, as it is for a whole list.
         """
-        ious = iou_of_present(counted)[..., present]
+        ious = iou(counted)[..., present]
         return np.concatenate([mean_iou(counted)[..., None], ious], axis=-1)
 
     def gains(weights: Weights) -> Scores:  # of both on the same resamples: (r, 1 + C)

@@ -46,7 +46,7 @@ def margins(
 ) -> Margins:
     """(..., C, C) to (..., C, 3): the true, predicted and right pixels of each class.
 
-    classes: the ids of the classes to score, several of which count as one (all, one by one).
+    classes: for each class to score, the ids that count as it (default: every id by itself).
     left_out: classes whose true pixels are not counted; predicted elsewhere, they are errors.
     """
     if len(left_out):
@@ -66,20 +66,15 @@ def margins(
 
 
 def iou(counted: Margins) -> Scores:
-    """IoU per class in [0, 1]; NaN for a class that is neither present nor predicted."""
+    """IoU per class in [0, 1]; NaN for each class that the truth lacks, even if it is predicted."""
     true, predicted, right = np.moveaxis(counted, -1, 0)
-    return divide(right, true + predicted - right)
+    return np.where(true > 0, divide(right, true + predicted - right), np.nan)
 
 
 def dice(counted: Margins) -> Scores:
     """Dice coefficient per class in [0, 1]; NaN as for `iou`."""
     true, predicted, right = np.moveaxis(counted, -1, 0)
-    return divide(2 * right, true + predicted)
-
-
-def iou_of_present(counted: Margins) -> Scores:
-    """As `iou`; NaN for each class that the truth lacks, even if it is predicted somewhere."""
-    return np.where(counted[..., 0] > 0, iou(counted), np.nan)
+    return np.where(true > 0, divide(2 * right, true + predicted), np.nan)
 
 
 def mean_iou(counted: Margins) -> Scores:
@@ -87,7 +82,7 @@ def mean_iou(counted: Margins) -> Scores:
 
     NaN where the truth has none, since all pixels are ignored.
     """
-    scores = iou_of_present(counted)
+    scores = iou(counted)
     present = ~np.isnan(scores)
     return divide(np.where(present, scores, 0).sum(axis=-1), present.sum(axis=-1))
 
@@ -100,7 +95,7 @@ def pixel_accuracy(counted: Margins) -> Scores:
 def class_scores(confusion: "Tensor", classes: Sequence[str]) -> dict[str, Any]:
     """{"miou": ..., "iou": {class: ...}} of a (C, C) matrix, rounded, ready for JSON."""
     counted = margins(confusion.numpy())
-    scores = iou_of_present(counted)
+    scores = iou(counted)
     ious = {name: rounded(score) for name, score in zip(classes, scores, strict=True)}
     return {"miou": rounded(mean_iou(counted)), "iou": ious}
 

@@ -114,10 +114,11 @@ def measure(image: Image, truth: Mask, logits: "Tensor", classes: Classes) -> Me
     best, prediction = logits.max(dim=0)
     confidence = 1 / (logits - best).exp().sum(dim=0)  # the softmax of the largest
     predicted, scored = prediction.numpy(), truth != IGNORE
+    ignored = None if scored.all() else ~scored
     confusion, right = count_pairs(truth, predicted, len(classes)), predicted == truth
     edge = np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])
     outlined = [
-        boundary_counts(truth == place, (predicted == place) & scored) for place in classes.outlined
+        boundary_counts(truth == place, predicted == place, ignored) for place in classes.outlined
     ]
     return Measured(
         margins=margins(confusion),
@@ -162,9 +163,17 @@ def boundary(region: Region) -> Region:
     return region & (to_outside <= distance)
 
 
-def boundary_counts(truth: Region, prediction: Region) -> NDArray[np.int64]:
-    """Pixels in both boundaries, and in either: (2,) int64, which adds up over images."""
-    one, other = boundary(truth), boundary(prediction)
+def boundary_counts(
+    truth: Region, prediction: Region, ignored: Region | None = None
+) -> NDArray[np.int64]:
+    """Pixels in both boundaries, and in either: (2,) int64, which adds up over images.
+
+    Ignored pixels are not counted, and where they begin there is no contour: it is not known.
+    """
+    if ignored is None:
+        one, other = boundary(truth), boundary(prediction)
+    else:
+        one, other = (boundary(each | ignored) & ~ignored for each in (truth, prediction))
     return np.array([np.count_nonzero(one & other), np.count_nonzero(one | other)])
 
 

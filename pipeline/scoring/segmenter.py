@@ -60,7 +60,7 @@ class Segmenter(nn.Module):
 
 
 class BothWays(nn.Module):
-    """A network that looks at each image twice, as it is and mirrored, and is surer for it.
+    """Applies a network to each image as it is and mirrored, and takes the mean probabilities.
 
     (N, 3, S, S) normalised images to (N, C, S, S): the logarithm of the mean probabilities.
     """

@@ -87,7 +87,7 @@ def find_suspects(
 
 
 def unusual(strengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One model's disputes (N,) as scores in [0, 1), in the same order; 0.5 is still usual."""
+    """Scores in [0, 1) from the strengths (N,) of one model's disputes; up to 0.5 is usual."""
     return strengths / (strengths + max(float(np.quantile(strengths, USUAL)), LEAST))
 
 

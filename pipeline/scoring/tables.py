@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.data.classes import Classes
 from pipeline.scoring.bootstrap import (
@@ -26,7 +27,6 @@ from pipeline.scoring.confusion import (
     dice,
     divide,
     iou,
-    iou_of_present,
     mean_iou,
     pixel_accuracy,
     rounded,
@@ -75,7 +75,9 @@ def per_image_table(images: pd.DataFrame, measured: Measured, classes: Classes) 
         "miou": mean_iou(counted),
         **_by_class("iou", iou(counted), names, "_"),
         **_by_class("dice", dice(counted), names, "_"),
-        **_by_class("boundary_iou", divide(*np.moveaxis(measured.boundary, -1, 0)), outlined, "_"),
+        **_by_class(
+            "boundary_iou", boundary_iou(measured.boundary, counted, classes), outlined, "_"
+        ),
         "calibration_error": calibration_error(measured.bins),
         "foreground_share": divide(subject, counted[..., 0].sum(axis=-1)),
         "brightness": measured.brightness,
@@ -150,17 +152,17 @@ def scores(
     """
     names = classes.names
     counted = resampled_counts(measured.margins, weights)  # (R, C, 3)
-    boundary = np.moveaxis(resampled_counts(measured.boundary, weights), -1, 0)
+    boundary = resampled_counts(measured.boundary, weights)
     outlined = classes.named(classes.outlined)
     # Means, not sums: sums of fractions are not exact, and the error is the same for both.
     bins = resampled_means(measured.bins, weights)
     return {
         "miou": mean_iou(counted),
-        **_by_class("iou", iou_of_present(counted), names),
+        **_by_class("iou", iou(counted), names),
         **_by_class("dice", dice(counted), names),
         "pixel_accuracy": pixel_accuracy(counted),
         **_reading_scores(resampled_counts(measured.readings, weights), classes),
-        **_by_class("boundary_iou", divide(*boundary), outlined),
+        **_by_class("boundary_iou", boundary_iou(boundary, counted, classes), outlined),
         "calibration_error": calibration_error(bins),
         "per_image.miou": resampled_means(own["miou"], weights),
         "per_image.worst_tenth_miou": worst_mean(own["miou"], weights, WORST),
@@ -177,8 +179,14 @@ def _reading_scores(counted: Margins, classes: Classes) -> dict[str, Scores]:
         own = counted[:, start : start + len(scored)]
         start += len(scored)
         found[f"{name}.miou"] = mean_iou(own)
-        found |= _by_class(f"{name}.iou", iou_of_present(own), scored)
+        found |= _by_class(f"{name}.iou", iou(own), scored)
     return found
+
+
+def boundary_iou(boundary: NDArray[np.int64], counted: Margins, classes: Classes) -> Scores:
+    """(..., K) of the K outlined classes, of their counts (..., K, 2); NaN as for `iou`."""
+    true = counted[..., classes.outlined, 0]
+    return np.where(true > 0, divide(*np.moveaxis(boundary, -1, 0)), np.nan)
 
 
 def image_scores(counted: Margins) -> dict[str, Scores]:

@@ -22,7 +22,7 @@ from pipeline.ingest.additions import Addition, add_pair
 from pipeline.monitoring.log import KEPT, read_log
 from pipeline.sample.archives import draw_files
 from pipeline.sample.looks import breeds
-from pipeline.scoring.confusion import iou_of_present, margins
+from pipeline.scoring.confusion import iou, margins
 
 pytestmark = pytest.mark.nightly
 
@@ -78,7 +78,7 @@ def served(clone, *streams, log):
                 answer = requests.post(f"{server.uri}/invocations", jpeg, headers=JPEG, timeout=60)
                 assert answer.ok, answer.text
                 np.add.at(counts, (truth, decoded(answer.content)), 1)
-            found.append(float(np.mean(iou_of_present(margins(counts)))))
+            found.append(float(np.mean(iou(margins(counts)))))
         # The last rows are written after their answers.
         wait_until(lambda: len(read_log(clone.root / log)) >= total, seconds=60)
     return found

@@ -28,7 +28,7 @@ from tools.page.review import VIEW, choose_name, pass_over, step_key, steps_page
 
 
 def additions_page(log: Path) -> None:
-    """log: the folder of a prediction log that keeps photographs."""
+    """Show the page. log: the folder of a prediction log that keeps photographs."""
     steps_page("Add photographs", "additions", partial(show_next, log))
 
 

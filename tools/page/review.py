@@ -49,9 +49,9 @@ def review_page() -> None:
 
 
 def steps_page(title: str, kind: str, show: Callable[[], None]) -> None:
-    """A page where each key is a step, which can be taken back.
+    """A page where each key takes a step, which can be undone.
 
-    kind: of the steps, for the session. show: shows what there is; raises UserError if it cannot.
+    kind: the steps' name in the session. show: draws the content; raises UserError if it cannot.
     """
     st.title(title, anchor=False)
     if said := st.session_state.pop("said", None):

@@ -87,7 +87,7 @@ class Followed:
         return next((each for each in versions if self.alias in each.names), None)
 
     def _load(self, reference: str | None, version: Version | None) -> None:
-        """Load what the reference means, unless just that is loaded; then count it as loaded."""
+        """Make the model that the reference means current; load it unless it is loaded already."""
         found = find_model(reference, self.precision)
         digest, old = file_digest(found.file)[:DIGITS], self.current
         if old and (old.predictor.identity["version"], old.digest) == (found.version, digest):

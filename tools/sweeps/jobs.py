@@ -105,7 +105,7 @@ class Engine(Protocol):
     """Where jobs run."""
 
     def place(self) -> AbstractContextManager[Callable[[Job], bool] | None]:
-        """Hold a free place during the block, and give what starts a job on it, or refuses to.
+        """Hold a free place during the block; give the function that tries to start a job there.
 
         None if there is no free place.
         """

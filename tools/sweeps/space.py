@@ -88,8 +88,8 @@ class Search:
         return rungs
 
     def distributions(self, params: Mapping[str, Any]) -> "dict[str, BaseDistribution]":
-        """The space for Optuna. A range is of whole numbers if its ends are and the param is none
-        with a fraction in `params`.
+        """The space for Optuna. A range has whole numbers if both its ends are whole, unless the
+        param is a float in `params`.
         """
         from optuna import distributions as kinds
 

@@ -58,7 +58,7 @@ def test_only_the_newest_windows_count_and_one_is_no_drift(reference, unchanged,
 def test_a_mixture_with_added_photographs_that_were_held_out_is_no_drift(
     reference, unchanged, darkened, dark, share
 ):
-    added = make_reference(pictures(40, seed=3, brightness=0.5))
+    added = make_reference(pictures(50, seed=3, brightness=0.5))
     known = replace(reference, added=added)
     rows = pd.concat([darkened[:dark], unchanged[dark:]]).sample(frac=1, random_state=0)
     verdict = judge(rows, known, PARAMS)
@@ -68,13 +68,13 @@ def test_a_mixture_with_added_photographs_that_were_held_out_is_no_drift(
     assert judge(rows, reference, PARAMS).outcome == ("drift" if dark else "ok")
     blind = judge(log_rows(pictures(150, seed=4, brightness=0.1)), known, PARAMS)
     assert blind.outcome == "drift"
-    too_few = replace(reference, added=make_reference(pictures(19, seed=3, brightness=0.5)))
+    too_few = replace(reference, added=make_reference(pictures(49, seed=3, brightness=0.5)))
     assert judge(rows, too_few, PARAMS).outcome == ("drift" if dark else "ok")
 
 
 def test_a_mixture_that_lacks_a_feature_hides_no_drift(reference):
     rows = log_rows(pictures(150, seed=4, brightness=0.5))
-    added = make_reference(pictures(25, seed=3, brightness=0.5))
+    added = make_reference(pictures(60, seed=3, brightness=0.5))
     few = [name for name in added.pictures if str(name).startswith("centre")]
     assert few
     added.pictures.loc[10:, few] = np.nan  # fewer than are compared

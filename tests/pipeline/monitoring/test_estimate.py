@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from monitored import log_rows, make_reference, pictures
 
-from pipeline.monitoring.estimate import accuracies, estimate, mistaken, reference_scores
+from pipeline.monitoring.estimate import accuracies, estimate, mistaken
 from pipeline.monitoring.observation import LEVELS
 from pipeline.monitoring.reference import Reference
 from pipeline.scoring.confusion import margins, mean_iou, pixel_accuracy
@@ -33,7 +33,9 @@ def test_an_estimate_by_hand():
     assert found.pixel_accuracy[0] == pytest.approx((75 + 300) / 400)
     assert found.miou[0] == pytest.approx((75 / 100 + 300 / 325) / 2)
     # The two resamples of one picture alone: 0.75 and 1.
-    assert found.pixel_accuracy[1:] == (0.75, 1.0)
+    assert found.pixel_accuracy[1:3] == (0.75, 1.0)
+    assert found.pixel_accuracy.reference == 160 / 200
+    assert found.miou.reference == pytest.approx((90 / 130 + 70 / 110) / 2)
 
 
 def test_the_truth_of_new_pictures_is_in_the_interval():
@@ -42,7 +44,7 @@ def test_the_truth_of_new_pictures_is_in_the_interval():
     for seed in range(60):
         seen = pictures(40, seed=seed + 1)
         truth = float(pixel_accuracy(margins(make_reference(seen).confusion)))
-        _, low, high = estimate(log_rows(seen), reference).pixel_accuracy
+        _, low, high, _ = estimate(log_rows(seen), reference).pixel_accuracy
         assert high - low < 0.1
         within += low <= truth <= high
     assert within >= 54
@@ -64,11 +66,11 @@ def test_the_test_pictures_themselves_get_the_scores_of_their_evaluation():
     reference = make_reference(seen)
     counted = margins(reference.confusion)
     scores = (float(pixel_accuracy(counted)), float(mean_iou(counted)))
-    assert reference_scores(reference) == scores
     found = estimate(log_rows(seen), reference)
     assert (found.pixel_accuracy[0], found.miou[0]) == pytest.approx(scores, abs=1e-5)
-    for value, low, high in (found.pixel_accuracy, found.miou):
-        assert low < value < high
+    for score, of_reference in zip(found, scores, strict=True):
+        assert 0 <= score.low < score.estimate < score.high <= 1
+        assert score.reference == of_reference
 
 
 def test_another_mixture_of_the_same_pixels_gets_its_own_scores():
@@ -80,7 +82,7 @@ def test_another_mixture_of_the_same_pixels_gets_its_own_scores():
     found = estimate(log_rows(unsure), reference)
     assert found.pixel_accuracy[0] == pytest.approx(float(pixel_accuracy(counted)), abs=0.01)
     assert found.miou[0] == pytest.approx(float(mean_iou(counted)), abs=0.02)
-    assert found.miou[0] < reference_scores(reference)[1] - 0.05
+    assert found.miou.estimate < found.miou.reference - 0.05
 
 
 def test_a_class_that_the_test_lacks_is_left_out_here_too():
@@ -88,6 +90,23 @@ def test_a_class_that_the_test_lacks_is_left_out_here_too():
     lacking.confusion[1] = 0
     found = estimate(pd.DataFrame([row((10, 10), sky_7=1.0)]), lacking)
     assert found.miou[0] == 1
+
+
+def test_a_class_that_no_picture_shows_is_left_out_on_both_sides():
+    """An evaluation of pictures without road would not score it either."""
+    found = estimate(pd.DataFrame([row((10, 10), sky_7=0.9, sky_0=0.1)] * 2), by_hand())
+    assert found.miou.estimate == pytest.approx(0.95)  # right: all of 90, half of 10
+    assert found.miou.reference == pytest.approx(90 / 130)
+
+
+def test_no_interval_leaves_the_scores_range_even_if_nearly_all_is_right():
+    reference = make_reference(pictures(20))
+    sure = log_rows(pictures(20)).iloc[:1]
+    for name in reference.classes:
+        sure = sure.assign(**{f"level.{name}.{level}": 0.0 for level in range(LEVELS)})
+    sure = sure.assign(**{f"level.{reference.classes[0]}.{LEVELS - 1}": 1.0})
+    for score in estimate(sure, reference):
+        assert 0 <= score.low <= score.high <= 1
 
 
 def test_without_confidence_nothing_is_estimated():

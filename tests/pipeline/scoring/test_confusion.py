@@ -56,7 +56,8 @@ def test_pixels_whose_truth_is_no_class_are_not_counted():
 
 def test_a_class_that_is_nowhere_has_no_score_and_does_not_count():
     counts = np.array([[5, 0, 0], [5, 10, 0], [0, 0, 0]])
-    assert np.isnan(iou(margins(counts))[2])
+    for score in (iou, dice):
+        assert np.isnan(score(margins(counts))[2])
     assert mean_iou(margins(counts)) == pytest.approx((5 / 10 + 10 / 15) / 2)
     assert class_scores(torch.from_numpy(counts), "abc") == {
         "miou": pytest.approx((5 / 10 + 10 / 15) / 2, abs=1e-6),
@@ -64,9 +65,10 @@ def test_a_class_that_is_nowhere_has_no_score_and_does_not_count():
     }
 
 
-def test_a_class_that_is_only_predicted_changes_no_mean():
+def test_a_class_that_is_only_predicted_has_no_score_and_changes_no_mean():
     counts = np.array([[5, 0, 1], [5, 9, 1], [0, 0, 0]])
-    assert iou(margins(counts))[2] == 0
+    for score in (iou, dice):
+        assert np.isnan(score(margins(counts))[2])
     assert mean_iou(margins(counts)) == pytest.approx((5 / 11 + 9 / 15) / 2)
 
 

@@ -118,6 +118,17 @@ def test_the_counts_are_intersection_and_union_of_the_two_boundaries():
     assert boundary_counts(truth & False, truth & False).tolist() == [0, 0]
 
 
+def test_where_ignored_pixels_begin_is_no_contour():
+    truth, prediction, ignored = np.zeros((3, 10, 10), bool)
+    truth[2:7, 2:7] = True
+    prediction[2:7, 3:8] = True
+    ignored[4, 4] = True  # inside both: the same counts as without
+    assert boundary_counts(truth, prediction, ignored).tolist() == [4 + 4, 16 + 16 - 8]
+    ignored[:, 7:] = True  # both have three sides left, the truth 5 wide, the prediction 4
+    assert boundary_counts(truth, prediction, ignored).tolist() == [4 + 4, 13 + 11 - 8]
+    assert boundary_counts(truth & False, prediction & False, ignored).tolist() == [0, 0]
+
+
 def test_the_error_is_that_of_scikit_learns_curve():
     random = np.random.default_rng(0)
     confidence, right = random.uniform(1 / 3, 1, 5000), random.random(5000) < 0.6
