@@ -33,7 +33,7 @@ Count = Annotated[int, Field(gt=0, le=1000)]
 
 @pydantic_dataclass(frozen=True, config=STRICT)
 class MonitorParams:
-    """params.yaml's `monitor`: what windows are compared, and how far they may be from the reference."""
+    """params.yaml's `monitor`: which windows are compared, and how far off they may be."""
 
     window: Annotated[int, Field(ge=30, le=1_000_000)]  # pictures
     windows: Count  # the newest ones of each version
