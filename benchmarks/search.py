@@ -72,7 +72,7 @@ def measured(names: list[str]) -> dict[str, float]:
 
     store = open_store()
     runs = experiment_runs(store, names[0].rpartition("-")[0])
-    scores = [metric_by_epoch(store, runs[name].id, "val.miou") for name in names]
+    scores = [metric_by_epoch(store, runs[name].info.run_id, "val.miou") for name in names]
     best = max(max(each.values()) for each in scores)
     return {"trials": len(names), "epochs": sum(map(len, scores)), "miou": best}
 

@@ -1,6 +1,5 @@
 """Make the three lists: a data set's own where it has them, the others drawn by group."""
 
-import csv
 import hashlib
 import math
 import shutil
@@ -14,13 +13,11 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.core.files import atomic_folder, write_json, write_rows
+from pipeline.core.files import atomic_folder, read_rows, write_json, write_rows
 from pipeline.core.params import STRICT, Seed, read_section
 from pipeline.core.terminal import UserError, console, path_arguments, run_command
 from pipeline.data.classes import read_classes
 from pipeline.data.reviewed import Decision, Verdict, read_decisions
-
-FEW = 12  # labels of a group: metrics/split.json counts each
 
 
 class Entry(NamedTuple):
@@ -76,7 +73,7 @@ def main() -> None:
     left = {"duplicates": len(duplicates), "straddling": straddling}
     if reviewed := sum(len(drawn[split]) - len(splits[split]) for split in drawn):
         left["reviewed"] = reviewed
-    write_json(arguments.metrics, counts(splits, groups, left))
+    write_json(arguments.metrics, counts(splits, left))
 
 
 def draw_lists(
@@ -121,8 +118,7 @@ def read_index(path: Path, groups: Sequence[str]) -> list[Entry]:
     """The rows of index.csv, which extract has sorted by name."""
     if not path.is_file():
         raise UserError(f"{path} is missing: run the stage extract first")
-    with path.open(newline="", encoding="utf-8") as file:
-        index = [_entry(row, groups) for row in csv.DictReader(file)]
+    index = [_entry(row, groups) for row in read_rows(path)]
     assert all(before.name < entry.name for before, entry in pairwise(index)), "not sorted"
     return index
 
@@ -289,27 +285,16 @@ def write_splits(
                 shutil.copyfile(file, target / file.parent.name / file.name)
 
 
-def counts(splits: Splits, groups: Sequence[str], left_out: Mapping[str, int]) -> dict[str, object]:
-    """The content of metrics/split.json; the main numbers are printed, too."""
-    console.print(", ".join(f"{split} {len(entries)}" for split, entries in splits.items()))
+def counts(splits: Splits, left_out: Mapping[str, int]) -> dict[str, object]:
+    """The content of metrics/split.json, printed as well; by_group.csv has the groups."""
+    totals = {split: len(entries) for split, entries in splits.items()}
+    console.print(", ".join(f"{split} {total}" for split, total in totals.items()))
     console.print(f"left out, too near to a test picture: {left_out['duplicates']}")
     if left_out.get("reviewed"):
         console.print(f"left out, by review: {left_out['reviewed']}")
     if left_out["straddling"]:
         console.print(f"left out, of a group in another list: {left_out['straddling']}")
-    totals: dict[str, dict[str, object]] = {}
-    everything = [entry for entries in splits.values() for entry in entries]
-    shown = {
-        group: place
-        for place, group in enumerate(groups)
-        if len({entry.groups[place] for entry in everything}) <= FEW
-    }
-    for split, entries in splits.items():
-        totals[split] = {"total": len(entries)}
-        for group, place in shown.items():
-            found = Counter(sorted(entry.groups[place] for entry in entries))
-            totals[split][group] = dict(found.most_common())
-    return {**totals, "left_out": dict(left_out)}
+    return {**{split: {"total": total} for split, total in totals.items()}, "left_out": left_out}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import signal
 import sys
 from tempfile import TemporaryDirectory
 
-import click
 from uvicorn.main import main as uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -44,23 +43,14 @@ def main() -> None:
     """Exit with status 0 on SIGTERM, once the requests in hand are answered."""
     # uvicorn sends itself the signal again after its last answer.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        context = uvicorn.make_context("uvicorn", sys.argv[1:])
-    except click.exceptions.Exit as done:  # --version
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    with context:
-        context.params["http"] = "tools.connections:Connection"
-        workers = context.params["workers"] or int(os.environ.get("WEB_CONCURRENCY", "1"))
-        if workers == 1:
-            uvicorn.invoke(context)
-            return
-        # Several processes keep their numbers there, for whichever is asked for /metrics.
-        with TemporaryDirectory(prefix="petseg-metrics-") as folder:
+    arguments = [*sys.argv[1:], "--http", "tools.connections:Connection"]
+    # Without complaints about other options: uvicorn itself has them.
+    asked = uvicorn.make_context("uvicorn", [*arguments], resilient_parsing=True).params["workers"]
+    # Several processes keep their numbers there, for whichever is asked for /metrics.
+    with TemporaryDirectory(prefix="petseg-metrics-") as folder:
+        if (asked or int(os.environ.get("WEB_CONCURRENCY", "1"))) > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            uvicorn.invoke(context)
+        uvicorn(arguments, prog_name="uvicorn")
 
 
 if __name__ == "__main__":

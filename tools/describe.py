@@ -74,15 +74,26 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
     yield HEAD.format(name=name, sources="\n".join(sources), **patterns)
     values = sorted(found.values, key=lambda value: str(value.value).zfill(8))
     ignored = [each for each in values if is_ignored(each, values)]
+    impossible = [each for each in values if isinstance(each.value, int) and each.value < 0]
+    if ignored or impossible:
+        yield "masks:"
     if ignored:
         listed = ", ".join(quoted(each.value) for each in ignored)
-        yield f"masks:\n  ignore: [{listed}] # around objects, or not labelled\n"
+        yield f"  ignore: [{listed}] # around objects, or not labelled"
+    if impossible:
+        yield f"  unknown: ignore # such as {impossible[0].value}: values begin with 0"
     yield "# A value that is no class goes to masks, ignore. foreground is cut out and measured,"
     yield "# background stays untinted."
     yield "classes:"
-    for place, each in enumerate(value for value in values if value not in ignored):
+    if found.read < found.pairs:
+        yield f"# From {found.read} of {found.pairs} masks: they may lack a rare value."
+    left = [value for value in values if value not in (*ignored, *impossible)]
+    if len(left) < 2:
+        raise UserError("the masks hold one value alone: is this the folder of masks?")
+    for place, each in enumerate(left):
         role = role_of(each, values)
-        label = names.get(str(each.colour)) or role or f"class {place}"
+        known = " ".join(re.findall(r"[\w-]+", names.get(str(each.colour), "")))[:60].strip()
+        label = known or role or f"class {place}"
         parts = [f"name: {quoted(label)}", f"values: [{quoted(each.value)}]"]
         if each.colour and each.colour != BLACK:
             parts.append(f"colour: {quoted(each.colour)}")
@@ -92,7 +103,10 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
 
 def is_ignored(value: "Value", values: Sequence["Value"]) -> bool:
     """Whether a value looks like "no class": 255 beside class ids, VOC's colour of outlines."""
-    return value.value == VOID or (value.value == IGNORED and len(values) > 2)
+    others = [each.value for each in values if each is not value]
+    # 255 beside 0 and 128, say, is a class like these.
+    are_ids = all(isinstance(each, int) and each < 2 * len(others) for each in others)
+    return value.value == VOID or (value.value == IGNORED and len(others) > 1 and are_ids)
 
 
 def role_of(value: "Value", values: Sequence["Value"]) -> str | None:
@@ -113,10 +127,10 @@ def show(found: "Survey") -> None:
     say(f"{found.pairs} pairs: {found.images} and {found.masks}")
     if found.alone:
         some = ", ".join(found.alone[:NAMED])
-        say(f"{len(found.alone)} files without a partner, such as {some}")
+        say(f"{len(found.alone)} files are in no pair, such as {some}")
     if found.resized:
         console.print(f"{found.resized} of {found.read} masks differ in size from their image")
-    table = Table("value", "colour", title=f"Values in {found.read} masks")
+    table = Table("value", "colour", title=f"Values in {found.read} of {found.pairs} masks")
     for column in ("of the pixels", "in masks"):
         table.add_column(column, justify="right")
     for each in found.values:

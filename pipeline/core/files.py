@@ -160,6 +160,12 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Iterable[objec
         table.writerows(rows)
 
 
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of `write_rows`, by column, without pandas."""
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """The hex digest of a file's bytes, read in chunks."""
     with path.open("rb") as stream:

@@ -7,8 +7,9 @@ import os
 import pwd
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +54,19 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def run_process(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+) -> int:
+    """Run it to its end; return its status. All that it started ends with this process."""
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+    try:
+        return process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
 
 
 def _set_account() -> None:

@@ -1,6 +1,5 @@
 """The pairs of image and mask in the folder that extract writes: as files, or in tar shards."""
 
-import csv
 import hashlib
 import io
 from array import array
@@ -14,6 +13,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.files import read_rows
 from pipeline.core.terminal import UserError, track
 from pipeline.data.images import load_image, load_mask
 
@@ -98,12 +98,8 @@ def changed_files(data: Path) -> dict[Path, tuple[str, str]]:
     One that is gone counts with "missing" as found. In a shard its path ends with its name there:
     shards/000000.tar/NAME.jpg.
     """
-    with (data / "index.csv").open(newline="", encoding="utf-8") as index:
-        expected = {
-            (kind, row["name"]): row[f"{kind}_sha256"]
-            for row in csv.DictReader(index)
-            for kind in PATHS
-        }
+    rows = read_rows(data / "index.csv")
+    expected = {(kind, row["name"]): row[f"{kind}_sha256"] for row in rows for kind in PATHS}
     changed = {}
     with track(expected.items(), f"checking {data}", len(expected)) as tracked:
         for (kind, name), digest in tracked:
@@ -153,8 +149,7 @@ def _read_index(index: Path, *version: int) -> tuple[list[str], "array[int]"]:
     About 110 bytes a pair. `version`: of the file, so that it is read again when it has changed.
     """
     names, numbers = [], array("q")
-    with index.open(newline="", encoding="utf-8") as rows:
-        for row in csv.DictReader(rows):
-            names.append(row["name"])
-            numbers.extend(int(row[column]) for column in SHARD_COLUMNS)
+    for row in read_rows(index):
+        names.append(row["name"])
+        numbers.extend(int(row[column]) for column in SHARD_COLUMNS)
     return names, numbers

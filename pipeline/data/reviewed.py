@@ -4,10 +4,11 @@
 Pairs that people added have an image in `images/`, a mask in `masks/` and a row in `index.csv`.
 """
 
-import csv
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
+
+from pipeline.core.files import read_rows
 
 DECISIONS = "decisions.csv"
 COLUMNS = ("name", "decision", "reason")
@@ -44,7 +45,4 @@ def read_decisions(reviewed: Path) -> dict[str, Decision]:
     file = reviewed / DECISIONS
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as rows:
-        return {
-            row["name"]: Decision(row["decision"], row["reason"]) for row in csv.DictReader(rows)
-        }
+    return {row["name"]: Decision(row["decision"], row["reason"]) for row in read_rows(file)}

@@ -1,13 +1,12 @@
 """labels/added/: pairs that people add to the training list, from photographs that were in use."""
 
-import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.files import write_file, write_rows
+from pipeline.core.files import write_file
 from pipeline.core.terminal import UserError
 from pipeline.data.pairs import image_path, mask_path
-from pipeline.ingest.decisions import locked, readable
+from pipeline.ingest.decisions import locked, read_table, write_table
 
 FOLDER = "added"  # in labels/
 FILE = "added.csv"
@@ -23,22 +22,9 @@ class Addition:
     reviewer: str
 
 
-COLUMNS = tuple(field.name for field in fields(Addition))
-
-
 def read_additions(labels: Path) -> dict[str, Addition]:
-    """The rows of added.csv by name; none without the file. Raises UserError for another table."""
-    file = labels / FOLDER / FILE
-    if not file.is_file():
-        return {}
-    with readable(file), file.open(newline="", encoding="utf-8-sig") as table:
-        rows = [*csv.reader(table)]
-    if rows[:1] != [[*COLUMNS]] or any(len(row) != len(COLUMNS) for row in rows):
-        raise UserError(f"{file}: each line must have the columns {','.join(COLUMNS)}")
-    found = {row[0]: Addition(*row) for row in rows[1:]}
-    if len(found) < len(rows[1:]):
-        raise UserError(f"{file}: a name is there twice")
-    return found
+    """The rows of added.csv by name: see `read_table`."""
+    return read_table(labels / FOLDER / FILE, Addition)
 
 
 def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> None:
@@ -54,7 +40,7 @@ def add_pair(labels: Path, addition: Addition, image: bytes, mask: bytes) -> Non
             raise UserError(f"{addition.name} was added in the meantime")
         write_file(image_path(folder, addition.name), image)
         write_file(mask_path(folder, addition.name), mask)
-        _write(folder, added | {addition.name: addition})
+        write_table(folder / FILE, Addition, added | {addition.name: addition})
 
 
 def remove_pair(labels: Path, name: str) -> None:
@@ -63,10 +49,6 @@ def remove_pair(labels: Path, name: str) -> None:
     with locked(labels):
         rows = read_additions(labels)
         rows.pop(name, None)
-        _write(folder, rows)
+        write_table(folder / FILE, Addition, rows)
         for file in (image_path(folder, name), mask_path(folder, name)):
             file.unlink(missing_ok=True)
-
-
-def _write(folder: Path, rows: dict[str, Addition]) -> None:
-    write_rows(folder / FILE, COLUMNS, (astuple(rows[name]) for name in sorted(rows)))

@@ -149,7 +149,11 @@ def _conversions(image: Image.Image) -> list[Note]:
         notes.append(Note.DEEP if np.array(image).max() >= 2**12 else Note.TWELVE_BITS)
     elif image.mode in _COLOURS:
         notes.append(_COLOURS[image.mode])
-    return [*notes, Note.ALPHA] if image.has_transparency_data else notes
+    if image.has_transparency_data:
+        notes.append(Note.ALPHA)
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # of views of one picture
+        notes.append(Note.PAGES)
+    return notes
 
 
 def _match_size(image: Image.Image, size: tuple[int, int], file: Path) -> tuple[Note, ...]:

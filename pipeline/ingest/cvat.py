@@ -15,7 +15,7 @@ from PIL import Image
 from pipeline.core.files import atomic_file
 from pipeline.core.terminal import UserError
 from pipeline.data.classes import Classes
-from pipeline.data.colours import RGB, in_hex
+from pipeline.data.colours import RGB, in_hex, voc_colour
 from pipeline.data.images import open_image
 from pipeline.ingest.annotation import (
     BACKGROUND,
@@ -39,7 +39,7 @@ def write_cvat(file: Path, proposals: Iterable[Proposal], classes: Classes) -> N
     colours, ids = label_colours(classes), label_ids(classes)
     shown = np.zeros((2, 256, 3), np.uint8)  # by id: what stays black is not labelled
     for number, (label, colour) in enumerate(colours.items(), start=1):
-        shown[:, ids[label]] = colour, instance_colour(number)
+        shown[:, ids[label]] = colour, voc_colour(number)
     names = []
     with atomic_file(file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for proposal in proposals:
@@ -57,15 +57,6 @@ def _labelmap(colours: Mapping[str, RGB]) -> str:
     named = {BACKGROUND: (0, 0, 0), **colours}
     lines = [f"{label}:{red},{green},{blue}::" for label, (red, green, blue) in named.items()]
     return "\n".join([HEAD, *lines, ""])
-
-
-def instance_colour(number: int) -> RGB:
-    """VOC's colour of an instance, from 1: by threes, the number's bits, the lowest on top."""
-    red, green, blue = (
-        sum((number >> 3 * place + channel & 1) << 7 - place for place in range(8))
-        for channel in range(3)
-    )
-    return red, green, blue
 
 
 def read_cvat(folder: Path, classes: Classes) -> Iterator[Drawn]:

@@ -8,15 +8,18 @@ import csv
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pipeline.core.files import naming, write_file, write_rows
 from pipeline.core.terminal import UserError
 from pipeline.data.pairs import mask_path
 from pipeline.data.reviewed import Verdict, verdict_of
+
+Row = TypeVar("Row", bound=Any)  # a dataclass of texts
 
 FILE = "review.csv"
 DECISION = re.compile("|".join(v + (":[^,]+,[^,]+" if v is Verdict.SWAP else "") for v in Verdict))
@@ -37,9 +40,6 @@ class Review:
         return verdict_of(self.decision)
 
 
-COLUMNS = tuple(field.name for field in fields(Review))
-
-
 @dataclass(frozen=True)
 class Held:
     """What the folder holds about a pair."""
@@ -49,39 +49,48 @@ class Held:
 
 
 def read_reviews(labels: Path) -> dict[str, Review]:
-    """The rows of review.csv by name; none without the file.
-
-    Raises UserError, naming the line, for what is no decision, and for a second one about a pair.
-    """
-    file = labels / FILE
-    if not file.is_file():
-        return {}
-    found: dict[str, Review] = {}
-    with readable(file), file.open(newline="", encoding="utf-8-sig") as table:
-        rows = csv.reader(table)
-        if tuple(next(rows, ())) != COLUMNS:
-            raise UserError(f"{file}: its first line must be {','.join(COLUMNS)}")
-        for row in rows:
-            where = f"{file}, line {rows.line_num}"
-            if len(row) != len(COLUMNS):
-                raise UserError(f"{where}: {len(row)} columns, expected {len(COLUMNS)}")
-            review = Review(*row)
-            if not DECISION.fullmatch(review.decision):
-                known = ", ".join(Verdict).replace(Verdict.SWAP, "swap:CLASS,CLASS")
-                raise UserError(f"{where}: {review.decision!r} is no decision; accepted: {known}")
-            if review.name in found:
-                raise UserError(f"{where}: a second decision about {review.name}: keep one of them")
-            found[review.name] = review
+    """The rows of review.csv by name: see `read_table`. Raises UserError for no decision, too."""
+    found = read_table(labels / FILE, Review)
+    for review in found.values():
+        if not DECISION.fullmatch(review.decision):
+            known = ", ".join(Verdict).replace(Verdict.SWAP, "swap:CLASS,CLASS")
+            told = f"{review.decision!r} is no decision; accepted: {known}"
+            raise UserError(f"{labels / FILE}: {review.name}: {told}")
     return found
 
 
-@contextmanager
-def readable(file: Path) -> Iterator[None]:
-    """Raise UserError, naming the file, where the block meets what no table of ours holds."""
-    try:
-        yield
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file}: {error}: save it as CSV in UTF-8") from None
+def read_table(file: Path, kind: type[Row]) -> dict[str, Row]:
+    """The rows of a table by their first column, a name; none without the file.
+
+    kind: a dataclass of texts, whose fields are the columns. Raises UserError, naming the line, for
+    what is no row of it, and for a second row of a name.
+    """
+    found: dict[str, Row] = {}
+    if not file.is_file():
+        return found
+    columns = [field.name for field in fields(kind)]
+    with file.open(newline="", encoding="utf-8-sig") as table:
+        rows = csv.reader(table)
+        try:
+            if next(rows, []) != columns:
+                raise ValueError(f"its first line must be {','.join(columns)}")
+            for row in rows:
+                if len(row) != len(columns):
+                    raise ValueError(f"{len(row)} columns, expected {len(columns)}")
+                if row[0] in found:
+                    raise ValueError(f"a second row about {row[0]}: keep one of them")
+                found[row[0]] = kind(*row)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{file}: {error}: save it as CSV in UTF-8") from None
+        except ValueError as error:
+            raise UserError(f"{file}, line {rows.line_num}: {error}") from None
+    return found
+
+
+def write_table(file: Path, kind: type[Row], rows: Mapping[str, Row]) -> None:
+    """Write what `read_table` reads, sorted by name."""
+    columns = [field.name for field in fields(kind)]
+    write_rows(file, columns, (astuple(rows[name]) for name in sorted(rows)))
 
 
 def held(labels: Path, name: str) -> Held:
@@ -110,8 +119,7 @@ def change(labels: Path, name: str, before: Held, after: Held) -> None:
         reviews.pop(name, None)
         if after.review is not None:
             reviews[name] = after.review
-        rows = (astuple(reviews[each]) for each in sorted(reviews))
-        write_rows(labels / FILE, COLUMNS, rows)
+        write_table(labels / FILE, Review, reviews)
         if after.mask is None:
             mask.unlink(missing_ok=True)
 

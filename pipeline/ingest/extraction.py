@@ -30,7 +30,7 @@ from pipeline.ingest.archives import ArchiveError, archive_path, extract_archive
 from pipeline.ingest.checks import MaskValues, UnusableError, check_pair, mask_values
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.parallel import map_processes
-from pipeline.ingest.vocabulary import Fault, Listed, Reason
+from pipeline.ingest.vocabulary import Fault, Listed, Note, Reason
 
 SHOWN = 10  # kinds of faults in an error message
 COLUMNS = ("width", "height", "split", "image_sha256", "mask_sha256", "phash", "note")
@@ -78,6 +78,9 @@ def extract(
     console.print(f"{pairs.total()} pairs are usable, {len(quarantine)} names are quarantined")
     for what, count in [*notes.items(), *reasons.items()]:
         console.print(f"  {what}: {count}")
+    if notes[Note.NOT_ROTATED]:
+        told = "are taken as stored, since their masks' size fits: see Masks in docs/datasets.md"
+        console.print(f"warning: {notes[Note.NOT_ROTATED]} images with an EXIF rotation {told}")
     return {
         "pairs": dict(sorted(pairs.items())),
         "notes": notes,

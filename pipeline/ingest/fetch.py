@@ -14,6 +14,12 @@ from pipeline.core.terminal import refusal, say
 from pipeline.ingest.archives import pack_folder
 from pipeline.ingest.transfer import DownloadError, transfer
 
+DAMAGED = (
+    "It was damaged on the way or replaced by another file: run it again, add a mirror, or correct "
+    "the md5"
+)
+CHANGED = "The files in it have changed: run make train for this data set again"
+
 
 def fetch(urls: Sequence[str], target: Path, md5: str | None, cache: Path) -> None:
     """Put the file at `target`, from the first url that yields it whole.
@@ -81,7 +87,7 @@ def _copy(url: str, target: Path, md5: str | None) -> None:
                 shutil.copyfileobj(source, copy, 1 << 20)
             else:
                 pack_folder(place, copy)
-        _verify(temporary, md5, url)
+        _verify(temporary, md5, url, DAMAGED if source else CHANGED)
 
 
 def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
@@ -93,10 +99,7 @@ def _download(url: str, target: Path, md5: str | None, partial: Path) -> None:
         _verify(temporary, md5, url)
 
 
-def _verify(file: Path, md5: str | None, url: str) -> None:
+def _verify(file: Path, md5: str | None, url: str, remedy: str = DAMAGED) -> None:
     if md5 is None or (found := file_digest(file, "md5")) == md5.lower():
         return
-    raise DownloadError(
-        f"{url}: wrong checksum: expected md5 {md5}, found {found}. It was damaged on the way or "
-        "replaced by another file: run it again, add a mirror, or correct the md5"
-    )
+    raise DownloadError(f"{url}: wrong checksum: expected md5 {md5}, found {found}. {remedy}")

@@ -81,13 +81,6 @@ class Annotation:
     was_cancelled: bool = False
 
 
-@dataclass(frozen=True)
-class Task:
-    """A picture, and what people have drawn on it."""
-
-    annotations: tuple[Annotation, ...]
-
-
 def write_label_studio(file: Path, proposals: Iterable[Proposal], classes: Classes) -> None:
     """Write an archive to unpack into the folder whose files Label Studio serves.
 
@@ -154,7 +147,8 @@ def read_label_studio(file: Path, folder: Path, classes: Classes) -> Iterator[Dr
         name = _name_of(task) or f"task {number}"
         image = images.get(name)
         try:
-            yield Drawn(name, _mask_of(TypeAdapter(Task).validate_python(task), classes), "", image)
+            drawn = TypeAdapter(list[Annotation]).validate_python(task["annotations"])
+            yield Drawn(name, _mask_of(drawn, classes), "", image)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -174,9 +168,9 @@ def _name_of(task: dict[str, Any]) -> str:
     return UPLOADED.sub("", PurePosixPath(unquote(path)).stem)
 
 
-def _mask_of(task: Task, classes: Classes) -> Mask | None:
+def _mask_of(annotations: list[Annotation], classes: Classes) -> Mask | None:
     """The one annotation's regions as class ids; None without one. Raises UserError."""
-    finished = [each for each in task.annotations if not each.was_cancelled]
+    finished = [each for each in annotations if not each.was_cancelled]
     if not finished:
         return None
     if len(finished) > 1:

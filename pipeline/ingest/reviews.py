@@ -4,7 +4,6 @@ The pairs themselves stay as published: scores on them compare with everybody's,
 trained on different decisions compare with each other.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.files import atomic_folder, write_rows
+from pipeline.core.files import atomic_folder, read_rows, write_rows
 from pipeline.core.terminal import UserError, console
 from pipeline.data import reviewed
 from pipeline.data.classes import IGNORE, Classes
@@ -125,8 +124,7 @@ def _class_ids(classes: Classes) -> MaskValues:
 
 def mask_digests(data: Path) -> dict[str, str]:
     """The sha256 of each mask, by name."""
-    with (data / INDEX).open(newline="", encoding="utf-8") as index:
-        return {row["name"]: row["mask_sha256"] for row in csv.DictReader(index)}
+    return {row["name"]: row["mask_sha256"] for row in read_rows(data / INDEX)}
 
 
 def decided_names(reviews: Mapping[str, Review], digests: Mapping[str, str]) -> set[str]:

@@ -43,7 +43,7 @@ class Survey:
     images: str  # pattern of the layout
     masks: str
     pairs: int
-    alone: Sequence[str]  # files without a partner
+    alone: Sequence[str]  # files that are in no pair
     read: int  # masks whose values were counted
     values: Sequence[Value]
     resized: int  # of the masks read, those of another size than their image
@@ -64,9 +64,12 @@ def survey(images: Path, masks: Path) -> Survey:
     both = named_images.keys() & named_masks.keys()
     if not both:
         some = ", ".join(next(iter(each), "nothing") for each in (image_files, mask_files))
-        raise UserError(f"no image and mask have a name in common: there is, for example, {some}")
-    alone = [path for each in (named_images, named_masks) for name, path in each.items()
-             if name not in both]  # fmt: skip
+        found = "no image and mask have a name in common"
+        if not {*map(_stem, image_files)}.isdisjoint(map(_stem, mask_files)):
+            found = "names fit, folders do not: write the layout yourself (docs/datasets.md)"
+        raise UserError(f"{found}: there is, for example, {some}")
+    paired = {each[name] for each in (named_images, named_masks) for name in both}
+    alone = [path for path in (*image_files, *mask_files) if path not in paired]
     chosen = sorted(both)[:: -(-len(both) // READ)]
     pairs = [(image_files[named_images[name]], mask_files[named_masks[name]]) for name in chosen]
     values, resized = _count(pairs)
@@ -80,7 +83,9 @@ def _find_files(images: Path, masks: Path) -> tuple[dict[str, Path], Files, File
     nested = images in masks.parents or masks in images.parents
     if len(folders) == 1 and images != masks and not nested:
         of_images, of_masks = images, masks
-        if images.name == masks.name:  # up to where they differ: no two archives hold one folder
+        while of_images.name == of_masks.name:  # no two archives may hold one folder
+            of_images, of_masks = of_images.parent, of_masks.parent
+        if of_images in masks.parents or of_masks in images.parents:
             depth = len(Path(os.path.commonpath([images, masks])).parts) + 1
             of_images, of_masks = (Path(*each.parts[:depth]) for each in (images, masks))
         sources = {"images": of_images, "masks": of_masks}
@@ -111,7 +116,10 @@ def _of_all_lists(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         if word.lower() in SPLITS and its_masks.lower().startswith(word.lower()):
             rest = its_masks[len(word) :]
             found = []
-            for each in SPLITS:
+            above = Path(*images.parts[:place])
+            for each in sorted(
+                path.name for path in above.iterdir() if path.name.lower() in SPLITS
+            ):
                 names = (each, each + rest)
                 pair = zip((images, masks), names, strict=True)
                 one, other = (
@@ -132,7 +140,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _parted(files: dict[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
     """The files of one folder as images and masks: a mask's stem is an image's with an ending."""
-    stems = {path.rpartition(".")[0] for path in files}
+    stems = dict.fromkeys(path.rpartition(".")[0] for path in sorted(files))
     endings = Counter(
         stem[cut:]
         for stem in stems
@@ -141,9 +149,10 @@ def _parted(files: dict[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
     )
     if not endings:
         raise UserError(
-            "images and masks are in one folder, and no name is another's with an ending"
+            "images and masks are in one folder, and no name is another's with an ending: "
+            "write the layout yourself (docs/datasets.md)"
         )
-    ending = endings.most_common(1)[0][0]
+    ending = max(endings, key=lambda each: (endings[each], "mask" in each.lower()))
     masks = {name: path for name, path in files.items() if name.rpartition(".")[0].endswith(ending)}
     images = {name: path for name, path in files.items() if name not in masks}
     return images, masks
@@ -223,7 +232,8 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
             if in_colours not in (None, mask.mode == "RGB"):
                 raise UserError(
                     f"{file} and {pairs[0][1]}: one holds colours, the other numbers (grey or a "
-                    "palette). The masks of a data set are all of one kind"
+                    "palette). If both mean colours, name the classes by these in a file of your "
+                    "own (docs/datasets.md)"
                 )
             in_colours = mask.mode == "RGB"
             values, counts = np.unique(
@@ -233,7 +243,13 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
             masks.update(values.tolist())
             if mask.mode == "P":
                 flat = mask.getpalette("RGB") or []
-                palette |= {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
+                own = {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
+                if any(palette.get(value, colour) != colour for value, colour in own.items()):
+                    raise UserError(
+                        f"{file}: its palette has other colours than an earlier mask's: name the "
+                        "classes by colours in a file of your own (docs/datasets.md)"
+                    )
+                palette |= own
             # extract says what is wrong with an image that does not open.
             with suppress(Exception), Image.open(image) as opened:  # decoders raise many kinds
                 resized += sorted(opened.size) != sorted(mask.size)

@@ -43,6 +43,7 @@ class Note(StrEnum):
     PALETTE = "palette"
     CMYK = "CMYK"
     ALPHA = "alpha on white"
+    PAGES = "first of several pages"
     ROTATED = "rotated by EXIF"
     NOT_ROTATED = "EXIF rotation dropped"
     LISTED_TWICE = "listed twice"

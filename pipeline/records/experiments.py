@@ -1,25 +1,11 @@
 """DVC's experiments as MLflow knows them: their runs, and what each epoch of them measured."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from pipeline.records.lineage import EXPERIMENT_TAG
-from pipeline.records.runs import MOST, PAUSED_TAG
+from pipeline.records.runs import MOST, StoredRun
 from pipeline.records.store import Store, store_errors
 
-MINUTE = 60_000  # milliseconds
 
-
-@dataclass(frozen=True)
-class ExperimentRun:
-    """The run of an experiment; see `experiment_runs`."""
-
-    id: str
-    paused_after: int  # epochs; 0 unless its training is paused
-    minutes: float | None  # from the start of its training to the end; None before that
-
-
-def experiment_runs(store: Store, prefix: str) -> Mapping[str, ExperimentRun]:
+def experiment_runs(store: Store, prefix: str) -> dict[str, StoredRun]:
     """The newest run of each experiment whose name begins with the prefix, by that name.
 
     Raises UserError if the store fails.
@@ -29,13 +15,7 @@ def experiment_runs(store: Store, prefix: str) -> Mapping[str, ExperimentRun]:
         runs = store.client.search_runs(
             [store.experiment_id], query, order_by=order, max_results=MOST
         )
-    found = {}
-    for run in runs:
-        started, ended, tags = run.info.start_time, run.info.end_time, run.data.tags
-        minutes = (ended - started) / MINUTE if ended else None
-        paused_after = int(tags.get(PAUSED_TAG, 0))
-        found[tags[EXPERIMENT_TAG]] = ExperimentRun(run.info.run_id, paused_after, minutes)
-    return found
+    return {run.data.tags[EXPERIMENT_TAG]: run for run in runs}
 
 
 def metric_by_epoch(store: Store, run_id: str, name: str) -> dict[int, float]:

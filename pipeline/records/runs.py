@@ -1,6 +1,5 @@
 """Runs: one for each training, found again by the checkpoint that came out of it."""
 
-import csv
 import json
 import os
 import textwrap
@@ -17,7 +16,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from pipeline.core.files import file_digest, read_json
+from pipeline.core.files import file_digest, read_json, read_rows
 from pipeline.core.git import UNKNOWN
 from pipeline.core.layout import CHECKPOINT, METRICS, PLOTS, TRAIN_METRICS
 from pipeline.core.params import flatten
@@ -267,15 +266,14 @@ def _training_outputs(checkpoint_sha256: str) -> dict[str, Any]:
 
 def _log_training(run: Run) -> None:
     """Log what the training would have: the curves under its names, and its files."""
-    with CURVES.open(newline="") as file:
-        for row in csv.DictReader(file):
-            step = int(row.pop("epoch"))
-            # A class that no validation mask has is empty; the name of one may hold "_" itself.
-            values = {
-                column.replace("_iou_", ".iou.", 1).replace("_", ".", "_iou_" not in column): text
-                for column, text in row.items()
-            }
-            run.log_metrics({name: float(text) for name, text in values.items() if text}, step)
+    for row in read_rows(CURVES):
+        step = int(row.pop("epoch"))
+        # A class that no validation mask has is empty; the name of one may hold "_" itself.
+        values = {
+            column.replace("_iou_", ".iou.", 1).replace("_", ".", "_iou_" not in column): text
+            for column, text in row.items()
+        }
+        run.log_metrics({name: float(text) for name, text in values.items() if text}, step)
     run.log_artifact(TRAIN_METRICS, METRICS.name)
     run.log_artifact(CURVES.parent, "plots/train")
 

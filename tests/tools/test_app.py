@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
-from mlflow_workspace import make_workspace, register
+from mlflow_workspace import register
 from pictures import claim, decoded, encoded
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -45,11 +45,10 @@ SCORES = {
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path, monkeypatch):
+def _new_page(workspace, monkeypatch):
     st.cache_data.clear()
     st.cache_resource.clear()
     monkeypatch.setattr(sys, "argv", ["app"])
-    return make_workspace(tmp_path, monkeypatch)
 
 
 @pytest.fixture

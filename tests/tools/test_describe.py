@@ -71,16 +71,36 @@ def test_255_beside_class_ids_is_ignored(folders):
     assert found.masks.ignore == (255,)
 
 
+def test_255_beside_other_greys_is_a_class(folders):
+    found = described([[0, 128, 255]] * 3)
+    assert [entry.values for entry in found.classes] == [(0,), (128,), (255,)]
+
+
+def test_values_below_0_are_ignored(folders):
+    for name in ("a", "b"):
+        Image.fromarray(np.array([[-1, 0, 1]], np.int32)).save(f"masks/{name}.tif")
+    call(describe, "images", "masks", "--name", "own")
+    found = read_description(Path("datasets/own.yaml"))
+    assert ([entry.values for entry in found.classes], found.masks.unknown) == (
+        [(0,), (1,)], "ignore",
+    )  # fmt: skip
+
+
+def test_masks_of_one_value_are_refused(folders):
+    with pytest.raises(UserError, match="the masks hold one value alone"):
+        described([[0, 0]])
+
+
 def test_colours_keep_their_names_and_vocs_outlines_are_ignored(folders):
     Path("masks/labelmap.txt").write_text(
-        "# label:color_rgb:parts:actions\nbackground:0,0,0::\naeroplane:128,0,0::\n"
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\naero/plane (1):128,0,0::\n"
     )
     black, red, void = (0, 0, 0), (128, 0, 0), (224, 224, 192)
     found = described([[black, black, red, void]] * 3)
     entries = [(entry.name, entry.values, entry.colour, entry.role) for entry in found.classes]
     assert entries == [
         ("background", ("#000000",), None, "background"),
-        ("aeroplane", ("#800000",), "#800000", None),
+        ("aero plane 1", ("#800000",), "#800000", None),
     ]
     assert found.masks.ignore == ("#e0e0c0",)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow_workspace import make_workspace
 from pictures import encoded
 from PIL import Image
 from processes import REPOSITORY, call
@@ -24,7 +23,7 @@ from pipeline.data.classes import FILE, IGNORE, Class, Classes
 from pipeline.data.images import load_mask, save_mask
 from pipeline.data.pairs import image_path, mask_path
 from pipeline.ingest.additions import FOLDER, Addition, read_additions
-from pipeline.ingest.annotation import Proposal
+from pipeline.ingest.annotation import Proposal, mask_png
 from pipeline.ingest.cvat import read_labelmap
 from pipeline.ingest.decisions import Held, Review, change, read_reviews
 from pipeline.scoring.suspects import TABLE
@@ -79,17 +78,11 @@ def photograph(seed, height, width):
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    make_workspace(tmp_path, monkeypatch)
-    (tmp_path / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    write_pairs(SETS["background, ignored"])
-    return tmp_path
-
-
-@pytest.fixture
-def run(workspace, capsys):
+def run(workspace, monkeypatch, capsys):
     """Run `tools.labels`; return its status and what it printed."""
+    (workspace / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(workspace / "gitconfig"))
+    write_pairs(SETS["background, ignored"])
 
     def run(*words):
         status = call(labels, *words)
@@ -152,6 +145,17 @@ def test_the_same_mask_is_right_and_another_one_is_taken(run, form, classes):
     assert run("import", "back")[0] == 0
     assert decisions() == {"a_1": "file", "b_1": "right"}
     np.testing.assert_array_equal(load_mask(mask_path(LABELS, "a_1")), changed)
+
+
+def test_a_mask_that_was_drawn_for_another_one_of_its_name_is_not_lost(run):
+    drawn = mask_png(some_mask(SETS["background, ignored"], 9), SETS["background, ignored"])
+    change(LABELS, "a_1", Held(), Held(Review("a_1", "another's", "file", ANN, ""), drawn))
+    run("export", "--format", "cvat", "out.zip")
+    come_back("out.zip", Path("back"))
+    status, out = run("import", "back")
+    assert (status, "3 right" in out) == (1, True)
+    assert "not taken: a_1: labels/ has a mask for another mask of this name" in out
+    assert mask_path(LABELS, "a_1").read_bytes() == drawn
 
 
 def test_the_most_suspicious_pairs_without_a_decision_go_out(run):

@@ -9,7 +9,7 @@ from processes import run_python
 
 from pipeline.core.git import run_git
 from tools.sweeps.cluster import pack_source
-from tools.sweeps.experiments import finished_experiments, read_metrics
+from tools.sweeps.jobs import finished_experiments, read_metrics
 from tools.sweeps.node import run_experiment
 
 STAGE = """

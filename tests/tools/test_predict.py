@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow_workspace import make_workspace, register
+from mlflow_workspace import register
 from PIL import Image
 from processes import call
 from tiny_models import (
@@ -35,10 +35,8 @@ MODEL = ("--model", "models/model.onnx")
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path, monkeypatch):
-    make_workspace(tmp_path, monkeypatch)
+def _model(workspace):
     write_traffic_light(Path("models/model.onnx"))
-    return tmp_path
 
 
 @pytest.fixture

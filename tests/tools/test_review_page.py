@@ -32,13 +32,10 @@ def script():
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    from mlflow_workspace import make_workspace
-
+def workspace(workspace, monkeypatch):
     st.cache_data.clear()
     st.cache_resource.clear()
-    make_workspace(tmp_path, monkeypatch)
-    write_tiny_pets(tmp_path)
+    write_tiny_pets(workspace)
     classes = replace(PETS, dataset="tiny")
     write_traffic_light(Path("models/model.onnx"), classes)
     for name in NAMES:  # the model shifts everything
@@ -54,9 +51,9 @@ def workspace(tmp_path, monkeypatch):
         "share": [0.5, 0.2, 0.1],
     }
     pd.DataFrame(table).to_csv(SUSPECTS / TABLE, index=False)
-    (tmp_path / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    return tmp_path
+    (workspace / "gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(workspace / "gitconfig"))
+    return workspace
 
 
 def opened():

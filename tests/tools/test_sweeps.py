@@ -9,8 +9,7 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.records.lineage import copies_refused
-from tools.sweeps.experiments import finished_experiments
-from tools.sweeps.jobs import Job
+from tools.sweeps.jobs import Job, finished_experiments
 from tools.sweeps.local import Here, start_dvc
 from tools.sweeps.plan import (
     Experiment,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from mlflow_workspace import commit, git, make_workspace
+from mlflow_workspace import commit, git
 from processes import REPOSITORY, call, running, wait_until
 
 from pipeline.core.files import file_digest
@@ -67,15 +67,14 @@ FILES = {
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(workspace):
     """The stages, committed."""
-    make_workspace(tmp_path, monkeypatch)
     for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(text)
     write_params(lr=0.001)
-    commit(tmp_path)
-    return tmp_path
+    commit(workspace)
+    return workspace
 
 
 def write_params(lr):

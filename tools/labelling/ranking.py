@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.core.files import atomic_folder, locked, write_csv
 from pipeline.core.layout import MODELS, PAIRS, SPLITS, SUSPECTS, cache_folder, in_repository
 from pipeline.core.params import STRICT, Seed, read_section
-from pipeline.core.terminal import UserError, console, say
+from pipeline.core.terminal import UserError, console, run_process, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,20 +182,8 @@ def train_fold(
                 shutil.copytree(REVIEWED_MASKS, made / "splits" / REVIEWED_MASKS.name)
             paths = [PAIRS, made / "splits", made, made / "train.json", made / "plots"]
             command = [sys.executable, "-m", "stages.train", *map(str, paths)]
-            if run_process(command, environment):
+            if run_process(command, os.environ | environment):
                 raise UserError("the labels were not ranked: a training failed, see above")
-
-
-def run_process(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run it to its end; return its status. It ends with this process, and is waited for."""
-    process = subprocess.Popen(command, env=os.environ | environment)
-    try:
-        return process.wait()
-    except SystemExit:  # a SIGTERM came here alone; Ctrl-C reaches both
-        process.terminate()
-        raise
-    finally:
-        process.wait()
 
 
 def print_first(table: "pd.DataFrame") -> None:

@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from pipeline.core.git import committer
 from pipeline.core.layout import LABELS, PAIRS, SUSPECTS
 from pipeline.core.terminal import UserError
-from pipeline.data.classes import Classes, read_classes
+from pipeline.data.classes import IGNORE, Classes, read_classes
 from pipeline.data.pairs import locate, mask_of, pair_of
 from pipeline.data.reviewed import Verdict
 from pipeline.deploy.predictor import Array
@@ -156,7 +156,8 @@ def show_pair(row: Row, blank: Review, before: Review | None, classes: Classes) 
     with st.container(horizontal=True):
         show_key("Right as it is", "A", partial(take, Verdict.RIGHT))
         show_key("Leave out", "L", partial(take, Verdict.LEAVE_OUT))
-        show_key("Take the model's mask", "M", partial(take, Verdict.MODEL, predicted))
+        guess = np.where(mask == IGNORE, mask, predicted)  # what nobody could label stays so
+        show_key("Take the model's mask", "M", partial(take, Verdict.MODEL, guess))
         st.button("Next", shortcut="N", on_click=pass_over, key=f"N {name}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         first, second = likely_swap(mask, predicted, len(classes))

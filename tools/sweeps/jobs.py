@@ -6,6 +6,7 @@ running experiment instead of running it twice.
 """
 
 import fcntl
+import json
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,15 +14,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.core.git import run_git
 from pipeline.core.terminal import console, say
 from pipeline.model.settings import PAUSE_AFTER
-from tools.sweeps.experiments import finished_experiments
 from tools.sweeps.plan import Experiment, param_options
 
 POLL = 0.5  # seconds
@@ -87,6 +88,18 @@ class Job:
         """Why it failed: the first error near the end of its log, else its last line."""
         lines = self.last_lines()
         return next((line for line in lines if line.lower().startswith("error:")), lines[-1])
+
+
+def finished_experiments() -> dict[str, str]:
+    """The git reference of each of DVC's experiments, by name, whatever commit it began from."""
+    listed = run_git(Path(), "for-each-ref", "--format=%(refname)", "refs/exps").decode()
+    return {reference.rpartition("/")[2]: reference for reference in listed.split()}
+
+
+def read_metrics(reference: str, files: Iterable[Path]) -> dict[str, Any]:
+    """The content of these metrics files in the experiment's commit, by the files' stems."""
+    texts = {file: run_git(Path(), "show", f"{reference}:./{file}") for file in files}
+    return {file.stem: json.loads(text) for file, text in texts.items()}
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from pipeline.core.terminal import console, say
 from pipeline.records.experiments import experiment_runs
 from pipeline.records.runs import run_page
 from pipeline.records.store import Store
-from tools.sweeps.experiments import finished_experiments, read_metrics
+from tools.sweeps.jobs import finished_experiments, read_metrics
 from tools.sweeps.plan import Experiment, param_options
 
+MINUTE = 60_000  # milliseconds
 FILE_WIDTH = 160  # characters: the table's width where there is no window to fit
 
 
@@ -43,10 +44,11 @@ def read_results(experiments: Sequence[Experiment], store: Store) -> list[Result
     for experiment in [each for each in experiments if each.name in finished]:
         metrics = read_metrics(finished[experiment.name], (TRAIN_METRICS, EVALUATE_METRICS))
         val, test = metrics["train"]["val"]["miou"], metrics["evaluate"]["miou"]
-        run = runs.get(experiment.name)
-        minutes = f"{run.minutes:.1f}" if run and run.minutes else ""
+        run, minutes = runs.get(experiment.name), ""
+        if run and run.info.end_time:
+            minutes = f"{(run.info.end_time - run.info.start_time) / MINUTE:.1f}"
         scores = {"val mIoU": val, "test mIoU": test}
-        results.append(Result(experiment, scores, run.id if run else "", minutes))
+        results.append(Result(experiment, scores, run.info.run_id if run else "", minutes))
     return sorted(results, key=lambda result: result.scores["val mIoU"], reverse=True)
 
 

@@ -25,9 +25,9 @@ from pipeline.core.params import flatten
 from pipeline.core.terminal import UserError
 from pipeline.records.database import sqlite_uri
 from pipeline.records.experiments import experiment_runs, metric_by_epoch
+from pipeline.records.runs import PAUSED_TAG
 from pipeline.records.store import Store, StoreError
-from tools.sweeps.experiments import finished_experiments, read_metrics
-from tools.sweeps.jobs import Job
+from tools.sweeps.jobs import Job, finished_experiments, read_metrics
 from tools.sweeps.plan import Experiment, Names, Plan
 from tools.sweeps.ranking import Result
 from tools.sweeps.space import EPOCHS, rounded
@@ -100,7 +100,8 @@ class Trials:
             name = self.experiment(trial).name
             done = name in finished
             if run := runs.get(name):
-                self._report(trial, run.id, self.epochs if done else run.paused_after)
+                paused_after = int(run.data.tags.get(PAUSED_TAG, 0))
+                self._report(trial, run.info.run_id, self.epochs if done else paused_after)
             if done:
                 self.study.tell(trial.number, self._measured(finished[name]))
         trials = self.study.get_trials(deepcopy=False)
@@ -165,7 +166,7 @@ class Trials:
             scores = dict(zip(self.search.objectives, values, strict=True))
             run = runs.get(experiment.name)
             spent = f"{reached}/{self.epochs}"
-            results.append(Result(experiment, scores, run.id if run else "", spent))
+            results.append(Result(experiment, scores, run.info.run_id if run else "", spent))
         return results
 
     def has_finished(self) -> bool:

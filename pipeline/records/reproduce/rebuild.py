@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from tempfile import TemporaryDirectory
 from pipeline.core.git import path_in_git, run_git
 from pipeline.core.layout import EVALUATE_METRICS, PAIRS, PARAMS, REVIEWED, in_repository
 from pipeline.core.params import flatten, load_yaml
-from pipeline.core.terminal import console
+from pipeline.core.terminal import console, run_process
 from pipeline.records.database import sqlite_uri
 from pipeline.records.reproduce.provenance import Provenance
 from pipeline.records.runs import NO_LINK
@@ -92,11 +90,4 @@ def rebuild(root: Path, first: str | None = None) -> int:
         "DVC_SITE_CACHE_DIR": f"{root.parent}/site",
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(LEADING_BACK)}
-    process = subprocess.Popen(command, cwd=root, env=kept | own, start_new_session=True)
-    try:
-        return process.wait()
-    except BaseException:
-        # The whole group: DVC's stage would survive it, in a folder that is about to go.
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        raise
+    return run_process(command, kept | own, root)

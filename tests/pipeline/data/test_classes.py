@@ -19,7 +19,7 @@ from pipeline.data.classes import (
     read_classes,
     to_metadata,
 )
-from pipeline.data.colours import UNNAMED, distinct_colours, rgb
+from pipeline.data.colours import UNNAMED, distinct_colours, rgb, voc_colour
 
 STREET = Classes("street", (Class("sky", "#0000ff"), Class("road", "#00FF00")), IGNORE)
 
@@ -91,8 +91,10 @@ def test_metadata_that_name_no_classes_are_refused(metadata, told):
         from_metadata(metadata)
 
 
-def test_colours_of_three_classes_are_these():
-    assert distinct_colours([None] * 3) == ["#0f0fff", "#ffeb0f", "#8787ff"]
+def test_colours_are_those_of_voc():
+    colours = [voc_colour(number) for number in (1, 2, 3, 8, 20)]
+    assert colours == [(128, 0, 0), (0, 128, 0), (128, 128, 0), (64, 0, 0), (0, 64, 128)]
+    assert distinct_colours([None] * 3) == ["#800000", "#008000", "#808000"]
 
 
 def test_given_colours_stay_and_the_others_keep_clear_of_them():

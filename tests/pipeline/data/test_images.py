@@ -69,14 +69,6 @@ def test_the_content_decides_the_format_not_the_name(tmp_path, kind):
     assert not upload.closed
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
-def test_lossy_formats_keep_a_plain_colour(kind):
-    plain = Image.new("RGB", (20, 10), (180, 120, 60))
-    decoded = read(encoded(plain, kind, quality=90))
-    assert decoded.shape == (10, 20, 3)
-    assert np.abs(decoded.astype(int) - (180, 120, 60)).max() <= 4
-
-
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_the_first_image_of_an_animation_is_taken(kind):
     frames = [Image.new("RGB", (8, 4), colour) for colour in (RED, BLUE, GREEN)]

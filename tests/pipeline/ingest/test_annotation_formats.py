@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data.classes import IGNORE, Class, Classes
-from pipeline.ingest.cvat import instance_colour, read_cvat
+from pipeline.ingest.cvat import read_cvat
 from pipeline.ingest.label_studio import inside, read_label_studio
 
 CLASSES = Classes(
@@ -84,11 +84,6 @@ def test_two_masks_of_a_name_and_dummy_labels_are_faults(archive):
     assert b.fault == "its label '_dummy2' is no class"
     assert "not a picture" in c.fault
     assert d.fault == "it holds #010203, which labelmap.txt does not name"
-
-
-def test_instances_have_vocs_colours():
-    colours = [instance_colour(number) for number in (1, 2, 3, 8, 20)]
-    assert colours == [(128, 0, 0), (0, 128, 0), (128, 128, 0), (64, 0, 0), (0, 64, 128)]
 
 
 def read(folder: Path, *, brushed=BRUSHED, polygon=POLYGON, classes=CLASSES):

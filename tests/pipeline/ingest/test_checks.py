@@ -120,6 +120,15 @@ def test_an_orientation_that_does_not_fit_the_mask_is_dropped(tmp_path, orientat
     np.testing.assert_allclose(np.asarray(pair.image), smooth(), atol=6)
 
 
+def test_of_several_pages_the_first_is_used_and_it_is_noted(tmp_path):
+    pages = [Image.fromarray(smooth()), Image.fromarray(NOISE)]
+    stream = io.BytesIO()
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    pair = check(tmp_path, stream.getvalue())
+    assert pair.notes == (Note.OTHER_FORMAT, Note.PAGES)
+    np.testing.assert_allclose(np.asarray(pair.image), smooth(), atol=6)
+
+
 @pytest.mark.parametrize("tail", [b"", b"\0"], ids=["cut", "zeroed"])
 def test_a_jpeg_without_its_end_is_truncated(tmp_path, tail):
     data = jpeg(Image.fromarray(NOISE))

@@ -6,9 +6,9 @@ import pytest
 from processes import running
 
 from pipeline.core.terminal import UserError
-from pipeline.ingest.decisions import COLUMNS, Held, Review, change, held, read_reviews
+from pipeline.ingest.decisions import Held, Review, change, held, read_reviews
 
-HEADER = ",".join(COLUMNS) + "\n"
+HEADER = "name,mask_sha256,decision,reviewer,reason\n"
 
 
 def review(name, decision="right", reviewer="Ann <ann@example.org>", reason=""):
@@ -99,9 +99,9 @@ def test_every_confirmed_decision_survives_a_kill(tmp_path):
         ("name,decision\n", "its first line must be name,mask_sha256,"),
         ("", "its first line must be"),
         (HEADER + "pug_1,ab,right,Ann,\n<<<<<<< HEAD\n", "line 3: 1 columns, expected 5"),
-        (HEADER + "pug_1,ab,wrong,Ann,\n", "line 2: 'wrong' is no decision; accepted: right, "),
+        (HEADER + "pug_1,ab,wrong,Ann,\n", "pug_1: 'wrong' is no decision; accepted: right, "),
         (HEADER + "pug_1,ab,swap,Ann,\n", "'swap' is no decision; .* swap:CLASS,CLASS"),
-        (HEADER + "pug_1,ab,right,Ann,\npug_1,ab,file,Bob,\n", "line 3: a second decision about"),
+        (HEADER + "pug_1,ab,right,Ann,\npug_1,ab,file,Bob,\n", "line 3: a second row about"),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused_with_the_line(tmp_path, text, message):
