@@ -43,9 +43,10 @@ def main() -> None:
 
     from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
     from pipeline.model.engine import prepare_torch
-    from pipeline.records.runs import checkpoint_run
+    from pipeline.records.runs import checkpoint_run, open_store
     from pipeline.scoring.segmenter import Segmenter
 
+    open_store()  # now, and not after all the work: without a store the stage cannot end
     device = prepare_torch(seed=0, threads=params.threads)
     segmenter = Segmenter(*load_checkpoint(arguments.models)).to(device)
     measured, tables, scores = score_lists(segmenter, arguments, params.batch_size)

@@ -1,5 +1,6 @@
 """Export the checkpoint to ONNX, float32 and INT8, prove both, register them and what they see."""
 
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,34 +38,46 @@ def main() -> None:
     }
     arguments = path_arguments("export", __doc__, paths)
     params = read_section("export", ExportParams)
-    from pipeline.data.splits import read_split
-    from pipeline.deploy.agreement import agreement
-    from pipeline.deploy.onnx_export import export_onnx
-    from pipeline.model.checkpoint import checkpoint_digest, load_checkpoint
-    from pipeline.model.engine import prepare_torch
+    from pipeline.model.checkpoint import checkpoint_digest
     from pipeline.records.registry import register_model
-    from pipeline.records.runs import checkpoint_run
-    from pipeline.scoring.segmenter import Segmenter
+    from pipeline.records.runs import checkpoint_run, open_store
 
     if not (scored := read_json(arguments.scores)):
         raise UserError(f"{arguments.scores} is missing: run the stage evaluate first")
-    prepare_torch(seed=0, threads=1)  # in each of the threads that compare
-    segmenter = Segmenter(*load_checkpoint(arguments.models))
+    open_store()  # now, and not after all the work: without a store the stage cannot end
     digest = checkpoint_digest(arguments.models)
-    files = {FP32: arguments.model, INT8: int8_beside(arguments.model)}
-    export_onnx(files[FP32], segmenter, to_metadata(segmenter.classes) | {CHECKPOINT_TAG: digest})
-    calibrate(files, arguments.data, arguments.splits, params.calibration_images)
-    test = read_split(arguments.splits / "test.csv")["name"].tolist()
-    found = agreement(files, segmenter, arguments.data, test, params.threads)
-    metrics = export_metrics(found, files, params.max_int8_miou_drop)
-    write_json(arguments.metrics, metrics)
-    require_agreement(metrics, files[FP32], params.max_disagreement)
-    note_seen(files[FP32], arguments.data, arguments.splits, params.threads)
+    metrics = export(arguments, params, digest)
     with checkpoint_run(digest, arguments.data) as run:
         run.set_tags({"export": params})
         run.log_metrics({"export": metrics})
         run.log_artifact(arguments.metrics, "metrics")
-        register_model(run, files[FP32], {"test": scored, "export": metrics})
+        register_model(run, arguments.model, {"test": scored, "export": metrics})
+
+
+def export(paths: Namespace, params: ExportParams, digest: str) -> dict[str, Any]:
+    """Write both files, what they reach and what they see, and return what they reach.
+
+    digest: of the checkpoint. Raises UserError if the float32 file differs too much from it.
+    """
+    from pipeline.data.splits import read_split
+    from pipeline.deploy.agreement import agreement
+    from pipeline.deploy.onnx_export import export_onnx
+    from pipeline.model.checkpoint import load_checkpoint
+    from pipeline.model.engine import prepare_torch
+    from pipeline.scoring.segmenter import Segmenter
+
+    prepare_torch(seed=0, threads=1)  # in each of the threads that compare
+    segmenter = Segmenter(*load_checkpoint(paths.models))
+    files = {FP32: paths.model, INT8: int8_beside(paths.model)}
+    export_onnx(files[FP32], segmenter, to_metadata(segmenter.classes) | {CHECKPOINT_TAG: digest})
+    calibrate(files, paths.data, paths.splits, params.calibration_images)
+    test = read_split(paths.splits / "test.csv")["name"].tolist()
+    found = agreement(files, segmenter, paths.data, test, params.threads)
+    metrics = export_metrics(found, files, params.max_int8_miou_drop)
+    write_json(paths.metrics, metrics)
+    require_agreement(metrics, files[FP32], params.max_disagreement)
+    note_seen(files[FP32], paths.data, paths.splits, params.threads)
+    return metrics
 
 
 def note_seen(model: Path, data: Path, splits: Path, workers: int) -> None:

@@ -5,7 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Literal, NamedTuple
@@ -18,7 +19,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN, committer, git_commit
 from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.core.terminal import UserError
-from pipeline.records.database import local_path, moved_from
+from pipeline.records.database import database_file, local_path, moved_from
 from pipeline.records.lineage import copies_refused, installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
 from pipeline.records.store import Store, store_errors
@@ -109,7 +110,7 @@ def check_records(store: Store) -> Iterator[Finding]:
         remedy = "python -m tools.doctor --readdress"
         yield Finding("bad", f"{place}: the folder was moved or copied", remedy)
     else:
-        yield _check_artifacts(runs)
+        yield _check_artifacts(store, runs)
         for version in versions:
             # A power cut can leave empty files.
             files = {each: each.is_file() and each.stat().st_size for each in version.local_files}
@@ -141,7 +142,7 @@ def check_checkpoint(store: Store) -> Iterator[Finding]:
         yield Finding("good", f"{CHECKPOINT} has its run")
 
 
-def check_disk(store: Store) -> Iterator[Finding]:
+def check_disk(opened: Callable[[], Store]) -> Iterator[Finding]:
     """How full the disk is, and what can be cleared away without a loss."""
     root = workspace_root()
     free = shutil.disk_usage(root).free
@@ -150,6 +151,14 @@ def check_disk(store: Store) -> Iterator[Finding]:
         yield Finding("note", f"only {decimal(free)} are free", deep)
     else:
         yield Finding("good", f"{decimal(free)} are free")
+    # Interrupted experiments leave them behind: those of --queue, and of --temp (in standalone).
+    experiments = root / ".dvc/tmp/exps"
+    found = [*experiments.glob("*/.git"), *experiments.glob("standalone/*/.git")]
+    if copies := [path.parent for path in found]:
+        text = f"{len(copies)} copies of the workspace hold {_size(*copies)}"
+        removal = f"rm -rf {' '.join(quote(str(copy)) for copy in copies)}"
+        yield Finding("note", text, f"if no experiment is running: {removal}")
+    store = opened()
     if runs := all_runs(store, deleted=True):
         folders = [path for run in runs if (path := local_path(run.info.artifact_uri))]
         text = f"{len(runs)} deleted runs still hold {_size(*folders)}"
@@ -158,11 +167,14 @@ def check_disk(store: Store) -> Iterator[Finding]:
         if store.uri.startswith("http"):
             text = f"{len(runs)} deleted runs still hold their files"
             remedy = "on the server's machine: docs/teams.md, Cleaning up"
+        origins = {version.run_id for version in list_versions(store.uri)}
+        if needed := [run.info.run_id for run in runs if run.info.run_id in origins]:
+            text = f"{text}; {len(needed)} made registered versions, whose origin they hold"
+            back = f"MlflowClient('{store.name}').restore_run('{needed[0]}')"
+            remedy = (
+                f'python -c "from mlflow import MlflowClient; {back}", and so on; then {remedy}'
+            )
         yield Finding("note", text, remedy)
-    # Interrupted experiments leave them behind.
-    if copies := [path.parent for path in (root / ".dvc/tmp/exps").glob("*/.git")]:
-        text = f"{len(copies)} copies of the workspace hold {_size(*copies)}"
-        yield Finding("note", text, "dvc exp clean")
 
 
 def check_cache() -> Iterator[Finding]:
@@ -190,9 +202,12 @@ def check_cache() -> Iterator[Finding]:
         yield Finding("good", "DVC's cache holds nothing that no commit and no experiment needs")
 
 
-def _check_artifacts(runs: list[StoredRun]) -> Finding:
+def _check_artifacts(store: Store, runs: list[StoredRun]) -> Finding:
     """Whether each run's local folder is there, with the files it held."""
     places = {run.info.run_id: local_path(run.info.artifact_uri) for run in runs}
+    if database_file(store.uri) is None and any(places.values()):
+        text = f"{store.name} keeps files in folders of its machine, which others cannot reach"
+        return Finding("bad", text, "start it with --artifacts-destination: docs/teams.md")
     gone = [run_id for run_id, path in places.items() if path and not path.is_dir()]
     if not gone:
         return Finding("good", "the artifacts of every run are where the store says")
@@ -229,9 +244,12 @@ def _some(names: list[str]) -> str:
 
 def _size(*places: Path) -> str:
     """Bytes on disk of files and folders; a file that is linked to twice counts once."""
-    paths = [path for place in places for path in (place, *place.rglob("*")) if path.exists()]
-    stats = [path.lstat() for path in paths]
-    return decimal(sum({stat.st_ino: stat.st_blocks * 512 for stat in stats}.values()))
+    sizes = {}
+    for path in [path for place in places for path in (place, *place.rglob("*"))]:
+        with suppress(FileNotFoundError):  # an experiment that runs has just removed it
+            stat = path.lstat()
+            sizes[stat.st_ino] = stat.st_blocks * 512
+    return decimal(sum(sizes.values()))
 
 
 def _dvc(*arguments: str) -> str:

@@ -27,7 +27,7 @@ def main() -> int:
         "Outputs": checks.check_outputs,
         "Runs and versions": lambda: checks.check_records(store()),
         "Checkpoint": lambda: checks.check_checkpoint(store()),
-        "Disk": lambda: checks.check_disk(store()),
+        "Disk": lambda: checks.check_disk(store),
     }
     if arguments.deep:
         every["DVC's cache"] = checks.check_cache

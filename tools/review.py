@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.core.files import atomic_file, file_digest, read_csv, write_file
 from pipeline.core.git import GitError, run_git
-from pipeline.core.layout import PLOTS, TABLES
+from pipeline.core.layout import INDEX, LOCK, PLOTS, TABLES
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, printable, run_command, say
 
@@ -55,14 +55,21 @@ def verdict(base: str, before: Path) -> Iterator[str]:
     """What the gate would say of the branch's model in place of the base's, and its table."""
     from tabulate import tabulate
 
+    from pipeline.records.lineage import locked_digests, read_lock
     from pipeline.scoring.tables import paired_tables
     from tools.gate import GateParams, compare, comparison_rows, objections
 
     tables = [PER_IMAGE, copy_of(base, PER_IMAGE, before)]
+    if subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], check=False).returncode:
+        yield "**The outputs here are not of this code and these params:** `dvc repro` first."
     if not all(map(Path.is_file, tables)):
         remedy = f"`dvc repro` here and at `{base[:7]}`, or `dvc fetch`, brings it"
         yield f"**The scores do not compare:** one side lacks `{PER_IMAGE}`: {remedy}."
         return
+    copy_of(base, LOCK, before)
+    locks = (read_lock(Path()), read_lock(before))
+    if len({locked_digests(lock).get(INDEX.as_posix()) for lock in locks}) > 1:
+        yield f"**The gate would refuse the model:** it is of other data, `{INDEX}` differs."
     if len({file_digest(table) for table in tables}) == 1:
         yield "**The model is as good as before,** to the last pixel of each test image."
         return
@@ -74,7 +81,7 @@ def verdict(base: str, before: Path) -> Iterator[str]:
     comparison = compare(pair, params)
     against = objections(comparison, params)
     decision = f"refuse the model: {'; '.join(against)}" if against else "accept the model"
-    yield f"**The gate would {decision}** (on the same {comparison.images} test images)."
+    yield f"**By the scores, the gate would {decision}** ({comparison.images} test images)."
     header, *rows = comparison_rows(comparison, params)
     yield tabulate(rows, header, tablefmt="github", disable_numparse=True)
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.layout import CACHE, cache_folder, cores
+from pipeline.core.layout import CACHE, cache_folder, cores, workspace_root
 from pipeline.core.params import read_section
 from pipeline.core.terminal import UserError, positive, run_command, say
 from tools.sweeps.jobs import Engine, Job, print_failures, run_jobs
@@ -45,11 +45,31 @@ def sweep(
     experiments = plan_experiments(plan, word)
     jobs = {each.name: Job(each, logs / f"{each.name}.log") for each in experiments}
     engine = open_engine(arguments, plan, logs)
-    run_jobs(jobs, lambda: [job for job in jobs.values() if job.state == "waiting"], engine)
+    run_jobs(jobs, partial(ready, jobs, store, word), engine)
     if results := read_results(experiments, store):
         print_ranking(results, differing(experiments))
         print_best(results[0], store)
     return jobs
+
+
+def ready(jobs: dict[str, Job], store: "Store", word: str) -> list[Job]:
+    """The jobs that wait: none while the store, without which none could train, is away.
+
+    Raises StoreError if nothing runs either, so that nothing is worth waiting for.
+    """
+    from pipeline.records.experiments import experiment_runs
+    from pipeline.records.store import StoreError
+
+    states = [job.state for job in jobs.values()]
+    if "waiting" not in states:
+        return []
+    try:
+        experiment_runs(store, f"{word}-")
+    except StoreError:
+        if "running" in states:
+            return []
+        raise
+    return [job for job in jobs.values() if job.state == "waiting"]
 
 
 def search(
@@ -78,7 +98,9 @@ def open_engine(arguments: argparse.Namespace, plan: Plan, logs: Path) -> Engine
         return Cluster(threads)
     workers = arguments.workers or max(1, cores() // threads)
     say(f"{workers} experiments at a time; logs in {logs}")
-    return Here(workers, logs)
+    slots = workspace_root() / ".cache/slots"  # of this machine's cores; PETSEG_CACHE may be shared
+    slots.mkdir(parents=True, exist_ok=True)
+    return Here(workers, slots)
 
 
 def complete_plan(arguments: argparse.Namespace) -> Plan:

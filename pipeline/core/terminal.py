@@ -25,6 +25,8 @@ FULL = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room")
 FORBIDDEN = dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Correct the permissions")
 REFUSALS = FULL | FORBIDDEN
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
 Item = TypeVar("Item")
 
 
@@ -36,9 +38,12 @@ def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's main and exit with its status.
 
     A UserError, or a disk that is full or refuses, is printed as a message without a traceback
-    (status 1). SIGTERM (docker stop, Slurm) ends it as Ctrl-C does: what is open is closed.
+    (status 1). SIGTERM (docker stop, Slurm) and SIGHUP (a terminal that closes) end it as Ctrl-C
+    does: what is open is closed.
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for each in ENDING:
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(each, lambda number, _: sys.exit(128 + number))
     _set_account()
     try:
         sys.exit(main())

@@ -146,13 +146,15 @@ def _fetch(place: str, file: Path, digest: str, source: str) -> None:
     """
     # They import mlflow, which takes seconds: only for a store on another machine.
     from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     uri = configured_uri()
     with TemporaryDirectory() as folder, atomic_file(file) as temporary:
         try:
             fetched = Path(download_artifacts(place, dst_path=folder, tracking_uri=uri))
-        except (MlflowException, OSError) as error:
+        except ModuleNotFoundError as error:
+            told = f"needs the package {error.name}: make .venv/installed-for-teams"
+            raise UserError(f"{source}: {place} {told}") from None
+        except Exception as error:  # of whatever library the server's bucket needs
             raise UserError(f"{source}: {place} was not fetched from {uri}: {error}") from None
         _verify(fetched, digest, source)
         temporary.write_bytes(fetched.read_bytes())
@@ -160,6 +162,6 @@ def _fetch(place: str, file: Path, digest: str, source: str) -> None:
 
 def _verify(file: Path, digest: str, source: str) -> None:
     if not file.is_file():
-        raise UserError(f"{source}: {file} is missing: its artifacts were deleted or moved")
+        raise UserError(f"{source}: {file} is missing: deleted, moved, or on a server's machine")
     if file_digest(file) != digest:
         raise UserError(f"{source}: {file} is not the file that was registered: sha256 differs")

@@ -109,19 +109,19 @@ def deliver(client: MlflowClient, run_id: str, entries: Sequence[Entry]) -> None
             client.set_terminated(run_id, entry["status"], entry["time"])
 
 
-def send_unsent(store: Store) -> int:
+def send_unsent(store: Store, *, refused: bool = False) -> int:
     """Send what earlier commands left for this store; return for how many that succeeded.
 
     A run whose process died without ending it is ended as FAILED. What the store refuses for good
-    is set aside as *.refused.
+    is set aside as *.refused; with `refused`, it is tried again: another store may have answered.
     """
-    left = _left_files()
+    left = _left_files(refused)
     return sum(_send(store, path, lines) for path, lines in left if lines[0]["store"] == store.name)
 
 
-def stores_with_unsent() -> list[str]:
+def stores_with_unsent(*, refused: bool = False) -> list[str]:
     """The names of the stores for which commands that have ended left unsent entries."""
-    return sorted({lines[0]["store"] for _, lines in _left_files()})
+    return sorted({lines[0]["store"] for _, lines in _left_files(refused)})
 
 
 def unsent_folder() -> Path:
@@ -136,13 +136,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _left_files() -> Iterator[tuple[Path, list[Entry]]]:
+def _left_files(refused: bool) -> Iterator[tuple[Path, list[Entry]]]:
     """The files whose command has ended, each locked while it is looked at, with their entries.
 
     Oldest first within a run, so that the newest wins; without a last line that was cut short.
     Lines that are no entries are set aside in *.garbage, and so is a file that names no store.
     """
-    for path in sorted(unsent_folder().glob("*.jsonl")):
+    endings = (".jsonl", ".refused") if refused else (".jsonl",)
+    for path in sorted(path for path in unsent_folder().iterdir() if path.suffix in endings):
         # NFS locks only what is open for writing.
         mode = "r+b" if os.access(path, os.W_OK) else "rb"
         # Its command still runs, or another one was faster.

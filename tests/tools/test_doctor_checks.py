@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from pipeline.records.store import open_store
 from pipeline.records.versions import list_versions
 from tools import doctor
 from tools.checks import (
+    _check_artifacts,
     check_cache,
     check_checkpoint,
     check_disk,
@@ -126,9 +129,34 @@ def test_a_run_whose_artifacts_are_gone_is_deleted_and_its_rest_cleared_away(wor
     [finding] = found("bad")
     assert finding.text == f"the artifacts of 1 run ({run.info.run_id[:8]}) are gone"
     do(finding.remedy.partition(", or: ")[2])
-    [finding] = [each for each in check_disk(store) if "1 deleted runs still hold" in each.text]
-    do(finding.remedy)
-    assert not any("deleted runs" in each.text for each in check_disk(store))
+    [finding] = [each for each in found_on_disk() if "1 deleted runs still hold" in each.text]
+    assert "1 made registered versions" in finding.text
+    restore, _, clear = finding.remedy.partition(", and so on; then ")
+    do(restore.replace("python", sys.executable))
+    assert found("bad")
+    store.client.delete_run(run.info.run_id)
+    do(clear)
+    assert not any("deleted runs" in each.text for each in found_on_disk())
+
+
+def found_on_disk():
+    return list(check_disk(open_store))
+
+
+def test_what_interrupted_experiments_left_is_told_and_removed(workspace):
+    copies = [Path(".dvc/tmp/exps", name) for name in ("tmp1", "standalone/tmp2")]
+    for copy in copies:
+        (copy / ".git").mkdir(parents=True)
+    [finding] = [each for each in found_on_disk() if each.state == "note"]
+    assert finding.text.startswith("2 copies of the workspace hold ")
+    do(finding.remedy.partition(": ")[2])
+    assert not any(copy.exists() for copy in copies)
+
+
+def test_a_server_whose_files_are_on_its_own_machine_is_told(workspace):
+    store = replace(open_store(), uri="http://127.0.0.1:9")
+    finding = _check_artifacts(store, all_runs(open_store()))
+    assert finding.text.startswith("http://127.0.0.1:9 keeps files in folders of its machine")
 
 
 def test_a_checkpoint_that_no_run_trained_is_told(workspace):

@@ -1,5 +1,6 @@
 """A node runs an experiment from a packed workspace; the sweep's repository then has it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mlflow_workspace import commit, git
 from processes import run_python
 
 from pipeline.core.git import run_git
+from tools.sweeps import node
 from tools.sweeps.cluster import pack_source
 from tools.sweeps.jobs import finished_experiments, read_metrics
 from tools.sweeps.node import run_experiment
@@ -59,6 +61,14 @@ def test_the_workspace_as_it_is_runs_elsewhere_and_comes_back_as_an_experiment(p
     assert metrics == {"train": {"lr": 0.5, "text": "newnew", "pause": "3"}}
     shown = subprocess.check_output(["dvc", "exp", "list", "--name-only"], text=True)
     assert shown.split() == ["trial-1"]
+
+
+def test_what_goes_out_at_the_end_is_tried_again_while_a_server_is_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "PAUSE", 0)
+    command = ["sh", "-c", "echo tried >> tries; test $(wc -l < tries) -ge 3"]
+    assert node.persist(tmp_path, os.environ, command, tmp_path / "log") == 0
+    assert (tmp_path / "tries").read_text().split() == ["tried"] * 3
+    assert node.persist(tmp_path, os.environ, ["false"], tmp_path / "log") == 1
 
 
 def test_an_experiment_that_fails_says_why(project):

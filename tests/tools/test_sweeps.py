@@ -1,6 +1,7 @@
 """A sweep: from its plan to experiments, what is read of their logs, and their ranking."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,6 +10,8 @@ from tiny_pets import REPOSITORY
 
 from pipeline.core.terminal import UserError
 from pipeline.records.lineage import copies_refused
+from pipeline.records.store import StoreError
+from tools.sweep import ready
 from tools.sweeps.jobs import Job, finished_experiments
 from tools.sweeps.local import Here, start_dvc
 from tools.sweeps.plan import (
@@ -20,6 +23,8 @@ from tools.sweeps.plan import (
     setting,
 )
 from tools.sweeps.ranking import Result, differing, print_ranking
+
+STATES = ("running", "waiting")
 
 
 @pytest.fixture
@@ -159,6 +164,23 @@ def test_the_reason_is_the_stages_own_error_else_the_last_line(job):
     error = "error: params.yaml: train.lr: Input should be greater than 0, found -1"
     job.log.write_text(f"{error}\nERROR: failed to reproduce 'train': failed to run\n")
     assert job.reason() == error
+
+
+def test_while_the_store_is_away_nothing_more_is_started(job, monkeypatch):
+    jobs = {name: replace(job, state=state) for name, state in zip("ab", STATES, strict=True)}
+    monkeypatch.setattr("pipeline.records.experiments.experiment_runs", lambda *_: {})
+    assert ready(jobs, None, "sweep") == [jobs["b"]]
+
+    def fail(*_):
+        raise StoreError("no connection")
+
+    monkeypatch.setattr("pipeline.records.experiments.experiment_runs", fail)
+    assert ready(jobs, None, "sweep") == []
+    jobs["a"].state = "done"
+    with pytest.raises(StoreError):
+        ready(jobs, None, "sweep")
+    jobs["b"].state = "done"
+    assert ready(jobs, None, "sweep") == []
 
 
 def test_only_settings_that_differ_are_shown():

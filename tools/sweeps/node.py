@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+TRIES, PAUSE = 10, 30  # of what goes out at the end, and seconds between two
 PATIENCE = 20  # seconds that an interrupted training gets to close its run; the driver waits 30
 LOG_BYTES = 65_536  # of the output's end
 
@@ -55,10 +57,15 @@ def run_experiment(
             # data that the stages to be run read.
             plots = ["dvc", "pull", "--allow-missing", "evaluate"]
             pull = ["--pull", "--allow-missing"]
-            commands = [plots, [*commands[0], *pull], ["dvc", "push"]]
+            commands = [plots, [*commands[0], *pull]]
         for command in commands:
             if status := run(workspace, variables, command, log):
                 return Outcome(status, log.read_bytes()[-LOG_BYTES:])
+        # The clone is about to go, with what no server has taken yet.
+        if any((workspace / "mlartifacts/unsent").glob("*.jsonl")):
+            persist(workspace, variables, [sys.executable, "-m", "tools.sync"], log)
+        if remote and (status := persist(workspace, variables, ["dvc", "push"], log)):
+            return Outcome(status, log.read_bytes()[-LOG_BYTES:])
         names = output(workspace, variables, "git", "for-each-ref", "--format=%(refname)")
         (reference,) = [each for each in names.decode().split() if each.endswith(f"/{name}")]
         create = ("git", "bundle", "create", "-", reference, f"^{source.commit}")
@@ -80,6 +87,17 @@ def unpack(source: Source, root: Path, variables: Mapping[str, str]) -> None:
 def output(workspace: Path, variables: Mapping[str, str], *command: str | Path) -> bytes:
     done = subprocess.run(command, cwd=workspace, env=variables, check=True, capture_output=True)
     return done.stdout
+
+
+def persist(
+    workspace: Path, variables: Mapping[str, str], command: Sequence[str], log: Path
+) -> int:
+    """As `run`, and again while it fails: a server may be away for a while."""
+    for _ in range(TRIES - 1):
+        if not run(workspace, variables, command, log):
+            return 0
+        time.sleep(PAUSE)
+    return run(workspace, variables, command, log)
 
 
 def run(workspace: Path, variables: Mapping[str, str], command: Sequence[str], log: Path) -> int:

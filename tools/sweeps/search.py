@@ -180,7 +180,8 @@ class Trials:
 
     def experiment(self, trial: FrozenTrial) -> Experiment:
         settings = {**self.settings, **trial.params}
-        return Experiment(self.names.name(settings), settings)
+        # Of which stages ran, too: in its commit, the others' metrics are the baseline's.
+        return Experiment(self.names.name(settings, self.search.stage), settings)
 
     def job(self, trial: FrozenTrial, pause_after: int | None) -> Job:
         experiment = self.experiment(trial)

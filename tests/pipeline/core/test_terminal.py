@@ -50,20 +50,27 @@ def test_no_password_is_shown(text, shown):
     assert redacted(text) == shown
 
 
-def test_sigterm_ends_a_command_as_an_exit_that_its_blocks_see():
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_command_as_an_exit_that_its_blocks_see(number, code):
     seen = []
 
     def main():
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         except SystemExit as leaving:
             seen.append(leaving.code)
             raise
 
-    before = signal.getsignal(signal.SIGTERM)
-    assert status(main) == 143
-    assert seen == [143]
-    signal.signal(signal.SIGTERM, before)
+    before = signal.signal(number, signal.SIG_DFL)
+    assert status(main) == code
+    assert seen == [code]
+    signal.signal(number, before)
+
+
+def test_a_closed_terminal_does_not_end_what_nohup_started():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert status(lambda: signal.raise_signal(signal.SIGHUP)) is None
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
 
 
 def test_a_user_id_without_an_account_has_a_home_and_a_name(monkeypatch):
