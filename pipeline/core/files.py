@@ -27,10 +27,11 @@ ROWS = 2_000  # of a table that are text at a time while it is written
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary file beside `path`; rename it to `path` when the block succeeds.
 
-    Raises UserError if there is a folder in its place.
+    Raises UserError if there is no file in its place, but a folder or a device.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: name a file")
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "device"
+        raise UserError(f"{path} is a {kind}: name a file")
     temporary = _name_beside(path)
     with _in_use(temporary, os.O_CREAT | os.O_EXCL):
         try:

@@ -117,6 +117,9 @@ def test_a_folder_replaces_the_earlier_one_and_is_never_there_in_part(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is a device: name"), atomic_file(tmp_path / "pipe"):
+        pass
     with pytest.raises(UserError, match="is a folder: name a file"), atomic_file(tmp_path):
         pass
 
