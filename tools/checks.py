@@ -19,7 +19,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.git import UNKNOWN, committer, git_commit
 from pipeline.core.layout import CHECKPOINT, REQUIREMENTS, cache_folder, workspace_root
 from pipeline.core.terminal import UserError
-from pipeline.records.database import database_file, local_path, moved_from
+from pipeline.records.database import local_path, moved_from
 from pipeline.records.lineage import copies_refused, installed_version
 from pipeline.records.runs import TRAINING_TAG, StoredRun, all_runs, find_run
 from pipeline.records.store import Store, store_errors
@@ -110,7 +110,7 @@ def check_records(store: Store) -> Iterator[Finding]:
         remedy = "python -m tools.doctor --readdress"
         yield Finding("bad", f"{place}: the folder was moved or copied", remedy)
     else:
-        yield _check_artifacts(store, runs)
+        yield _check_artifacts(store, runs, {version.run_id for version in versions})
         for version in versions:
             # A power cut can leave empty files.
             files = {each: each.is_file() and each.stat().st_size for each in version.local_files}
@@ -202,10 +202,10 @@ def check_cache() -> Iterator[Finding]:
         yield Finding("good", "DVC's cache holds nothing that no commit and no experiment needs")
 
 
-def _check_artifacts(store: Store, runs: list[StoredRun]) -> Finding:
-    """Whether each run's local folder is there, with the files it held."""
+def _check_artifacts(store: Store, runs: list[StoredRun], origins: set[str]) -> Finding:
+    """Whether each run's local folder is there. origins: runs that registered versions need."""
     places = {run.info.run_id: local_path(run.info.artifact_uri) for run in runs}
-    if database_file(store.uri) is None and any(places.values()):
+    if store.uri.startswith("http") and any(places.values()):
         text = f"{store.name} keeps files in folders of its machine, which others cannot reach"
         return Finding("bad", text, "start it with --artifacts-destination: docs/teams.md")
     gone = [run_id for run_id, path in places.items() if path and not path.is_dir()]
@@ -213,7 +213,9 @@ def _check_artifacts(store: Store, runs: list[StoredRun]) -> Finding:
         return Finding("good", "the artifacts of every run are where the store says")
     plural, names = "" if len(gone) == 1 else "s", _some([run_id[:8] for run_id in gone])
     text = f"the artifacts of {len(gone)} run{plural} ({names}) are gone"
-    remedy = f"bring the folder back from a backup, or: mlflow runs delete --run-id {gone[0]}"
+    remedy = "bring the folder back from a backup"
+    if gone[0] not in origins:
+        remedy = f"{remedy}, or: mlflow runs delete --run-id {gone[0]}"
     return Finding("bad", text, remedy)
 
 

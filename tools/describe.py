@@ -75,13 +75,7 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
     values = sorted(found.values, key=lambda value: str(value.value).zfill(8))
     ignored = [each for each in values if is_ignored(each, values)]
     impossible = [each for each in values if isinstance(each.value, int) and each.value < 0]
-    if ignored or impossible:
-        yield "masks:"
-    if ignored:
-        listed = ", ".join(quoted(each.value) for each in ignored)
-        yield f"  ignore: [{listed}] # around objects, or not labelled"
-    if impossible:
-        yield f"  unknown: ignore # such as {impossible[0].value}: values begin with 0"
+    yield from without_class(ignored, impossible)
     yield "# A value that is no class goes to masks, ignore. foreground is cut out and measured,"
     yield "# background stays untinted."
     yield "classes:"
@@ -89,11 +83,14 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
         yield f"# From {found.read} of {found.pairs} masks: they may lack a rare value."
     left = [value for value in values if value not in (*ignored, *impossible)]
     if len(left) < 2:
-        raise UserError("the masks hold one value alone: is this the folder of masks?")
+        told = "but for ignored values, the masks hold fewer than two"
+        raise UserError(f"{told}: is this the folder of masks?")
+    taken = {""}
     for place, each in enumerate(left):
         role = role_of(each, values)
-        known = " ".join(re.findall(r"[\w-]+", names.get(str(each.colour), "")))[:60].strip()
-        label = known or role or f"class {place}"
+        known = " ".join(re.findall(r"\w[\w-]*", names.get(str(each.colour), "")))[:60].strip()
+        label = known if known not in taken else role or f"class {place}"
+        taken.add(label)
         parts = [f"name: {quoted(label)}", f"values: [{quoted(each.value)}]"]
         if each.colour and each.colour != BLACK:
             parts.append(f"colour: {quoted(each.colour)}")
@@ -101,12 +98,24 @@ def describe(found: "Survey", name: str, names: dict[str, str]) -> Iterator[str]
         yield f"  - {{{', '.join(parts)}}} # {each.share:.1%} of the pixels, in {each.masks} masks"
 
 
+def without_class(ignored: Sequence["Value"], impossible: Sequence["Value"]) -> Iterator[str]:
+    """The section `masks` for values that are no classes; nothing without any."""
+    if ignored or impossible:
+        yield "masks:"
+    if ignored:
+        listed = ", ".join(quoted(each.value) for each in ignored)
+        yield f"  ignore: [{listed}] # around objects, or not labelled"
+    if impossible:
+        yield f"  unknown: ignore # such as {impossible[0].value}: values begin with 0"
+
+
 def is_ignored(value: "Value", values: Sequence["Value"]) -> bool:
     """Whether a value looks like "no class": 255 beside class ids, VOC's colour of outlines."""
     others = [each.value for each in values if each is not value]
     # 255 beside 0 and 128, say, is a class like these.
-    are_ids = all(isinstance(each, int) and each < 2 * len(others) for each in others)
-    return value.value == VOID or (value.value == IGNORED and len(others) > 1 and are_ids)
+    are_ids = any(isinstance(each, int) and each % 16 for each in others)
+    void = VOID in (value.value, value.colour)
+    return void or (value.value == IGNORED and len(others) > 1 and are_ids)
 
 
 def role_of(value: "Value", values: Sequence["Value"]) -> str | None:

@@ -25,12 +25,13 @@ def main() -> int:
                 client = connect(uri)
                 client.search_experiments(max_results=1)  # a dead server is tried once, not by run
                 sent = send_unsent(Store(uri, "", client), refused=True)
-            say(f"Sent to {name}: what {sent} commands had left.")
+            if sent:
+                say(f"Sent to {name}: what {sent} commands had left.")
         except UserError as error:
             say(f"Kept for later: {error}")
     if not names:
         say("Nothing waits to be sent.")
-    return 1 if stores_with_unsent(refused=True) else 0
+    return 1 if stores_with_unsent() else 0  # what was refused again, was said
 
 
 if __name__ == "__main__":

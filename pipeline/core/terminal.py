@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ def run_command(main: Callable[[], int | None]) -> None:
     """
     for each in ENDING:
         if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(each, lambda number, _: sys.exit(128 + number))
+            signal.signal(each, _end)
     _set_account()
     try:
         sys.exit(main())
@@ -59,6 +60,15 @@ def run_command(main: Callable[[], int | None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(number: int, _: object) -> None:
+    if number == signal.SIGHUP:  # the terminal is gone, and writing to it would be another error
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(null, stream)
+    sys.exit(128 + number)
 
 
 def run_process(

@@ -49,7 +49,7 @@ class Held:
 
 
 def read_reviews(labels: Path) -> dict[str, Review]:
-    """The rows of review.csv by name: see `read_table`. Raises UserError for no decision, too."""
+    """The rows of review.csv by name: see `read_table`, which checks no decisions; this does."""
     found = read_table(labels / FILE, Review)
     for review in found.values():
         if not DECISION.fullmatch(review.decision):
@@ -83,7 +83,7 @@ def read_table(file: Path, kind: type[Row]) -> dict[str, Row]:
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{file}: {error}: save it as CSV in UTF-8") from None
         except ValueError as error:
-            raise UserError(f"{file}, line {rows.line_num}: {error}") from None
+            raise UserError(f"{file}, line {max(1, rows.line_num)}: {error}") from None
     return found
 
 

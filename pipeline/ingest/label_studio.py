@@ -151,7 +151,7 @@ def read_label_studio(file: Path, folder: Path, classes: Classes) -> Iterator[Dr
             yield Drawn(name, _mask_of(drawn, classes), "", image)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
+            where = ".".join(map(str, ("annotations", *first["loc"])))
             yield Drawn(name, fault=f"its JSON is not what Label Studio writes: {where}")
         except UserError as error:
             yield Drawn(name, fault=str(error))

@@ -246,8 +246,9 @@ def _count(pairs: Sequence[tuple[Path, Path]]) -> tuple[list[Value], int]:
                 own = {v: in_hex(flat[3 * v :][:3]) for v in values.tolist() if flat[3 * v :]}
                 if any(palette.get(value, colour) != colour for value, colour in own.items()):
                     raise UserError(
-                        f"{file}: its palette has other colours than an earlier mask's: name the "
-                        "classes by colours in a file of your own (docs/datasets.md)"
+                        f"{file}: its palette has other colours than an earlier mask's: write the "
+                        "file yourself, and name the classes by the numbers if these mean them, "
+                        "else by the colours (docs/datasets.md)"
                     )
                 palette |= own
             # extract says what is wrong with an image that does not open.

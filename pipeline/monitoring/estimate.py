@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.monitoring.observation import EDGES, LEVEL, LEVELS
 from pipeline.monitoring.reference import RIGHT, TRUE, Reference
 from pipeline.scoring.bootstrap import bootstrap, interval
-from pipeline.scoring.confusion import Scores, divide, margins, mean_iou, pixel_accuracy
+from pipeline.scoring.confusion import Scores, divide, iou, margins, pixel_accuracy
 
 Levels = NDArray[np.float64]  # (..., C, LEVELS): of the pixels with a class and a level
 
@@ -68,7 +68,7 @@ def estimated_margins(levels: Levels, reference: Reference) -> NDArray[np.float6
 def estimate(rows: pd.DataFrame, reference: Reference) -> Estimate | None:
     """The scores of a log's rows together, as an evaluation counts them: by pixel.
 
-    None if no row has a confidence.
+    None if no row has a confidence, or shows a class that the test has.
     """
     rows = rows[rows["confidence"].notna()]
     if rows.empty:
@@ -85,8 +85,10 @@ def estimate(rows: pd.DataFrame, reference: Reference) -> Estimate | None:
     drawn[..., 2] = drawn.min(axis=-1)  # no more are right than are true, or predicted
     tested = margins(reference.confusion)
     whole = counted.sum(axis=0)
-    low, high = interval(_both(drawn, shown(drawn, tested)))
     seen = shown(whole, tested)
+    if not seen.any():
+        return None
+    low, high = interval(_both(drawn, seen))
     found = [_both(whole, seen), low, high, _both(tested, seen)]
     accuracy, miou = np.stack(found, axis=-1).tolist()
     return Estimate(Score(*accuracy), Score(*miou))
@@ -112,13 +114,13 @@ def _resampled(counted: NDArray[np.float64], seed: int = 0) -> NDArray[np.float6
 
 
 def shown(counted: NDArray, tested: NDArray) -> NDArray[np.bool_]:
-    """Which classes have an IoU: (..., C), of margins (..., C, 3) and the test's (C, 3).
+    """Which classes have an IoU: (C,), of margins (C, 3) and the test's (C, 3).
 
     Those that the test has, without those that it found somewhere, and that are found nowhere here:
     an evaluation leaves out classes that no picture has.
     """
     true, predicted, _ = tested.T
-    return (true > 0) & ((counted[..., 1] > 0) | (predicted == 0))
+    return (true > 0) & ((counted[:, 1] > 0) | (predicted == 0))
 
 
 def level_shares(rows: pd.DataFrame, classes: Sequence[str]) -> Levels:
@@ -129,6 +131,6 @@ def level_shares(rows: pd.DataFrame, classes: Sequence[str]) -> Levels:
 
 
 def _both(counted: NDArray, scored: NDArray[np.bool_]) -> Scores:
-    """Pixel accuracy, and the mIoU of the `scored` classes (..., C): (..., 2)."""
-    miou = mean_iou(np.where(scored[..., None], counted, 0))
-    return np.stack([pixel_accuracy(counted), miou], axis=-1)
+    """Pixel accuracy, and mean IoU of the `scored` classes (C,), 0 without a pixel: (..., 2)."""
+    ious = np.nan_to_num(iou(counted[..., scored, :]))
+    return np.stack([pixel_accuracy(counted), ious.mean(axis=-1)], axis=-1)

@@ -71,6 +71,15 @@ def test_255_beside_class_ids_is_ignored(folders):
     assert found.masks.ignore == (255,)
 
 
+def test_vocs_void_is_ignored_beside_one_class_of_people(folders):
+    for name in ("a", "b"):
+        mask = Image.fromarray(np.array([[0, 15, 255]], np.uint8))
+        mask.putpalette([*[0] * 45, 192, 128, 128, *[0] * 717, 224, 224, 192])
+        mask.save(f"masks/{name}.png")
+    call(describe, "images", "masks", "--name", "own")
+    assert read_description(Path("datasets/own.yaml")).masks.ignore == (255,)
+
+
 def test_255_beside_other_greys_is_a_class(folders):
     found = described([[0, 128, 255]] * 3)
     assert [entry.values for entry in found.classes] == [(0,), (128,), (255,)]
@@ -87,7 +96,7 @@ def test_values_below_0_are_ignored(folders):
 
 
 def test_masks_of_one_value_are_refused(folders):
-    with pytest.raises(UserError, match="the masks hold one value alone"):
+    with pytest.raises(UserError, match="the masks hold fewer than two: is this"):
         described([[0, 0]])
 
 

@@ -128,7 +128,8 @@ def test_a_run_whose_artifacts_are_gone_is_deleted_and_its_rest_cleared_away(wor
     shutil.rmtree(workspace / "mlartifacts" / run.info.run_id)
     [finding] = found("bad")
     assert finding.text == f"the artifacts of 1 run ({run.info.run_id[:8]}) are gone"
-    do(finding.remedy.partition(", or: ")[2])
+    assert finding.remedy == "bring the folder back from a backup", "a version is of this run"
+    store.client.delete_run(run.info.run_id)
     [finding] = [each for each in found_on_disk() if "1 deleted runs still hold" in each.text]
     assert "1 made registered versions" in finding.text
     restore, _, clear = finding.remedy.partition(", and so on; then ")
@@ -137,6 +138,15 @@ def test_a_run_whose_artifacts_are_gone_is_deleted_and_its_rest_cleared_away(wor
     store.client.delete_run(run.info.run_id)
     do(clear)
     assert not any("deleted runs" in each.text for each in found_on_disk())
+
+
+def test_a_run_of_no_version_whose_artifacts_are_gone_can_be_deleted(workspace):
+    with training_run(DATA, {}, {}, "second") as run:
+        run.finish("4567")
+    shutil.rmtree(workspace / "mlartifacts" / run.run_id)
+    [finding] = found("bad")
+    do(finding.remedy.partition(", or: ")[2])
+    assert found("bad") == []
 
 
 def found_on_disk():
@@ -155,7 +165,7 @@ def test_what_interrupted_experiments_left_is_told_and_removed(workspace):
 
 def test_a_server_whose_files_are_on_its_own_machine_is_told(workspace):
     store = replace(open_store(), uri="http://127.0.0.1:9")
-    finding = _check_artifacts(store, all_runs(open_store()))
+    finding = _check_artifacts(store, all_runs(open_store()), set())
     assert finding.text.startswith("http://127.0.0.1:9 keeps files in folders of its machine")
 
 

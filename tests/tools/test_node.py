@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_the_workspace_as_it_is_runs_elsewhere_and_comes_back_as_an_experiment(p
     assert metrics == {"train": {"lr": 0.5, "text": "newnew", "pause": "3"}}
     shown = subprocess.check_output(["dvc", "exp", "list", "--name-only"], text=True)
     assert shown.split() == ["trial-1"]
+
+
+def test_what_a_failed_experiment_left_unsent_goes_out_before_its_clone(project, monkeypatch):
+    left = "import pathlib; p = pathlib.Path('mlartifacts/unsent'); p.mkdir(parents=True); "
+    Path("train.py").write_text(f"{left}(p / '1.jsonl').touch(); raise SystemExit(1)")
+    sent = []
+    monkeypatch.setattr(node, "persist", lambda *given: sent.append(given[2]) or 0)
+    options = ["--name", "trial-1", "--set-param=lr=0.5"]
+    outcome = run_experiment(pack_source(), "trial-1", options, WHO | {"PAUSE": ""})
+    assert outcome.status != 0
+    assert sent == [[sys.executable, "-m", "tools.sync"]]
 
 
 def test_what_goes_out_at_the_end_is_tried_again_while_a_server_is_away(tmp_path, monkeypatch):

@@ -114,7 +114,7 @@ def take_decision(name: str, mask: Mask, desk: Desk) -> str:
         if before.review.verdict is verdict and before.mask == content:
             return BEFORE
         before = Held()  # so that it is not overwritten
-    elif before.mask is not None:
+    elif before.review is not None and before.mask is not None:
         told = "labels/ has a mask for another mask of this name, of an earlier version or data set"
         raise UserError(f"{told}: commit it, and remove its row from review.csv and its file")
     review = Review(name, digest, str(verdict), desk.reviewer, desk.reason)

@@ -138,7 +138,8 @@ def run_jobs(jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], engi
     """
     signals: list[int] = []
     # Noted, not raised: an exception just after a process has started would lose the process.
-    heard = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup's
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [each for each in SIGNALS if not (nohup and each is signal.SIGHUP)]
     before = {n: signal.signal(n, lambda number, _: signals.append(number)) for n in heard}
     try:
         with Live(get_renderable=lambda: board(jobs), console=console, refresh_per_second=2):

@@ -60,11 +60,13 @@ def run_experiment(
             commands = [plots, [*commands[0], *pull]]
         for command in commands:
             if status := run(workspace, variables, command, log):
-                return Outcome(status, log.read_bytes()[-LOG_BYTES:])
+                break
         # The clone is about to go, with what no server has taken yet.
         if any((workspace / "mlartifacts/unsent").glob("*.jsonl")):
             persist(workspace, variables, [sys.executable, "-m", "tools.sync"], log)
-        if remote and (status := persist(workspace, variables, ["dvc", "push"], log)):
+        if remote and not status:
+            status = persist(workspace, variables, ["dvc", "push"], log)
+        if status:
             return Outcome(status, log.read_bytes()[-LOG_BYTES:])
         names = output(workspace, variables, "git", "for-each-ref", "--format=%(refname)")
         (reference,) = [each for each in names.decode().split() if each.endswith(f"/{name}")]

@@ -99,6 +99,14 @@ def test_a_class_that_no_picture_shows_is_left_out_on_both_sides():
     assert found.miou.reference == pytest.approx(90 / 130)
 
 
+def test_a_class_that_few_pictures_show_counts_in_every_resample():
+    """Else the upper end would be that of the other class alone."""
+    rows = [row((10, 10), sky_7=1.0)] * 98 + [row((10, 10), road_0=1.0)] * 2
+    found = estimate(pd.DataFrame(rows), by_hand())
+    assert found.miou.estimate == pytest.approx((9800 / 9900 + 100 / 200) / 2)
+    assert found.miou.high < 0.9
+
+
 def test_no_interval_leaves_the_scores_range_even_if_nearly_all_is_right():
     reference = make_reference(pictures(20))
     sure = log_rows(pictures(20)).iloc[:1]
