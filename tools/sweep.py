@@ -53,23 +53,13 @@ def sweep(
 
 
 def ready(jobs: dict[str, Job], store: "Store", word: str) -> list[Job]:
-    """The jobs that wait: none while the store, without which none could train, is away.
-
-    Raises StoreError if nothing runs either, so that nothing is worth waiting for.
-    """
+    """The jobs that wait. Raises StoreError while the store, without which none trains, is away."""
     from pipeline.records.experiments import experiment_runs
-    from pipeline.records.store import StoreError
 
-    states = [job.state for job in jobs.values()]
-    if "waiting" not in states:
-        return []
-    try:
+    waiting = [job for job in jobs.values() if job.state == "waiting"]
+    if waiting:
         experiment_runs(store, f"{word}-")
-    except StoreError:
-        if "running" in states:
-            return []
-        raise
-    return [job for job in jobs.values() if job.state == "waiting"]
+    return waiting
 
 
 def search(

@@ -1,7 +1,9 @@
 """A sweep: from its plan to experiments, what is read of their logs, and their ranking."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -12,7 +14,7 @@ from pipeline.core.terminal import UserError
 from pipeline.records.lineage import copies_refused
 from pipeline.records.store import StoreError
 from tools.sweep import ready
-from tools.sweeps.jobs import Job, finished_experiments
+from tools.sweeps.jobs import Job, advance, finished_experiments
 from tools.sweeps.local import Here, start_dvc
 from tools.sweeps.plan import (
     Experiment,
@@ -166,6 +168,19 @@ def test_the_reason_is_the_stages_own_error_else_the_last_line(job):
     assert job.reason() == error
 
 
+class Idle:
+    """An engine with a place that is always free, where no job starts."""
+
+    def place(self):
+        return nullcontext(lambda _: False)
+
+    def poll(self):
+        """Nothing ends."""
+
+    def stop(self):
+        """Nothing runs."""
+
+
 def test_while_the_store_is_away_nothing_more_is_started(job, monkeypatch):
     jobs = {name: replace(job, state=state) for name, state in zip("ab", STATES, strict=True)}
     monkeypatch.setattr("pipeline.records.experiments.experiment_runs", lambda *_: {})
@@ -175,12 +190,14 @@ def test_while_the_store_is_away_nothing_more_is_started(job, monkeypatch):
         raise StoreError("no connection")
 
     monkeypatch.setattr("pipeline.records.experiments.experiment_runs", fail)
-    assert ready(jobs, None, "sweep") == []
+    candidates = partial(ready, jobs, None, "sweep")
+    assert advance(jobs, candidates, Idle())
     jobs["a"].state = "done"
     with pytest.raises(StoreError):
-        ready(jobs, None, "sweep")
+        advance(jobs, candidates, Idle())
     jobs["b"].state = "done"
     assert ready(jobs, None, "sweep") == []
+    assert not advance(jobs, candidates, Idle())
 
 
 def test_only_settings_that_differ_are_shown():

@@ -158,8 +158,23 @@ def run_jobs(jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], engi
 
 
 def advance(jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], engine: Engine) -> bool:
-    """Notice which jobs have ended, and start others in the free places; False if all is done."""
+    """Notice which jobs have ended, and start others in the free places; False if all is done.
+
+    While something runs, a store that is away is waited for. Raises StoreError if nothing does.
+    """
+    from pipeline.records.store import StoreError
+
     engine.poll()
+    try:
+        return fill(jobs, candidates, engine)
+    except StoreError:
+        if not is_running(jobs):
+            raise
+        return True  # a server that is away for a while ends no training
+
+
+def fill(jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], engine: Engine) -> bool:
+    """Start candidates in the free places; False if there is nothing to wait for."""
     while True:
         with engine.place() as start:
             if start is None:
@@ -171,7 +186,11 @@ def advance(jobs: dict[str, Job], candidates: Callable[[], Iterable[Job]], engin
                     jobs[job.experiment.name] = job
                     break
             else:
-                return waiting or any(job.state == "running" for job in jobs.values())
+                return waiting or is_running(jobs)
+
+
+def is_running(jobs: Mapping[str, Job]) -> bool:
+    return any(job.state == "running" for job in jobs.values())
 
 
 def board(jobs: Mapping[str, Job]) -> Table:

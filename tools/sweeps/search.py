@@ -26,7 +26,7 @@ from pipeline.core.terminal import UserError
 from pipeline.records.database import sqlite_uri
 from pipeline.records.experiments import experiment_runs, metric_by_epoch
 from pipeline.records.runs import PAUSED_TAG
-from pipeline.records.store import Store, StoreError
+from pipeline.records.store import Store
 from tools.sweeps.jobs import Job, finished_experiments, read_metrics
 from tools.sweeps.plan import Experiment, Names, Plan
 from tools.sweeps.ranking import Result
@@ -71,13 +71,8 @@ class Trials:
 
         Those under way are among them: nobody can start them, but they may be worth waiting for.
         """
-        try:
-            with self.lock:
-                trials = self.refresh()
-        except StoreError:
-            if any(job.state == "running" for job in self.jobs.values()):
-                return  # a server that is away for a while ends no training
-            raise
+        with self.lock:
+            trials = self.refresh()
         if self.search.minutes and time.monotonic() - self.began > self.search.minutes * 60:
             return
         scores = {trial.number: self.scores(trial) for trial in trials}
